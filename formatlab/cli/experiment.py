@@ -1,0 +1,53 @@
+"""Experiment files: a hypothesis in the docstring, and a study for each preset below it."""
+
+import importlib.util
+from pathlib import Path
+
+from formatlab.errors import InputError
+from formatlab.launch.study import Study
+
+
+def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:
+    """Import an experiment file and give its docstring and its presets.
+
+    Raises:
+        InputError: no such file, no Python, or no `PRESETS` of studies in it.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no experiment file {path}; give the path of a Python file")
+    spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise InputError(f"{path}, line {error.lineno}: {error.msg}") from error
+    presets = getattr(module, "PRESETS", None)
+    if (
+        not isinstance(presets, dict)
+        or not presets
+        or not all(isinstance(study, Study) for study in presets.values())
+    ):
+        raise InputError(
+            f"{path} has no PRESETS; an experiment holds a dict of preset name -> study, the "
+            "default one first (see experiments/scale_attractors.py)"
+        )
+    return (module.__doc__ or "").strip(), presets
+
+
+def preset_of(arguments: list[str], presets: dict[str, Study], path: Path) -> Study:
+    """The study that `--preset` names among the arguments; the first one without it.
+
+    Raises:
+        InputError: no such preset.
+    """
+    name = next(iter(presets))
+    for index, word in enumerate(arguments):
+        if word == "--preset" and index + 1 < len(arguments):
+            name = arguments[index + 1]
+        elif word.startswith("--preset="):
+            name = word.removeprefix("--preset=")
+    if name not in presets:
+        raise InputError(f"{path} has no preset {name!r}; it has {', '.join(presets)}")
+    return presets[name]

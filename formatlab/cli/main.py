@@ -1,0 +1,66 @@
+"""The entry point: picks a verb, and turns errors meant for people into one message."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from formatlab import __version__
+from formatlab.errors import FormatlabError
+
+VERBS = {
+    "run": "run an experiment: pretrain, train, measure, report",
+    "probe": "observe one model on one set of problems, without training",
+    "report": "make tables, figures and the report of a study again",
+    "doctor": "say what this machine has, and what to do about what is missing",
+}
+
+HELP = f"""\
+usage: formatlab VERB [OPTIONS]
+
+A laboratory for one question: when reinforcement learning rewards only correctness,
+which output format survives, at which scale, and could one have known beforehand?
+
+verbs:
+{chr(10).join(f"  {name:<8} {what}" for name, what in VERBS.items())}
+
+examples:
+  formatlab run experiments/scale_attractors.py
+  formatlab run experiments/scale_attractors.py --scales 0.08M --seeds 0 1 2 --jobs 2
+  formatlab probe --model smollm2-135m --problems gsm8k --samples 4
+  formatlab report runs/scale_attractors
+
+`formatlab VERB --help` says more about each. Exit status: 0 done, 1 failed, 2 wrong input.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if words[0] == "--version":
+        print(f"formatlab {__version__}")
+        return 0
+    verb, *rest = words
+    if verb not in VERBS:
+        print(
+            f"formatlab: unknown verb {verb!r}; known verbs: {', '.join(VERBS)}", file=sys.stderr
+        )
+        return 2
+    # Libraries below report to their makers unless told not to; a laboratory instrument is silent.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        return importlib.import_module(f"formatlab.cli.{verb}").main(rest)
+    except FormatlabError as error:
+        print(f"formatlab {verb}: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print(f"\nformatlab {verb}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""`formatlab probe`: what one model answers, in which formats, without training it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from formatlab.errors import InputError
+from formatlab.train.probe import Probe
+from formatlab.world.shots import Shots
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+DESCRIPTION = """\
+Sample a model on a set of problems and say which formats it answers in, how often each is right,
+and how varied the answers are.
+
+examples:
+  formatlab probe --model smollm2-135m --problems gsm8k --prompts 64 --samples 4 --chat
+  formatlab probe --model runs/bases/<base>/model --problems my_problems.jsonl
+  formatlab probe --model owner/name --problems train.jsonl --output rollouts.parquet
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeOptions:
+    """What to observe, and how."""
+
+    model: str
+    """Hub id, local folder, GGUF file, or `smollm2-135m` (installed by `make real`)."""
+    problems: str
+    """Hub id, local jsonl, json, csv or parquet file, or `gsm8k`."""
+    split: str = "test"
+    """Split of a problem set that has several."""
+    prompts: int = 64
+    """Number of problems, from the start of the set."""
+    samples: int = 4
+    """Completions of each problem."""
+    temperature: float = 1.0
+    """Sampling temperature; 1 samples the model itself."""
+    completion_length: int = 256
+    """Most tokens of a completion."""
+    batch: int = 64
+    """Completions sampled side by side; bounds memory."""
+    chat: bool = False
+    """Whether to use the model's chat template."""
+    shots: Shots | None = None
+    """Worked examples before each question."""
+    seed: int = 0
+    """Decides all draws."""
+    output: Path | None = None
+    """Parquet file that the rollouts are written to."""
+
+
+def main(arguments: list[str]) -> int:
+    """Parse the rest of the command line, sample, and print."""
+    import tyro
+
+    options = tyro.cli(
+        ProbeOptions, args=arguments, prog="formatlab probe", description=DESCRIPTION
+    )
+    if options.output is not None and not options.output.parent.is_dir():
+        raise InputError(
+            f"--output: there is no folder {options.output.parent}; make it, or choose another"
+        )
+    probe = Probe(
+        prompts=options.prompts,
+        samples=options.samples,
+        temperature=options.temperature,
+        fractions=(),
+        batch=options.batch,
+        seed=options.seed,
+    )
+    _observe(options, probe)
+    return 0
+
+
+def _observe(options: ProbeOptions, probe: Probe) -> None:
+    import torch
+    from rich.console import Console
+
+    from formatlab.launch.run import real_prompts
+    from formatlab.measure import winners
+    from formatlab.models.parameters import count_parameters
+    from formatlab.models.source import find_model, load_model
+    from formatlab.observe.recorder import rollout
+    from formatlab.store.rollout import rollouts_to_table
+    from formatlab.store.rollout_file import write_rollout_file
+    from formatlab.train.policy import observe_policy
+    from formatlab.world.problem_set import load_problems
+
+    load_problems(options.problems, split=options.split, limit=1)  # wrong input fails first
+    cuda = torch.cuda.is_available()
+    model, tokenizer = load_model(
+        find_model(options.model),
+        device="cuda" if cuda else "cpu",
+        dtype=torch.bfloat16 if cuda else torch.float32,
+    )
+    prompts = real_prompts(
+        options.problems,
+        options.split,
+        options.prompts,
+        options.shots,
+        tokenizer if options.chat else None,
+        option="--prompts",
+    )
+    seen = observe_policy(model, tokenizer, prompts, probe, limit=options.completion_length)
+    rows = [rollout(o, run_id=options.model, split="probe", step=0, epoch=0.0) for o in seen]
+    table = rollouts_to_table(rows)
+    if options.output is not None:
+        write_rollout_file(options.output, table)
+    row = winners(table).to_pylist()[0]
+    count = count_parameters(model)
+    print(
+        f"{options.model}: {count.total:,} parameters ({count.non_embedding:,} non-embedding); "
+        f"{len(prompts)} problems of {options.problems} x {probe.samples} samples, "
+        f"temperature {probe.temperature:g}, at most {options.completion_length} tokens"
+    )
+    Console(highlight=False).print(_formats(row["formats"]))
+    answers = {(o.prompt.id, o.grade.answer) for o in seen if o.grade.answer is not None}
+    print(
+        f"accuracy {row['accuracy']:.3f}; {_winner(row)}\n"
+        f"H(F) {row['format_entropy']:.3f} nats, H(F|X) {row['format_entropy_given_prompt']:.3f} "
+        f"nats (plug-in; compare at {probe.samples} samples a prompt only)\n"
+        f"distinct answers {len(answers) / len(prompts):.2f} of {probe.samples} a prompt; "
+        f"entropy {sum(o.entropy for o in seen) / len(seen):.3f} nats a token; "
+        f"truncated {sum(o.truncated for o in seen) / len(seen):.1%}"
+    )
+    if options.output is not None:
+        print(f"rollouts {options.output}")
+
+
+def _formats(formats: list[dict[str, Any]]) -> "Table":
+    """Share and accuracy of each format with their 95% intervals over prompts."""
+    from rich.table import Table
+
+    table = Table("format", "rollouts", "share", "accuracy", box=None, pad_edge=False)
+    for row in sorted(formats, key=lambda row: -row["share"]):
+        cells = [
+            f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+            if row[f"{name}_low"] is not None
+            else f"{row[name]:.3f}"
+            for name in ("share", "accuracy")
+        ]
+        table.add_row(row["tag"], str(row["rollouts"]), *cells)
+    return table
+
+
+def _winner(row: dict[str, Any]) -> str:
+    if row["margin_low"] is None:
+        return f"leader {row['leader']}, no interval with one prompt"
+    return (
+        f"winner {row['winner']} (leader {row['leader']}, margin {row['margin']:.3f} "
+        f"[{row['margin_low']:.3f}, {row['margin_high']:.3f}])"
+    )

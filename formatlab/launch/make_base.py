@@ -1,0 +1,122 @@
+"""Making a base once, and finding it again: in the runs folder, or shipped with the package."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import formatlab
+from formatlab.launch.environment import environment
+from formatlab.models.scale import find_scale
+from formatlab.store.config_hash import config_hash
+from formatlab.store.run_folder import RunFolder
+from formatlab.train.base import Base
+from formatlab.train.pretrain import Report, held_out_loss, pretrain
+from formatlab.world.corpus import Corpus, build_corpus
+from formatlab.world.prompt import plain_prompt
+from formatlab.world.tokenizer import load_tokenizer, train_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+SHIPPED = Path(formatlab.__file__).parent / "bases"
+"""Bases that come with the package, because a small machine takes long to make them."""
+
+COMPLETION_LENGTH = 96
+"""Most tokens of a completion when a base is probed; longer than any document's solution."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaseFolder:
+    """A finished base on disk."""
+
+    path: Path
+    """Folder of the transformers model and its tokenizer."""
+    summary: dict[str, Any]
+    """Parameters, shares of the corpus, held-out loss, accuracies, checksum."""
+
+
+def find_base(base: Base, runs: Path, *, shipped: bool) -> BaseFolder | None:
+    """The finished base, if there is one.
+
+    Args:
+        base: which one.
+        runs: the runs folder.
+        shipped: whether one that came with the package will do.
+    """
+    places = [runs / "bases", *([SHIPPED] if shipped else [])]
+    for place in places:
+        if (place / base.name / "config.json").exists():
+            folder = RunFolder.open(place / base.name)
+            if folder.summary is not None and config_hash(folder.config) == config_hash(
+                base.config
+            ):
+                return BaseFolder(path=folder.path / "model", summary=folder.summary)
+    return None
+
+
+def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
+    """Pretrain a base, measure it and mark it done; an interrupted one goes on where it was."""
+    from formatlab.models.quiet import load_causal_lm
+    from formatlab.train.policy import observe_policy
+    from formatlab.train.run_grpo import write_probe
+
+    folder = RunFolder.create(runs / "bases" / base.name, config=base.config, env=environment())
+    corpus, tokenizer = _corpus(base, runs, report)
+    if not (folder.path / "model").exists():
+        pretrain(base, folder, corpus, tokenizer, report)
+    model = load_causal_lm(folder.path / "model")
+    prompts = [plain_prompt(p) for p in base.world.problems("probe", base.probe.prompts)]
+    seen = observe_policy(model, tokenizer, prompts, base.probe, limit=COMPLETION_LENGTH)
+    write_probe(folder, seen, step=0, epoch=0.0)
+    tags = {o.grade.tag.format for o in seen}
+    accuracy = {
+        name: sum(o.grade.correct for o in seen if o.grade.tag.format == name)
+        / sum(o.grade.tag.format == name for o in seen)
+        for name in sorted(tags)
+    }
+    scale = find_scale(base.scale)
+    summary = {
+        "parameters": scale.parameters(len(tokenizer)),
+        "non_embedding_parameters": scale.non_embedding_parameters(len(tokenizer)),
+        "tokens": len(corpus.tokens),
+        "documents": len(corpus),
+        "document_shares": corpus.document_shares(),
+        "token_shares": corpus.token_shares(),
+        "held_out_loss": held_out_loss(base.world, model, tokenizer),
+        "accuracy": accuracy,
+        "undertrained": all(
+            accuracy.get(name, 0.0) < base.pretraining.accuracy_floor
+            for name in base.world.mixture.shares
+        ),
+        "sha256": checksum(folder.path / "model"),
+    }
+    folder.mark_done(summary)
+    return BaseFolder(path=folder.path / "model", summary=summary)
+
+
+def checksum(model: Path) -> str:
+    """SHA-256 of a model's weights."""
+    return hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()
+
+
+def _corpus(base: Base, runs: Path, report: Report) -> "tuple[Corpus, PreTrainedTokenizerFast]":
+    """The corpus and tokenizer of a base, shared by all scales and seeds of a world."""
+    config = {"world": base.config["world"], "tokens": base.pretraining.tokens,
+              "vocabulary": base.pretraining.vocabulary}
+    folder = runs / "corpora" / config_hash(config)
+    if not folder.exists():
+        report(0, 1, "writing documents")
+        tokenizer = train_tokenizer(base.world, base.pretraining.vocabulary)
+        corpus = build_corpus(base.world, tokenizer, tokens=base.pretraining.tokens)
+        unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
+        unfinished.mkdir(parents=True, exist_ok=True)
+        corpus.save(unfinished / "corpus.npz")
+        tokenizer.save_pretrained(unfinished)
+        try:
+            os.replace(unfinished, folder)
+        except OSError:  # another worker was faster, with the same documents
+            if not folder.exists():
+                raise
+    return Corpus.load(folder / "corpus.npz"), load_tokenizer(folder)

@@ -1,0 +1,212 @@
+"""What a person sees while a study runs: each stage, its step, the leading format, time left.
+
+Workers put `Progress` events on a multiprocessing queue; the process that owns the terminal hands
+them to a `ProgressDisplay`. On a terminal the stages under way share one live table and what has
+ended stays above it as a line. Elsewhere (a file, a pipe, a batch system) only plain lines are
+written, few enough to be kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+LINE_INTERVAL = 10.0
+"""Least time between two plain lines of one stage under way, in seconds."""
+RATE_WINDOW = 32
+"""How many of the latest measurements the time left is estimated from."""
+SHORTEST_MEASURE = 0.2
+"""Least time over which the pace of a stage is measured, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one stage has come; picklable, so that a worker can send it through a queue."""
+
+    stage: str
+    """What is running, as a person would name it: `base 0.8M s0`, `grpo 0.07M s0`."""
+    step: int
+    """Steps completed, from 0 to `total`."""
+    total: int
+    """Steps that the stage has in all."""
+    leader: str | None
+    """The format with the largest share at this step, where one is known."""
+    share: float | None
+    """The share of `leader`, from 0 to 1."""
+    note: str = ""
+    """Anything else worth a few words, such as the loss or the epoch."""
+
+
+@dataclass(slots=True)
+class _Stage:
+    """The latest event of a stage under way, and what its time left is estimated from."""
+
+    event: Progress
+    started: float
+    printed: float
+    measured_step: int
+    measured_at: float
+    seconds_per_step: deque[float] = field(default_factory=lambda: deque(maxlen=RATE_WINDOW))
+
+    def advance(self, event: Progress, now: float) -> None:
+        if event.step < self.event.step:  # begun again: the old pace says nothing
+            self.seconds_per_step.clear()
+            self.measured_step, self.measured_at = event.step, now
+        self.event = event
+        steps, seconds = event.step - self.measured_step, now - self.measured_at
+        # Events that waited in the queue arrive together; their spacing is no pace of work.
+        if steps > 0 and seconds >= SHORTEST_MEASURE:
+            self.seconds_per_step.append(seconds / steps)
+            self.measured_step, self.measured_at = event.step, now
+
+    def seconds_left(self) -> float | None:
+        """Estimate the time left; the median keeps one slow step (a checkpoint) from showing."""
+        if not self.seconds_per_step:
+            return None
+        return median(self.seconds_per_step) * max(0, self.event.total - self.event.step)
+
+
+class ProgressDisplay:
+    """Shows the stages under way, live on a terminal and as plain lines elsewhere.
+
+    Used as a context manager by one thread, which calls `update` for each event it takes from
+    the workers' queue. A stage begins with its first event and ends with `finish` or `fail`.
+    Leaving the context, by Ctrl-C as well, gives the terminal back as it was.
+
+    Args:
+        console: Where to show it. On a terminal nothing else should print past this console
+            while the display is up.
+        interactive: Whether to draw live; by default when `console` is a terminal.
+        clock: Seconds that only grow; replaced by tests.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        interactive: bool | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        from rich.live import Live
+
+        self._console = console
+        self._clock = clock
+        self._stages: dict[str, _Stage] = {}
+        self._live: Live | None = None
+        if console.is_terminal if interactive is None else interactive:
+            self._live = Live(console=console, refresh_per_second=4)
+
+    def __enter__(self) -> ProgressDisplay:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, event: Progress) -> None:
+        """Show an event; the first one of a stage begins it."""
+        now = self._clock()
+        stage = self._stages.get(event.stage)
+        begins = stage is None
+        if stage is None:
+            stage = _Stage(
+                event=event,
+                started=now,
+                printed=now,
+                measured_step=event.step,
+                measured_at=now,
+            )
+            self._stages[event.stage] = stage
+        else:
+            stage.advance(event, now)
+        if self._live is not None:
+            self._live.update(self._table())
+        elif begins or now - stage.printed >= LINE_INTERVAL:
+            stage.printed = now
+            self._line(_describe(stage))
+
+    def finish(self, stage: str, note: str = "") -> None:
+        """End a stage that did what it had to; `note` says what came out of it."""
+        self._end(stage, "done", note, "green")
+
+    def fail(self, stage: str, reason: str) -> None:
+        """End a stage that could not go on, because of `reason`."""
+        self._end(stage, "failed", reason, "red")
+
+    def _end(self, name: str, outcome: str, detail: str, colour: str) -> None:
+        stage = self._stages.pop(name, None)
+        took = "" if stage is None else f" after {duration(self._clock() - stage.started)}"
+        if self._live is not None:
+            self._live.update(self._table())
+        self._line(f"{name}: {outcome}{took}{f', {detail}' if detail else ''}", style=colour)
+
+    def _line(self, text: str, style: str = "") -> None:
+        # Names and notes are data: no markup, and no line breaks at the width of a terminal.
+        self._console.print(
+            text, style=style, markup=False, highlight=False, soft_wrap=True, emoji=False
+        )
+
+    def _table(self) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2), expand=True)
+        table.add_column(no_wrap=True)
+        table.add_column(width=12)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(no_wrap=True, ratio=1)
+        for stage in self._stages.values():
+            event = stage.event
+            table.add_row(
+                Text(event.stage),
+                ProgressBar(total=max(event.total, 1), completed=event.step),
+                Text(f"{event.step}/{event.total}"),
+                Text(_leading(event)),
+                Text(f"{duration(stage.seconds_left())} left"),
+                Text(event.note, style="dim"),
+            )
+        return table
+
+
+def _describe(stage: _Stage) -> str:
+    event = stage.event
+    parts = [
+        f"step {event.step}/{event.total}",
+        _leading(event),
+        f"{duration(stage.seconds_left())} left",
+        event.note,
+    ]
+    return f"{event.stage}: {', '.join(part for part in parts if part)}"
+
+
+def _leading(event: Progress) -> str:
+    if event.leader is None:
+        return ""
+    return event.leader if event.share is None else f"{event.leader} {event.share:.0%}"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a time in seconds as `m:ss` or `h:mm:ss`; `--` while it is unknown."""
+    if seconds is None:
+        return "--"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

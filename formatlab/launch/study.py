@@ -1,0 +1,122 @@
+"""A study: a grid of runs that answers one question."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from formatlab.errors import InputError
+from formatlab.launch.run import LadderRun, ModelRun, Run
+from formatlab.models.lora import LoraSettings
+from formatlab.models.scale import find_scale
+from formatlab.train.base import Base, Pretraining
+from formatlab.train.grpo import Grpo
+from formatlab.train.probe import Probe
+from formatlab.world.shots import Shots
+from formatlab.world.world import World
+
+
+class Study(ABC):
+    """What an experiment file holds under `PRESETS`, one for each preset."""
+
+    name: str
+
+    @abstractmethod
+    def runs(self, *, from_scratch: bool) -> list[Run]:
+        """Every run of the grid.
+
+        Args:
+            from_scratch: make every base, also one that came with the package.
+
+        Raises:
+            InputError: a field does not fit.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class LadderStudy(Study):
+    """Scales x seeds in one controlled world."""
+
+    name: str
+    """Name of the folder in the runs folder."""
+    world: World
+    """Problems, formats and mixture."""
+    scales: tuple[str, ...]
+    """Scales of the ladder; `formatlab run --help` lists them."""
+    seeds: tuple[int, ...] = (0,)
+    """Each decides a base's weights and documents' order, and its run's prompts and samples."""
+    pretraining: Pretraining
+    """How every base is made."""
+    grpo: Grpo = Grpo()
+    """How every base is trained."""
+    probe: Probe = Probe()
+    """How every policy is observed."""
+
+    def runs(self, *, from_scratch: bool) -> list[Run]:
+        """One run a scale and seed, the largest scale first: it takes longest."""
+        if not self.scales or not self.seeds:
+            raise InputError(f"study {self.name}: name at least one scale and one seed")
+        for axis, values in (("scales", self.scales), ("seeds", self.seeds)):
+            if len(set(values)) < len(values):
+                raise InputError(f"study {self.name}: {axis} names one of {values} twice")
+        scales = sorted((find_scale(name) for name in self.scales), key=lambda s: -s.width)
+        return [
+            LadderRun(
+                study=self.name,
+                base=Base(
+                    world=self.world, scale=scale.name, pretraining=self.pretraining, seed=seed
+                ),
+                grpo=self.grpo,
+                probe=self.probe,
+                shipped_bases=not from_scratch,
+            )
+            for seed in self.seeds
+            for scale in scales
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelStudy(Study):
+    """One real model on real problems, over seeds."""
+
+    name: str
+    """Name of the folder in the runs folder."""
+    model: str
+    """Hub id, local folder, GGUF file, or `smollm2-135m` (installed by `make real`)."""
+    problems: str
+    """Problems to train on: hub id, local file, or `gsm8k`."""
+    probe_problems: str = ""
+    """Problems to observe on; the same set if empty, without those trained on."""
+    probe_split: str = "test"
+    """Split to observe on, for sets that have several."""
+    seeds: tuple[int, ...] = (0,)
+    """Each decides one run's prompts and samples."""
+    shots: Shots | None = None
+    """Worked examples before each question; none if not given."""
+    chat: bool = False
+    """Whether to use the model's chat template."""
+    lora: LoraSettings | None = None
+    """Train an adapter; all weights if not given."""
+    grpo: Grpo
+    """How the model is trained."""
+    probe: Probe = Probe(prompts=128, samples=4)
+    """How the policy is observed."""
+
+    def runs(self, *, from_scratch: bool) -> list[Run]:
+        """One run a seed."""
+        if not self.seeds:
+            raise InputError(f"study {self.name}: name at least one seed")
+        return [
+            ModelRun(
+                study=self.name,
+                model=self.model,
+                problems=self.problems,
+                probe_problems=self.probe_problems or self.problems,
+                probe_split=self.probe_split,
+                shots=self.shots,
+                chat=self.chat,
+                grpo=self.grpo,
+                probe=self.probe,
+                lora=self.lora,
+                seed=seed,
+            )
+            for seed in self.seeds
+        ]

@@ -1,0 +1,24 @@
+"""Measures over rollouts: shares, entropies, winners, collapse and attractors."""
+
+from formatlab.measure.attractor import Attractor, SeedInterval, attractor, seed_interval
+from formatlab.measure.collapse import collapse_step
+from formatlab.measure.entropy import format_entropy, format_entropy_given_prompt
+from formatlab.measure.run_winners import record_winners, run_winners
+from formatlab.measure.shares import shares
+from formatlab.measure.winners import UNDECIDED, WINNERS_SCHEMA, winners
+
+__all__ = [
+    "UNDECIDED",
+    "WINNERS_SCHEMA",
+    "Attractor",
+    "SeedInterval",
+    "attractor",
+    "collapse_step",
+    "format_entropy",
+    "format_entropy_given_prompt",
+    "record_winners",
+    "run_winners",
+    "seed_interval",
+    "shares",
+    "winners",
+]

@@ -1,0 +1,80 @@
+"""The attractor: which format wins at a scale, over seeds."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from formatlab.measure.winners import UNDECIDED
+
+# Two-sided 95% quantiles of Student's t for 1, 2, ... degrees of freedom; beyond the table the
+# last one is used, which is wider than need be by less than 5%.
+_T_QUANTILES = (
+    *(12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281),
+    *(2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860),
+    *(2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedInterval:
+    """A mean over seeds with a 95% interval, the seeds being the sample."""
+
+    mean: float
+    low: float | None
+    """None with one seed."""
+    high: float | None
+    """None with one seed."""
+    n_seeds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attractor:
+    """What the runs of one scale end in."""
+
+    attractor: str
+    """The format that wins in more than half of the seeds, or `undecided`."""
+    wins: Mapping[str, int]
+    """Winner at the final epoch -> number of seeds, most frequent first; may hold `undecided`."""
+    shares: Mapping[str, SeedInterval]
+    """Format -> final share over seeds, largest first."""
+    n_seeds: int
+
+
+def attractor(finals: Sequence[Mapping]) -> Attractor:
+    """Summarise the final epochs of the runs of one scale.
+
+    Args:
+        finals: one row of `formatlab.measure.winners` (as a dict) for each seed. Runs of an
+            undertrained base are flagged and not counted, so leave them out.
+    """
+    counts = Counter(final["winner"] for final in finals)
+    wins = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    top = max(wins, key=lambda name: wins[name], default=UNDECIDED)
+    by_seed = [{row["tag"]: row["share"] for row in final["formats"]} for final in finals]
+    tags = sorted({tag for shares in by_seed for tag in shares})
+    shares = {tag: seed_interval([of.get(tag, 0.0) for of in by_seed]) for tag in tags}
+    return Attractor(
+        attractor=top if 2 * wins.get(top, 0) > len(finals) else UNDECIDED,
+        wins=wins,
+        shares=dict(sorted(shares.items(), key=lambda item: (-item[1].mean, item[0]))),
+        n_seeds=len(finals),
+    )
+
+
+def seed_interval(values: Sequence[float]) -> SeedInterval:
+    """Return the mean over seeds with Student's 95% interval, cut to [0, 1].
+
+    Args:
+        values: one share or accuracy a seed, at least one.
+    """
+    mean = float(np.mean(values))
+    n_seeds = len(values)
+    if n_seeds < 2:
+        return SeedInterval(mean=mean, low=None, high=None, n_seeds=n_seeds)
+    quantile = _T_QUANTILES[min(n_seeds - 1, len(_T_QUANTILES)) - 1]
+    half = quantile * float(np.std(values, ddof=1)) / n_seeds**0.5
+    return SeedInterval(
+        mean=mean, low=max(0.0, mean - half), high=min(1.0, mean + half), n_seeds=n_seeds
+    )

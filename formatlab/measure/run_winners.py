@@ -1,0 +1,47 @@
+"""Winners of a run folder, with the collapse step of its training rollouts."""
+
+import pyarrow as pa
+
+from formatlab.measure.bootstrap import DEFAULT_RESAMPLES
+from formatlab.measure.collapse import DEFAULT_THRESHOLD, collapse_step
+from formatlab.measure.winners import PROBE_COLUMNS, winners
+from formatlab.store import RunFolder
+
+
+def run_winners(
+    run: RunFolder,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    resamples: int = DEFAULT_RESAMPLES,
+    seed: int = 0,
+) -> pa.Table:
+    """Measure a run from its rollouts, whatever of them is there yet.
+
+    Args:
+        run: the run folder; it need not be done.
+        threshold: dominant share that counts as collapsed.
+        resamples: resamples of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        One row an epoch of the probe, see `formatlab.measure.winners`; none without a probe.
+    """
+    train = run.rollouts("train", columns=["step", "tag"])
+    collapsed = collapse_step(
+        train["step"].to_numpy(), train["tag"].to_pylist(), threshold=threshold
+    )
+    probe = run.rollouts("probe", columns=PROBE_COLUMNS)
+    return winners(probe, collapse_step=collapsed, resamples=resamples, seed=seed)
+
+
+def record_winners(
+    run: RunFolder,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    resamples: int = DEFAULT_RESAMPLES,
+    seed: int = 0,
+) -> pa.Table:
+    """Measure a run as `run_winners` does and write its `winners.parquet`."""
+    table = run_winners(run, threshold=threshold, resamples=resamples, seed=seed)
+    run.write_winners(table)
+    return table

@@ -1,0 +1,69 @@
+"""Shares: the fraction of a set of rollouts with each tag, and how many of those are correct."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+SHARES_MEASURES = pa.schema(
+    [
+        pa.field("tag", pa.string()),
+        pa.field("rollouts", pa.int64(), metadata={"description": "with this tag"}),
+        pa.field("total", pa.int64(), metadata={"description": "in the group, any tag"}),
+        pa.field("share", pa.float64(), metadata={"description": "rollouts / total"}),
+        pa.field("accuracy", pa.float64(), metadata={"description": "null without rollouts"}),
+        pa.field("well_formed", pa.float64(), metadata={"description": "null without rollouts"}),
+    ]
+)
+"""Columns of `shares` after those of the grouping."""
+
+
+def shares(rollouts: pa.Table, *, by: Sequence[str]) -> pa.Table:
+    """Measure each tag in each group of rollouts.
+
+    Args:
+        rollouts: a table with `tag`, `correct`, `well_formed` and the columns of the grouping.
+        by: the columns that make a group, for example `["step"]` or `["split", "epoch"]`.
+
+    Returns:
+        One row for each group and each tag that occurs anywhere in the table (share 0 where it
+        does not occur in the group): the columns of the grouping, then `SHARES_MEASURES`, sorted
+        by group and tag.
+    """
+    keys = list(by)
+    groups = rollouts.group_by(keys).aggregate([([], "count_all")])
+    groups = groups.sort_by([(key, "ascending") for key in keys])
+    tags = sorted(rollouts["tag"].unique().to_pylist())
+    group_of = {tuple(row[key] for key in keys): i for i, row in enumerate(groups.to_pylist())}
+    tag_of = {tag: i for i, tag in enumerate(tags)}
+
+    counts = np.zeros((3, len(group_of), len(tags)))
+    cells = rollouts.group_by([*keys, "tag"]).aggregate(
+        [([], "count_all"), ("correct", "sum"), ("well_formed", "sum")]
+    )
+    for cell in cells.to_pylist():
+        place = group_of[tuple(cell[key] for key in keys)], tag_of[cell["tag"]]
+        counts[(slice(None), *place)] = (
+            cell["count_all"],
+            cell["correct_sum"],
+            cell["well_formed_sum"],
+        )
+
+    number, correct, well_formed = counts
+    total = np.broadcast_to(number.sum(axis=1, keepdims=True), number.shape)
+    empty = (number == 0).ravel()
+    divisor = np.maximum(number, 1)
+    columns = {
+        key: groups[key].take(pa.array(np.repeat(np.arange(len(group_of)), len(tags))))
+        for key in keys
+    }
+    measures = [
+        pa.array(tags * len(group_of), pa.string()),
+        pa.array(number.ravel().astype(np.int64)),
+        pa.array(total.ravel().astype(np.int64)),
+        pa.array((number / np.maximum(total, 1)).ravel()),
+        pa.array((correct / divisor).ravel(), mask=empty),
+        pa.array((well_formed / divisor).ravel(), mask=empty),
+    ]
+    columns |= dict(zip(SHARES_MEASURES.names, measures, strict=True))
+    return pa.table(columns)

@@ -1,0 +1,159 @@
+"""Winners: at each epoch of the probe the format with the largest share, with its interval."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, prompt_weights
+from formatlab.measure.entropy import format_entropy, format_entropy_given_prompt
+from formatlab.measure.tally import Tally, tally
+
+UNDECIDED = "undecided"
+"""The winner where the interval of the margin covers 0."""
+
+PROBE_COLUMNS = ("epoch", "step", "prompt_id", "tag", "correct")
+"""Columns of the probe rollouts that `winners` reads."""
+
+
+def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
+    return pa.field(name, kind, metadata={"description": meaning})
+
+
+_FORMAT = pa.struct(
+    [
+        _field("tag", pa.string(), "format, or none where no format was recognised"),
+        _field("rollouts", pa.int64(), "probe rollouts with this tag"),
+        _field("share", pa.float64(), "rollouts / n_rollouts"),
+        _field("share_low", pa.float64(), "lower bound, 95%; null with one prompt"),
+        _field("share_high", pa.float64(), "upper bound, 95%; null with one prompt"),
+        _field("correct", pa.int64(), "correct rollouts with this tag"),
+        _field("accuracy", pa.float64(), "correct / rollouts"),
+        _field("accuracy_low", pa.float64(), "lower bound, 95%; null with one prompt"),
+        _field("accuracy_high", pa.float64(), "upper bound, 95%; null with one prompt"),
+    ]
+)
+
+WINNERS_SCHEMA = pa.schema(
+    [
+        _field("epoch", pa.float64(), "passes over the training prompts completed; 0 is the base"),
+        _field("step", pa.int64(), "RL steps completed"),
+        _field("winner", pa.string(), "the leader, or undecided where the interval covers 0"),
+        _field("leader", pa.string(), "the format with the largest share, first by name if equal"),
+        _field("runner_up", pa.string(), "the format with the second largest share; null if none"),
+        _field("share", pa.float64(), "share of the leader"),
+        _field("margin", pa.float64(), "share of the leader less that of the runner-up"),
+        _field("margin_low", pa.float64(), "lower bound, 95%; null with one prompt"),
+        _field("margin_high", pa.float64(), "upper bound, 95%; null with one prompt"),
+        _field("n_prompts", pa.int64(), "prompts of the probe: the clusters of the bootstrap"),
+        _field("n_rollouts", pa.int64(), "rollouts of the probe"),
+        _field("samples_per_prompt", pa.int64(), "rollouts of each prompt; null if they differ"),
+        _field("format_entropy", pa.float64(), "H(F), plug-in, nats"),
+        _field("format_entropy_given_prompt", pa.float64(), "H(F|X), plug-in, nats"),
+        _field("accuracy", pa.float64(), "correct rollouts / n_rollouts, whatever the tag"),
+        _field("formats", pa.list_(_FORMAT), "each tag that occurs at this epoch, by name"),
+        _field("collapse_step", pa.int64(), "of the run, the same in every row; null if none"),
+    ]
+)
+"""Schema of `winners.parquet`; each field's metadata has a `description`."""
+
+
+def winners(
+    probe: pa.Table,
+    *,
+    collapse_step: int | None = None,
+    resamples: int = DEFAULT_RESAMPLES,
+    seed: int = 0,
+) -> pa.Table:
+    """Find the winner of each epoch of a probe.
+
+    Intervals are 95% percentile intervals of a cluster bootstrap over prompts. The margin of a
+    resample is the share of the leader (of the whole sample) less the largest other share of that
+    resample, so that a lead over two close rivals is judged against whichever comes second. With
+    one prompt there is no interval and no winner. `none` (no format recognised) is counted like a
+    format and may win.
+
+    Args:
+        probe: probe rollouts with `PROBE_COLUMNS`.
+        collapse_step: stored in every row; see `formatlab.measure.collapse`.
+        resamples: resamples of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        One row an epoch, ascending, with `WINNERS_SCHEMA`.
+    """
+    rows = []
+    for epoch in sorted(probe["epoch"].unique().to_pylist()):
+        of_epoch = probe.filter(pc.field("epoch") == epoch)
+        row = _epoch_row(tally(of_epoch), resamples=resamples, seed=seed)
+        row |= {
+            "epoch": epoch,
+            "step": pc.max(of_epoch["step"]).as_py(),  # pyright: ignore[reportAttributeAccessIssue]
+            "collapse_step": collapse_step,
+        }
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=WINNERS_SCHEMA)
+
+
+def _epoch_row(counts: Tally, *, resamples: int, seed: int) -> dict[str, object]:
+    by_tag = counts.rollouts.sum(axis=0)  # (F,)
+    correct = counts.correct.sum(axis=0)  # (F,)
+    total = int(by_tag.sum())
+    # Stable on counts: equal shares stay in the order of the names.
+    order = np.argsort(-by_tag, kind="stable")
+    leader = int(order[0])
+    runner_up = int(order[1]) if len(order) > 1 else None
+    second = by_tag[runner_up] if runner_up is not None else 0
+
+    bounds = _bounds(counts, leader, resamples=resamples, seed=seed)
+    margin_low, margin_high = bounds["margin"]
+    decided = margin_low is not None and margin_low > 0
+    return {
+        "winner": counts.tags[leader] if decided else UNDECIDED,
+        "leader": counts.tags[leader],
+        "runner_up": counts.tags[runner_up] if runner_up is not None else None,
+        "share": by_tag[leader] / total,
+        "margin": (by_tag[leader] - second) / total,
+        "margin_low": margin_low,
+        "margin_high": margin_high,
+        "n_prompts": len(counts.prompt_ids),
+        "n_rollouts": total,
+        "samples_per_prompt": counts.samples_per_prompt,
+        "format_entropy": format_entropy(counts.rollouts),
+        "format_entropy_given_prompt": format_entropy_given_prompt(counts.rollouts),
+        "accuracy": correct.sum() / total,
+        "formats": [
+            {
+                "tag": tag,
+                "rollouts": by_tag[i],
+                "share": by_tag[i] / total,
+                "share_low": bounds["share"][i][0],
+                "share_high": bounds["share"][i][1],
+                "correct": correct[i],
+                "accuracy": correct[i] / by_tag[i],
+                "accuracy_low": bounds["accuracy"][i][0],
+                "accuracy_high": bounds["accuracy"][i][1],
+            }
+            for i, tag in enumerate(counts.tags)
+        ],
+    }
+
+
+def _bounds(counts: Tally, leader: int, *, resamples: int, seed: int) -> dict:
+    """Return (low, high) of the margin, and of share and accuracy for each tag."""
+    prompts, tags = counts.rollouts.shape
+    if prompts < 2:
+        nothing = (None, None)
+        return {"margin": nothing, "share": [nothing] * tags, "accuracy": [nothing] * tags}
+    weights = prompt_weights(prompts, resamples, seed)
+    drawn = weights @ counts.rollouts  # (B, F)
+    correct = weights @ counts.correct  # (B, F)
+    share = drawn / drawn.sum(axis=1, keepdims=True)
+    accuracy = np.where(drawn > 0, correct / np.maximum(drawn, 1), np.nan)
+    others = np.delete(share, leader, axis=1)
+    margin = share[:, leader] - others.max(axis=1, initial=0.0)  # (B,)
+    low, high = percentile_interval(margin)
+    return {
+        "margin": (float(low), float(high)),
+        "share": list(zip(*percentile_interval(share), strict=True)),
+        "accuracy": list(zip(*percentile_interval(accuracy), strict=True)),
+    }

@@ -1,0 +1,55 @@
+"""Low-rank adapters: train a few added parameters instead of the whole model."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from formatlab.errors import InputError
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoraSettings:
+    """A low-rank adapter (Hu et al. 2021, arXiv:2106.09685).
+
+    Raises:
+        InputError: a value is outside its range, or the output head is named.
+    """
+
+    rank: int = 16
+    """Inner dimension of each pair of matrices."""
+    alpha: int = 32
+    """The product of the pair is scaled by alpha / rank."""
+    dropout: float = 0.0
+    """Share of the adapter's inputs set to 0. TRL samples in training mode, so anything above 0
+    makes the sampling policy differ from the trained one."""
+    target_modules: tuple[str, ...] | None = None
+    """Names of the linear layers that get an adapter, such as `q_proj`; None for every one but
+    the output head."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.rank < 1:
+            raise InputError(f"LoRA rank is {self.rank}; it must be at least 1")
+        if self.alpha <= 0:
+            raise InputError(f"LoRA alpha is {self.alpha}; it must be above 0")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"LoRA dropout is {self.dropout}; it must be at least 0 and below 1")
+        if self.target_modules is not None and not self.target_modules:
+            raise InputError("LoRA target modules: name at least one, or leave them out for all")
+        if self.target_modules and "lm_head" in self.target_modules:
+            raise InputError("LoRA target modules: TRL cannot train an adapter on lm_head")
+
+    def config(self) -> "LoraConfig":
+        """The same as peft's configuration."""
+        from peft import LoraConfig
+
+        targets = self.target_modules
+        return LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha,
+            lora_dropout=self.dropout,
+            target_modules="all-linear" if targets is None else list(targets),
+            task_type="CAUSAL_LM",
+        )

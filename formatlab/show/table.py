@@ -1,0 +1,239 @@
+"""The result table of a study: on the terminal, as Markdown and as CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import IO, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from formatlab.measure import UNDECIDED
+from formatlab.show.palette import format_style
+from formatlab.show.study import RunResult, Study
+from formatlab.show.wording import (
+    epoch_text,
+    fraction_text,
+    interval_text,
+    model_text,
+    name_text,
+    parameters_text,
+    percent_text,
+)
+
+_RARE = 0.01
+
+
+def result_rows(study: Study) -> list[dict[str, Any]]:
+    """Return everything measured: one row a run and epoch of the probe, one column a number."""
+    rows = []
+    for arm in study.arms:
+        for run in arm.runs:
+            scale = run.config["scale"]
+            for epoch in run.winners:
+                formats = {of["tag"]: of for of in epoch["formats"]}
+                row = {
+                    "scale": scale["name"],
+                    "parameters": scale["parameters"],
+                    "non_embedding_parameters": scale["non_embedding_parameters"],
+                    "setting": arm.setting,
+                    "seed": run.seed,
+                    "run": run.name,
+                    "done": run.done,
+                    "undertrained": run.undertrained,
+                    **{name: value for name, value in epoch.items() if name != "formats"},
+                }
+                for tag in study.tags:
+                    of = formats.get(tag, {"rollouts": 0, "share": 0.0})
+                    for name in ("rollouts", "share", "share_low", "share_high"):
+                        row[f"{name}_{tag}"] = of.get(name)
+                    for name in ("accuracy", "accuracy_low", "accuracy_high"):
+                        row[f"{name}_{tag}"] = of.get(name)
+                rows.append(row)
+    return rows
+
+
+def attractor_rows(study: Study) -> list[dict[str, Any]]:
+    """Return one row an arm and format: wins and final share over finished, counted seeds."""
+    rows = []
+    for arm in study.arms:
+        found = arm.attractor
+        for tag, share in found.shares.items():
+            rows.append(
+                {
+                    "arm": arm.label,
+                    "parameters": arm.parameters,
+                    "n_seeds": found.n_seeds,
+                    "attractor": found.attractor,
+                    "undecided": found.wins.get(UNDECIDED, 0),
+                    "tag": tag,
+                    "wins": found.wins.get(tag, 0),
+                    "share": share.mean,
+                    "share_low": share.low,
+                    "share_high": share.high,
+                }
+            )
+    return rows
+
+
+def attractor_lines(study: Study) -> list[str]:
+    """Return a sentence an arm: what its runs end in."""
+    lines = []
+    for arm in study.arms:
+        found = arm.attractor
+        if not found.n_seeds:
+            lines.append(f"{arm.label}: no finished run of a trained base yet.")
+            continue
+        wins = ", ".join(f"{name_text(tag)} {number}" for tag, number in found.wins.items())
+        top = found.attractor
+        if top == UNDECIDED:
+            lines.append(f"{arm.label}: no format wins in most seeds ({wins}).")
+            continue
+        share = found.shares[top]
+        spread = (
+            "one seed"
+            if share.low is None or share.high is None
+            else f"95% interval over {share.n_seeds} seeds: {percent_text(share.low)} to "
+            f"{percent_text(share.high)}"
+        )
+        lines.append(
+            f"{arm.label}: {name_text(top)} wins in {found.wins[top]} of {found.n_seeds} "
+            f"seed{'s' if found.n_seeds > 1 else ''}; its final share is "
+            f"{percent_text(share.mean)} ({spread})."
+        )
+    return lines
+
+
+TABLE_NOTE = (
+    "Each format: its share of the probe, then its accuracy. Margin: share of the leading format "
+    "less that of the runner-up, in percentage points, with its 95% cluster-bootstrap interval "
+    "over prompts; undecided where it covers 0. Collapse: first step from which one format keeps "
+    "90% of the training rollouts to the end."
+)
+"""What the columns of `study_table` are."""
+
+
+def study_table(study: Study) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and cells of the result table: the base and whole epochs of every run.
+
+    Formats that never reach 1% at one of these epochs have no column.
+    """
+    tags = _shown_tags(study)
+    headings = ["scale", "parameters", "seed", "epoch", *(name_text(tag, 14) for tag in tags)]
+    headings += ["winner", "margin [95%]", "collapse"]
+    rows = []
+    for arm in study.arms:
+        for run in arm.runs:
+            first = [
+                ", ".join(filter(None, [model_text(arm.scale), arm.setting])),
+                parameters_text(arm.parameters),
+                f"{run.seed}{' *' if run.undertrained else ''}",
+            ]
+            epochs = _shown_epochs(run)
+            if not epochs:
+                rows.append([*first, "not probed", *[""] * (len(headings) - 4)])
+            for epoch in epochs:
+                rows.append([*first, *_cells(epoch, tags, last=epoch is epochs[-1])])
+                first = ["", "", ""]
+    return headings, rows
+
+
+def print_study(study: Study, file: IO[str] | None = None) -> None:
+    """Print the result table and what each scale ends in.
+
+    Args:
+        study: the study.
+        file: where to; the standard output by default.
+    """
+    # As wide as the table needs: rich would cut numbers to fit a narrow terminal.
+    console = Console(file=file, highlight=False, width=400)
+    headings, rows = study_table(study)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
+    for index, heading in enumerate(headings):
+        right = 1 <= index < len(headings) - 3 or index == len(headings) - 1
+        table.add_column(Text(heading), justify="right" if right else "left", no_wrap=index > 0)
+    winner = headings.index("winner")
+    for number, row in enumerate(rows):
+        if number and row[0]:
+            table.add_section()
+        cells = [Text(cell) for cell in row]
+        if row[winner] and not row[winner].startswith(UNDECIDED):
+            cells[winner].stylize(format_style(row[winner]).colour)
+        table.add_row(*cells)
+    console.print(table)
+    if any(run.undertrained for run in study.runs):
+        console.print(Text("* undertrained base: shown, not counted"))
+    for line in [*notes(study), "", *attractor_lines(study)]:
+        console.print(Text(line), soft_wrap=True)
+
+
+def notes(study: Study) -> list[str]:
+    """Return what is missing in the study, one line a run that lacks something."""
+    lines = []
+    for arm in study.arms:
+        for run in arm.runs:
+            if run.notes:
+                lines.append(f"{arm.label}, seed {run.seed}: {' '.join(run.notes)}")
+    return lines
+
+
+def markdown(study: Study) -> str:
+    """Return the result table as Markdown with its note."""
+    headings, rows = study_table(study)
+    lines = [headings, ["---"] * len(headings), *rows]
+    table = "\n".join(f"| {' | '.join(map(_markdown_cell, line))} |" for line in lines)
+    undertrained = any(run.undertrained for run in study.runs)
+    remarks = [TABLE_NOTE, *(["\\* undertrained base: shown, not counted."] * undertrained)]
+    return "\n\n".join([table, *remarks, *(f"- {line}" for line in notes(study))]) + "\n"
+
+
+def csv_text(rows: Sequence[dict[str, Any]]) -> str:
+    """Return rows of equal keys as CSV; an absent number is an empty cell."""
+    buffer = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _shown_epochs(run: RunResult) -> list[Any]:
+    whole = [epoch for epoch in run.winners if epoch["epoch"] == int(epoch["epoch"])]
+    # An unfinished run may have nothing later than a fraction of the first epoch.
+    if run.winners and run.winners[-1] not in whole:
+        whole.append(run.winners[-1])
+    return whole
+
+
+def _shown_tags(study: Study) -> list[str]:
+    common = {
+        of["tag"]
+        for run in study.runs
+        for epoch in _shown_epochs(run)
+        for of in epoch["formats"]
+        if of["share"] >= _RARE
+    }
+    return [tag for tag in study.tags if tag in common]
+
+
+def _cells(epoch: Any, tags: Sequence[str], *, last: bool) -> list[str]:
+    formats = {of["tag"]: of for of in epoch["formats"]}
+    cells = [epoch_text(epoch["epoch"])]
+    for tag in tags:
+        of = formats.get(tag)
+        accuracy = fraction_text(of["accuracy"] if of else None)
+        cells.append(f"{percent_text(of['share'] if of else 0.0)} {accuracy:>4}")
+    collapse = epoch["collapse_step"]
+    return [
+        *cells,
+        name_text(epoch["winner"], 14),
+        interval_text(epoch["margin"], epoch["margin_low"], epoch["margin_high"]),
+        ("-" if collapse is None else f"step {collapse}") if last else "",
+    ]
+
+
+def _markdown_cell(text: str) -> str:
+    for character in "\\|*_<`[":
+        text = text.replace(character, "\\" + character)
+    return text

@@ -1,0 +1,100 @@
+"""Wording: how numbers and names that are not ours are written for people."""
+
+import unicodedata
+from collections.abc import Mapping
+
+_CONTROL_PICTURES = 0x2400
+
+
+def parameters_text(parameters: int) -> str:
+    """Return a parameter count as people write it: 152_064 -> `0.15M`, 134_515_008 -> `135M`."""
+    if parameters >= 999_500_000:
+        return f"{parameters / 1e9:.3g}B"
+    if parameters >= 9_950_000:
+        return f"{parameters / 1e6:.3g}M"
+    if parameters >= 9_500:
+        return f"{parameters / 1e6:.2g}M"
+    return str(parameters)
+
+
+def percent_text(share: float) -> str:
+    """Return a share in whole percent; what is not quite none or all is not rounded to it."""
+    if 0 < share < 0.005:
+        return "<1%"
+    if 0.995 <= share < 1:
+        return ">99%"
+    return f"{100 * share:.0f}%"
+
+
+def fraction_text(value: float | None) -> str:
+    """Return an accuracy with two decimals and no leading zero, `-` where there is none."""
+    if value is None:
+        return "-"
+    text = f"{value:.2f}"
+    return text.removeprefix("0") if text.startswith("0.") else text
+
+
+def epoch_text(epoch: float) -> str:
+    """Return an epoch without needless decimals; the base by its name."""
+    return "base" if epoch == 0 else f"{epoch:g}"
+
+
+def interval_text(middle: float, low: float | None, high: float | None) -> str:
+    """Return a margin in percentage points with its interval: `32 [27, 37]`."""
+    if low is None or high is None:
+        return f"{100 * middle:.0f} [no interval]"
+    return f"{100 * middle:.0f} [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+def mixture_text(mixture: Mapping[str, float]) -> str:
+    """Return a mixture in one line, largest share first."""
+    parts = sorted(mixture.items(), key=lambda part: (-part[1], part[0]))
+    return ", ".join(f"{name_text(name)} {percent_text(share)}" for name, share in parts) or "none"
+
+
+def name_text(name: str, width: int = 28) -> str:
+    """Return a name on one line, the middle cut if it is too long."""
+    return shortened_text(visible_text(" ".join(name.split())), width, mark="…")
+
+
+def model_text(name: str, width: int = 24) -> str:
+    """Return the name of a model: a hub id or path without what comes before the last slash."""
+    return name_text(name.rstrip("/").rsplit("/", 1)[-1] or name, width)
+
+
+def visible_text(text: str) -> str:
+    """Return text in which control characters are seen and can neither act nor reorder it.
+
+    C0 controls but tab and newline become their Unicode pictures; other controls, bidirectional
+    overrides and lone surrogates become their code point in angle brackets.
+    """
+    return "".join(map(_visible, text))
+
+
+def shortened_text(text: str, width: int, *, mark: str | None = None) -> str:
+    """Return text of at most about `width` characters, the middle left out.
+
+    The end of a completion holds its answer and the end of a prompt its question.
+
+    Args:
+        text: any text.
+        width: characters to keep.
+        mark: what stands for the characters left out; by default it says how many.
+    """
+    if len(text) <= width:
+        return text
+    head, tail = text[: (width + 1) // 2], text[len(text) - width // 2 :]
+    return head + (mark or f" … [{len(text) - width:,} characters left out] … ") + tail
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if character in "\n\t":
+        return character
+    if code < 0x20:
+        return chr(_CONTROL_PICTURES + code)
+    if code == 0x7F:
+        return "\u2421"
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs") and character != "\u200d":
+        return f"⟨U+{code:04X}⟩"
+    return character

@@ -1,0 +1,88 @@
+"""The metrics log: one JSON line an RL step, which survives a writer killed in mid-line."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from formatlab.errors import RunError
+from formatlab.store.atomic_file import explained_os_errors, write_text_atomically
+
+
+class MetricsLog:
+    """Reads and writes one `metrics.jsonl`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add one line and flush it to the disk; numbers that are not finite become null.
+
+        Raises:
+            InputError: no permission.
+            RunError: no space left, or another failure of the file system.
+        """
+        line = json.dumps(_finite(row), ensure_ascii=False) + "\n"
+        with explained_os_errors(self.path):
+            self._cut_unfinished_line()
+            with self.path.open("ab") as file:
+                file.write(line.encode("utf-8", "replace"))
+                file.flush()
+                os.fsync(file.fileno())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the lines in order, without a last line that was not finished.
+
+        Raises:
+            RunError: a finished line is not a JSON object.
+        """
+        if not self.path.exists():
+            return []
+        finished = self.path.read_bytes().split(b"\n")[:-1]
+        return [self._parsed(line, number) for number, line in enumerate(finished, start=1)]
+
+    def drop_from(self, step: int) -> None:
+        """Remove the lines whose step is `step` or later."""
+        rows = self.rows()
+        kept = [row for row in rows if row["step"] < step]
+        if len(kept) < len(rows):
+            text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
+            write_text_atomically(self.path, text)
+
+    def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise RunError(
+                f"{self.path}, line {number} is not JSON ({error}). Remove the line to go on."
+            ) from error
+        if not isinstance(row, dict):
+            raise RunError(
+                f"{self.path}, line {number} is not a JSON object. Remove the line to go on."
+            )
+        return row
+
+    def _cut_unfinished_line(self) -> None:
+        if not self.path.exists():
+            return
+        with self.path.open("rb+") as file:
+            length = file.seek(0, os.SEEK_END)
+            if length == 0:
+                return
+            file.seek(length - 1)
+            if file.read(1) != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with nan and infinities, which JSON does not have, as None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,110 @@
+"""One rollout: a sampled completion with its prompt, tag and grade, and its Arrow schema."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+"""Version of the rollout row; a reader refuses files of any other version."""
+
+Split = Literal["train", "probe"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rollout:
+    """One row of a rollout file. The meaning of each field is in `ROLLOUT_SCHEMA`."""
+
+    run_id: str
+    split: Split
+    step: int
+    epoch: float
+    prompt_id: str
+    family: str
+    sample: int
+    prompt: str
+    completion: str
+    tokens: int
+    tag: str
+    well_formed: bool
+    mixed: bool
+    truncated: bool
+    gold: str
+    answer: str | None
+    correct: bool
+    reason: str
+    reward: float | None
+    advantage: float | None
+    logprob: float
+    entropy: float
+
+
+def _field(name: str, kind: pa.DataType, meaning: str, *, nullable: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"description": meaning})
+
+
+# `split` is also the name of the folder a file lies in (split=train/), and readers that infer
+# hive partitions give that a dictionary type: with plain strings here pandas and pyarrow would
+# refuse to open the `rollouts` folder as a whole.
+_SPLIT_TYPE = pa.dictionary(pa.int32(), pa.string())
+
+ROLLOUT_SCHEMA = pa.schema(
+    [
+        _field("schema_version", pa.int32(), "version of this row's layout"),
+        _field("run_id", pa.string(), "name of the run folder"),
+        _field("split", _SPLIT_TYPE, "train: sampled to learn from; probe: sampled to observe"),
+        _field("step", pa.int64(), "RL steps completed before this batch was sampled"),
+        _field(
+            "epoch",
+            pa.float64(),
+            "train: 0-based index of the pass over the prompts; probe: passes completed, "
+            "0 is the base",
+        ),
+        _field("prompt_id", pa.string(), "names the problem; equal ids have equal prompts"),
+        _field("family", pa.string(), "problem family"),
+        _field("sample", pa.int32(), "0-based index among the samples of this prompt"),
+        _field("prompt", pa.string(), "text given to the model"),
+        _field("completion", pa.string(), "text the model gave, without the end-of-sequence token"),
+        _field("tokens", pa.int32(), "length of the completion in tokens"),
+        _field("tag", pa.string(), "format, or 'none' where no format was recognised"),
+        _field("well_formed", pa.bool_(), "the completion is a complete document of its format"),
+        _field("mixed", pa.bool_(), "parts of more than one format were recognised"),
+        _field("truncated", pa.bool_(), "the length limit ended the completion"),
+        _field("gold", pa.string(), "the right answer"),
+        _field("answer", pa.string(), "the answer read or executed; null if none", nullable=True),
+        _field("correct", pa.bool_(), "the answer equals the right one"),
+        _field("reason", pa.string(), "why not correct: no answer, wrong, error, time or memory"),
+        _field("reward", pa.float64(), "reward given; null in the probe", nullable=True),
+        _field("advantage", pa.float64(), "advantage trained on; null in the probe", nullable=True),
+        _field("logprob", pa.float64(), "log-probability summed over completion tokens, nats"),
+        _field("entropy", pa.float64(), "mean entropy a token at temperature 1, nats"),
+    ],
+    metadata={"formatlab_schema_version": str(SCHEMA_VERSION)},
+)
+"""Schema of rollout files; each field's metadata has a `description`."""
+
+_FIELD_NAMES = tuple(field.name for field in fields(Rollout))
+
+
+def rollouts_to_table(rows: Sequence[Rollout]) -> pa.Table:
+    """Return the rows as an Arrow table with `ROLLOUT_SCHEMA`, in the order given."""
+    columns: dict[str, list] = {"schema_version": [SCHEMA_VERSION] * len(rows)}
+    columns |= {name: [getattr(row, name) for row in rows] for name in _FIELD_NAMES}
+    for field in ROLLOUT_SCHEMA:
+        if pa.types.is_string(field.type):
+            columns[field.name] = [_encodable(text) for text in columns[field.name]]
+    return pa.Table.from_pydict(columns, schema=ROLLOUT_SCHEMA)
+
+
+def rollouts_from_table(table: pa.Table) -> list[Rollout]:
+    """Return the rows of a table that has at least the columns of `Rollout`."""
+    return [Rollout(**row) for row in table.select(list(_FIELD_NAMES)).to_pylist()]
+
+
+def _encodable(text: str | None) -> str | None:
+    # A jsonl problem file can hold a lone surrogate (as a \ud800 escape), which UTF-8 cannot
+    # carry; losing one character is better than losing the run.
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode("utf-8")

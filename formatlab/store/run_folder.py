@@ -1,0 +1,355 @@
+"""The run folder: everything a run leaves behind.
+
+```
+<scale>-<mixture>-<algorithm>-s<seed>-<hash8>/
+  config.json      everything that decides the result
+  env.json         versions, device, start time, schema version
+  metrics.jsonl    one line a step
+  rollouts/split=train/epoch=000.parquet      every training rollout
+  rollouts/split=probe/epoch=000.125.parquet  probe rollouts; epoch 0 is the base
+  winners.parquet  one row an epoch
+  checkpoints/
+  DONE | FAILED    written last; FAILED holds the reason
+```
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from formatlab.errors import InputError, RunError
+from formatlab.store.atomic_file import (
+    TEMPORARY_PREFIX,
+    explained_os_errors,
+    write_atomically,
+    write_json_atomically,
+    write_text_atomically,
+)
+from formatlab.store.metrics_log import MetricsLog
+from formatlab.store.rollout import (
+    ROLLOUT_SCHEMA,
+    SCHEMA_VERSION,
+    Rollout,
+    Split,
+    rollouts_to_table,
+)
+from formatlab.store.rollout_file import (
+    read_rollout_file,
+    rollout_file_epochs,
+    rollout_file_name,
+    rollout_schema,
+    write_rollout_file,
+)
+
+
+class RunFolder:
+    """Reads and writes one run folder. Made by `RunFolder.create` or `RunFolder.open`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._metrics = MetricsLog(path / "metrics.jsonl")
+
+    @classmethod
+    def create(cls, path: Path, *, config: Mapping[str, Any], env: Mapping[str, Any]) -> Self:
+        """Make a run folder, or reopen the one that is there if its configuration is equal.
+
+        A reopened folder keeps the `env.json` of its first start, and loses the temporary files
+        of a writer that was killed: one process at a time may write to a run folder.
+
+        Args:
+            path: the folder; parents are made.
+            config: everything that decides the result; JSON values only.
+            env: what else is worth knowing; JSON values only.
+
+        Raises:
+            InputError: the folder belongs to another configuration, holds something else, or
+                cannot be written to.
+            RunError: no space left, or another failure of the file system.
+        """
+        run = cls(Path(path))
+        if run._config_path.exists():
+            run = cls.open(path)
+            run._check_equal(config)
+            run._remove_unfinished()
+            return run
+        with explained_os_errors(run.path):
+            run.path.mkdir(parents=True, exist_ok=True)
+            run._check_empty()
+            run.checkpoints.mkdir(exist_ok=True)
+        write_json_atomically(run._env_path, {"schema_version": SCHEMA_VERSION, **env})
+        # Last: a folder without config.json is not yet a run folder.
+        write_json_atomically(run._config_path, config)
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open an existing run folder.
+
+        Raises:
+            InputError: not a run folder, or one of another schema version.
+        """
+        run = cls(Path(path))
+        if not run._config_path.exists():
+            raise InputError(
+                f"{path} is not a run folder: it has no config.json. Give the folder of one run, "
+                "for example runs/<study>/<run>."
+            )
+        version = run.env.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise InputError(
+                f"{path} is a run folder of schema version {version}, and this formatlab reads "
+                f"version {SCHEMA_VERSION}. Read it with the formatlab that wrote it."
+            )
+        return run
+
+    @property
+    def name(self) -> str:
+        """The folder's own name, which is the run's id."""
+        return self.path.name
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides the result."""
+        return _read_json(self._config_path)
+
+    @property
+    def env(self) -> dict[str, Any]:
+        """Versions, device, start time, schema version."""
+        return _read_json(self._env_path)
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    def write_rollouts(self, split: Split, epoch: float, rows: Sequence[Rollout]) -> Path:
+        """Write all rollouts of an epoch, replacing the file if there is one.
+
+        Args:
+            split: train or probe.
+            epoch: see `Rollout`.
+            rows: all of that split and epoch, kept in this order.
+
+        Returns:
+            The file written.
+
+        Raises:
+            ValueError: a row of another split or epoch.
+            InputError: no permission.
+            RunError: no space left, or another failure of the file system.
+        """
+        for row in rows:
+            if row.split != split or row.epoch != epoch:
+                raise ValueError(
+                    f"a rollout of split {row.split}, epoch {row.epoch} among those of split "
+                    f"{split}, epoch {epoch}"
+                )
+        path = self._rollout_folder(split) / rollout_file_name(epoch)
+        write_rollout_file(path, rollouts_to_table(rows))
+        return path
+
+    def rollouts(
+        self,
+        split: Split,
+        *,
+        epoch: float | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Read rollouts, in order of epoch and as written inside one.
+
+        Args:
+            split: train or probe.
+            epoch: only this epoch; None for all.
+            columns: only these columns; None for all.
+
+        Returns:
+            A table with the columns of `ROLLOUT_SCHEMA`, empty if there are no such rollouts.
+
+        Raises:
+            RunError: a file is damaged or of another schema version.
+        """
+        files = rollout_file_epochs(self._rollout_folder(split))
+        tables = [
+            read_rollout_file(path, columns)
+            for file_epoch, path in files.items()
+            if epoch is None or file_epoch == epoch
+        ]
+        if tables:
+            return pa.concat_tables(tables)
+        names = ROLLOUT_SCHEMA.names if columns is None else columns
+        return rollout_schema(names).empty_table()
+
+    def epochs(self, split: Split) -> list[float]:
+        """Return the epochs that have a rollout file, ascending."""
+        return list(rollout_file_epochs(self._rollout_folder(split)))
+
+    def drop_rollouts_from(self, step: int) -> None:
+        """Remove what a run resumed at a checkpoint of `step` completed steps will sample again.
+
+        Training rollouts with `row.step >= step` go. Probe rollouts with `row.step > step` go:
+        those of `step` itself observed the very model of the checkpoint. A file that loses all
+        its rows is removed, one that loses some is replaced.
+        """
+        self._keep("train", pc.field("step") < step)
+        self._keep("probe", pc.field("step") <= step)
+
+    def append_metrics(self, row: Mapping[str, Any]) -> None:
+        """Add one line to `metrics.jsonl`; numbers that are not finite are stored as null."""
+        self._metrics.append(row)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the lines of `metrics.jsonl`, without a last one that was not finished."""
+        return self._metrics.rows()
+
+    def drop_metrics_from(self, step: int) -> None:
+        """Remove the metrics whose step is `step` or later."""
+        self._metrics.drop_from(step)
+
+    def write_winners(self, table: pa.Table) -> Path:
+        """Write `winners.parquet`, replacing the one that is there."""
+        write_atomically(self._winners_path, lambda temporary: pq.write_table(table, temporary))
+        return self._winners_path
+
+    def winners(self) -> pa.Table | None:
+        """Return `winners.parquet`, or None if it is not written yet.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        if not self._winners_path.exists():
+            return None
+        try:
+            return pq.ParquetFile(self._winners_path).read()
+        except (pa.ArrowException, OSError) as error:
+            raise RunError(
+                f"Cannot read {self._winners_path}: {error}. Remove it; it is made again from "
+                "the rollouts."
+            ) from error
+
+    @property
+    def done(self) -> bool:
+        """Whether the run came to its end."""
+        return self._done_path.exists()
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """What `mark_done` was given, or None if the run is not done."""
+        return _read_json(self._done_path) if self.done else None
+
+    @property
+    def failed(self) -> str | None:
+        """The reason the run failed, or None if it did not."""
+        path = self._failed_path
+        return path.read_text(encoding="utf-8").rstrip("\n") if path.exists() else None
+
+    def mark_done(self, summary: Mapping[str, Any]) -> None:
+        """Write `DONE`, the last file of a run."""
+        write_json_atomically(self._done_path, summary)
+        self.clear_failed()
+
+    def mark_failed(self, reason: str) -> None:
+        """Write `FAILED` with the reason."""
+        write_text_atomically(self._failed_path, reason + "\n")
+
+    def clear_failed(self) -> None:
+        """Remove `FAILED`, as a run that is tried again does."""
+        with explained_os_errors(self._failed_path):
+            self._failed_path.unlink(missing_ok=True)
+
+    @property
+    def _config_path(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def _env_path(self) -> Path:
+        return self.path / "env.json"
+
+    @property
+    def _winners_path(self) -> Path:
+        return self.path / "winners.parquet"
+
+    @property
+    def _done_path(self) -> Path:
+        return self.path / "DONE"
+
+    @property
+    def _failed_path(self) -> Path:
+        return self.path / "FAILED"
+
+    def _rollout_folder(self, split: Split) -> Path:
+        return self.path / "rollouts" / f"split={split}"
+
+    def _keep(self, split: Split, condition: pc.Expression) -> None:
+        for path in rollout_file_epochs(self._rollout_folder(split)).values():
+            table = read_rollout_file(path)
+            kept = table.filter(condition)
+            if kept.num_rows == 0:
+                with explained_os_errors(path):
+                    path.unlink()
+            elif kept.num_rows < table.num_rows:
+                write_rollout_file(path, kept)
+
+    def _remove_unfinished(self) -> None:
+        for pattern in (f"{TEMPORARY_PREFIX}*", f"rollouts/*/{TEMPORARY_PREFIX}*"):
+            for path in self.path.glob(pattern):
+                with explained_os_errors(path):
+                    path.unlink()
+
+    def _check_equal(self, config: Mapping[str, Any]) -> None:
+        differences = _differences(self.config, json.loads(json.dumps(config)))
+        if differences:
+            raise InputError(
+                f"{self.path} was made by another configuration: {'; '.join(differences)}. "
+                "Choose another runs folder, or remove this one if it is not needed."
+            )
+
+    def _check_empty(self) -> None:
+        # What a creation killed before its last file may have left is no obstacle.
+        ours = {self._env_path.name, self.checkpoints.name}
+        others = sorted(
+            path.name
+            for path in self.path.iterdir()
+            if path.name not in ours and not path.name.startswith(TEMPORARY_PREFIX)
+        )
+        if others:
+            raise InputError(
+                f"{self.path} exists and is not a run folder (it holds {', '.join(others[:3])}). "
+                "Choose another folder."
+            )
+
+
+_ABSENT = object()
+
+
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any], parents: str = "") -> list[str]:
+    """Say for each key in which two configurations differ what stands there and here."""
+    found: list[str] = []
+    for key in sorted(there.keys() | here.keys()):
+        old, new = there.get(key, _ABSENT), here.get(key, _ABSENT)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += _differences(old, new, f"{parents}{key}.")
+        elif old != new:
+            found.append(f"{parents}{key} is {_shown(old)} there and {_shown(new)} here")
+    return found
+
+
+def _shown(value: Any) -> str:
+    return "absent" if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"Cannot read {path}: {error}. The folder is damaged or not a run folder; choose "
+            "another, or remove it and repeat the run."
+        ) from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path} is not a JSON object, so this is not a run folder.")
+    return value

@@ -1,0 +1,1 @@
+"""Training: pretraining of bases, and reinforcement learning with every rollout kept."""

@@ -1,0 +1,73 @@
+"""A base: the pretrained model before RL, and everything that decides it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from formatlab.errors import InputError
+from formatlab.models.scale import find_scale
+from formatlab.store.config_hash import config_hash
+from formatlab.train.batches import LossOn
+from formatlab.train.probe import Probe
+from formatlab.world.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretraining:
+    """How every base of a study is pretrained. Learning rate and batch follow from the scale."""
+
+    tokens: int
+    """Exact number of tokens seen, the same at every scale."""
+    vocabulary: int = 512
+    """Most tokens the vocabulary may have."""
+    loss_on: LossOn = "solution"
+    """Which tokens are learned: the solutions, or whole documents."""
+    warmup: float = 0.02
+    """Share of the steps over which the learning rate rises; after it falls linearly to zero."""
+    weight_decay: float = 0.1
+    """AdamW's, on matrices only."""
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints."""
+    accuracy_floor: float = 0.05
+    """A base whose accuracy is below this in every format is marked undertrained."""
+
+    def __post_init__(self) -> None:
+        """Check the budget."""
+        if self.tokens < 1:
+            raise InputError(f"pretraining: tokens is {self.tokens}; it must be positive")
+        if self.checkpoint_every < 1:
+            raise InputError(
+                f"pretraining: checkpoint_every is {self.checkpoint_every}; it must be positive"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The pretrained model before RL: decided by world, scale, pretraining and seed."""
+
+    world: World
+    scale: str
+    pretraining: Pretraining
+    probe: Probe = Probe()
+    """How the finished base is observed."""
+    seed: int = 0
+    """Seed of initial weights and of the order of documents."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides the result, ready for JSON."""
+        return {
+            "kind": "base",
+            "world": asdict(self.world),
+            "scale": asdict(find_scale(self.scale)),
+            "pretraining": asdict(self.pretraining),
+            "probe": asdict(self.probe),
+            "seed": self.seed,
+        }
+
+    @property
+    def name(self) -> str:
+        """Name of the base's folder."""
+        mixture = self.world.mixture.name
+        return f"{self.scale}-{mixture}-s{self.seed}-{config_hash(self.config)}"

@@ -1,0 +1,53 @@
+"""Pretraining batches: whole documents, padded, in an order that the seed alone decides."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+    from formatlab.world.corpus import Corpus
+
+IGNORED = -100
+"""Label of a position that the loss leaves out."""
+
+_WINDOW = 16
+"""Batches sorted by length together: little padding, and batches still mix all lengths."""
+
+LossOn = Literal["solution", "document"]
+
+
+def batch_order(corpus: "Corpus", *, batch: int, seed: int) -> list[np.ndarray]:
+    """Document indices of every batch of one pass; each document stands in exactly one."""
+    random = np.random.default_rng([seed, 0xBA7C4])
+    order = random.permutation(len(corpus))
+    lengths = np.diff(corpus.offsets)
+    batches: list[np.ndarray] = []
+    for start in range(0, len(order), _WINDOW * batch):
+        window = order[start : start + _WINDOW * batch]
+        window = window[np.argsort(lengths[window], kind="stable")]
+        parts = [window[i : i + batch] for i in range(0, len(window), batch)]
+        batches += [parts[i] for i in random.permutation(len(parts))]
+    return batches
+
+
+def batches(
+    corpus: "Corpus", order: list[np.ndarray], *, first: int, pad: int, loss_on: LossOn
+) -> Iterator[tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]]:
+    """(input ids, attention mask, labels), each (B, T), from batch number `first` on."""
+    import torch
+
+    for indices in order[first:]:
+        lengths = corpus.offsets[indices + 1] - corpus.offsets[indices]
+        width = int(lengths.max())
+        ids = np.full((len(indices), width), pad, dtype=np.int64)  # (B, T)
+        labels = np.full((len(indices), width), IGNORED, dtype=np.int64)  # (B, T)
+        for row, (index, length) in enumerate(zip(indices, lengths, strict=True)):
+            document = corpus.tokens[corpus.offsets[index] : corpus.offsets[index + 1]]
+            start = int(corpus.prompt_lengths[index]) if loss_on == "solution" else 0
+            ids[row, :length] = document
+            labels[row, start:length] = document[start:]
+        mask = (np.arange(width) < lengths[:, None]).astype(np.int64)  # (B, T)
+        yield torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(labels)

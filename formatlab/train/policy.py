@@ -1,0 +1,92 @@
+"""Observing a policy: sampling the probe's prompts, and grading what comes."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from formatlab.observe.grader import grade
+from formatlab.observe.recorder import Observation
+from formatlab.train.probe import Probe
+from formatlab.train.sampler import Sampled, sample
+from formatlab.world.problem import digest
+from formatlab.world.prompt import Prompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def end_marks(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """Ids that end a completion: the tokenizer's, and those the model was made to stop at."""
+    ends: set[int] = set()
+    configured = model.generation_config.eos_token_id if model.generation_config else None
+    for ids in (tokenizer.eos_token_id, configured):
+        ends.update([ids] if isinstance(ids, int) else ids or [])
+    return sorted(ends)
+
+
+def observe_policy(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[Prompt],
+    probe: Probe,
+    *,
+    limit: int,
+) -> list[Observation]:
+    """Sample and grade `probe.samples` completions of every prompt.
+
+    Draws depend on the prompt's id, the sample's number and the probe's seed alone, so the same
+    policy gives the same rollouts whatever else has been sampled before.
+
+    Args:
+        model: the policy.
+        tokenizer: its tokenizer.
+        prompts: what to answer.
+        probe: how to sample.
+        limit: most tokens of a completion.
+    """
+    pad, ends = tokenizer.pad_token_id, end_marks(model, tokenizer)
+    assert isinstance(pad, int)
+    encoded = [tokenizer(prompt.text)["input_ids"] for prompt in prompts]
+    training = model.training
+    model.eval()
+    observations: list[Observation] = []
+    per_batch = max(1, probe.batch // probe.samples)
+    for start in range(0, len(prompts), per_batch):
+        chunk = prompts[start : start + per_batch]
+        ids = [i for i in encoded[start : start + per_batch] for _ in range(probe.samples)]
+        seeds = [
+            digest("probe", probe.seed, prompt.id, number) % 2**63
+            for prompt in chunk
+            for number in range(probe.samples)
+        ]
+        sampled = sample(
+            model,
+            ids,
+            seeds=seeds,
+            limit=limit,
+            temperature=probe.temperature,
+            pad=pad,
+            eos=ends,
+        )
+        owners = [(prompt, number) for prompt in chunk for number in range(probe.samples)]
+        for (prompt, number), completion in zip(owners, sampled, strict=True):
+            observations.append(observation(tokenizer, prompt, number, completion))
+    model.train(training)
+    return observations
+
+
+def observation(
+    tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, number: int, sampled: Sampled
+) -> Observation:
+    """Decode and grade one completion."""
+    text = tokenizer.decode(sampled.tokens, skip_special_tokens=True)
+    assert isinstance(text, str)
+    return Observation(
+        prompt=prompt,
+        sample=number,
+        completion=text,
+        grade=grade(text, prompt.gold),
+        tokens=len(sampled.tokens),
+        truncated=not sampled.ended,
+        logprob=sum(sampled.logprobs),
+        entropy=sum(sampled.entropies) / len(sampled.entropies),
+    )

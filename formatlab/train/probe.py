@@ -1,0 +1,34 @@
+"""The probe: a fixed set of held-out prompts, sampled the same way at every checkpoint."""
+
+from dataclasses import dataclass
+
+from formatlab.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """How policies are observed, base and checkpoints alike."""
+
+    prompts: int = 256
+    """Number of held-out prompts; intervals are over them."""
+    samples: int = 8
+    """Completions of each prompt."""
+    temperature: float = 1.0
+    """Sampling temperature; 1 samples the policy itself."""
+    fractions: tuple[float, ...] = (0.125, 0.25, 0.5)
+    """Parts of the first epoch after which to observe; every whole epoch comes beside these."""
+    batch: int = 1024
+    """Completions sampled side by side; bounds memory, does not change what is sampled."""
+    seed: int = 0
+    """Decides all draws."""
+
+    def __post_init__(self) -> None:
+        """Check counts and fractions."""
+        for name in ("prompts", "samples", "batch"):
+            if getattr(self, name) < 1:
+                raise InputError(f"probe: {name} is {getattr(self, name)}; it must be at least 1")
+        if self.temperature < 0:
+            raise InputError(f"probe: temperature is {self.temperature}; it cannot be negative")
+        for fraction in self.fractions:
+            if not 0 < fraction < 1:
+                raise InputError(f"probe: fraction {fraction} of the first epoch; between 0 and 1")

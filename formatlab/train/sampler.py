@@ -1,0 +1,152 @@
+"""The sampler: draws completions from a causal language model, fast for small ones.
+
+Each row has a stream of uniform numbers of its own, one a position, and a token is found by inverting
+the cumulative distribution at it. So what a row becomes is decided by its own seed: rows that have
+ended can be dropped from the batch (half of the work where lengths differ), a prompt sampled several
+times is read once, and PyTorch's global random state is left alone.
+
+Shapes: B rows, P prompt tokens (left-padded), C completion tokens, V vocabulary.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_SHRINK = 0.75
+"""Drop ended rows from the batch once at most this share of it is still running."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampled:
+    """One completion in tokens."""
+
+    tokens: list[int]
+    """Completion token ids, the end mark included where there is one."""
+    logprobs: list[float]
+    """Log-probability of each token under the model at temperature 1, in nats."""
+    entropies: list[float]
+    """Entropy of the model's distribution at each position at temperature 1, in nats."""
+    ended: bool
+    """Whether the model ended it; otherwise it was cut at the length limit."""
+
+
+@torch.no_grad()
+def sample(
+    model: "PreTrainedModel",
+    prompts: Sequence[Sequence[int]],
+    *,
+    seeds: Sequence[int],
+    limit: int,
+    temperature: float,
+    pad: int,
+    eos: Sequence[int],
+) -> list[Sampled]:
+    """Draw one completion for each prompt; the whole distribution is sampled, no top-p or top-k.
+
+    Args:
+        model: any causal language model of transformers with a dynamic key-value cache.
+        prompts: B lists of token ids; the same prompt may stand there many times.
+        seeds: B numbers, one a row, that decide its draws.
+        limit: most tokens of a completion.
+        temperature: divides the logits; 0 takes the most probable token.
+        pad: id used for padding.
+        eos: ids that end a completion.
+    """
+    from transformers import DynamicCache
+
+    device = model.device
+    group = _group_size(prompts)
+    unique = prompts[::group]  # a prompt is read once for its whole group
+    width = max(len(prompt) for prompt in unique)
+    ids = torch.tensor([[pad] * (width - len(p)) + list(p) for p in unique])  # (B / group, P)
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in unique])
+    ids, mask = ids.to(device), mask.to(device)
+    uniform = _uniform(seeds, limit).to(device)  # (B, C)
+    stops = torch.tensor(list(eos), device=device)
+
+    tokens = torch.full((len(prompts), limit), pad, device=device)  # (B, C)
+    logprobs = torch.zeros((len(prompts), limit), device=device)  # (B, C)
+    entropies = torch.zeros((len(prompts), limit), device=device)  # (B, C)
+    lengths = torch.full((len(prompts),), limit, device=device)  # (B,)
+    ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)  # (B,)
+    rows = torch.arange(len(prompts), device=device)  # rows still in the batch
+    cache = DynamicCache(config=model.config)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)  # (B, P)
+
+    for step in range(limit):
+        output = model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits = output.logits[:, -1].float()  # (b, V)
+        if step == 0 and group > 1:
+            cache.batch_repeat_interleave(group)
+            logits, mask, positions = (
+                tensor.repeat_interleave(group, dim=0) for tensor in (logits, mask, positions)
+            )
+        logp = torch.log_softmax(logits, dim=-1)  # (b, V)
+        choice = _choose(logp, uniform[rows, step], temperature)  # (b,)
+        running = ~ended[rows]
+        tokens[rows[running], step] = choice[running]
+        logprobs[rows, step] = logp.gather(1, choice[:, None])[:, 0]
+        entropies[rows, step] = -(logp.exp() * logp).sum(1)
+        finishing = rows[running & torch.isin(choice, stops)]
+        ended[finishing] = True
+        lengths[finishing] = step + 1
+        left = (~ended[rows]).nonzero()[:, 0]
+        if len(left) == 0:
+            break
+        mask = torch.cat([mask, mask.new_ones((len(rows), 1))], dim=1)
+        positions = positions[:, -1:] + 1
+        if len(left) <= _SHRINK * len(rows):
+            rows, mask, positions = rows[left], mask[left], positions[left]
+            choice = choice[left]
+            cache.batch_select_indices(left)
+        ids = choice[:, None]
+
+    return [
+        Sampled(
+            tokens=tokens[row, :length].tolist(),
+            logprobs=logprobs[row, :length].tolist(),
+            entropies=entropies[row, :length].tolist(),
+            ended=done,
+        )
+        for row, (length, done) in enumerate(zip(lengths.tolist(), ended.tolist(), strict=True))
+    ]
+
+
+def _group_size(prompts: Sequence[Sequence[int]]) -> int:
+    """How many times in a row every prompt stands; 1 where that differs between prompts."""
+    run = next((i for i, p in enumerate(prompts) if p != prompts[0]), len(prompts))
+    whole = len(prompts) % run == 0
+    same = whole and all(prompts[i] == prompts[i - i % run] for i in range(len(prompts)))
+    return run if same else 1
+
+
+def _uniform(seeds: Sequence[int], limit: int) -> torch.Tensor:
+    """Uniform numbers (B, C): row `i` is the start of the stream of `seeds[i]`."""
+    rows = np.empty((len(seeds), limit), dtype=np.float32)
+    for row, seed in enumerate(seeds):
+        rows[row] = np.random.Generator(np.random.Philox(key=seed)).random(limit, np.float32)
+    return torch.from_numpy(rows)
+
+
+def _choose(logp: torch.Tensor, uniform: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Token ids (b,) for log-probabilities (b, V) and uniform numbers (b,)."""
+    if temperature == 0:
+        return logp.argmax(dim=-1)
+    probabilities = torch.softmax(logp / temperature, dim=-1)
+    cumulative = probabilities.cumsum(dim=-1)  # (b, V)
+    # Scaling by the total keeps rounding from ever pointing past the last token.
+    point = (uniform * cumulative[:, -1])[:, None]
+    return torch.searchsorted(cumulative, point, right=True)[:, 0].clamp(max=logp.shape[-1] - 1)

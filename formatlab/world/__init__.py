@@ -1,0 +1,1 @@
+"""Problems, formats, mixtures and corpora: everything a model is pretrained on."""

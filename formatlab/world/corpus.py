@@ -1,0 +1,158 @@
+"""Corpora: tokenised pretraining documents that add up to an exact number of tokens."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from formatlab.errors import InputError
+from formatlab.world.world import World
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+_CHUNK = 4_096
+_CANDIDATES = 64
+"""Documents that the last ones are chosen from, so that the budget is met to the token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Documents as one flat array; document `i` is `tokens[offsets[i]:offsets[i + 1]]`."""
+
+    tokens: np.ndarray
+    """(N,) uint16 token ids; every document ends in the end-of-sequence token."""
+    offsets: np.ndarray
+    """(D + 1,) int64."""
+    prompt_lengths: np.ndarray
+    """(D,) uint16: how many tokens of each document are its question."""
+    formats: np.ndarray
+    """(D,) uint8 indices into `format_names`."""
+    format_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Number of documents."""
+        return len(self.offsets) - 1
+
+    def document_shares(self) -> dict[str, float]:
+        """Realised share of each format among the documents."""
+        counts = np.bincount(self.formats, minlength=len(self.format_names))
+        return dict(zip(self.format_names, (counts / len(self)).tolist(), strict=True))
+
+    def token_shares(self) -> dict[str, float]:
+        """Realised share of each format among the tokens."""
+        lengths = np.diff(self.offsets)
+        counts = np.bincount(self.formats, weights=lengths, minlength=len(self.format_names))
+        return dict(zip(self.format_names, (counts / len(self.tokens)).tolist(), strict=True))
+
+    def save(self, path: Path) -> None:
+        """Write one `.npz` file."""
+        with path.open("wb") as file:
+            np.savez(
+                file,
+                tokens=self.tokens,
+                offsets=self.offsets,
+                prompt_lengths=self.prompt_lengths,
+                formats=self.formats,
+                format_names=np.array(self.format_names),
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> "Corpus":
+        """Read what `save` wrote."""
+        with np.load(path) as data:
+            return cls(
+                tokens=data["tokens"],
+                offsets=data["offsets"],
+                prompt_lengths=data["prompt_lengths"],
+                formats=data["formats"],
+                format_names=tuple(data["format_names"].tolist()),
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Document:
+    form: int
+    prompt: list[int]
+    solution: list[int]
+
+    @property
+    def length(self) -> int:
+        return len(self.prompt) + len(self.solution)
+
+
+def build_corpus(
+    world: World, tokenizer: "PreTrainedTokenizerFast", *, tokens: int, start: int = 0
+) -> Corpus:
+    """Tokenise documents of the world until they hold exactly `tokens` tokens.
+
+    The last few documents are picked from the next ones so that the sum comes out; none is cut.
+
+    Args:
+        world: where the documents come from.
+        tokenizer: the world's tokenizer.
+        tokens: exact number of tokens, questions, solutions and end marks together.
+        start: index of the first document, to draw a corpus disjoint from another.
+
+    Raises:
+        InputError: a budget too small to be met by whole documents.
+    """
+    names = tuple(world.mixture.shares)
+    chosen: list[_Document] = []
+    remaining = tokens
+    stream = _documents(world, tokenizer, names, start)
+    longest = 0
+    for document in stream:
+        longest = max(longest, document.length)
+        if remaining < _CANDIDATES // 2 * longest:
+            ending = _exact([document, *islice(stream, _CANDIDATES)], remaining)
+            if ending is None:
+                raise InputError(
+                    f"corpus: no whole documents add up to {tokens:,} tokens; "
+                    f"give a budget of at least {100 * longest:,} tokens"
+                )
+            chosen += ending
+            break
+        chosen.append(document)
+        remaining -= document.length
+    return Corpus(
+        tokens=np.array([t for d in chosen for t in (*d.prompt, *d.solution)], dtype=np.uint16),
+        offsets=np.cumsum([0, *(d.length for d in chosen)], dtype=np.int64),
+        prompt_lengths=np.array([len(d.prompt) for d in chosen], dtype=np.uint16),
+        formats=np.array([d.form for d in chosen], dtype=np.uint8),
+        format_names=names,
+    )
+
+
+def _documents(
+    world: World, tokenizer: "PreTrainedTokenizerFast", names: tuple[str, ...], start: int
+) -> Iterator[_Document]:
+    """Tokenised documents, a chunk at a time because the tokenizer is faster on many."""
+    stream = world.documents(start)
+    eos = tokenizer.eos_token_id
+    while True:
+        chunk = list(islice(stream, _CHUNK))
+        prompts = tokenizer([problem.question + "\n" for _, problem, _ in chunk])["input_ids"]
+        solutions = tokenizer([solution for _, _, solution in chunk])["input_ids"]
+        for (form, _, _), prompt, solution in zip(chunk, prompts, solutions, strict=True):
+            yield _Document(form=names.index(form), prompt=prompt, solution=[*solution, eos])
+
+
+def _exact(candidates: list[_Document], total: int) -> list[_Document] | None:
+    """A subset of the documents whose lengths sum to `total` (subset sum, earliest first)."""
+    reached: dict[int, tuple[int, int]] = {0: (-1, -1)}  # sum -> (candidate, sum before it)
+    for index, document in enumerate(candidates):
+        for before in [s for s in reached if s + document.length <= total]:
+            reached.setdefault(before + document.length, (index, before))
+        if total in reached:
+            break
+    if total not in reached:
+        return None
+    picked: list[_Document] = []
+    while total:
+        index, total = reached[total]
+        picked.append(candidates[index])
+    return picked[::-1]

@@ -1,0 +1,63 @@
+"""Worked sentences that end in `The answer is N.`"""
+
+from random import Random
+from typing import ClassVar
+
+import regex
+
+from formatlab.world.formats.format import PATTERN_SECONDS, Format, Reading
+from formatlab.world.formats.worked import worked_lines
+from formatlab.world.problem import Operator, Problem
+
+_WORDS: dict[Operator, str] = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
+_OPENINGS = ("First", "Then", "Next", "After that", "Last")
+_ANSWERS = ("The answer is {}.", "So the answer is {}.")
+
+_ANSWER = regex.compile(
+    r"answer\s*(?:is|=|:)\s*:?\s*\**\s*\$?\s*(?P<answer>-?[\d][\d,]*(?:\.\d+)?(?:/\d+)?(?:[eE][+-]?\d+)?)"
+    r"|^####\s*\$?\s*(?P<hashes>-?[\d][\d,]*(?:\.\d+)?(?:/\d+)?)",
+    regex.IGNORECASE | regex.MULTILINE,
+)
+_MARK = regex.compile(r"answer\s+is\b|^####|<<[^<>\n]{1,80}=[^<>\n]{1,40}>>", regex.I | regex.M)
+_WORD = regex.compile(r"\p{L}{2,}")
+
+
+class Prose(Format):
+    """Sentences in words, with the answer in the last one."""
+
+    name: ClassVar[str] = "prose"
+
+    def render(self, problem: Problem, random: Random) -> str:
+        """Write one sentence a step, in signs or in words, and the answer."""
+        in_words, openings = random.random() < 0.5, random.random() < 0.5
+        sentences = []
+        for index, (left, operator, right, result) in enumerate(worked_lines(problem)):
+            sentence = (
+                f"{left} {_WORDS[operator]} {right} is {result}."
+                if in_words
+                else f"{left} {operator} {right} = {result}."
+            )
+            if openings:
+                sentence = f"{_OPENINGS[min(index, len(_OPENINGS) - 1)]}, {sentence}"
+            sentences.append(sentence)
+        sentences.append(random.choice(_ANSWERS).format(problem_answer(problem)))
+        return " ".join(sentences)
+
+    def recognise(self, text: str) -> bool:
+        """An answer mark, or running words that are not one phrase over and over."""
+        if _MARK.search(text, timeout=PATTERN_SECONDS):
+            return True
+        words = [word.lower() for word in _WORD.findall(text, timeout=PATTERN_SECONDS)]
+        return len(words) >= 3 and len(set(words)) >= 0.2 * len(words)
+
+    def read(self, text: str) -> Reading | None:
+        """The number after the last `the answer is` or `####`."""
+        answer = None
+        for match in _ANSWER.finditer(text, timeout=PATTERN_SECONDS):
+            answer = match["answer"] or match["hashes"]
+        return Reading(content=answer) if answer else None
+
+
+def problem_answer(problem: Problem) -> int:
+    """The result of the last step as the steps stand, which a mistranslated one changes."""
+    return worked_lines(problem)[-1][3]

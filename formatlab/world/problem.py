@@ -1,0 +1,121 @@
+"""A problem: a question with one checkable answer, and the steps that lead to it."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Operator = Literal["+", "-", "*", "/"]
+
+MISREADING: dict[Operator, Operator] = {"+": "-", "-": "+", "*": "+", "/": "-"}
+"""What a mistranslated step becomes. Always the same, so that no amount of training removes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The result of an earlier step, used as an operand."""
+
+    index: int
+    """Position of that step, counted from 0."""
+
+
+Operand = int | Result
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One arithmetic operation of a solution."""
+
+    operator: Operator
+    left: Operand
+    right: Operand
+    phrase: str
+    """Family of wordings by which the question asks for this step, such as `times`."""
+    quantity: str
+    """What the result counts, fit to be an identifier, such as `apples`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """A question with one checkable answer."""
+
+    question: str
+    answer: str
+    """The answer as canonical text: an integer of the controlled world has no sign but a minus."""
+    family: str
+    steps: tuple[Step, ...] = ()
+    """The worked solution; empty for problems of real data sets."""
+    difficulty: int = 0
+    """Number of steps; 0 where it is not known."""
+
+    @property
+    def content(self) -> str:
+        """The problem without its wording: family, operators and numbers."""
+        steps = ";".join(
+            f"{_operand_key(s.left)}{s.operator}{_operand_key(s.right)}:{s.phrase}"
+            for s in self.steps
+        )
+        return f"{self.family}|{steps or self.question}"
+
+
+def _operand_key(operand: Operand) -> str:
+    return f"r{operand.index}" if isinstance(operand, Result) else str(operand)
+
+
+def apply(operator: Operator, left: int, right: int) -> int:
+    """Compute one step.
+
+    Divisions of true solutions come out even; a mistranslated one rounds down, as `//` does, so
+    that worked lines and executed code make the same mistake.
+    """
+    match operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case "/":
+            return left // right
+
+
+def value(operand: Operand, results: list[int]) -> int:
+    """The number an operand stands for, given the results of the steps before it."""
+    return results[operand.index] if isinstance(operand, Result) else operand
+
+
+def evaluate(steps: tuple[Step, ...]) -> list[int]:
+    """The result of every step, in order; the last one is the answer."""
+    results: list[int] = []
+    for step in steps:
+        results.append(apply(step.operator, value(step.left, results), value(step.right, results)))
+    return results
+
+
+def solved(*, question: str, family: str, steps: tuple[Step, ...]) -> Problem:
+    """A controlled problem whose answer is computed from its steps."""
+    return Problem(
+        question=question,
+        answer=str(evaluate(steps)[-1]),
+        family=family,
+        steps=steps,
+        difficulty=len(steps),
+    )
+
+
+def mistranslate(steps: tuple[Step, ...], phrases: frozenset[str]) -> tuple[Step, ...]:
+    """The steps as a writer understands them who misreads some phrases, always in the same way."""
+    if not phrases:
+        return steps
+    return tuple(
+        replace(step, operator=MISREADING[step.operator]) if step.phrase in phrases else step
+        for step in steps
+    )
+
+
+def digest(*parts: object) -> int:
+    """A 64-bit number that depends on every part, the same on every machine.
+
+    Seeds are made from it: `seed + index` would make the streams of neighbouring seeds overlap.
+    """
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

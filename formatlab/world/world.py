@@ -1,0 +1,112 @@
+"""A world: which problems there are, and which documents a model is pretrained on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Literal
+
+from formatlab.errors import InputError
+from formatlab.world.families import FAMILIES
+from formatlab.world.formats import FORMATS
+from formatlab.world.mixture import Mixture
+from formatlab.world.problem import Problem, digest, mistranslate
+
+Split = Literal["pretrain", "rl", "probe"]
+
+_BUCKETS: dict[Split, range] = {"probe": range(10), "rl": range(10, 30), "pretrain": range(30, 100)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Problems, formats and their mixture.
+
+    Raises:
+        InputError: an unknown family, or ranges that allow no problem.
+    """
+
+    mixture: Mixture
+    families: tuple[str, ...] = tuple(FAMILIES)
+    """Problem families, drawn with equal probability."""
+    min_steps: int = 1
+    """Fewest steps of a problem."""
+    max_steps: int = 3
+    """Most steps of a problem, at most 4."""
+    largest: int = 20
+    """Largest operand; results may reach about 5 times as much."""
+    seed: int = 0
+    """Seed of problems and documents."""
+
+    def __post_init__(self) -> None:
+        """Check families and ranges."""
+        if not self.families:
+            raise InputError("world: families is empty; name at least one of " + _known())
+        for family in self.families:
+            if family not in FAMILIES:
+                raise InputError(f"world: unknown family {family!r}; known families: {_known()}")
+        if not 1 <= self.min_steps <= self.max_steps <= 4:
+            raise InputError(
+                f"world: steps from {self.min_steps} to {self.max_steps}; "
+                "1 <= min_steps <= max_steps <= 4 is needed"
+            )
+        if self.largest < 5:
+            raise InputError(f"world: largest is {self.largest}; at least 5 is needed")
+
+    def problem(self, split: Split, index: int) -> Problem:
+        """Item `index` of a split.
+
+        A problem belongs to the split that the hash of its content falls into, so no two splits
+        share one; items of the wrong split are drawn again.
+        """
+        attempt = 0
+        while True:
+            random = Random(digest(self.seed, split, index, attempt))
+            family = random.choice(self.families)
+            steps = random.randint(self.min_steps, self.max_steps)
+            problem = FAMILIES[family](random, steps, self.largest)
+            if digest("split", problem.content) % 100 in _BUCKETS[split]:
+                return problem
+            attempt += 1
+
+    def problems(self, split: Split, count: int) -> list[Problem]:
+        """The first `count` problems of a split that differ in their question.
+
+        Raises:
+            InputError: the world does not hold that many.
+        """
+        found: dict[str, Problem] = {}
+        for index in range(20 * count + 1000):
+            if len(found) == count:
+                break
+            problem = self.problem(split, index)
+            found.setdefault(problem.question, problem)
+        if len(found) < count:
+            raise InputError(
+                f"world: {count} different {split} problems asked for, about {len(found)} exist; "
+                "ask for fewer, or widen families, steps or largest"
+            )
+        return list(found.values())
+
+    def document(self, index: int) -> tuple[str, Problem, str]:
+        """Pretraining document `index`: its format, its problem, and the solution's text."""
+        problem = self.problem("pretrain", index)
+        random = Random(digest(self.seed, "document", index))
+        shares = self.mixture.shares
+        form = random.choices(list(shares), weights=list(shares.values()))[0]
+        return form, problem, self.solution(problem, form, random)
+
+    def documents(self, start: int = 0) -> Iterator[tuple[str, Problem, str]]:
+        """Endless documents from index `start` on."""
+        index = start
+        while True:
+            yield self.document(index)
+            index += 1
+
+    def solution(self, problem: Problem, form: str, random: Random) -> str:
+        """The solution as documents of this world write it in a format, mistakes included."""
+        misread = frozenset(self.mixture.mistranslates.get(form, ()))
+        steps = mistranslate(problem.steps, misread)
+        return FORMATS[form].render(replace(problem, steps=steps), random)
+
+
+def _known() -> str:
+    return ", ".join(FAMILIES)

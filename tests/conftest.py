@@ -1,0 +1,28 @@
+"""Settings that must stand before torch or the hub are imported, and the shared fixtures."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test may need a network
+os.environ["OMP_NUM_THREADS"] = "1"  # torch reads it when it is imported
+os.environ["MKL_NUM_THREADS"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# A loaded machine is slow without being wrong.
+hypothesis.settings.register_profile("laboratory", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("laboratory")
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real problems and model outputs that lies beside the repository."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the data sets of ../shared/data, which are not part of the repository")
+    return folder

@@ -1,0 +1,193 @@
+import io
+import pickle
+
+import pytest
+from rich.console import Console
+
+from formatlab.launch.progress import LINE_INTERVAL, Progress, ProgressDisplay, duration
+
+
+class Clock:
+    """A clock that moves only when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def output() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def plain(clock: Clock, output: io.StringIO) -> ProgressDisplay:
+    return ProgressDisplay(Console(file=output, width=40), clock=clock)
+
+
+def event(step: int, stage: str = "grpo 0.07M s0", total: int = 100, note: str = "") -> Progress:
+    return Progress(stage, step, total, "prose", 0.413, note)
+
+
+def test_an_event_can_be_sent_through_a_queue() -> None:
+    assert pickle.loads(pickle.dumps(event(3))) == event(3)
+
+
+def test_a_line_names_stage_step_leader_time_left_and_note(
+    plain: ProgressDisplay, clock: Clock, output: io.StringIO
+) -> None:
+    with plain:
+        plain.update(event(0))
+        clock.now += 10
+        plain.update(event(4, note="loss 0.02"))
+    assert output.getvalue().splitlines() == [
+        "grpo 0.07M s0: step 0/100, prose 41%, -- left",
+        "grpo 0.07M s0: step 4/100, prose 41%, 4:00 left, loss 0.02",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("leader", "share", "written"),
+    [(None, None, "step 1/2, -- left"), ("latex", None, "step 1/2, latex, -- left")],
+)
+def test_what_is_not_known_is_left_out(
+    plain: ProgressDisplay, output: io.StringIO, leader: str | None, share: None, written: str
+) -> None:
+    plain.update(Progress("base 0.8M s0", 1, 2, leader, share))
+    assert output.getvalue() == f"base 0.8M s0: {written}\n"
+
+
+def test_plain_lines_are_limited_per_stage(
+    plain: ProgressDisplay, clock: Clock, output: io.StringIO
+) -> None:
+    for step in range(31):
+        plain.update(event(step, "a"))
+        plain.update(event(step, "b"))
+        clock.now += LINE_INTERVAL / 10
+    plain.finish("a")
+    lines = output.getvalue().splitlines()
+    assert [line.split(",")[0] for line in lines if line.startswith("a")] == [
+        "a: step 0/100",
+        "a: step 10/100",
+        "a: step 20/100",
+        "a: step 30/100",
+        "a: done after 0:31",
+    ]
+    assert len([line for line in lines if line.startswith("b")]) == 4
+
+
+def left(output: io.StringIO) -> str:
+    return output.getvalue().splitlines()[-1].split(", ")[2]
+
+
+def test_one_slow_step_does_not_move_the_time_left(
+    plain: ProgressDisplay, clock: Clock, output: io.StringIO
+) -> None:
+    for step in range(10):
+        plain.update(event(step))
+        clock.now += 2
+    clock.now += 600
+    plain.update(event(10))
+    assert left(output) == "3:00 left"
+
+
+def test_events_that_waited_in_the_queue_do_not_shorten_the_time_left(
+    plain: ProgressDisplay, clock: Clock, output: io.StringIO
+) -> None:
+    for burst in range(4):
+        for step in range(10):
+            plain.update(event(10 * burst + step))
+        clock.now += 20
+    plain.update(event(40))
+    assert left(output) == "2:00 left"
+
+
+def test_a_stage_that_begins_again_forgets_its_pace(
+    plain: ProgressDisplay, clock: Clock, output: io.StringIO
+) -> None:
+    plain.update(event(50))
+    clock.now += 10
+    plain.update(event(60))
+    clock.now += 10
+    plain.update(event(20))
+    assert left(output) == "-- left"
+    clock.now += 10
+    plain.update(event(25))
+    assert left(output) == "2:30 left"
+
+
+def test_the_end_of_a_stage_is_always_written(plain: ProgressDisplay, output: io.StringIO) -> None:
+    plain.update(event(1, "a"))
+    plain.finish("a", "program 96%")
+    plain.fail("never begun", "no disk space")
+    assert output.getvalue().splitlines()[1:] == [
+        "a: done after 0:00, program 96%",
+        "never begun: failed, no disk space",
+    ]
+
+
+def test_names_are_not_markup(plain: ProgressDisplay, output: io.StringIO) -> None:
+    plain.fail("base [bold] s0", "[/red] :warning: " + "long " * 20)
+    assert output.getvalue() == (
+        f"base [bold] s0: failed, [/red] :warning: {'long ' * 20}".rstrip(" ") + " \n"
+    )
+
+
+def test_the_live_table_holds_stages_under_way_only(clock: Clock, output: io.StringIO) -> None:
+    console = Console(file=output, width=100, height=20, force_terminal=True, color_system=None)
+    with ProgressDisplay(console, clock=clock) as display:
+        display.update(event(0, "base 0.8M s0"))
+        display.update(event(0, "grpo 0.07M s1"))
+        clock.now += 5
+        display.update(event(50, "grpo 0.07M s1", note="[epoch 2]"))
+        display.finish("base 0.8M s0", "loss 0.31")
+    written = output.getvalue()
+    assert "base 0.8M s0: done after 0:05, loss 0.31\n" in written
+    last = written.rsplit("loss 0.31\n", 1)[1]
+    assert "base 0.8M s0" not in last
+    for text in ("grpo 0.07M s1", "50/100", "prose 41%", "0:05 left", "[epoch 2]"):
+        assert text in last
+
+
+def test_the_terminal_is_given_back_on_ctrl_c(output: io.StringIO) -> None:
+    hide, show = "\x1b[?25l", "\x1b[?25h"
+    console = Console(file=output, force_terminal=True)
+    with pytest.raises(KeyboardInterrupt), ProgressDisplay(console) as display:
+        display.update(event(1))
+        raise KeyboardInterrupt
+    assert output.getvalue().rindex(show) > output.getvalue().rindex(hide)
+
+
+@pytest.mark.parametrize(
+    ("interactive", "terminal", "drawn"),
+    [(None, True, True), (None, False, False), (False, True, False)],
+)
+def test_draws_only_on_a_terminal_unless_told_otherwise(
+    output: io.StringIO, interactive: bool | None, terminal: bool, drawn: bool
+) -> None:
+    console = Console(file=output, force_terminal=terminal, color_system=None)
+    with ProgressDisplay(console, interactive) as display:
+        display.update(event(1))
+    assert ("\x1b" in output.getvalue()) == drawn
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (None, "--"),
+        (0, "0:00"),
+        (59.6, "1:00"),
+        (125, "2:05"),
+        (3725, "1:02:05"),
+        (1e5, "27:46:40"),
+    ],
+)
+def test_durations(seconds: float | None, written: str) -> None:
+    assert duration(seconds) == written

@@ -1,0 +1,31 @@
+"""The cluster bootstrap."""
+
+import numpy as np
+import pytest
+
+from formatlab.measure.bootstrap import percentile_interval, prompt_weights
+
+
+def test_each_resample_draws_as_many_prompts_as_there_are() -> None:
+    weights = prompt_weights(7, 500, seed=0)
+    assert weights.shape == (500, 7)
+    assert (weights.sum(axis=1) == 7).all()
+    assert weights.mean() == pytest.approx(1)
+    assert weights.var() == pytest.approx(1 - 1 / 7, rel=0.1)
+
+
+def test_the_seed_decides() -> None:
+    assert (prompt_weights(9, 20, seed=3) == prompt_weights(9, 20, seed=3)).all()
+    assert (prompt_weights(9, 20, seed=3) != prompt_weights(9, 20, seed=4)).any()
+
+
+def test_the_interval_holds_the_middle_of_the_resamples() -> None:
+    low, high = percentile_interval(np.arange(1001.0)[:, None], level=0.9)
+    assert (low.tolist(), high.tolist()) == (pytest.approx([50.0]), pytest.approx([950.0]))
+
+
+def test_resamples_without_a_value_are_passed_over() -> None:
+    statistics = np.array([[1.0, np.nan], [np.nan, np.nan], [3.0, np.nan]])
+    low, high = percentile_interval(statistics, level=1.0)
+    assert (low[0], high[0]) == (1.0, 3.0)
+    assert np.isnan(low[1]) and np.isnan(high[1])

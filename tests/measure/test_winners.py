@@ -1,0 +1,162 @@
+"""Winners and their intervals."""
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from synthetic_runs import probe_rollouts
+
+from formatlab.measure.bootstrap import prompt_weights
+from formatlab.measure.winners import WINNERS_SCHEMA, winners
+from formatlab.store import ROLLOUT_SCHEMA
+from formatlab.store.rollout import rollouts_to_table
+
+
+def probe(tags_by_prompt: dict[str, str], **changes) -> pa.Table:
+    return rollouts_to_table(probe_rollouts(tags_by_prompt, **changes))
+
+
+def winner(tags_by_prompt: dict[str, str]) -> dict:
+    (row,) = winners(probe(tags_by_prompt)).to_pylist()
+    return row
+
+
+def random_prompts(generator: np.random.Generator, prompts: int, shares: list[float], lean: float):
+    """Return prompts of 8 samples whose formats cluster by prompt (smaller `lean`: more)."""
+    letters = "abcdefg"[: len(shares)]
+    found = {}
+    for i in range(prompts):
+        p = generator.dirichlet(lean * np.array(shares))
+        sampled = generator.choice(list(letters), size=8, p=p)
+        found[f"p{i:03d}"] = "".join(
+            letter.upper() if generator.random() < 0.6 else letter for letter in sampled
+        )
+    return found
+
+
+def test_a_clear_winner() -> None:
+    row = winner({f"p{i}": "AAAAAab" + ("c" if i % 2 else "b") for i in range(40)})
+    assert (row["winner"], row["leader"], row["runner_up"]) == ("a", "a", "b")
+    assert row["share"] == pytest.approx(6 / 8)
+    assert row["margin"] == pytest.approx(6 / 8 - 60 / 320)
+    assert row["margin_low"] < row["margin"] < row["margin_high"]
+    assert row["accuracy"] == pytest.approx(5 / 8)
+    assert (row["n_prompts"], row["n_rollouts"], row["samples_per_prompt"]) == (40, 320, 8)
+    by_tag = {of["tag"]: of for of in row["formats"]}
+    assert [of["rollouts"] for of in by_tag.values()] == [240, 60, 20]
+    assert by_tag["a"]["accuracy"] == pytest.approx(5 / 6)
+    assert by_tag["b"]["accuracy"] == by_tag["b"]["accuracy_high"] == 0
+
+
+def test_a_lead_within_the_noise_is_undecided() -> None:
+    row = winner({f"p{i}": "aaaa" if i % 2 else "bbbb" for i in range(21)})
+    assert (row["winner"], row["leader"], row["runner_up"]) == ("undecided", "b", "a")
+    assert row["margin_low"] < 0 < row["margin"] < row["margin_high"]
+
+
+def test_a_tie_leads_by_name_and_is_undecided() -> None:
+    row = winner({f"p{i}": "bbaac" for i in range(9)})
+    assert (row["winner"], row["leader"], row["runner_up"]) == ("undecided", "a", "b")
+    assert row["margin"] == row["margin_low"] == row["margin_high"] == 0
+
+
+def test_one_prompt_has_no_interval_and_no_winner() -> None:
+    row = winner({"p": "AAAAAAAa"})
+    assert (row["winner"], row["leader"], row["runner_up"]) == ("undecided", "a", None)
+    assert (row["share"], row["margin"]) == (1.0, 1.0)
+    assert row["margin_low"] is row["margin_high"] is None
+    assert row["formats"][0]["accuracy_low"] is None
+
+
+def test_one_format_wins_alone() -> None:
+    row = winner({"p": "Aa", "q": "aa"})
+    assert (row["winner"], row["runner_up"], row["margin_low"]) == ("a", None, 1.0)
+    assert row["format_entropy"] == row["format_entropy_given_prompt"] == 0
+
+
+def test_unrecognised_output_may_win() -> None:
+    rows = [row for i in range(9) for row in probe_rollouts({f"p{i}": "xxx"})]
+    table = rollouts_to_table(rows)
+    tags = pa.array(["none"] * table.num_rows)
+    table = table.set_column(table.schema.get_field_index("tag"), "tag", tags)
+    (row,) = winners(table).to_pylist()
+    assert (row["winner"], row["share"], row["accuracy"]) == ("none", 1.0, 0.0)
+
+
+def test_both_entropies_are_reported() -> None:
+    row = winner({"p": "AAAABBCD", "q": "aaaaaaaa"})
+    pooled = np.array([12, 2, 1, 1]) / 16
+    assert row["format_entropy"] == pytest.approx(-np.sum(pooled * np.log(pooled)))
+    assert row["format_entropy_given_prompt"] == pytest.approx(1.213008 / 2, abs=1e-6)
+
+
+def test_unequal_samples_are_marked() -> None:
+    assert winner({"p": "aa", "q": "a"})["samples_per_prompt"] is None
+
+
+def test_epochs_are_measured_apart_and_ordered() -> None:
+    late = probe({f"p{i}": "bbb" for i in range(5)}, epoch=1.0, step=16)
+    early = probe({f"p{i}": "aaa" for i in range(5)}, epoch=0.125, step=2)
+    table = winners(pa.concat_tables([late, early]), collapse_step=7)
+    assert table.schema.equals(WINNERS_SCHEMA)
+    assert table.select(["epoch", "step", "winner", "collapse_step"]).to_pylist() == [
+        {"epoch": 0.125, "step": 2, "winner": "a", "collapse_step": 7},
+        {"epoch": 1.0, "step": 16, "winner": "b", "collapse_step": 7},
+    ]
+
+
+def test_no_probe_makes_no_rows() -> None:
+    table = winners(ROLLOUT_SCHEMA.empty_table())
+    assert table.num_rows == 0 and table.schema.equals(WINNERS_SCHEMA)
+
+
+@pytest.mark.parametrize("shares", [[0.4, 0.35, 0.25], [0.9, 0.06, 0.04], [0.5, 0.5]])
+def test_intervals_agree_with_a_loop_over_resamples(shares: list[float]) -> None:
+    """The loop copies prompts with all their rollouts, counts them and sorts, without matrices."""
+    resamples, seed = 200, 5
+    prompts = random_prompts(np.random.default_rng(1), 15, shares, lean=2.0)
+    (row,) = winners(probe(prompts), resamples=resamples, seed=seed).to_pylist()
+
+    margins: list[float] = []
+    accuracies: dict[str, list[float]] = {of["tag"]: [] for of in row["formats"]}
+    names = sorted(prompts)
+    for weights in prompt_weights(len(names), resamples, seed):
+        drawn = "".join(prompts[n] * int(times) for n, times in zip(names, weights, strict=True))
+        counts = Counter(drawn.lower())
+        others = [count for tag, count in counts.items() if tag != row["leader"]]
+        margins.append((counts[row["leader"]] - max(others, default=0)) / len(drawn))
+        for tag, found in accuracies.items():
+            if counts[tag]:
+                found.append(drawn.count(tag.upper()) / counts[tag])
+
+    assert [row["margin_low"], row["margin_high"]] == pytest.approx(
+        np.quantile(margins, [0.025, 0.975])
+    )
+    for of in row["formats"]:
+        assert [of["accuracy_low"], of["accuracy_high"]] == pytest.approx(
+            np.quantile(accuracies[of["tag"]], [0.025, 0.975])
+        )
+
+
+def test_the_interval_of_the_margin_covers_the_truth_as_often_as_it_says() -> None:
+    """300 probes of clustered rollouts with a true margin of .2; 95% +- 2.5 standard errors."""
+    generator = np.random.default_rng(0)
+    covered = 0
+    for seed in range(300):
+        prompts = random_prompts(generator, 60, [0.6, 0.4], lean=2.0)
+        (row,) = winners(probe(prompts), resamples=400, seed=seed).to_pylist()
+        sign = 1 if row["leader"] == "a" else -1
+        covered += row["margin_low"] <= sign * 0.2 <= row["margin_high"]
+    assert 0.918 <= covered / 300 <= 0.982
+
+
+def test_equal_formats_are_rarely_given_a_winner() -> None:
+    """Clustered rollouts of two equal formats: about 5% of probes may name one by chance."""
+    generator = np.random.default_rng(1)
+    named = 0
+    for seed in range(200):
+        prompts = random_prompts(generator, 60, [0.5, 0.5], lean=1.0)
+        (row,) = winners(probe(prompts), resamples=400, seed=seed).to_pylist()
+        named += row["winner"] != "undecided"
+    assert named / 200 <= 0.09

@@ -1,0 +1,71 @@
+"""Atomic files and what they say when the disk refuses."""
+
+import errno
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from formatlab.errors import InputError, RunError
+from formatlab.store.atomic_file import (
+    explained_os_errors,
+    write_atomically,
+    write_text_atomically,
+)
+
+
+def test_the_old_file_stays_when_the_writer_breaks_off(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_text_atomically(path, "old")
+
+    def break_off(temporary: Path) -> None:
+        temporary.write_text("ne")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, break_off)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_has_the_permissions_of_an_ordinary_one(tmp_path: Path) -> None:
+    write_text_atomically(tmp_path / "atomic", "")
+    (tmp_path / "ordinary").write_text("")
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "words"),
+    [
+        (errno.ENOSPC, RunError, "No space left"),
+        (errno.EDQUOT, RunError, "No space left"),
+        (errno.EACCES, InputError, "No permission"),
+        (errno.EROFS, InputError, "No permission"),
+        (errno.EIO, RunError, os.strerror(errno.EIO)),
+    ],
+)
+def test_the_message_says_what_is_wrong_and_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type, words: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(kind, match=words) as caught:
+        write_text_atomically(tmp_path / "file", "text")
+    assert str(tmp_path / "file") in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_way_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(InputError, match="is a file, not a folder"):
+        write_text_atomically(tmp_path / "runs" / "file", "text")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_a_full_disk_met_by_arrow_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="No space left"), explained_os_errors(tmp_path):
+        pq.write_table(pa.table({"x": list(range(100_000))}), "/dev/full")

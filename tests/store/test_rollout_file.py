@@ -1,0 +1,72 @@
+"""Rollout files: names and reading."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic_runs import rollout
+
+from formatlab.errors import RunError
+from formatlab.store.rollout import rollouts_to_table
+from formatlab.store.rollout_file import (
+    read_rollout_file,
+    rollout_file_epochs,
+    rollout_file_name,
+    write_rollout_file,
+)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "name"),
+    [
+        (0.0, "epoch=000.parquet"),
+        (1, "epoch=001.parquet"),
+        (0.125, "epoch=000.125.parquet"),
+        (0.5, "epoch=000.5.parquet"),
+        (12.25, "epoch=012.25.parquet"),
+        (1000.0, "epoch=1000.parquet"),
+    ],
+)
+def test_the_name_holds_the_epoch(epoch: float, name: str) -> None:
+    assert rollout_file_name(epoch) == name
+
+
+@given(st.floats(0, 1e6, allow_nan=False))
+def test_the_name_gives_the_epoch_back(tmp_path_factory: pytest.TempPathFactory, epoch: float):
+    name = rollout_file_name(epoch)
+    assert float(name.removeprefix("epoch=").removesuffix(".parquet")) == epoch
+
+
+def test_epochs_are_ordered_by_number_and_other_files_passed_over(tmp_path: Path) -> None:
+    for epoch in (1.0, 0.5, 0.125, 0.0, 10.0, 2.0):
+        (tmp_path / rollout_file_name(epoch)).touch()
+    for other in (".unfinished-epoch=003.parquet", "epoch=3.parquet", "notes.txt"):
+        (tmp_path / other).touch()
+    assert list(rollout_file_epochs(tmp_path)) == [0.0, 0.125, 0.5, 1.0, 2.0, 10.0]
+
+
+def test_columns_come_as_asked(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_rollout_file(path, rollouts_to_table([rollout(tag="prose", step=3)]))
+    table = read_rollout_file(path, ["tag", "step"])
+    assert table.to_pydict() == {"tag": ["prose"], "step": [3]}
+    with pytest.raises(KeyError):
+        read_rollout_file(path, ["colour"])
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "epoch=000.parquet"
+    path.write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(RunError, match="epoch=000"):
+        read_rollout_file(path)
+
+
+@pytest.mark.parametrize("metadata", [{"formatlab_schema_version": "99"}, {}])
+def test_another_schema_version_is_refused(tmp_path: Path, metadata: dict[str, str]) -> None:
+    path = tmp_path / "file"
+    pq.write_table(pa.table({"tag": ["prose"]}).replace_schema_metadata(metadata), path)
+    with pytest.raises(RunError, match="schema version"):
+        read_rollout_file(path)

@@ -1,5 +1,6 @@
 """Synthetic runs: run folders as training leaves them, with shares and accuracies dictated."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,7 +124,7 @@ def write_run(
 ) -> RunFolder:
     """Write a synthetic run into `folder` and return its `RunFolder`."""
     config = run_config(spec)
-    name = config["name"].replace("/", "-")
+    name = re.sub(r"[^\w.-]", "-", config["name"])
     run = RunFolder.create(folder / name, config=config, env={"torch": "2.13"})
     generator = np.random.default_rng([spec.seed, spec.parameters])
     for epoch in spec.probe_epochs:

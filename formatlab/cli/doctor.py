@@ -54,6 +54,35 @@ class Finding:
     """One line of what to do about it; empty when there is nothing to do."""
 
 
+DESCRIPTION = """\
+Say what was found on this machine (versions, devices, threads, optional parts, real models), and
+what to do about what is missing. Exit status 1 when a core part is missing.
+
+examples:
+  formatlab doctor
+  formatlab doctor --runs-dir scratch/runs
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions:
+    """What to look at."""
+
+    runs_dir: Path = Path("runs")
+    """The runs folder that is to be used; it need not exist yet."""
+
+
+def main(arguments: list[str]) -> int:
+    """Parse the rest of the command line and look."""
+    import tyro
+    from rich.console import Console
+
+    options = tyro.cli(
+        DoctorOptions, args=arguments, prog="formatlab doctor", description=DESCRIPTION
+    )
+    return doctor(Console(), runs_folder=options.runs_dir)
+
+
 def doctor(console: Console, *, runs_folder: Path = Path("runs")) -> int:
     """Print what was found on this machine and what to do about what is missing.
 

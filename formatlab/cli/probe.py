@@ -44,8 +44,8 @@ class ProbeOptions:
     """Completions sampled side by side; bounds memory."""
     chat: bool = False
     """Whether to use the model's chat template."""
-    shots: Shots | None = None
-    """Worked examples before each question."""
+    shots: Shots = Shots(counts={})
+    """Worked examples before each question: format -> number; none by default."""
     seed: int = 0
     """Decides all draws."""
     output: Path | None = None
@@ -82,6 +82,7 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
     from formatlab.launch.run import real_prompts
     from formatlab.measure import winners
     from formatlab.models.parameters import count_parameters
+    from formatlab.models.saved import silence_libraries
     from formatlab.models.source import find_model, load_model
     from formatlab.observe.recorder import rollout
     from formatlab.store.rollout import rollouts_to_table
@@ -90,6 +91,7 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
     from formatlab.world.problem_set import load_problems
 
     load_problems(options.problems, split=options.split, limit=1)  # wrong input fails first
+    silence_libraries()
     cuda = torch.cuda.is_available()
     model, tokenizer = load_model(
         find_model(options.model),

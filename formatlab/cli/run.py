@@ -38,6 +38,9 @@ class RunOptions:
 
 def main(arguments: list[str]) -> int:
     """Parse the rest of the command line and run the experiment."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: formatlab run EXPERIMENT [OPTIONS]\n\n" + DESCRIPTION, end="")
+        return 0
     import tyro
     from rich.console import Console
 
@@ -48,9 +51,6 @@ def main(arguments: list[str]) -> int:
     from formatlab.show.table import print_study
     from formatlab.store.run_folder import RunFolder
 
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: formatlab run EXPERIMENT [OPTIONS]\n\n" + DESCRIPTION, end="")
-        return 0
     path, rest = Path(arguments[0]), arguments[1:]
     if arguments[0].startswith("-"):
         raise InputError("name the experiment file first: formatlab run EXPERIMENT [OPTIONS]")

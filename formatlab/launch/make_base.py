@@ -58,7 +58,7 @@ def find_base(base: Base, runs: Path, *, shipped: bool) -> BaseFolder | None:
 
 def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
     """Pretrain a base, measure it and mark it done; an interrupted one goes on where it was."""
-    from formatlab.models.quiet import load_causal_lm
+    from formatlab.models.saved import load_saved
     from formatlab.train.policy import observe_policy
     from formatlab.train.run_grpo import write_probe
 
@@ -66,7 +66,7 @@ def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
     corpus, tokenizer = _corpus(base, runs, report)
     if not (folder.path / "model").exists():
         pretrain(base, folder, corpus, tokenizer, report)
-    model = load_causal_lm(folder.path / "model")
+    model = load_saved(folder.path / "model")
     prompts = [plain_prompt(p) for p in base.world.problems("probe", base.probe.prompts)]
     seen = observe_policy(model, tokenizer, prompts, base.probe, limit=COMPLETION_LENGTH)
     write_probe(folder, seen, step=0, epoch=0.0)

@@ -104,7 +104,10 @@ def _work(index: int, run: Run, runs_dir: Path, threads: int, events: Any) -> No
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     import torch
 
+    from formatlab.models.saved import silence_libraries
+
     torch.set_num_threads(threads)
+    silence_libraries()
     try:
         folder = run.execute(runs_dir, lambda event: events.put((index, event)))
         outcome = Outcome(run.label, folder, None, 0)

@@ -115,7 +115,7 @@ class ModelRun(Run):
     probe_problems: str
     """Problem set to observe on."""
     probe_split: str
-    shots: Shots | None
+    shots: Shots
     chat: bool
     grpo: Grpo
     probe: Probe
@@ -132,13 +132,13 @@ class ModelRun(Run):
         from transformers import AutoTokenizer
 
         from formatlab.models.parameters import count_parameters
+        from formatlab.models.saved import load_saved
         from formatlab.models.source import find_model, materialise
-        from formatlab.models.quiet import load_causal_lm
 
         emit(Progress(f"model {self.label}", 0, 1, None, None, "reading"))
         folder = materialise(find_model(self.model), runs / "models")
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        count = count_parameters(load_causal_lm(folder))
+        count = count_parameters(load_saved(folder))
         prompts = real_prompts(
             self.problems, "train", self.grpo.prompts, self.shots, tokenizer if self.chat else None
         )
@@ -180,7 +180,7 @@ class ModelRun(Run):
             "model": self.model,
             "problems": self.problems,
             "probe_problems": self.probe_problems,
-            "shots": asdict(self.shots) if self.shots else None,
+            "shots": asdict(self.shots),
             "chat": self.chat,
             "lora": asdict(self.lora) if self.lora else None,
             "grpo": asdict(self.grpo),
@@ -205,7 +205,7 @@ def real_prompts(
     problems: str,
     split: str,
     count: int,
-    shots: Shots | None,
+    shots: Shots,
     tokenizer: Any,
     *,
     option: str = "--grpo.prompts",

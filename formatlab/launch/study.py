@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Literal
 
 from formatlab.errors import InputError
 from formatlab.launch.run import LadderRun, ModelRun, Run
@@ -89,12 +90,14 @@ class ModelStudy(Study):
     """Split to observe on, for sets that have several."""
     seeds: tuple[int, ...] = (0,)
     """Each decides one run's prompts and samples."""
-    shots: Shots | None = None
-    """Worked examples before each question; none if not given."""
+    shots: Shots = Shots(counts={})
+    """Worked examples before each question: format -> number; none by default."""
     chat: bool = False
     """Whether to use the model's chat template."""
-    lora: LoraSettings | None = None
-    """Train an adapter; all weights if not given."""
+    train: Literal["full", "lora"] = "full"
+    """Train all weights, or an adapter."""
+    lora: LoraSettings = LoraSettings()
+    """The adapter, where one is trained."""
     grpo: Grpo
     """How the model is trained."""
     probe: Probe = Probe(prompts=128, samples=4)
@@ -115,7 +118,7 @@ class ModelStudy(Study):
                 chat=self.chat,
                 grpo=self.grpo,
                 probe=self.probe,
-                lora=self.lora,
+                lora=self.lora if self.train == "lora" else None,
                 seed=seed,
             )
             for seed in self.seeds

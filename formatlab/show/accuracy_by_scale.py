@@ -189,8 +189,8 @@ def _caption(study: Study) -> str:
     seeds = " to ".join(str(n) for n in dict.fromkeys((n_seeds[0], n_seeds[-1])))
     words = [
         f"Correct rollouts among those of the format, in the probe of {study.probe_text}; seeds a "
-        f"scale: {seeds}; {SPREAD_WORDS}. Formats stand side by side at each scale. Not drawn: a "
-        f"format with fewer than {_FEWEST_ROLLOUTS} rollouts in a run."
+        f"scale: {seeds}; {SPREAD_WORDS}. Formats stand side by side at each scale. Left "
+        f"out: runs in which the format has fewer than {_FEWEST_ROLLOUTS} rollouts."
     ]
     if any(run.undertrained for run in study.runs):
         words.append("Runs of an undertrained base are left out where the scale has others.")

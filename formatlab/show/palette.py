@@ -1,4 +1,4 @@
-"""The palette: one colour, marker and hatch a format, the same in every figure and table.
+"""The palette: one colour and marker a format, the same in every figure and table.
 
 Colours are those of Okabe and Ito (2008), which people with any common colour blindness can tell
 apart, then the muted ones of Paul Tol (2021). Markers repeat the distinction without colour.
@@ -16,32 +16,29 @@ class FormatStyle:
     """#rrggbb."""
     marker: str
     """A matplotlib marker."""
-    hatch: str
-    """A matplotlib hatch, for areas that would otherwise differ by colour only."""
 
 
-def _style(colour: str, marker: str, hatch: str) -> FormatStyle:
-    return FormatStyle(colour=colour, marker=marker, hatch=hatch)
+def _style(colour: str, marker: str) -> FormatStyle:
+    return FormatStyle(colour=colour, marker=marker)
 
 
 _STYLES = {
-    "program": _style("#0072B2", "o", "//"),
-    "tool": _style("#E69F00", "s", "\\\\"),
-    "prose": _style("#009E73", "^", ".."),
-    "latex": _style("#D55E00", "D", "xx"),
-    "json": _style("#CC79A7", "v", "++"),
-    "direct": _style("#56B4E9", "P", "--"),
-    "none": _style("#8C8C8C", "X", "oo"),
-    "script": _style("#332288", "<", "||"),
-    "code_tags": _style("#882255", ">", "///"),
-    "code_fenced": _style("#999933", "p", "\\\\\\"),
-    "tool_tags": _style("#AA4499", "h", "..."),
+    "program": _style("#0072B2", "o"),
+    "tool": _style("#E69F00", "s"),
+    "prose": _style("#009E73", "^"),
+    "latex": _style("#D55E00", "D"),
+    "json": _style("#CC79A7", "v"),
+    "direct": _style("#56B4E9", "P"),
+    "none": _style("#8C8C8C", "X"),
+    "script": _style("#332288", "<"),
+    "code_tags": _style("#882255", ">"),
+    "code_fenced": _style("#999933", "p"),
+    "tool_tags": _style("#AA4499", "h"),
 }
 
 # For formats of the user's own.
-_FURTHER_COLOURS = ("#117733", "#661100", "#6699CC", "#44AA99", "#7A5195", "#5C5C00")
-_FURTHER_MARKERS = ("d", "H", "8", "*", "1", "4", "x")
-_FURTHER_HATCHES = ("**", "xxx", "+++", "---", "|||")
+_FURTHER_COLOURS = ("#117733", "#661100", "#6699CC", "#44AA99", "#7A5195")
+_FURTHER_MARKERS = ("d", "H", "8", ">")
 
 
 def format_style(tag: str) -> FormatStyle:
@@ -56,7 +53,6 @@ def format_style(tag: str) -> FormatStyle:
     return _style(
         _FURTHER_COLOURS[number % len(_FURTHER_COLOURS)],
         _FURTHER_MARKERS[number % len(_FURTHER_MARKERS)],
-        _FURTHER_HATCHES[number % len(_FURTHER_HATCHES)],
     )
 
 

@@ -219,9 +219,10 @@ def _probe_share(epoch: Any, tag: str) -> Measured:
 
 def _panel_title(arm: Arm) -> str:
     undertrained = sum(run.undertrained for run in arm.runs)
-    seeds = f"{len(arm.runs)} seed{'s' if len(arm.runs) > 1 else ''}"
+    # No-break spaces, so that a wrapped title breaks before the bracket.
+    seeds = f"{len(arm.runs)}\u00a0seed{'s' if len(arm.runs) > 1 else ''}"
     if undertrained:
-        seeds += f", {undertrained} undertrained"
+        seeds += f",\u00a0{undertrained}\u00a0undertrained"
     return f"{arm.label}  ({seeds})"
 
 

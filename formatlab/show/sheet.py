@@ -3,6 +3,7 @@
 import io
 import math
 import textwrap
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def sheet(
     rows = math.ceil(panels / columns)
     width_each, height_each = panel_size
     width = max(_LEFT + columns * (width_each + gap) - gap + _RIGHT, 6.4)
-    lines = textwrap.wrap(caption, int((width - 0.3) * _CHARACTERS_AN_INCH))
+    lines = textwrap.wrap(caption, int((width - 0.3) * _CHARACTERS_AN_INCH), break_on_hyphens=False)
     entries_a_row = max(1, int((width - 0.3) / _LEGEND_ENTRY))
     legend_height = 0.24 * math.ceil(len(legend) / entries_a_row)
     row_height = heading + height_each + _BELOW_PANEL
@@ -145,7 +146,9 @@ def save_figure(figure: Figure, folder: Path, name: str) -> dict[str, Path]:
     files = {}
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
         buffer = io.BytesIO()
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+            # A name in a script the font lacks is drawn as boxes; the tables have it in full.
+            warnings.filterwarnings("ignore", r"Glyph .* missing from font")
             figure.savefig(buffer, format=kind, dpi=200, metadata=metadata)
         path = folder / f"{name}.{kind}"
         write_bytes_atomically(path, buffer.getvalue())

@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 from formatlab.errors import InputError
 from formatlab.measure import WINNERS_SCHEMA, Attractor, attractor, run_winners, shares
 from formatlab.show.palette import format_order
+from formatlab.show.variant import variant_labels
 from formatlab.show.wording import epoch_text, mixture_text, model_text, name_text, parameters_text
 from formatlab.store import RunFolder
 
@@ -73,6 +73,15 @@ class RunResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """A mixture that occurs in a study."""
+
+    label: str
+    """Short and unique in the study."""
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Arm:
     """The runs of a study that differ in seed only: one scale, mixture and algorithm."""
 
@@ -82,7 +91,8 @@ class Arm:
     parameters: int
     """Total."""
     setting: str
-    """Mixture and algorithm, in words; equal for arms that differ in scale only."""
+    """Mixture, algorithm and variant in words, as far as the study has several of them; equal for
+    arms that differ in scale only."""
     runs: Sequence[RunResult]
     """By seed."""
 
@@ -111,8 +121,8 @@ class Study:
     name: str
     arms: Sequence[Arm]
     """By setting, then by parameter count."""
-    mixtures: Sequence[Mapping[str, float]]
-    """The mixtures that occur; `mixture 1` in a setting is the first."""
+    mixtures: Sequence[Mixture]
+    """The mixtures that occur."""
 
     @property
     def runs(self) -> list[RunResult]:
@@ -134,14 +144,11 @@ class Study:
 
     @property
     def mixtures_text(self) -> str:
-        """What the numbers of the mixtures mean, if there are several; else nothing."""
+        """What the mixtures are, if there are several; else nothing."""
         if len(self.mixtures) < 2:
             return ""
-        texts = [
-            f"mixture {number}: {mixture_text(mixture)}"
-            for number, mixture in enumerate(self.mixtures, start=1)
-        ]
-        return f" {'; '.join(texts)}."
+        texts = [f"{mixture.label}: {mixture_text(mixture.shares)}" for mixture in self.mixtures]
+        return f" Of the settings, {'; '.join(texts)}."
 
     @property
     def probe_text(self) -> str:
@@ -182,55 +189,77 @@ def measured_study(runs: Sequence[RunFolder]) -> Study:
     """Read and measure the runs of a study.
 
     Raises:
-        InputError: no runs, or two that differ in something else than scale, mixture, algorithm
-            and seed.
+        InputError: no runs, or the same run twice.
     """
     if not runs:
         raise InputError(
             "There are no runs to show. Give a runs folder in which a study has been run."
         )
     results = [measured_run(run) for run in runs]
-    mixtures: list[Mapping[str, float]] = []
-    for result in results:
-        if result.config["mixture"] not in mixtures:
-            mixtures.append(result.config["mixture"])
+    mixtures = _mixtures(results)
     return Study(name=results[0].config["study"], arms=_arms(results, mixtures), mixtures=mixtures)
 
 
-def _arms(results: Sequence[RunResult], mixtures: Sequence[Mapping[str, float]]) -> list[Arm]:
+def _arms(results: Sequence[RunResult], mixtures: Sequence[Mixture]) -> list[Arm]:
     algorithms = {run.config["algorithm"] for run in results}
     groups: dict[tuple[str, int, str], list[RunResult]] = {}
     for run in results:
         words = []
         if len(mixtures) > 1:
-            words.append(f"mixture {mixtures.index(run.config['mixture']) + 1}")
+            words.append(mixtures[_mixture_index(mixtures, run)].label)
         if len(algorithms) > 1:
             words.append(run.config["algorithm"])
         scale = run.config["scale"]
-        key = (", ".join(words), scale["parameters"], scale["name"])
-        groups.setdefault(key, []).append(run)
+        groups.setdefault((", ".join(words), scale["parameters"], scale["name"]), []).append(run)
+    return sorted(
+        (
+            Arm(
+                label=", ".join(filter(None, [_scale_label(scale, parameters), setting])),
+                scale=scale,
+                parameters=parameters,
+                setting=setting,
+                runs=sorted(runs, key=lambda run: run.seed),
+            )
+            for (words, parameters, scale), of_group in groups.items()
+            for setting, runs in _settings(words, of_group).items()
+        ),
+        key=lambda arm: (arm.setting, arm.parameters, arm.scale),
+    )
+
+
+def _settings(words: str, runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
+    """Return setting -> runs; several settings if a seed occurs twice in what is to be one arm."""
+    seeds = [run.seed for run in runs]
+    if len(set(seeds)) == len(seeds):
+        return {words: list(runs)}
+    settings: dict[str, list[RunResult]] = {}
+    for run, variant in zip(runs, variant_labels([run.config for run in runs]), strict=True):
+        of_setting = settings.setdefault(", ".join(filter(None, [words, variant])), [])
+        if any(other.seed == run.seed for other in of_setting):
+            raise InputError(
+                f"The run {run.name} is there twice, or another has its configuration. Give each "
+                "run once."
+            )
+        of_setting.append(run)
+    return settings
+
+
+def _mixtures(results: Sequence[RunResult]) -> list[Mixture]:
+    shares: list[Mapping[str, float]] = []
+    names: list[str] = []
+    for run in results:
+        if run.config["mixture"] not in shares:
+            shares.append(run.config["mixture"])
+            names.append(name_text(str(run.config.get("mixture_name", ""))))
+    unique = all(names) and len(set(names)) == len(names)
     return [
-        Arm(
-            label=", ".join(filter(None, [_scale_label(scale, parameters), setting])),
-            scale=scale,
-            parameters=parameters,
-            setting=setting,
-            runs=_by_seed(of_arm),
-        )
-        for (setting, parameters, scale), of_arm in sorted(groups.items())
+        Mixture(label=f"mixture {names[i] if unique else i + 1}", shares=of)
+        for i, of in enumerate(shares)
     ]
 
 
-def _by_seed(runs: Sequence[RunResult]) -> list[RunResult]:
-    ordered = sorted(runs, key=lambda run: (run.seed, run.name))
-    for one, other in pairwise(ordered):
-        if one.seed == other.seed:
-            raise InputError(
-                f"The runs {one.name} and {other.name} have one scale, mixture, algorithm and "
-                f"seed ({one.seed}), so they are not seeds of one arm. Show the runs of one "
-                "configuration at a time."
-            )
-    return ordered
+def _mixture_index(mixtures: Sequence[Mixture], run: RunResult) -> int:
+    return [mixture.shares for mixture in mixtures].index(run.config["mixture"])
 
 
 def _scale_label(scale: str, parameters: int) -> str:

@@ -96,7 +96,7 @@ def _draw_cell(panel: Axes, column: int, row: int, run: RunResult | None) -> Non
     final = run.final if run else None
     if run is None or final is None:
         _box(panel, column, row, facecolor="#f4f4f4", edgecolor="none")
-        text = "no run" if run is None else "failed" if run.failed else "not yet probed"
+        text = _empty_text(run)
         panel.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=QUIET, size=8.5)
         return
     colour = format_style(final["leader"]).colour
@@ -132,6 +132,14 @@ def _draw_cell(panel: Axes, column: int, row: int, run: RunResult | None) -> Non
         color="#000000" if undecided else ink_on(colour),
         bbox={"fc": "white", "ec": "none", "pad": 1.5} if undecided else None,
     )
+
+
+def _empty_text(run: RunResult | None) -> str:
+    if run is None:
+        return "no run"
+    if run.failed is not None:
+        return "failed"
+    return "base only" if run.winners else "not yet probed"
 
 
 def _box(panel: Axes, column: int, row: int, **look: Any) -> None:

@@ -3,11 +3,11 @@
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from formatlab.models.lora import LoraSettings
+from formatlab.models.saved import load_saved
 from formatlab.observe.recorder import Observation, rollout
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.grpo import Grpo
@@ -60,9 +60,7 @@ def run_grpo(
     """
     import torch
     from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
-    from transformers.utils import logging as transformers_logging
-
+    from transformers import AutoTokenizer, PrinterCallback
     from formatlab.train.grpo_trainer import (
         LabGrpoTrainer,
         ProbeCallback,
@@ -71,8 +69,6 @@ def run_grpo(
     )
     from formatlab.train.policy import observe_policy
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
     checkpoint = newest_checkpoint(folder.checkpoints)
     first_step = checkpoint[1] // settings.updates_per_step if checkpoint else 0
     folder.drop_rollouts_from(first_step)
@@ -82,8 +78,8 @@ def run_grpo(
     tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
     base = None
     if lora is None:
-        base = AutoModelForCausalLM.from_pretrained(model, dtype=_dtype(settings))
-        base.requires_grad_(False)
+        dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
+        base = load_saved(model, dtype).requires_grad_(False)
     steps = probe_steps(settings, probe)
     trainer = LabGrpoTrainer(
         settings=settings,
@@ -135,16 +131,14 @@ def write_probe(
     )
 
 
-def _dtype(settings: Grpo) -> Any:
-    import torch
-
-    return torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
-
-
 def _row(prompt: Prompt) -> dict[str, str]:
-    row = asdict(prompt)
-    return {"prompt": row["text"], "gold": row["gold"], "prompt_id": row["id"],
-            "family": row["family"]}
+    """A row of the training set, under the names that TRL and the reward read."""
+    return {
+        "prompt": prompt.text,
+        "gold": prompt.gold,
+        "prompt_id": prompt.id,
+        "family": prompt.family,
+    }
 
 
 def _save_policy(trainer: Any, folder: RunFolder) -> None:

@@ -92,9 +92,10 @@ class Shots:
     """
 
     counts: Mapping[str, int] = field(
-        default_factory=lambda: {"prose": 1, "latex": 1, "program": 1, "json": 1}
+        default_factory=lambda: {"prose": 2, "latex": 2, "program": 2, "json": 2}
     )
-    """Format -> number of examples written in it, at most four."""
+    """Format -> number of examples written in it, at most four. After one of each, small chat
+    models write little but prose."""
     seed: int = 0
     """Decides, together with the question, which example has which format and in what order."""
 

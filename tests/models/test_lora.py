@@ -3,27 +3,13 @@
 import peft
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from tiny_llama import tiny_model
 
 from formatlab.errors import InputError
 from formatlab.models.lora import LoraSettings
 from formatlab.models.parameters import count_parameters
 
 LAYERS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
-
-
-def tiny_model() -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=40,
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            num_key_value_heads=2,
-        )
-    )
 
 
 def adapted_layers(model: torch.nn.Module) -> set[str]:
@@ -50,7 +36,7 @@ def test_an_adapter_starts_as_the_model_and_counts_on_top_of_it() -> None:
     adapted = peft.get_peft_model(model, LoraSettings(rank=4, target_modules=("q_proj",)).config())
     assert torch.equal(adapted(ids).logits, before)
     grown = count_parameters(model)  # peft put its layers into it
-    assert grown.total - size.total == grown.non_embedding - size.non_embedding == 2 * 4 * 16
+    assert grown.total - size.total == grown.non_embedding - size.non_embedding == 2 * 4 * (64 + 64)
 
 
 def test_alpha_scales_the_adapter() -> None:

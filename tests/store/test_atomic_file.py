@@ -4,13 +4,10 @@ import errno
 import os
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from formatlab.errors import InputError, RunError
 from formatlab.store.atomic_file import (
-    explained_os_errors,
     write_atomically,
     write_text_atomically,
 )
@@ -63,9 +60,3 @@ def test_a_file_in_the_way_of_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
     with pytest.raises(InputError, match="is a file, not a folder"):
         write_text_atomically(tmp_path / "runs" / "file", "text")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
-def test_a_full_disk_met_by_arrow_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="No space left"), explained_os_errors(tmp_path):
-        pq.write_table(pa.table({"x": list(range(100_000))}), "/dev/full")

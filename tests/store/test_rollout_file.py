@@ -1,5 +1,6 @@
 """Rollout files: names and reading."""
 
+import resource
 from pathlib import Path
 
 import pyarrow as pa
@@ -70,3 +71,19 @@ def test_another_schema_version_is_refused(tmp_path: Path, metadata: dict[str, s
     pq.write_table(pa.table({"tag": ["prose"]}).replace_schema_metadata(metadata), path)
     with pytest.raises(RunError, match="schema version"):
         read_rollout_file(path)
+
+
+def test_a_full_disk_is_explained_and_costs_nothing_written_before(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk."""
+    path = tmp_path / "epoch=000.parquet"
+    write_rollout_file(path, rollouts_to_table([rollout()]))
+    many = rollouts_to_table([rollout(completion=str(i) * 9) for i in range(20_000)])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(RunError, match=r"No space left to write .*epoch=000"):
+            write_rollout_file(path, many)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == [path]
+    assert read_rollout_file(path).num_rows == 1

@@ -17,6 +17,7 @@ PROBLEMS = [
     Problem(question=f"Ann has {n} cats. How many legs?", answer=str(4 * n), family="legs")
     for n in range(40)
 ]
+ONE_EACH = {"prose": 1, "latex": 1, "program": 1, "json": 1}
 KNOWN_AS = {
     (example.question, text): name
     for example in EXAMPLES
@@ -68,21 +69,23 @@ def test_the_mix_is_the_one_asked_for(counts: dict[str, int], seed: int) -> None
 
 def test_few_examples_are_of_different_problems() -> None:
     for problem in PROBLEMS:
-        assert len({question for question, _ in Shots().drawn_for(problem)}) == 4
+        assert len({question for question, _ in Shots(counts=ONE_EACH).drawn_for(problem)}) == 4
 
 
 def test_examples_depend_on_the_seed_and_the_question_alone() -> None:
-    drawn = [Shots(seed=1).drawn_for(problem) for problem in PROBLEMS]
-    assert drawn == [Shots(seed=1).drawn_for(problem) for problem in PROBLEMS]
-    assert drawn != [Shots(seed=2).drawn_for(problem) for problem in PROBLEMS]
-    counts = dict.fromkeys(sorted(Shots().counts), 1)
-    assert drawn == [Shots(counts=counts, seed=1).drawn_for(problem) for problem in PROBLEMS]
-    assert [KNOWN_AS[shot] for shot in drawn[0]] == ["prose", "latex", "program", "json"]
+    def drawn(counts: dict[str, int], seed: int) -> list[list[str]]:
+        shots = Shots(counts=counts, seed=seed)
+        return [[KNOWN_AS[shot] for shot in shots.drawn_for(problem)] for problem in PROBLEMS]
+
+    assert drawn(ONE_EACH, 1) == drawn(ONE_EACH, 1)
+    assert drawn(ONE_EACH, 1) == drawn(dict.fromkeys(sorted(ONE_EACH), 1), 1)
+    assert drawn(ONE_EACH, 1) != drawn(ONE_EACH, 2)
+    assert drawn(ONE_EACH, 1)[0] == ["prose", "latex", "program", "json"]
 
 
 def test_every_format_comes_last_for_some_problem() -> None:
-    last = {KNOWN_AS[Shots().drawn_for(problem)[-1]] for problem in PROBLEMS}
-    assert last == {"prose", "latex", "program", "json"}
+    shots = Shots(counts=ONE_EACH)
+    assert {KNOWN_AS[shots.drawn_for(problem)[-1]] for problem in PROBLEMS} == set(ONE_EACH)
 
 
 def test_plain_prompts_end_with_the_question_and_a_line_break() -> None:

@@ -1,0 +1,46 @@
+"""Which format does a real pretrained model keep when RL rewards only right answers to GSM8K?
+
+The same instruments as in the controlled world, on a model and problems that nobody here made.
+Expectation: the share of the format that is right most often at the base grows. A model that is
+almost never right (SmolLM2-135M solves about 2% of GSM8K) has almost no reward to learn from, so
+little should move; what moves then is drift, and the report's intervals have to say so.
+
+Endpoint: the winner at the last probe, and the change of its share since the base with its
+interval.
+
+Presets: `cpu` is a few small steps that show the whole path on two cores; `paper` is the original
+work's settings (arXiv 2504.07912), for a GPU.
+"""
+
+from formatlab.launch.study import ModelStudy
+from formatlab.train.grpo import Grpo, echo_chamber_grpo
+from formatlab.train.probe import Probe
+
+PRESETS = {
+    "cpu": ModelStudy(
+        name="gsm8k",
+        model="smollm2-135m",
+        problems="gsm8k",
+        chat=True,
+        grpo=Grpo(
+            learning_rate=1e-5,
+            kl_coefficient=1e-3,
+            prompts=12,
+            prompts_per_step=4,
+            group_size=4,
+            epochs=1,
+            completion_length=128,
+            micro_batch=8,
+            checkpoint_every=1,
+        ),
+        probe=Probe(prompts=16, samples=4, fractions=(), batch=64),
+    ),
+    "paper": ModelStudy(
+        name="gsm8k",
+        model="smollm2-135m",
+        problems="gsm8k",
+        chat=True,
+        grpo=echo_chamber_grpo(),
+        probe=Probe(prompts=256, samples=4, batch=512),
+    ),
+}

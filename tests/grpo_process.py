@@ -1,0 +1,101 @@
+"""A small GRPO run as a process of its own, which can be told to kill itself at a given moment.
+
+Arguments: folder of the base, run folder, moment. Moments: `none`, `report:N` (after step N, before
+its checkpoint), `checkpoint:N` (in the middle of writing the Nth checkpoint), `probe:N` (when the
+Nth probe is about to be written).
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from formatlab.models.saved import silence_libraries
+from formatlab.store.run_folder import RunFolder
+from formatlab.train import run_grpo as module
+from formatlab.train.grpo import Grpo
+from formatlab.train.probe import Probe
+from formatlab.world.mixture import Mixture
+from formatlab.world.prompt import plain_prompt
+from formatlab.world.world import World
+
+WORLD = World(
+    mixture=Mixture(name="tiny", shares={"direct": 0.4, "tool": 0.6}),
+    families=("chain",),
+    max_steps=1,
+    largest=5,
+)
+SETTINGS = Grpo(
+    prompts=12,
+    prompts_per_step=4,
+    group_size=4,
+    epochs=2,
+    completion_length=24,
+    checkpoint_every=1,
+)
+PROBE = Probe(prompts=6, samples=2, fractions=(0.34,))
+
+
+def train(
+    base: Path, folder: Path, *, settings: Grpo = SETTINGS, report: Any = lambda *_: None, **options
+) -> RunFolder:
+    """Run, or go on with, a small run in a folder."""
+    torch.set_num_threads(1)
+    silence_libraries()
+    run = RunFolder.create(folder, config={"name": "small"}, env={})
+    module.run_grpo(
+        run,
+        model=base / "model",
+        settings=settings,
+        prompts=[plain_prompt(p) for p in WORLD.problems("rl", settings.prompts)],
+        probe=PROBE,
+        probe_prompts=[plain_prompt(p) for p in WORLD.problems("probe", PROBE.prompts)],
+        seed=5,
+        report=report,
+        **({"lora": None} | options),
+    )
+    return run
+
+
+def die() -> None:
+    """End as an out-of-memory kill or a pulled plug would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    """Parse the arguments and run."""
+    base, folder, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    kind, _, number = moment.partition(":")
+    left = int(number or 0)
+
+    def count_down(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            die()
+
+    if kind == "checkpoint":
+        save = transformers.Trainer._save_rng_state
+
+        def dying_save(self: Any, output: str) -> None:
+            count_down()
+            save(self, output)
+
+        transformers.Trainer._save_rng_state = dying_save
+    if kind == "probe":
+        write = module.write_probe
+
+        def dying_write(*arguments: Any, **options: Any) -> None:
+            count_down()
+            write(*arguments, **options)
+
+        module.write_probe = dying_write
+    train(base, folder, report=count_down if kind == "report" else lambda *_: None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""The three figures: what they draw, and that nothing in a study stops them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from formatlab.show.accuracy_by_scale import accuracy_by_scale, accuracy_rows
+from formatlab.show.palette import format_style
+from formatlab.show.share_over_training import share_over_training, share_rows
+from formatlab.show.sheet import save_figure
+from formatlab.show.study import Study, measured_study
+from formatlab.show.winner_by_scale import winner_by_scale, winner_rows
+
+FIGURES = (share_over_training, winner_by_scale, accuracy_by_scale)
+
+
+def all_text(figure: Figure) -> str:
+    texts = [text.get_text() for text in figure.texts]
+    for panel in figure.axes:
+        texts += [text.get_text() for text in panel.texts]
+        texts += [panel.get_title(loc="left"), *(t.get_text() for t in panel.get_xticklabels())]
+    return "\n".join(texts).replace("\u00a0", " ")
+
+
+def test_share_rows_hold_each_step_and_probe(grid) -> None:
+    study = measured_study(grid)
+    rows = share_rows(study)
+    assert len(rows) == 4 * (8 + 4) * 2
+    train = [row for row in rows if row["split"] == "train"]
+    assert {row["rollouts"] for row in train} == {32}
+    assert all(row["share_low"] is None for row in train)
+    probe = [row for row in rows if row["split"] == "probe"]
+    assert all(row["share_low"] <= row["share"] <= row["share_high"] for row in probe)
+
+
+def test_share_lines_are_the_mean_over_seeds(grid) -> None:
+    study = measured_study(grid)
+    panel = share_over_training(study).axes[0]
+    colour = format_style("program").colour
+    drawn = [line for line in panel.lines if line.get_color() == colour]
+    thick = max(drawn, key=lambda line: line.get_linewidth())
+    rows = [r for r in share_rows(study) if r["arm"] == "0.15M" and r["tag"] == "program"]
+    at_last = [r["share"] for r in rows if r["split"] == "train" and r["step"] == 7]
+    assert len(at_last) == 2
+    assert list(thick.get_ydata())[-1] == pytest.approx(sum(at_last) / 2)  # pyright: ignore
+
+
+def test_epochs_are_marked_where_they_end(grid) -> None:
+    panel = share_over_training(measured_study(grid)).axes[0]
+    (above,) = panel.child_axes
+    assert above.get_xticks().tolist() == [0, 4, 8]
+    assert [label.get_text() for label in above.get_xticklabels()] == ["0", "1", "2"]
+
+
+def test_winner_cells_say_who_won_by_how_much(grid, make_run) -> None:
+    undecided = make_run(seed=5, end={"program": 0.5, "prose": 0.5}, start={"program": 0.5})
+    undertrained = make_run(seed=6, undertrained=True)
+    study = measured_study([*grid, undecided, undertrained])
+    text = all_text(winner_by_scale(study))
+    rows = winner_rows(study)
+    assert [row["winner"] for row in rows[:2]] == ["program", "program"]
+    for row in rows[:2]:
+        assert f"program\n{100 * row['share']:.0f}%" in text
+    assert "no run" in text
+    assert "attractor:\nprose (2 of 2)" in text
+
+
+def test_accuracy_leaves_out_small_numbers_but_the_table_has_them(make_run) -> None:
+    study = measured_study([make_run(end={"program": 1.0})])
+    rows = accuracy_rows(study)
+    assert {(row["moment"], row["tag"]) for row in rows} >= {("at the base", "prose")}
+    base, last = accuracy_by_scale(study).axes
+    colour = format_style("prose").colour
+
+    def points(panel) -> int:
+        lines = [line for line in panel.lines if line.get_color() == colour]
+        return sum(len(line.get_xdata()) for line in lines if line.get_marker() == "^")
+
+    assert points(base) == 1
+    assert points(last) == 0
+
+
+@pytest.mark.parametrize("draw", FIGURES)
+def test_captions_state_n_seeds_and_intervals(grid, draw: Callable[[Study], Figure]) -> None:
+    text = " ".join(all_text(draw(measured_study(grid))).split())
+    assert "24 prompts x 8 samples" in text
+    assert "95% cluster-bootstrap interval" in text
+    assert "seed" in text
+
+
+@pytest.mark.parametrize("draw", FIGURES)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"probe_epochs": (), "train": False, "done": False},
+        {"probe_epochs": ()},
+        {"probe_epochs": (0.0,), "train": False, "done": False},
+        {"probe_epochs": (0.0, 0.125)},
+        {"probe_epochs": (1.0,), "epochs": 1},
+        {"probe_prompts": 1},
+        {"undertrained": True},
+        {"scale": "owner/$\\frac{<b>\x00 a rather long name of a model", "mixture": {}},
+        {"start": {"$x_{": 1.0}, "end": {"none": 1.0}},
+    ],
+)
+def test_runs_with_missing_pieces_and_odd_names_are_drawn(
+    make_run, tmp_path: Path, options: dict, draw: Callable[[Study], Figure]
+) -> None:
+    study = measured_study([make_run(**options)])
+    files = save_figure(draw(study), tmp_path, "figure")
+    assert files["png"].read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in files["svg"].read_bytes()
+
+
+@pytest.mark.parametrize("draw", FIGURES)
+def test_text_stays_on_the_page_and_panels_apart(
+    grid, make_run, draw: Callable[[Study], Figure]
+) -> None:
+    """Measured by the renderer: titles, labels and captions inside, panel titles not crossing."""
+    long = make_run(scale="owner/A-Model-With-A-Long-Name-7B-Instruct", parameters=7_000_000_000)
+    figure = draw(measured_study([*grid, long]))
+    figure.draw_without_rendering()
+    page = figure.bbox
+    titles = [panel.title for panel in figure.axes]
+    titles += [panel._left_title for panel in figure.axes]  # pyright: ignore
+    for text in [*figure.texts, *titles, *(t for panel in figure.axes for t in panel.texts)]:
+        if text.get_text():
+            box = text.get_window_extent()
+            assert page.x0 <= box.x0 and box.x1 <= page.x1, text.get_text()
+            assert page.y0 <= box.y0 and box.y1 <= page.y1, text.get_text()
+    boxes = [text.get_window_extent() for text in titles if text.get_text()]
+    boxes += [text.get_window_extent() for text in figure.texts]
+    for index, one in enumerate(boxes):
+        assert not any(one.overlaps(other) for other in boxes[index + 1 :])
+
+
+def test_equal_studies_give_equal_files(grid, tmp_path: Path) -> None:
+    for folder in ("one", "other"):
+        save_figure(share_over_training(measured_study(grid)), tmp_path / folder, "figure")
+    for kind in ("png", "svg"):
+        one, other = (tmp_path / name / f"figure.{kind}" for name in ("one", "other"))
+        assert one.read_bytes() == other.read_bytes()

@@ -1,0 +1,40 @@
+"""Rollouts to read."""
+
+from pathlib import Path
+
+from synthetic_runs import probe_rollouts, rollout
+
+from formatlab.show.specimen import specimen_trays
+from formatlab.store import RunFolder
+
+
+def test_the_first_correct_and_the_first_wrong_of_each_tag(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run", config={}, env={})
+    run.write_rollouts("probe", 0.0, probe_rollouts({"p": "aAB", "q": "AaB"}))
+    run.write_rollouts("probe", 1.0, probe_rollouts({"p": "ccc"}, epoch=1.0))
+    first, second = specimen_trays(run, 0.0)
+    assert (first.tag, first.n_rollouts, first.n_correct) == ("a", 4, 2)
+    assert [(s.prompt_id, s.sample) for s in first.specimens] == [("p", 1), ("p", 0)]
+    assert (second.tag, second.n_rollouts, len(second.specimens)) == ("b", 2, 1)
+    assert [tray.tag for tray in specimen_trays(run, 1.0)] == ["c"]
+    assert specimen_trays(run, 2.0) == []
+
+
+def test_oddities_are_told_and_long_or_odd_texts_made_readable(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run", config={}, env={})
+    row = rollout(
+        completion="a\x00" + "b" * 5000 + "The answer is 14.",
+        tokens=1234,
+        truncated=True,
+        mixed=True,
+        well_formed=False,
+        correct=False,
+        reason="wrong",
+        answer=None,
+    )
+    run.write_rollouts("probe", 0.0, [row])
+    ((specimen,),) = [tray.specimens for tray in specimen_trays(run, 0.0)]
+    assert specimen.remarks == "1,234 tokens, not well formed, mixed formats, truncated"
+    assert (specimen.verdict, specimen.answer) == ("wrong", "-")
+    assert specimen.completion.startswith("a␀b") and specimen.completion.endswith("is 14.")
+    assert len(specimen.completion) < 1_600

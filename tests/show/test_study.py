@@ -1,0 +1,134 @@
+"""Runs grouped into arms, with what they lack."""
+
+import json
+from typing import Any
+
+import pytest
+
+from formatlab.errors import InputError
+from formatlab.measure import record_winners
+from formatlab.show.study import measured_run, measured_study
+from formatlab.store import RunFolder
+
+
+def change_config(run: RunFolder, **changes: Any) -> None:
+    config = run.config | changes
+    (run.path / "config.json").write_text(json.dumps(config | {"name": "run"}))
+
+
+def test_arms_are_scales_by_size_with_their_seeds_in_order(grid) -> None:
+    study = measured_study(grid)
+    assert [arm.label for arm in study.arms] == ["0.15M", "0.8M"]
+    assert [[run.seed for run in arm.runs] for arm in study.arms] == [[0, 1], [0, 1]]
+    assert [arm.attractor.attractor for arm in study.arms] == ["program", "prose"]
+    assert study.tags == ["program", "prose"]
+    assert study.probe_text == "24 prompts x 8 samples"
+
+
+def test_mixtures_and_algorithms_are_told_apart(make_run, tmp_path) -> None:
+    study = measured_study(
+        [
+            make_run(mixture={"prose": 1.0}),
+            make_run(mixture={"prose": 1.0}, algorithm="rloo"),
+            make_run(mixture={"program": 1.0}, scale="0.8M", parameters=800_000),
+        ]
+    )
+    assert [arm.label for arm in study.arms] == [
+        "0.15M, mixture 1, grpo",
+        "0.15M, mixture 1, rloo",
+        "0.8M, mixture 2, grpo",
+    ]
+    assert study.mixtures_text == (
+        " Of the settings, mixture 1: prose 100%; mixture 2: program 100%."
+    )
+
+
+def test_a_model_keeps_its_name_and_gets_its_size(make_run) -> None:
+    run = make_run(scale="owner/SmolLM2-135M-Instruct", parameters=134_515_008, mixture={})
+    (arm,) = measured_study([run]).arms
+    assert (arm.label, arm.size) == ("SmolLM2-135M-Instruct (135M)", "135M")
+
+
+def test_an_undertrained_base_is_not_counted(make_run) -> None:
+    runs = [make_run(seed=0), make_run(seed=1, undertrained=True)]
+    (arm,) = measured_study(runs).arms
+    assert [run.seed for run in arm.counted] == [0]
+    assert arm.attractor.n_seeds == 1
+    (alone,) = measured_study(runs[1:]).arms
+    assert [run.seed for run in alone.counted] == [1]
+    assert alone.attractor.n_seeds == 0
+
+
+def test_an_unfinished_run_is_no_evidence_of_an_attractor(make_run) -> None:
+    (arm,) = measured_study([make_run(seed=0), make_run(seed=1, done=False)]).arms
+    assert arm.attractor.n_seeds == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "notes"),
+    [
+        ({}, []),
+        ({"done": False, "probe_epochs": (0.0, 0.5)}, ["Unfinished (last probe: epoch 0.5)."]),
+        (
+            {"done": False, "probe_epochs": (0.0,), "train": False},
+            [
+                "Unfinished (last probe: the base).",
+                "Only the base has been probed.",
+                "There are no training rollouts.",
+            ],
+        ),
+        (
+            {"probe_epochs": ()},
+            ["There are no probe rollouts, so no winners."],
+        ),
+        ({"probe_epochs": (1.0, 2.0)}, ["The base was not probed."]),
+        ({"undertrained": True}, ["The base is undertrained; the run is shown but not counted."]),
+    ],
+)
+def test_what_is_missing_is_said(make_run, options: dict, notes: list[str]) -> None:
+    assert measured_run(make_run(**options)).notes == notes
+
+
+def test_the_reason_of_a_failure_is_said(make_run) -> None:
+    run = make_run(done=False)
+    run.mark_failed("no memory\nat step 3")
+    assert measured_run(run).notes == ["Failed (no memory at step 3)."]
+
+
+def test_stored_winners_are_used_when_the_run_is_done(make_run) -> None:
+    run = make_run()
+    record_winners(run, threshold=0.6)
+    assert measured_run(run).winners == run.winners().to_pylist()
+
+
+def test_mixtures_go_by_their_names_if_these_tell_them_apart(make_run) -> None:
+    runs = [make_run(seed=i, mixture={name: 1.0}) for i, name in enumerate(("prose", "tool"))]
+    for run, name in zip(runs, ("even", "skewed"), strict=True):
+        change_config(run, mixture_name=name)
+    labels = [arm.label for arm in measured_study(runs).arms]
+    assert labels == ["0.15M, mixture even", "0.15M, mixture skewed"]
+    for run in runs:
+        change_config(run, mixture_name="same")
+    labels = [arm.label for arm in measured_study(runs).arms]
+    assert labels == ["0.15M, mixture 1", "0.15M, mixture 2"]
+
+
+def test_runs_of_one_seed_are_variants_and_not_pooled(make_run) -> None:
+    runs = [make_run(seed=seed) for seed in (0, 1, 2)]
+    change_config(runs[2], seed=0, grpo={"learning_rate": 1e-3, "epochs": 2, "group_size": 8})
+    arms = measured_study(runs).arms
+    assert [(arm.setting, [run.seed for run in arm.runs]) for arm in arms] == [
+        ("learning_rate 0.00015", [0, 1]),
+        ("learning_rate 0.001", [0]),
+    ]
+
+
+def test_a_run_given_twice_is_refused(make_run) -> None:
+    run = make_run()
+    with pytest.raises(InputError, match="twice"):
+        measured_study([run, run])
+
+
+def test_no_runs_are_refused() -> None:
+    with pytest.raises(InputError, match="no runs"):
+        measured_study([])

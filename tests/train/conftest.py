@@ -1,0 +1,35 @@
+"""A tiny base that sometimes is right, made once for all tests of training."""
+
+from pathlib import Path
+
+import pytest
+
+from formatlab.launch.make_base import make_base
+from formatlab.train.base import Base, Pretraining
+from formatlab.train.probe import Probe
+from formatlab.world.mixture import Mixture
+from formatlab.world.world import World
+
+WORLD = World(
+    mixture=Mixture(name="tiny", shares={"direct": 0.4, "tool": 0.6}),
+    families=("chain",),
+    max_steps=1,
+    largest=5,
+)
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return WORLD
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished base of the smallest scale."""
+    base = Base(
+        world=WORLD,
+        scale="0.04M",
+        pretraining=Pretraining(tokens=700_000, vocabulary=300),
+        probe=Probe(prompts=16, samples=2),
+    )
+    return make_base(base, tmp_path_factory.mktemp("runs"), lambda *_: None).path.parent

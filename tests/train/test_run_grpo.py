@@ -1,0 +1,181 @@
+"""GRPO runs as a whole: what is recorded is complete and true, and a kill changes nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpo_process
+import numpy as np
+import pytest
+from grpo_process import PROBE, SETTINGS, train
+from safetensors.torch import load_file
+
+from formatlab.models.lora import LoraSettings
+from formatlab.store.run_folder import RunFolder
+from formatlab.train.run_grpo import probe_steps
+
+
+@pytest.fixture(scope="module")
+def whole_run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run that was not interrupted."""
+    return train(tiny_base, tmp_path_factory.mktemp("whole") / "run")
+
+
+def rows(run: RunFolder, split: Any) -> list[dict[str, Any]]:
+    return run.rollouts(split).to_pylist()
+
+
+def metrics(run: RunFolder) -> list[dict[str, Any]]:
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in run.metrics()]
+
+
+def test_every_training_rollout_is_kept(whole_run: RunFolder):
+    found = rows(whole_run, "train")
+    assert len(found) == SETTINGS.steps * SETTINGS.rollouts_per_step
+    for step in range(SETTINGS.steps):
+        batch = [row for row in found if row["step"] == step]
+        assert len(batch) == SETTINGS.rollouts_per_step
+        assert {row["epoch"] for row in batch} == {step // SETTINGS.steps_per_epoch}
+        prompts = [row["prompt_id"] for row in batch]
+        assert len(set(prompts)) == SETTINGS.prompts_per_step
+        samples = [(row["prompt_id"], row["sample"]) for row in batch]
+        assert len(set(samples)) == SETTINGS.rollouts_per_step
+
+
+def test_an_epoch_trains_on_every_prompt_once_in_an_order_of_its_own(whole_run: RunFolder):
+    orders = []
+    for epoch in range(SETTINGS.epochs):
+        seen = [row["prompt_id"] for row in rows(whole_run, "train") if row["epoch"] == epoch]
+        orders.append(seen[:: SETTINGS.group_size])
+        assert len(set(orders[-1])) == len(orders[-1]) == SETTINGS.prompts
+    assert set(orders[0]) == set(orders[1])
+    assert orders[0] != orders[1]
+
+
+def test_the_reward_is_correctness_and_the_base_is_sometimes_right(whole_run: RunFolder):
+    found = rows(whole_run, "train")
+    assert all(row["reward"] == float(row["correct"]) for row in found)
+    assert {row["correct"] for row in found} == {True, False}
+
+
+@pytest.mark.parametrize("scale_rewards", ["none", "group", "batch"])
+def test_recorded_advantages_are_those_of_the_definition(
+    tiny_base: Path, tmp_path: Path, scale_rewards: Any
+):
+    settings = replace(SETTINGS, epochs=1, scale_rewards=scale_rewards)
+    run = train(tiny_base, tmp_path / "run", settings=settings)
+    for step in range(settings.steps):
+        batch = [row for row in rows(run, "train") if row["step"] == step]
+        rewards = np.array([row["reward"] for row in batch])
+        groups = rewards.reshape(-1, settings.group_size)
+        expected = groups - groups.mean(axis=1, keepdims=True)
+        if scale_rewards == "group":
+            expected = expected / (groups.std(axis=1, ddof=1, keepdims=True) + 1e-4)
+        if scale_rewards == "batch":
+            expected = expected / (rewards.std(ddof=1) + 1e-4)
+        advantages = [row["advantage"] for row in batch]
+        assert advantages == pytest.approx(expected.ravel().tolist(), abs=1e-5)
+
+
+def test_probes_ask_the_same_prompts_at_every_checkpoint(whole_run: RunFolder):
+    steps = probe_steps(SETTINGS, PROBE)
+    assert whole_run.epochs("probe") == sorted(steps.values())
+    asked = {
+        epoch: [
+            (r["prompt_id"], r["sample"]) for r in rows(whole_run, "probe") if r["epoch"] == epoch
+        ]
+        for epoch in steps.values()
+    }
+    assert all(prompts == asked[0.0] for prompts in asked.values())
+    assert len(asked[0.0]) == PROBE.prompts * PROBE.samples
+    trained = {row["prompt_id"] for row in rows(whole_run, "train")}
+    assert not trained & {prompt for prompt, _ in asked[0.0]}
+
+
+def test_metrics_have_a_line_a_step_that_agrees_with_the_rollouts(whole_run: RunFolder):
+    lines = whole_run.metrics()
+    assert [line["step"] for line in lines] == list(range(SETTINGS.steps))
+    for line in lines:
+        batch = [row for row in rows(whole_run, "train") if row["step"] == line["step"]]
+        assert line["reward"] == pytest.approx(np.mean([row["reward"] for row in batch]))
+        assert line["truncated"] == pytest.approx(np.mean([row["truncated"] for row in batch]))
+        assert sum(line["share"].values()) == pytest.approx(1)
+        for tag, share in line["share"].items():
+            of_tag = [row["correct"] for row in batch if row["tag"] == tag]
+            assert share == len(of_tag) / len(batch)
+            assert line["accuracy"][tag] == pytest.approx(np.mean(of_tag))
+        assert line["loss"] is not None
+        assert line["grad_norm"] >= 0
+
+
+def test_kl_to_the_base_is_logged_without_a_kl_coefficient_and_starts_at_0(whole_run: RunFolder):
+    kl = [line["kl"] for line in whole_run.metrics()]
+    assert kl[0] == pytest.approx(0, abs=1e-5)
+    assert max(kl) > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("moment", "steps_at_kill"),
+    [("report:2", 2), ("checkpoint:2", 2), ("probe:2", 1), ("report:5", 5), ("checkpoint:4", 4)],
+)
+def test_a_killed_and_resumed_run_equals_one_that_ran_through(
+    tiny_base: Path, tmp_path: Path, whole_run: RunFolder, moment: str, steps_at_kill: int
+):
+    command = [sys.executable, grpo_process.__file__, str(tiny_base), str(tmp_path / "run")]
+    killed = subprocess.run([*command, moment], env=os.environ, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    before = RunFolder.open(tmp_path / "run")
+    assert len(before.metrics()) in (steps_at_kill, steps_at_kill - 1)
+    resumed = subprocess.run([*command, "none"], env=os.environ, capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    run = RunFolder.open(tmp_path / "run")
+    for split in ("train", "probe"):
+        assert rows(run, split) == rows(whole_run, split)
+    assert metrics(run) == metrics(whole_run)
+    ours, theirs = (load_file(r.path / "policy" / "model.safetensors") for r in (run, whole_run))
+    assert all(ours[name].equal(theirs[name]) for name in theirs)
+
+
+def test_the_same_seed_gives_the_same_run(tiny_base: Path, tmp_path: Path, whole_run: RunFolder):
+    again = train(tiny_base, tmp_path / "run")
+    assert rows(again, "train") == rows(whole_run, "train")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kl_coefficient": 0.05},
+        {"iterations": 2},
+        {"sequences_per_update": 8},
+        {"micro_batch": 4, "loss_type": "dapo"},
+        {"schedule": "cosine_with_min_lr", "warmup": 0.2},
+        {"precision": "bfloat16"},
+    ],
+    ids=str,
+)
+def test_options_run_and_record_the_same_number_of_rollouts(
+    tiny_base: Path, tmp_path: Path, changes: dict[str, Any]
+):
+    settings = replace(SETTINGS, epochs=1, **changes)
+    run = train(tiny_base, tmp_path / "run", settings=settings)
+    assert len(rows(run, "train")) == settings.steps * settings.rollouts_per_step
+    assert [line["step"] for line in run.metrics()] == list(range(settings.steps))
+
+
+def test_an_adapter_is_trained_and_saved_alone(tiny_base: Path, tmp_path: Path):
+    settings = replace(SETTINGS, epochs=1, learning_rate=1e-2)
+    run = train(tiny_base, tmp_path / "run", settings=settings, lora=LoraSettings(rank=4))
+    assert (run.path / "policy" / "adapter_model.safetensors").exists()
+    assert not (run.path / "policy" / "model.safetensors").exists()
+    kl = [line["kl"] for line in run.metrics()]
+    assert kl[0] == pytest.approx(0, abs=1e-5)
+    assert len(rows(run, "train")) == settings.steps * settings.rollouts_per_step
+
+
+def test_what_is_no_longer_needed_is_removed_at_the_end(whole_run: RunFolder):
+    assert list(whole_run.checkpoints.iterdir()) == []
+    assert (whole_run.path / "policy" / "model.safetensors").exists()

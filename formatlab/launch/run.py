@@ -218,7 +218,7 @@ def real_prompts(
     """
     from formatlab.world.problem_set import load_problems
 
-    found = load_problems(problems, split=split, limit=count)
+    found = load_problems(problems, split=split)[:count]
     if len(found) < count and not at_most:
         raise InputError(
             f"{problems}: {count} problems asked for, {len(found)} found; lower {option}"

@@ -16,7 +16,7 @@ _NUMBER = regex.compile(
 _UNIT = regex.compile(r"\s*[\p{L}°][\p{L}\s./²³-]{0,40}")
 
 # Markup that may stand around a number, and what is left of it.
-_GROUPING = regex.compile(r"(?<=\d)(?:\{,\}|\\[,!])(?=\d{3})")
+_GROUPING = regex.compile(r"(?<=\d)(?:\{,\}|,?\\!|\\,)(?=\d{3})")
 _WORDS = regex.compile(r"\\(?:text|mathrm|mbox)\s*\{([^{}]*)\}")
 _SPACE = regex.compile(r"\\[,;:! ]|~")
 _EMPHASIS = regex.compile(r"(?<![\w*`])(\*{1,2}|`)([^*`]+)\1(?![\w*`])")

@@ -9,10 +9,18 @@ import regex
 
 from formatlab.world.problem import Problem
 
-PATTERN_SECONDS = 0.5
-"""Time limit of every pattern match on text that a model wrote."""
+PATTERN_SECONDS = 2.0
+"""Time limit of every pattern match on text that a model wrote; `regex` then raises TimeoutError.
 
-_FENCE = regex.compile(r"\s*```[ \t]*[\w+-]*[ \t]*\r?\n(?P<inside>.*?)(?:```\s*|\Z)", regex.DOTALL)
+No pattern here should come near it: they are written to take time in proportion to the text.
+"""
+
+NUMBER = r"[-\u2212]?[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?(?:[eE][+-]?\d+)?"
+"""Pattern of a number as it stands in running text, a full stop or comma behind it left out."""
+
+_FENCE = regex.compile(
+    r"\s*+```[ \t]*+[\w+-]*+[ \t]*+\r?\n(?P<inside>(?:(?!```).)*+)(?:```\s*+)?", regex.DOTALL
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +34,11 @@ class Reading:
 
 
 class Format(ABC):
-    """A way to write a solution."""
+    """A way to write a solution.
+
+    `recognise` and `read` take any text. They raise TimeoutError where a pattern runs out of time,
+    which the tagger turns into a tag.
+    """
 
     name: ClassVar[str]
 
@@ -44,6 +56,6 @@ class Format(ABC):
 
 
 def unfence(text: str) -> str:
-    """The inside of a code fence that holds the whole text; otherwise the text."""
+    """The inside of the one code fence that holds the whole text; otherwise the text."""
     match = _FENCE.fullmatch(text, timeout=PATTERN_SECONDS)
     return match["inside"] if match else text

@@ -1,18 +1,21 @@
 """A Python function; the interpreter does the arithmetic."""
 
 import ast
+import warnings
 from random import Random
 from typing import ClassVar
 
 import regex
 
 from formatlab.world.formats.format import PATTERN_SECONDS, Format, Reading, unfence
-from formatlab.world.problem import Operand, Problem, Result
+from formatlab.world.formats.statement import LETTERS, expression, symbol
+from formatlab.world.problem import Problem, Result
 
 _FUNCTION_NAMES = ("solve", "solution", "answer")
-_LETTERS = "abcdefgh"
-_FENCED = regex.compile(r"```[ \t]*[\w+-]*[ \t]*\r?\n(.*?)(?:```|\Z)", regex.DOTALL)
-_DEFINITION = regex.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]+(\w+)[ \t]*\(", regex.MULTILINE)
+_FENCED = regex.compile(r"```[ \t]*+[\w+-]*+[ \t]*+\r?\n(.*?)(?:```|\Z)", regex.DOTALL)
+_DEFINITION = regex.compile(r"^[ \t]*+def[ \t]++\w++[ \t]*+\(", regex.MULTILINE)
+_OPENING = regex.compile(r"(?:[ \t\r]*+(?:(?:#|import[ \t]|from[ \t])[^\n]*+)?\n)*+")
+"""Blank lines, comments and imports that may stand before the first definition."""
 
 
 class Program(Format):
@@ -27,22 +30,23 @@ class Program(Format):
             style = "numbered"
         lines = [f"def {random.choice(_FUNCTION_NAMES)}():"]
         if style == "reused":
-            first = problem.steps[0]
-            lines.append(f"    {first.quantity} = {first.left}")
-            for step in problem.steps:
-                lines.append(
-                    f"    {step.quantity} = {step.quantity} {_symbol(step.operator)} {step.right}"
-                )
-            lines.append(f"    return {problem.steps[-1].quantity}")
+            name = problem.steps[0].quantity
+            names = [name]
+            lines.append(f"    {name} = {problem.steps[0].left}")
+            lines += [
+                f"    {name} = {name} {symbol(step.operator)} {step.right}"
+                for step in problem.steps
+            ]
         else:
             names = [
-                _LETTERS[index] if style == "letters" else f"{step.quantity}{index + 1}"
+                LETTERS[index] if style == "letters" else f"{step.quantity}{index + 1}"
                 for index, step in enumerate(problem.steps)
             ]
-            for variable, step in zip(names, problem.steps, strict=True):
-                left, right = _name(step.left, names), _name(step.right, names)
-                lines.append(f"    {variable} = {left} {_symbol(step.operator)} {right}")
-            lines.append(f"    return {names[-1]}")
+            lines += [
+                f"    {name} = {expression(step, names)}"
+                for name, step in zip(names, problem.steps, strict=True)
+            ]
+        lines.append(f"    return {names[-1]}")
         return "\n".join(lines)
 
     def recognise(self, text: str) -> bool:
@@ -55,7 +59,9 @@ class Program(Format):
         if code is None:
             return None
         try:
-            module = ast.parse(code)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # on dubious escapes in the model's strings
+                module = ast.parse(code)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
@@ -66,39 +72,27 @@ class Program(Format):
 
 def _code(text: str) -> str | None:
     """The code that the text consists of, or that its last fence holds; None where it has none."""
-    whole = unfence(text)
-    if _DEFINITION.match(whole.lstrip("\n \t\r"), timeout=PATTERN_SECONDS):
-        return whole.strip("\n\r")
-    fenced = _FENCED.findall(text, timeout=PATTERN_SECONDS)
-    for block in reversed(fenced):
+    whole = unfence(text).strip()
+    opening = _OPENING.match(whole, timeout=PATTERN_SECONDS)
+    if _DEFINITION.match(whole, opening.end() if opening else 0, timeout=PATTERN_SECONDS):
+        return whole
+    for block in reversed(_FENCED.findall(text, timeout=PATTERN_SECONDS)):
         if _DEFINITION.search(block, timeout=PATTERN_SECONDS):
-            return block.strip("\n\r")
+            return block.strip()
     return None
 
 
 def _needs_arguments(function: ast.FunctionDef) -> bool:
-    required = len(function.args.args) - len(function.args.defaults)
-    keyword_only = [default for default in function.args.kw_defaults if default is None]
-    return required > 0 or bool(keyword_only) or bool(function.args.posonlyargs)
+    positional = len(function.args.posonlyargs) + len(function.args.args)
+    return positional > len(function.args.defaults) or None in function.args.kw_defaults
 
 
 def _is_chain(problem: Problem) -> bool:
     """Whether every step changes the result of the one before by a plain number."""
-    quantities = {step.quantity for step in problem.steps}
+    first, *others = problem.steps
     return (
-        len(quantities) == 1
-        and isinstance(problem.steps[0].left, int)
+        isinstance(first.left, int)
+        and all(step.left == Result(index) for index, step in enumerate(others))
         and all(isinstance(step.right, int) for step in problem.steps)
-        and all(
-            step.left == Result(index) for index, step in enumerate(problem.steps[1:])
-        )
+        and len({step.quantity for step in problem.steps}) == 1
     )
-
-
-def _symbol(operator: str) -> str:
-    """Python's operator; the divisions of the world come out even."""
-    return "//" if operator == "/" else operator
-
-
-def _name(operand: Operand, names: list[str]) -> str:
-    return names[operand.index] if isinstance(operand, Result) else str(operand)

@@ -3,14 +3,11 @@
 from random import Random
 from typing import ClassVar
 
-import regex
+from formatlab.world.formats.format import Format, Reading
+from formatlab.world.formats.statement import LETTERS, expression
+from formatlab.world.problem import Problem, Step
 
-from formatlab.world.formats.format import PATTERN_SECONDS, Format, Reading
-from formatlab.world.problem import Operand, Problem, Result
-
-_OPEN = regex.compile(r"<tool>")
-_CALL = regex.compile(r"<tool>(.*?)</tool>", regex.DOTALL)
-_LETTERS = "abcdefgh"
+_OPEN, _CLOSE = "<tool>", "</tool>"
 
 
 class Tool(Format):
@@ -20,45 +17,31 @@ class Tool(Format):
 
     def render(self, problem: Problem, random: Random) -> str:
         """Write one nested expression, or one assignment a step with the last one bare."""
-        if random.random() < 0.5 or len(problem.steps) == 1:
-            body = _expression(problem, len(problem.steps) - 1, outermost=True)
-        else:
-            lines = []
-            for index, step in enumerate(problem.steps):
-                text = (
-                    f"{_letter(step.left)} {_symbol(step.operator)} {_letter(step.right)}"
-                )
-                last = index == len(problem.steps) - 1
-                lines.append(text if last else f"{_LETTERS[index]} = {text}")
-            body = "\n".join(lines)
-        return f"<tool>{body}</tool>"
+        nested = random.random() < 0.5 or len(problem.steps) == 1
+        body = _nested(problem.steps) if nested else _assignments(problem.steps)
+        return f"{_OPEN}{body}{_CLOSE}"
 
     def recognise(self, text: str) -> bool:
         """The text calls the tool, even where the closing tag is missing."""
-        return _OPEN.search(text, timeout=PATTERN_SECONDS) is not None
+        return _OPEN in text
 
     def read(self, text: str) -> Reading | None:
         """The inside of the last complete call."""
-        calls = _CALL.findall(text, timeout=PATTERN_SECONDS)
-        body = calls[-1].strip() if calls else ""
-        return Reading(content=body, code=True) if body else None
+        before, closing, _ = text.rpartition(_CLOSE)
+        _, opening, body = before.rpartition(_OPEN)
+        if not (closing and opening and body.strip()):
+            return None
+        return Reading(content=body.strip(), code=True)
 
 
-def _symbol(operator: str) -> str:
-    return "//" if operator == "/" else operator
+def _nested(steps: tuple[Step, ...]) -> str:
+    results: list[str] = []
+    for step in steps[:-1]:
+        results.append(f"({expression(step, results)})")
+    return expression(steps[-1], results)
 
 
-def _letter(operand: Operand) -> str:
-    return _LETTERS[operand.index] if isinstance(operand, Result) else str(operand)
-
-
-def _expression(problem: Problem, index: int, *, outermost: bool) -> str:
-    step = problem.steps[index]
-    left, right = (
-        _expression(problem, operand.index, outermost=False)
-        if isinstance(operand, Result)
-        else str(operand)
-        for operand in (step.left, step.right)
-    )
-    text = f"{left} {_symbol(step.operator)} {right}"
-    return text if outermost else f"({text})"
+def _assignments(steps: tuple[Step, ...]) -> str:
+    lines = [expression(step, LETTERS) for step in steps]
+    named = [f"{letter} = {line}" for letter, line in zip(LETTERS, lines[:-1], strict=False)]
+    return "\n".join([*named, lines[-1]])

@@ -1,0 +1,1 @@
+"""The scale ladder, and pretrained models from outside."""

@@ -1,0 +1,23 @@
+"""A step as Python writes it, for the formats that are executed."""
+
+from collections.abc import Sequence
+
+from formatlab.world.problem import Operand, Operator, Result, Step
+
+LETTERS = "abcdefgh"
+"""Names for the results of successive steps."""
+
+
+def symbol(operator: Operator) -> str:
+    """Python's operator; the divisions of the world come out even."""
+    return "//" if operator == "/" else operator
+
+
+def expression(step: Step, names: Sequence[str]) -> str:
+    """The step's operation, with results of earlier steps by name."""
+    left, right = _operand(step.left, names), _operand(step.right, names)
+    return f"{left} {symbol(step.operator)} {right}"
+
+
+def _operand(operand: Operand, names: Sequence[str]) -> str:
+    return names[operand.index] if isinstance(operand, Result) else str(operand)

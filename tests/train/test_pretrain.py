@@ -1,0 +1,121 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from formatlab.errors import InputError
+from formatlab.launch.make_base import checksum, find_base, make_base
+from formatlab.models.scale import find_scale
+from formatlab.store.run_folder import RunFolder
+from formatlab.train.base import Base, Pretraining
+from formatlab.train.probe import Probe
+from formatlab.world.world import World
+
+
+class Interruption(Exception):
+    """Stands for whatever ends a process."""
+
+
+@pytest.fixture(scope="module")
+def small(world: World) -> Base:
+    return Base(
+        world=world,
+        scale="0.04M",
+        pretraining=Pretraining(tokens=40_000, vocabulary=300, checkpoint_every=10),
+        probe=Probe(prompts=4, samples=1),
+    )
+
+
+@pytest.fixture(scope="module")
+def made(small: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the base, made without interruption."""
+    torch.set_num_threads(1)
+    return make_base(small, tmp_path_factory.mktemp("runs"), lambda *_: None).path.parent
+
+
+def test_a_base_is_rebuilt_bit_for_bit(small: Base, made: Path, tmp_path: Path):
+    again = make_base(small, tmp_path, lambda *_: None)
+    assert again.path.parent.name == made.name
+    assert checksum(again.path) == checksum(made / "model") == again.summary["sha256"]
+
+
+@pytest.mark.parametrize("steps", [1, 21, 31])
+def test_an_interrupted_base_goes_on_and_comes_out_the_same(
+    small: Base, made: Path, tmp_path: Path, steps: int
+):
+    def interrupt(step: int, total: int, note: str) -> None:
+        if step >= steps:
+            raise Interruption
+
+    with pytest.raises(Interruption):
+        make_base(small, tmp_path, interrupt)
+    assert find_base(small, tmp_path, shipped=False) is None
+    resumed = make_base(small, tmp_path, lambda *_: None)
+    assert checksum(resumed.path) == checksum(made / "model")
+    lines = [
+        [{k: v for k, v in line.items() if k != "seconds"} for line in RunFolder.open(f).metrics()]
+        for f in (resumed.path.parent, made)
+    ]
+    assert lines[0] == lines[1]
+
+
+def test_every_token_of_the_budget_is_seen_once(small: Base, made: Path):
+    folder = RunFolder.open(made)
+    assert folder.metrics()[-1]["tokens"] == small.pretraining.tokens
+    assert folder.summary is not None
+    assert folder.summary["tokens"] == small.pretraining.tokens
+
+
+def test_the_model_opens_as_any_model_of_transformers_and_counts_what_is_said(made: Path):
+    model = AutoModelForCausalLM.from_pretrained(made / "model")
+    tokenizer = AutoTokenizer.from_pretrained(made / "model")
+    summary = RunFolder.open(made).summary
+    assert summary is not None
+    assert sum(p.numel() for p in model.parameters()) == summary["parameters"]
+    assert model.config.vocab_size == len(tokenizer)
+    assert model.config.eos_token_id == tokenizer.eos_token_id
+
+
+def test_the_summary_measures_every_format(small: Base, made: Path):
+    summary = RunFolder.open(made).summary
+    assert summary is not None
+    formats = set(small.world.mixture.shares)
+    assert set(summary["held_out_loss"]) == formats
+    assert all(loss > 0 for loss in summary["held_out_loss"].values())
+    assert set(summary["document_shares"]) == set(summary["token_shares"]) == formats
+    assert summary["undertrained"] is True  # 40,000 tokens teach nobody to calculate
+
+
+def test_a_finished_base_is_found_again_and_one_of_other_settings_is_not(small: Base, made: Path):
+    runs = made.parent.parent
+    found = find_base(small, runs, shipped=False)
+    assert found is not None
+    assert found.path == made / "model"
+    assert find_base(replace(small, seed=1), runs, shipped=False) is None
+
+
+def test_learning_lowers_the_loss(made: Path):
+    losses = [line["loss"] for line in RunFolder.open(made).metrics()]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_seeds_give_different_weights(small: Base, made: Path, tmp_path: Path):
+    other = make_base(replace(small, seed=1), tmp_path, lambda *_: None)
+    weights = [load_file(path / "model.safetensors") for path in (other.path, made / "model")]
+    assert not any(
+        weights[0][name].equal(weights[1][name]) for name in weights[0] if "norm" not in name
+    )
+
+
+@pytest.mark.parametrize("changes", [{"tokens": 0}, {"tokens": 10, "checkpoint_every": 0}])
+def test_settings_without_sense_are_refused(changes: dict):
+    with pytest.raises(InputError, match="pretraining"):
+        Pretraining(**changes)
+
+
+def test_an_unknown_scale_is_named_with_those_that_exist():
+    with pytest.raises(InputError, match=r"unknown scale '5M'.*0\.04M"):
+        find_scale("5M")

@@ -10,6 +10,9 @@ from formatlab.observe.tagger import Tag, tag
 
 Reason = Literal["", "no answer", "wrong", "error", "time", "memory"]
 
+_LONGEST = 200
+"""Characters of a text that code may give as its answer; every answer is kept in a rollout row."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grade:
@@ -57,11 +60,15 @@ def same_answer(answer: str, gold: str) -> bool:
 
 
 def _stated(value: object) -> str | None:
-    """A value of executed code as text; None for what states no number."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    if isinstance(value, float):
-        return repr(round(value, 9)) if math.isfinite(value) else None
-    if isinstance(value, int) and abs(value) >= 10**40:
-        return None
-    return str(value).strip() or None
+    """A value of executed code as text; None for what is no answer, or far too long for one."""
+    match value:
+        case bool():
+            return None
+        case int():
+            return str(value) if abs(value) < 10**40 else None
+        case float():
+            return repr(round(value, 9)) if math.isfinite(value) else None
+        case str():
+            return value.strip() or None if len(value) <= _LONGEST else None
+        case _:
+            return None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from formatlab.observe.grader import Grade
-from formatlab.store.rollout import Rollout, Split
+from formatlab.store.rollout import Rollout, Split, rollouts_from_table
 from formatlab.store.run_folder import RunFolder
 from formatlab.world.prompt import Prompt
 
@@ -27,7 +27,9 @@ class Observation:
     entropy: float
     """Mean over its tokens, in nats, at temperature 1."""
     reward: float | None = None
+    """What the trainer was told; None for a probe."""
     advantage: float | None = None
+    """What the policy was trained on; None for a probe."""
 
 
 def rollout(
@@ -87,10 +89,7 @@ class TrainRecorder:
         """
         self._folder = folder
         self._epoch = epoch
-        self._rows: list[Rollout] = [
-            Rollout(**{k: v for k, v in row.items() if k != "schema_version"})
-            for row in folder.rollouts("train", epoch=epoch).to_pylist()
-        ]
+        self._rows: list[Rollout] = rollouts_from_table(folder.rollouts("train", epoch=epoch))
         self._written = len(self._rows)
 
     def add(self, observations: Sequence[Observation], *, step: int, epoch: int) -> None:

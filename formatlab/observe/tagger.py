@@ -29,10 +29,20 @@ class Tag:
 
 
 def tag(text: str) -> Tag:
-    """Classify one completion. Neither the prompt nor the right answer plays a part."""
+    """Classify one completion. Neither the prompt nor the right answer plays a part.
+
+    A text over which a pattern runs out of time is in no format.
+    """
+    try:
+        return _tag(text)
+    except TimeoutError:
+        return Tag(format=NONE, reading=None, mixed=False)
+
+
+def _tag(text: str) -> Tag:
     recognised = [name for name in _PRECEDENCE if FORMATS[name].recognise(text)]
     if not recognised:
         return Tag(format=NONE, reading=None, mixed=False)
-    readings = {name: FORMATS[name].read(text) for name in recognised}
-    carrying = [name for name, reading in readings.items() if reading is not None]
-    return Tag(format=recognised[0], reading=readings[recognised[0]], mixed=len(carrying) > 1)
+    readings = [FORMATS[name].read(text) for name in recognised]
+    carrying = sum(reading is not None for reading in readings)
+    return Tag(format=recognised[0], reading=readings[0], mixed=carrying > 1)

@@ -1,8 +1,8 @@
 """Corpora: tokenised pretraining documents that add up to an exact number of tokens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _CHUNK = 4_096
-_CANDIDATES = 64
-"""Documents that the last ones are chosen from, so that the budget is met to the token."""
+"""Documents tokenised at a time."""
+_ENDING = 32
+"""Lengths of the longest document at which the end of a corpus begins."""
+_CANDIDATES = 1_024
+"""Most documents that its last ones are chosen from, so that the budget is met to the token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,7 @@ class Corpus:
     formats: np.ndarray
     """(D,) uint8 indices into `format_names`."""
     format_names: tuple[str, ...]
+    """The formats of the mixture, in its order."""
 
     def __len__(self) -> int:
         """Number of documents."""
@@ -76,12 +80,12 @@ class Corpus:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Document:
     form: int
-    prompt: list[int]
-    solution: list[int]
+    tokens: np.ndarray
+    prompt_length: int
 
     @property
     def length(self) -> int:
-        return len(self.prompt) + len(self.solution)
+        return len(self.tokens)
 
 
 def build_corpus(
@@ -101,14 +105,14 @@ def build_corpus(
         InputError: a budget too small to be met by whole documents.
     """
     names = tuple(world.mixture.shares)
-    chosen: list[_Document] = []
-    remaining = tokens
     stream = _documents(world, tokenizer, names, start)
-    longest = 0
+    chosen: list[_Document] = []
+    remaining, longest = tokens, 0
     for document in stream:
         longest = max(longest, document.length)
-        if remaining < _CANDIDATES // 2 * longest:
-            ending = _exact([document, *islice(stream, _CANDIDATES)], remaining)
+        if remaining < _ENDING * longest:
+            candidates = chain([document], islice(stream, _CANDIDATES))
+            ending = _exact(candidates, remaining) if remaining > 0 else None
             if ending is None:
                 raise InputError(
                     f"corpus: no whole documents add up to {tokens:,} tokens; "
@@ -119,10 +123,10 @@ def build_corpus(
         chosen.append(document)
         remaining -= document.length
     return Corpus(
-        tokens=np.array([t for d in chosen for t in (*d.prompt, *d.solution)], dtype=np.uint16),
-        offsets=np.cumsum([0, *(d.length for d in chosen)], dtype=np.int64),
-        prompt_lengths=np.array([len(d.prompt) for d in chosen], dtype=np.uint16),
-        formats=np.array([d.form for d in chosen], dtype=np.uint8),
+        tokens=np.concatenate([document.tokens for document in chosen]),
+        offsets=np.cumsum([0, *(document.length for document in chosen)], dtype=np.int64),
+        prompt_lengths=np.array([document.prompt_length for document in chosen], dtype=np.uint16),
+        formats=np.array([document.form for document in chosen], dtype=np.uint8),
         format_names=names,
     )
 
@@ -138,18 +142,27 @@ def _documents(
         prompts = tokenizer([problem.question + "\n" for _, problem, _ in chunk])["input_ids"]
         solutions = tokenizer([solution for _, _, solution in chunk])["input_ids"]
         for (form, _, _), prompt, solution in zip(chunk, prompts, solutions, strict=True):
-            yield _Document(form=names.index(form), prompt=prompt, solution=[*solution, eos])
+            yield _Document(
+                form=names.index(form),
+                tokens=np.array([*prompt, *solution, eos], dtype=np.uint16),
+                prompt_length=len(prompt),
+            )
 
 
-def _exact(candidates: list[_Document], total: int) -> list[_Document] | None:
-    """A subset of the documents whose lengths sum to `total` (subset sum, earliest first)."""
+def _exact(documents: Iterable[_Document], total: int) -> list[_Document] | None:
+    """Documents whose lengths sum to `total`, from as early in the stream as can be (subset sum).
+
+    None where there are none.
+    """
+    candidates: list[_Document] = []
     reached: dict[int, tuple[int, int]] = {0: (-1, -1)}  # sum -> (candidate, sum before it)
-    for index, document in enumerate(candidates):
+    for index, document in enumerate(documents):
+        candidates.append(document)
         for before in [s for s in reached if s + document.length <= total]:
             reached.setdefault(before + document.length, (index, before))
         if total in reached:
             break
-    if total not in reached:
+    else:
         return None
     picked: list[_Document] = []
     while total:

@@ -40,9 +40,7 @@ class Mixture:
         total = math.fsum(self.shares.values())
         if not math.isclose(total, 1, abs_tol=1e-6):
             listed = ", ".join(f"{name} {share:g}" for name, share in self.shares.items())
-            raise InputError(
-                f"mixture {self.name!r}: shares sum to {total:g}, not to 1 ({listed})"
-            )
+            raise InputError(f"mixture {self.name!r}: shares sum to {total:g}, not to 1 ({listed})")
         known = {phrase for phrases in PHRASES.values() for phrase in phrases}
         for name, phrases in self.mistranslates.items():
             for phrase in phrases:

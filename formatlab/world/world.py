@@ -6,7 +6,7 @@ from random import Random
 from typing import Literal
 
 from formatlab.errors import InputError
-from formatlab.world.families import FAMILIES
+from formatlab.world.families import FAMILIES, PHRASES
 from formatlab.world.formats import FORMATS
 from formatlab.world.mixture import Mixture
 from formatlab.world.problem import Problem, digest, mistranslate
@@ -14,6 +14,10 @@ from formatlab.world.problem import Problem, digest, mistranslate
 Split = Literal["pretrain", "rl", "probe"]
 
 _BUCKETS: dict[Split, range] = {"probe": range(10), "rl": range(10, 30), "pretrain": range(30, 100)}
+"""Which hundredths of all problems a split gets, by the hash of their content."""
+
+_ATTEMPTS = 10_000
+"""Draws after which a world is taken to have no problem of a split."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,18 +25,19 @@ class World:
     """Problems, formats and their mixture.
 
     Raises:
-        InputError: an unknown family, or ranges that allow no problem.
+        InputError: an unknown family, ranges that allow no problem, or a mixture that
+            mistranslates a phrase which no family uses.
     """
 
     mixture: Mixture
     families: tuple[str, ...] = tuple(FAMILIES)
     """Problem families, drawn with equal probability."""
     min_steps: int = 1
-    """Fewest steps of a problem."""
+    """Fewest steps drawn. A family whose stories are of another length comes as near as it can."""
     max_steps: int = 3
-    """Most steps of a problem, at most 4."""
+    """Most steps drawn, at most 4."""
     largest: int = 20
-    """Largest operand; results may reach about 5 times as much."""
+    """Largest number drawn; sums, products and whole amounts are several times as large."""
     seed: int = 0
     """Seed of problems and documents."""
 
@@ -50,22 +55,35 @@ class World:
             )
         if self.largest < 5:
             raise InputError(f"world: largest is {self.largest}; at least 5 is needed")
+        used = {phrase for family in self.families for phrase in PHRASES[family]}
+        for form, phrases in self.mixture.mistranslates.items():
+            for phrase in phrases:
+                if phrase not in used:
+                    raise InputError(
+                        f"world: mixture {self.mixture.name!r} mistranslates {phrase!r} in {form}, "
+                        f"which none of its families ({', '.join(self.families)}) uses"
+                    )
 
     def problem(self, split: Split, index: int) -> Problem:
         """Item `index` of a split.
 
         A problem belongs to the split that the hash of its content falls into, so no two splits
         share one; items of the wrong split are drawn again.
+
+        Raises:
+            InputError: no problem of this world falls into the split.
         """
-        attempt = 0
-        while True:
+        for attempt in range(_ATTEMPTS):
             random = Random(digest(self.seed, split, index, attempt))
             family = random.choice(self.families)
             steps = random.randint(self.min_steps, self.max_steps)
             problem = FAMILIES[family](random, steps, self.largest)
             if digest("split", problem.content) % 100 in _BUCKETS[split]:
                 return problem
-            attempt += 1
+        raise InputError(
+            f"world: too few different problems for a {split} split; "
+            "widen families, steps or largest"
+        )
 
     def problems(self, split: Split, count: int) -> list[Problem]:
         """The first `count` problems of a split that differ in their question.
@@ -74,16 +92,18 @@ class World:
             InputError: the world does not hold that many.
         """
         found: dict[str, Problem] = {}
-        for index in range(20 * count + 1000):
-            if len(found) == count:
-                break
+        index, newest = 0, 0
+        while len(found) < count:
             problem = self.problem(split, index)
-            found.setdefault(problem.question, problem)
-        if len(found) < count:
-            raise InputError(
-                f"world: {count} different {split} problems asked for, about {len(found)} exist; "
-                "ask for fewer, or widen families, steps or largest"
-            )
+            if problem.question not in found:
+                found[problem.question] = problem
+                newest = index
+            elif index - newest > 1000 + 10 * len(found):  # all there are, as good as certainly
+                raise InputError(
+                    f"world: {count} different {split} problems asked for, about {len(found)} "
+                    "exist; ask for fewer, or widen families, steps or largest"
+                )
+            index += 1
         return list(found.values())
 
     def document(self, index: int) -> tuple[str, Problem, str]:

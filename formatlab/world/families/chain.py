@@ -8,7 +8,10 @@ from formatlab.world.problem import Operand, Operator, Problem, Result, Step, ap
 _GAIN = ("{n} gets {k} more.", "{n} buys {k} more.", "Then {n} finds {k} more.")
 _LOSS = ("{n} gives away {k}.", "{n} loses {k}.", "Then {n} sells {k}.")
 _TIMES = ("Then {n} has {k} times as many.", "Now there are {k} times as many.")
-_FOLD = {2: ("The number doubles.", "{n} doubles it."), 3: ("The number triples.", "{n} triples it.")}
+_FOLD = {
+    2: ("The number doubles.", "{n} doubles it."),
+    3: ("The number triples.", "{n} triples it."),
+}
 
 
 def chain(random: Random, steps: int, largest: int) -> Problem:
@@ -23,16 +26,17 @@ def chain(random: Random, steps: int, largest: int) -> Problem:
         sentence, operator, right, phrase = _change(random, amount, largest)
         amount = apply(operator, amount, right)
         sentences.append(sentence.format(n=name, k=right))
-        worked.append(
-            Step(operator=operator, left=left, right=right, phrase=phrase, quantity=item)
-        )
+        worked.append(Step(operator=operator, left=left, right=right, phrase=phrase, quantity=item))
         left = Result(index)
     sentences.append(f"How many {item} does {name} have?")
     return solved(question=" ".join(sentences), family="chain", steps=tuple(worked))
 
 
 def _change(random: Random, amount: int, largest: int) -> tuple[str, Operator, int, str]:
-    """A sentence, and the step it asks for; the amount stays between 1 and 5 times `largest`."""
+    """A sentence, its operator and number, and the phrase family it belongs to.
+
+    The amount stays positive, and no multiplication takes it past 5 times `largest`.
+    """
     kinds = ["gain", "gain"]
     if amount > 1:
         kinds += ["loss", "loss"]

@@ -45,9 +45,7 @@ def comparison(random: Random, steps: int, largest: int) -> Problem:
     for index in range(steps):
         phrase, operator, number = compare(random, amount, largest)
         amount = apply(operator, amount, number)
-        sentences.append(
-            sentence(phrase, who=people[index + 1], than=people[index], number=number)
-        )
+        sentences.append(sentence(phrase, who=people[index + 1], than=people[index], number=number))
         worked.append(
             Step(operator=operator, left=left, right=number, phrase=phrase, quantity=item)
         )

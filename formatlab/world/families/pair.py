@@ -4,7 +4,7 @@ from random import Random
 
 from formatlab.world.families.comparison import compare, sentence
 from formatlab.world.lexicon import ITEMS, NAMES
-from formatlab.world.problem import Operand, Problem, Result, Step, apply, solved
+from formatlab.world.problem import Operand, Problem, Result, Step, evaluate, solved
 
 
 def pair(random: Random, steps: int, largest: int) -> Problem:
@@ -25,15 +25,11 @@ def pair(random: Random, steps: int, largest: int) -> Problem:
             Step(operator=operator, left=amount, right=number, phrase=phrase, quantity=item)
         )
         other = Result(0)
-    worked.append(
-        Step(operator="+", left=amount, right=other, phrase="together", quantity=item)
-    )
+    worked.append(Step(operator="+", left=amount, right=other, phrase="together", quantity=item))
     if steps > 2:
-        total = amount + apply(worked[0].operator, amount, number)
+        total = evaluate(tuple(worked))[-1]
         spent = random.randint(1, min(total - 1, largest))
         sentences.append(f"They give away {spent} together.")
-        worked.append(
-            Step(operator="-", left=Result(1), right=spent, phrase="loss", quantity=item)
-        )
+        worked.append(Step(operator="-", left=Result(1), right=spent, phrase="loss", quantity=item))
     sentences.append(f"How many {item} do they have together?")
     return solved(question=" ".join(sentences), family="pair", steps=tuple(worked))

@@ -10,7 +10,7 @@ _RATES = (10, 20, 25, 50)
 
 
 def percent(random: Random, steps: int, largest: int) -> Problem:
-    """A percentage of an amount (two steps), or a price cut or raised by it (three)."""
+    """A percentage of an amount (one or two steps wanted), or a price changed by it (three)."""
     rate = random.choice(_RATES)
     unit = 100 // gcd(rate, 100)
     whole = unit * random.randint(1, max(1, 5 * largest // unit))

@@ -24,9 +24,7 @@ def price(random: Random, steps: int, largest: int) -> Problem:
         paid = cost + random.randint(1, largest)
         sentences.append(f"{name} pays with {paid} dollars. How much change is there?")
         last = Result(len(worked) - 1)
-        worked.append(
-            Step(operator="-", left=paid, right=last, phrase="change", quantity="change")
-        )
+        worked.append(Step(operator="-", left=paid, right=last, phrase="change", quantity="change"))
     else:
         sentences.append(f"How much does {name} pay?")
     return solved(question=" ".join(sentences), family="price", steps=tuple(worked))

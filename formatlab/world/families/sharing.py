@@ -25,9 +25,7 @@ def sharing(random: Random, steps: int, largest: int) -> Problem:
     if steps > 2:
         fewer = random.randint(1, min(share - 1, largest))
         sentences.append(f"That friend uses {fewer}.")
-        worked.append(
-            Step(operator="-", left=Result(1), right=fewer, phrase="used", quantity=item)
-        )
+        worked.append(Step(operator="-", left=Result(1), right=fewer, phrase="used", quantity=item))
     who = "each friend" if steps == 1 else "that friend"
     sentences.append(f"How many {item} does {who} have?")
     return solved(question=" ".join(sentences), family="sharing", steps=tuple(worked))

@@ -5,13 +5,13 @@ from typing import ClassVar
 
 import regex
 
-from formatlab.world.formats.format import PATTERN_SECONDS, Format, Reading
+from formatlab.world.formats.format import NUMBER, PATTERN_SECONDS, Format, Reading
 from formatlab.world.formats.worked import worked_lines
 from formatlab.world.problem import Problem
 
 _ALONE = regex.compile(
-    r"\s*[$€£]?\s*(?P<number>-?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?:[eE][+-]?\d+)?)\s*"
-    r"(?:%|[\p{L}]{1,20}(?:[ \t]+[\p{L}]{1,20})?)?\s*\.?\s*"
+    rf"\s*+[$€£]?\s*+(?P<number>{NUMBER})\s*+"
+    r"(?:%|\p{L}{1,20}+(?:[ \t]++\p{L}{1,20}+)?)?\s*+\.?\s*+"
 )
 
 
@@ -22,7 +22,7 @@ class Direct(Format):
 
     def render(self, problem: Problem, random: Random) -> str:
         """Write the number, with the noun of the last step in half of the cases."""
-        answer = str(worked_lines(problem)[-1][3])
+        answer = str(worked_lines(problem)[-1].result)
         return answer if random.random() < 0.5 else f"{answer} {problem.steps[-1].quantity}"
 
     def recognise(self, text: str) -> bool:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-import regex
-
 from formatlab.world.problem import Problem
 
 PATTERN_SECONDS = 2.0
@@ -17,10 +15,6 @@ No pattern here should come near it: they are written to take time in proportion
 
 NUMBER = r"[-\u2212]?[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?(?:[eE][+-]?\d+)?"
 """Pattern of a number as it stands in running text, a full stop or comma behind it left out."""
-
-_FENCE = regex.compile(
-    r"\s*+```[ \t]*+[\w+-]*+[ \t]*+\r?\n(?P<inside>(?:(?!```).)*+)(?:```\s*+)?", regex.DOTALL
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,9 +47,3 @@ class Format(ABC):
     @abstractmethod
     def read(self, text: str) -> Reading | None:
         """Find the answer where this format puts it; None where there is none."""
-
-
-def unfence(text: str) -> str:
-    """The inside of the one code fence that holds the whole text; otherwise the text."""
-    match = _FENCE.fullmatch(text, timeout=PATTERN_SECONDS)
-    return match["inside"] if match else text

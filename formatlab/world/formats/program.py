@@ -7,13 +7,16 @@ from typing import ClassVar
 
 import regex
 
-from formatlab.world.formats.format import PATTERN_SECONDS, Format, Reading, unfence
+from formatlab.world.formats.format import PATTERN_SECONDS, Format, Reading
 from formatlab.world.formats.statement import LETTERS, expression, symbol
 from formatlab.world.problem import Problem, Result
 
 _FUNCTION_NAMES = ("solve", "solution", "answer")
 _FENCED = regex.compile(r"```[ \t]*+[\w+-]*+[ \t]*+\r?\n(.*?)(?:```|\Z)", regex.DOTALL)
 _DEFINITION = regex.compile(r"^[ \t]*+def[ \t]++\w++[ \t]*+\(", regex.MULTILINE)
+_LINE_END = regex.compile(r"\r\n?|\n")
+"""As the parser counts lines; `splitlines` knows more ends of lines."""
+
 _OPENING = regex.compile(r"(?:[ \t\r]*+(?:(?:#|import[ \t]|from[ \t])[^\n]*+)?\n)*+")
 """Blank lines, comments and imports that may stand before the first definition."""
 
@@ -54,7 +57,10 @@ class Program(Format):
         return _code(text) is not None
 
     def read(self, text: str) -> Reading | None:
-        """The code, followed by a call of the last function it defines."""
+        """The code up to the end of the last function it defines, and a call of that one.
+
+        What models write below it calls the function too, prints, and often binds its name anew.
+        """
         code = _code(text)
         if code is None:
             return None
@@ -67,12 +73,13 @@ class Program(Format):
         functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
         if not functions or _needs_arguments(functions[-1]):
             return None
-        return Reading(content=f"{code}\n{functions[-1].name}()", code=True)
+        definitions = _LINE_END.split(code)[: functions[-1].end_lineno]
+        return Reading(content="\n".join([*definitions, f"{functions[-1].name}()"]), code=True)
 
 
 def _code(text: str) -> str | None:
     """The code that the text consists of, or that its last fence holds; None where it has none."""
-    whole = unfence(text).strip()
+    whole = text.strip()
     opening = _OPENING.match(whole, timeout=PATTERN_SECONDS)
     if _DEFINITION.match(whole, opening.end() if opening else 0, timeout=PATTERN_SECONDS):
         return whole

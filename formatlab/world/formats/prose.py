@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import regex
 
-from formatlab.world.formats.format import PATTERN_SECONDS, Format, Reading
+from formatlab.world.formats.format import NUMBER, PATTERN_SECONDS, Format, Reading
 from formatlab.world.formats.worked import worked_lines
 from formatlab.world.problem import Operator, Problem
 
@@ -14,11 +14,13 @@ _OPENINGS = ("First", "Then", "Next", "After that", "Last")
 _ANSWERS = ("The answer is {}.", "So the answer is {}.")
 
 _ANSWER = regex.compile(
-    r"answer\s*(?:is|=|:)\s*:?\s*\**\s*\$?\s*(?P<answer>-?[\d][\d,]*(?:\.\d+)?(?:/\d+)?(?:[eE][+-]?\d+)?)"
-    r"|^####\s*\$?\s*(?P<hashes>-?[\d][\d,]*(?:\.\d+)?(?:/\d+)?)",
+    rf"(?:answer\s*+(?:is|:)\s*+:?+|^A:|^####)\s*+\**+\s*+\\?[$€£]?\s*+(?P<answer>{NUMBER})",
     regex.IGNORECASE | regex.MULTILINE,
 )
-_MARK = regex.compile(r"answer\s+is\b|^####|<<[^<>\n]{1,80}=[^<>\n]{1,40}>>", regex.I | regex.M)
+_MARK = regex.compile(
+    r"answer\s*+(?:is\b|:)|^A:|^####|<<[^<>\n]{1,80}=[^<>\n]{1,40}>>",  # <<...>> as GSM8K has it
+    regex.IGNORECASE | regex.MULTILINE,
+)
 _WORD = regex.compile(r"\p{L}{2,}")
 
 
@@ -30,17 +32,18 @@ class Prose(Format):
     def render(self, problem: Problem, random: Random) -> str:
         """Write one sentence a step, in signs or in words, and the answer."""
         in_words, openings = random.random() < 0.5, random.random() < 0.5
+        lines = worked_lines(problem)
         sentences = []
-        for index, (left, operator, right, result) in enumerate(worked_lines(problem)):
+        for index, line in enumerate(lines):
             sentence = (
-                f"{left} {_WORDS[operator]} {right} is {result}."
+                f"{line.left} {_WORDS[line.operator]} {line.right} is {line.result}."
                 if in_words
-                else f"{left} {operator} {right} = {result}."
+                else f"{line.left} {line.operator} {line.right} = {line.result}."
             )
             if openings:
                 sentence = f"{_OPENINGS[min(index, len(_OPENINGS) - 1)]}, {sentence}"
             sentences.append(sentence)
-        sentences.append(random.choice(_ANSWERS).format(problem_answer(problem)))
+        sentences.append(random.choice(_ANSWERS).format(lines[-1].result))
         return " ".join(sentences)
 
     def recognise(self, text: str) -> bool:
@@ -51,13 +54,8 @@ class Prose(Format):
         return len(words) >= 3 and len(set(words)) >= 0.2 * len(words)
 
     def read(self, text: str) -> Reading | None:
-        """The number after the last `the answer is` or `####`."""
-        answer = None
+        """The number after the last `answer is`, `answer:`, `A:` or `####`."""
+        content = None
         for match in _ANSWER.finditer(text, timeout=PATTERN_SECONDS):
-            answer = match["answer"] or match["hashes"]
-        return Reading(content=answer) if answer else None
-
-
-def problem_answer(problem: Problem) -> int:
-    """The result of the last step as the steps stand, which a mistranslated one changes."""
-    return worked_lines(problem)[-1][3]
+            content = match["answer"]
+        return Reading(content=content) if content else None

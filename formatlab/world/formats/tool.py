@@ -27,11 +27,11 @@ class Tool(Format):
 
     def read(self, text: str) -> Reading | None:
         """The inside of the last complete call."""
-        before, closing, _ = text.rpartition(_CLOSE)
-        _, opening, body = before.rpartition(_OPEN)
-        if not (closing and opening and body.strip()):
+        start = text.rfind(_OPEN, 0, max(text.rfind(_CLOSE), 0))
+        if start < 0:
             return None
-        return Reading(content=body.strip(), code=True)
+        body = text[start + len(_OPEN) : text.index(_CLOSE, start)].strip()
+        return Reading(content=body, code=True) if body else None
 
 
 def _nested(steps: tuple[Step, ...]) -> str:

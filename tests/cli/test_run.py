@@ -1,0 +1,177 @@
+"""`formatlab run` from outside: what a person types, and what becomes of it."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from formatlab.store.run_folder import RunFolder
+
+EXPERIMENT = '''
+"""A study small enough for a test."""
+
+from formatlab.launch.study import LadderStudy
+from formatlab.train.base import Pretraining
+from formatlab.train.grpo import Grpo
+from formatlab.train.probe import Probe
+from formatlab.world.mixture import Mixture
+from formatlab.world.world import World
+
+SMALL = LadderStudy(
+    name="small",
+    world=World(
+        mixture=Mixture(name="two", shares={"direct": 0.5, "tool": 0.5}),
+        families=("chain",),
+        max_steps=1,
+        largest=5,
+    ),
+    scales=("0.04M",),
+    pretraining=Pretraining(tokens=60_000, vocabulary=300, checkpoint_every=10),
+    grpo=Grpo(
+        prompts=8, prompts_per_step=4, group_size=4, completion_length=24, checkpoint_every=1
+    ),
+    probe=Probe(prompts=8, samples=2, fractions=(0.5,)),
+)
+PRESETS = {"small": SMALL}
+'''
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("experiments") / "small.py"
+    path.write_text(EXPERIMENT)
+    return path
+
+
+def start(*words: object) -> subprocess.Popen:
+    command = [sys.executable, "-m", "formatlab", *map(str, words)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+
+
+def call(*words: object) -> tuple[int, str, str]:
+    process = start(*words)
+    output, errors = process.communicate(timeout=300)
+    return process.returncode, output, errors
+
+
+def only_run(runs: Path) -> RunFolder:
+    (config,) = runs.glob("small/*/config.json")
+    return RunFolder.open(config.parent)
+
+
+@pytest.fixture(scope="module")
+def whole(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Runs folder and output of a study that ran through."""
+    runs = tmp_path_factory.mktemp("whole")
+    status, output, errors = call("run", experiment, "--runs-dir", runs)
+    assert (status, errors) == (0, "")
+    return runs, output
+
+
+def test_a_study_ends_in_a_table_a_report_and_figures(whole: tuple[Path, str]):
+    runs, output = whole
+    assert "0.04M" in output
+    assert "winner" in output
+    assert str(runs / "small" / "report.html") in output
+    assert (runs / "small" / "report.html").stat().st_size > 10_000
+    assert {path.suffix for path in (runs / "small" / "figures").iterdir()} == {".png", ".svg"}
+    run = only_run(runs)
+    assert run.done
+    assert run.winners() is not None
+
+
+def test_the_same_command_again_does_nothing_again(experiment: Path, whole: tuple[Path, str]):
+    runs, _ = whole
+    before = {path: path.stat().st_mtime_ns for path in only_run(runs).path.rglob("*")}
+    status, output, _ = call("run", experiment, "--runs-dir", runs)
+    assert status == 0
+    assert "winner" in output
+    assert before == {path: path.stat().st_mtime_ns for path in only_run(runs).path.rglob("*")}
+
+
+def test_report_makes_the_same_files_again(whole: tuple[Path, str], tmp_path: Path):
+    runs, _ = whole
+    page = (runs / "small" / "report.html").read_bytes()
+    (runs / "small" / "report.html").unlink()
+    status, output, errors = call("report", runs / "small", "--gallery", tmp_path / "plots")
+    assert (status, errors) == (0, "")
+    assert (runs / "small" / "report.html").read_bytes() == page
+    assert list((tmp_path / "plots" / "figures").glob("*.png"))
+    assert "winner" in output
+
+
+def assert_equal_runs(one: RunFolder, other: RunFolder) -> None:
+    for split in ("train", "probe"):
+        assert one.rollouts(split).equals(other.rollouts(split))
+    assert one.winners() == other.winners()
+
+
+def test_a_launcher_killed_at_three_random_moments_and_resumed_gives_the_same(
+    experiment: Path, whole: tuple[Path, str], tmp_path: Path
+):
+    moments = random.Random(20261120)
+    for _ in range(3):
+        process = start("run", experiment, "--runs-dir", tmp_path)
+        try:
+            process.communicate(timeout=moments.uniform(4, 16))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+    status, _, errors = call("run", experiment, "--runs-dir", tmp_path)
+    assert (status, errors) == (0, "")
+    assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
+
+
+def test_workers_end_with_a_launcher_that_was_killed(experiment: Path, tmp_path: Path):
+    process = start("run", experiment, "--runs-dir", tmp_path)
+    while not list(tmp_path.glob("bases/*/config.json")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert children
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    for _ in range(100):
+        if not any(_alive(int(child)) for child in children):
+            break
+        time.sleep(0.1)
+    assert not any(_alive(int(child)) for child in children)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_ctrl_c_says_how_to_go_on_and_the_command_does(
+    experiment: Path, whole: tuple[Path, str], tmp_path: Path
+):
+    process = start("run", experiment, "--runs-dir", tmp_path)
+    while not list(tmp_path.glob("bases/*/metrics.jsonl")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"formatlab run {experiment} --runs-dir {tmp_path}" in output
+    assert "Traceback" not in output + errors
+    status, _, errors = call("run", experiment, "--runs-dir", tmp_path)
+    assert (status, errors) == (0, "")
+    assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
+
+
+def test_a_run_that_fails_says_why_and_keeps_the_reason(experiment: Path, tmp_path: Path):
+    words = ("--probe.prompts", "99999")
+    status, _, errors = call("run", experiment, "--runs-dir", tmp_path, *words)
+    assert status == 2
+    assert "99999 different probe problems asked for" in errors
+    assert "Traceback" not in errors

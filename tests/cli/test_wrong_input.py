@@ -1,0 +1,120 @@
+"""A user's mistake gives one clear message and status 2, never a traceback."""
+
+from pathlib import Path
+
+import pytest
+
+from formatlab.cli.main import main
+
+REPOSITORY = Path(__file__).parents[2]
+LADDER = str(REPOSITORY / "experiments" / "scale_attractors.py")
+REAL = str(REPOSITORY / "experiments" / "gsm8k.py")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["walk"], "unknown verb 'walk'"),
+        (["run", "nowhere.py"], "there is no experiment file nowhere.py"),
+        (["run", "--jobs", "2"], "name the experiment file first"),
+        (["run", LADDER, "--preset", "huge"], "has no preset 'huge'; it has demo"),
+        (["run", LADDER, "--scales", "7M"], "unknown scale '7M'; known scales: 0.04M"),
+        (["run", LADDER, "--scales", "0.04M", "0.04M"], "twice"),
+        (["run", LADDER, "--world.families", "riddle"], "unknown family 'riddle'"),
+        (["run", LADDER, "--world.mixture.shares.prose", "0.9"], "sum to 1.55"),
+        (["run", LADDER, "--grpo.group-size", "1"], "group_size is 1"),
+        (["run", LADDER, "--grpo.prompts", "100"], "not a multiple of prompts_per_step"),
+        (["run", LADDER, "--jobs", "-1"], "--jobs is -1"),
+        (["probe", "--model", "nowhere/at/all", "--problems", "gsm8k.jsonl"], "gsm8k.jsonl"),
+        (["report", "runs-that-are-not-there"], "there is no folder"),
+    ],
+    ids=lambda value: " ".join(Path(w).name for w in value) if isinstance(value, list) else "",
+)
+def test_mistakes_are_named(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    extra = ["--runs-dir", str(tmp_path)] if words[0] == "run" and len(words) > 2 else []
+    assert main([*words, *extra]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+    assert "Traceback" not in captured.err
+
+
+def run_in_workers(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    status = main(["run", *words])
+    return status, capsys.readouterr().err
+
+
+def test_a_missing_model_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    status, said = run_in_workers(
+        capsys, REAL, "--model", str(tmp_path / "none"), "--runs-dir", str(tmp_path / "runs")
+    )
+    assert status == 2
+    assert str(tmp_path / "none") in said
+    assert "Traceback" not in said
+
+
+def test_a_hub_id_without_a_network_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    status, said = run_in_workers(
+        capsys, REAL, "--model", "nobody/nothing", "--runs-dir", str(tmp_path / "runs")
+    )
+    assert status == 2
+    assert "nobody/nothing" in said
+    assert "hub cannot be reached" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [('{"question": "1+1?", "answer": 2}\n{oops', "line 2"), ('{"text": "1+1?"}', "question")],
+)
+def test_bad_problem_files_are_named_with_their_line(
+    line: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    problems = tmp_path / "problems.jsonl"
+    problems.write_text(line)
+    status = main(["probe", "--model", "smollm2-135m", "--problems", str(problems)])
+    error = capsys.readouterr().err
+    assert status == 2
+    assert str(problems) in error
+    assert said in error
+
+
+def test_more_prompts_than_problems(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    problems = tmp_path / "problems.jsonl"
+    problems.write_text('{"question": "1+1?", "answer": "2"}\n{"question": "2+2?", "answer": "4"}\n')
+    status = main(["probe", "--model", "nowhere", "--problems", str(problems), "--prompts", "3"])
+    assert status == 2
+    assert "2" in capsys.readouterr().err
+
+
+def test_a_runs_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    blocked = tmp_path / "a file"
+    blocked.write_text("")
+    assert main(["run", LADDER, "--runs-dir", str(blocked / "runs")]) == 2
+    said = capsys.readouterr().err
+    assert "cannot write to the runs folder" in said
+    assert "--runs-dir" in said
+
+
+def test_an_experiment_with_a_syntax_error(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    broken = tmp_path / "broken.py"
+    broken.write_text("PRESETS = {\n")
+    assert main(["run", str(broken)]) == 2
+    assert f"{broken}, line 1" in capsys.readouterr().err
+
+
+def test_an_unknown_format_in_an_experiment(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    source = Path(LADDER).read_text().replace('"latex": 0.25', '"haiku": 0.25')
+    experiment = tmp_path / "haiku.py"
+    experiment.write_text(source)
+    assert main(["run", str(experiment)]) == 2
+    assert "unknown format 'haiku'; known formats: program" in capsys.readouterr().err
+
+
+def test_a_file_without_presets(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    other = tmp_path / "other.py"
+    other.write_text("ANSWER = 42\n")
+    assert main(["run", str(other)]) == 2
+    assert "has no PRESETS" in capsys.readouterr().err

@@ -72,11 +72,14 @@ def pretrain(
     stream = batches(corpus, order, first=done, pad=pad, loss_on=settings.loss_on)
     started = time.perf_counter()
     for step, tensors in enumerate(stream, start=done):
-        ids, mask, labels = (tensor.to(accelerator.device) for tensor in tensors)  # (B, T) each
-        logits = model(input_ids=ids, attention_mask=mask).logits  # (B, T, V)
-        loss = cross_entropy(
-            logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED
-        )
+        ids, _, labels = (tensor.to(accelerator.device) for tensor in tensors)  # (B, T) each
+        targets = labels[:, 1:].flatten()  # (B * (T - 1),)
+        learned = (targets != IGNORED).nonzero()[:, 0]  # (N,)
+        with accelerator.autocast():
+            # Padding is on the right, where causal attention never looks from a document's tokens.
+            hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]  # (B, T - 1, D)
+            logits = model.lm_head(hidden.flatten(0, 1)[learned])  # (N, V)
+        loss = cross_entropy(logits.float(), targets[learned])
         accelerator.backward(loss)
         norm = accelerator.clip_grad_norm_(model.parameters(), settings.gradient_clip)
         rate = schedule.get_last_lr()[0]
@@ -191,6 +194,7 @@ def _optimizer(
         ],
         lr=learning_rate,
         betas=(0.9, 0.95),
+        fused=True,
     )
 
 

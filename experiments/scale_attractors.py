@@ -1,11 +1,11 @@
 """Does the format that wins under correctness-only RL depend on scale?
 
 Hypothesis: yes. In this world the interpreter does the arithmetic of `program` and `tool`, so a
-model too small to calculate is right more often with them; but their documents misread one phrase
-(`times`) the same way every time, which holds their accuracy down at every scale. A model that has
-learned to calculate is right more often in `latex` and `prose`. RL that rewards correctness alone
-should therefore drive small models to an executed format and larger ones to a worked one, though
-all scales were pretrained on the same documents.
+model too small to calculate is right more often with them; but their documents misread every
+multiplication (the phrases `times` and `fold`) the same way, which holds their accuracy down at
+every scale. A model that has learned to calculate is right more often in `latex` and `prose`. RL
+that rewards correctness alone should therefore drive small models to an executed format and larger
+ones to a worked one, though all scales were pretrained on the same documents.
 
 Endpoint, fixed before the runs: the winner at the last epoch's probe of each scale and seed. The
 hypothesis fails if the winners of the smallest and the largest scale are of the same kind, executed
@@ -24,19 +24,22 @@ WORLD = World(
     mixture=Mixture(
         name="four",
         shares={"program": 0.25, "tool": 0.15, "latex": 0.25, "prose": 0.35},
-        mistranslates={"program": ("times",), "tool": ("times",)},
+        mistranslates={"program": ("times", "fold"), "tool": ("times", "fold")},
     ),
     families=("chain",),
-    max_steps=2,
-    largest=10,
+    max_steps=3,
+    largest=20,
 )
 
 DEMO = LadderStudy(
     name="scale_attractors",
     world=WORLD,
-    scales=("0.08M", "0.46M"),
-    pretraining=Pretraining(tokens=4_000_000),
+    scales=("0.04M", "0.13M"),
+    pretraining=Pretraining(tokens=6_000_000),
     grpo=Grpo(),
 )
 
-PRESETS = {"demo": DEMO, "cpu": replace(DEMO, seeds=(0, 1, 2, 3, 4))}
+PRESETS = {
+    "demo": DEMO,
+    "cpu": replace(DEMO, scales=("0.04M", "0.08M", "0.13M", "0.27M"), seeds=(0, 1, 2, 3, 4)),
+}

@@ -32,8 +32,6 @@ class RunOptions:
     """The runs folder."""
     jobs: int = 0
     """Runs side by side; 0: one for each core."""
-    from_scratch: bool = False
-    """Make every base here, also one that came with the package."""
 
 
 def main(arguments: list[str]) -> int:
@@ -44,7 +42,7 @@ def main(arguments: list[str]) -> int:
     import tyro
     from rich.console import Console
 
-    from formatlab.cli.experiment import load_experiment, preset_of
+    from formatlab.launch.experiment import load_experiment, preset_of
     from formatlab.launch.pool import available_cores, run_all
     from formatlab.show.report import write_report
     from formatlab.show.study import measured_study
@@ -62,14 +60,18 @@ def main(arguments: list[str]) -> int:
         prog=f"formatlab run {path}",
         description=f"{docstring}\n\npresets: {', '.join(presets)}",
     )
-    runs = options.study.runs(from_scratch=options.from_scratch)
+    runs = options.study.runs()
     if options.jobs < 0:
         raise InputError(f"--jobs is {options.jobs}; 0 (one for each core) or more")
     _check_writable(options.runs_dir)
     console = Console(soft_wrap=True)
     try:
         outcomes = run_all(
-            runs, options.runs_dir, jobs=options.jobs or available_cores(), console=console
+            runs,
+            options.runs_dir,
+            experiment=path,
+            jobs=options.jobs or available_cores(),
+            console=console,
         )
     except KeyboardInterrupt:
         console.print(

@@ -1,4 +1,4 @@
-"""Making a base once, and finding it again: in the runs folder, or shipped with the package."""
+"""Making a base once, and finding it again in the runs folder."""
 
 import hashlib
 import os
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import formatlab
 from formatlab.launch.environment import environment
 from formatlab.models.scale import find_scale
 from formatlab.store.config_hash import config_hash
@@ -19,9 +18,6 @@ from formatlab.world.tokenizer import load_tokenizer, train_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
-
-SHIPPED = Path(formatlab.__file__).parent / "bases"
-"""Bases that come with the package, because a small machine takes long to make them."""
 
 COMPLETION_LENGTH = 96
 """Most tokens of a completion when a base is probed; longer than any document's solution."""
@@ -37,23 +33,13 @@ class BaseFolder:
     """Parameters, shares of the corpus, held-out loss, accuracies, checksum."""
 
 
-def find_base(base: Base, runs: Path, *, shipped: bool) -> BaseFolder | None:
-    """The finished base, if there is one.
-
-    Args:
-        base: which one.
-        runs: the runs folder.
-        shipped: whether one that came with the package will do.
-    """
-    places = [runs / "bases", *([SHIPPED] if shipped else [])]
-    for place in places:
-        if (place / base.name / "config.json").exists():
-            folder = RunFolder.open(place / base.name)
-            if folder.summary is not None and config_hash(folder.config) == config_hash(
-                base.config
-            ):
-                return BaseFolder(path=folder.path / "model", summary=folder.summary)
-    return None
+def find_base(base: Base, runs: Path) -> BaseFolder | None:
+    """The finished base, if it is in the runs folder. Its name holds the hash of its settings."""
+    path = runs / "bases" / base.name
+    if not (path / "config.json").exists():
+        return None
+    summary = RunFolder.open(path).summary
+    return None if summary is None else BaseFolder(path=path / "model", summary=summary)
 
 
 def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from formatlab.errors import FormatlabError
+from formatlab.launch.experiment import load_experiment
 from formatlab.launch.progress import Progress, ProgressDisplay
 from formatlab.launch.run import Run
 
@@ -34,7 +35,7 @@ class Outcome:
 
 
 def run_all(
-    runs: Sequence[Run], runs_dir: Path, *, jobs: int, console: Console
+    runs: Sequence[Run], runs_dir: Path, *, experiment: Path, jobs: int, console: Console
 ) -> list[Outcome]:
     """Execute runs, at most `jobs` at a time; a failed one does not stop the others.
 
@@ -43,6 +44,7 @@ def run_all(
     Args:
         runs: what to do, in order of start.
         runs_dir: the runs folder.
+        experiment: the experiment file; workers import it, for the formats that it may add.
         jobs: most processes at a time.
         console: where progress is shown.
 
@@ -62,7 +64,7 @@ def run_all(
                 while waiting and len(running) < jobs:
                     index, run = waiting.pop(0)
                     process = context.Process(
-                        target=_work, args=(index, run, runs_dir, threads, events), daemon=False
+                        target=_work, args=(index, run, runs_dir, experiment, threads, events)
                     )
                     process.start()
                     running[index] = process
@@ -98,7 +100,9 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _work(index: int, run: Run, runs_dir: Path, threads: int, events: Any) -> None:
+def _work(
+    index: int, run: Run, runs_dir: Path, experiment: Path, threads: int, events: Any
+) -> None:
     """What a worker process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's; it ends us
     threading.Thread(target=_end_with_launcher, daemon=True).start()
@@ -109,6 +113,7 @@ def _work(index: int, run: Run, runs_dir: Path, threads: int, events: Any) -> No
     torch.set_num_threads(threads)
     silence_libraries()
     try:
+        load_experiment(experiment)
         folder = run.execute(runs_dir, lambda event: events.put((index, event)))
         outcome = Outcome(run.label, folder, None, 0)
     except FormatlabError as error:

@@ -44,8 +44,6 @@ class LadderRun(Run):
     base: Base
     grpo: Grpo
     probe: Probe
-    shipped_bases: bool
-    """Whether a base that came with the package will do."""
 
     @property
     def label(self) -> str:
@@ -59,7 +57,7 @@ class LadderRun(Run):
         def report(step: int, total: int, note: str) -> None:
             emit(Progress(stage, step, total, None, None, note))
 
-        base = find_base(self.base, runs, shipped=self.shipped_bases)
+        base = find_base(self.base, runs)
         if base is None:
             base = make_base(self.base, runs, report)
         world, seed = self.base.world, self.base.seed

@@ -21,11 +21,8 @@ class Study(ABC):
     name: str
 
     @abstractmethod
-    def runs(self, *, from_scratch: bool) -> list[Run]:
+    def runs(self) -> list[Run]:
         """Every run of the grid.
-
-        Args:
-            from_scratch: make every base, also one that came with the package.
 
         Raises:
             InputError: a field does not fit.
@@ -51,7 +48,7 @@ class LadderStudy(Study):
     probe: Probe = Probe()
     """How every policy is observed."""
 
-    def runs(self, *, from_scratch: bool) -> list[Run]:
+    def runs(self) -> list[Run]:
         """One run a scale and seed, the largest scale first: it takes longest."""
         if not self.scales or not self.seeds:
             raise InputError(f"study {self.name}: name at least one scale and one seed")
@@ -67,7 +64,6 @@ class LadderStudy(Study):
                 ),
                 grpo=self.grpo,
                 probe=self.probe,
-                shipped_bases=not from_scratch,
             )
             for seed in self.seeds
             for scale in scales
@@ -103,7 +99,7 @@ class ModelStudy(Study):
     probe: Probe = Probe(prompts=128, samples=4)
     """How the policy is observed."""
 
-    def runs(self, *, from_scratch: bool) -> list[Run]:
+    def runs(self) -> list[Run]:
         """One run a seed."""
         if not self.seeds:
             raise InputError(f"study {self.name}: name at least one seed")

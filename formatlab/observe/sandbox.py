@@ -81,7 +81,7 @@ class Sandbox:
             return Execution(failure="error", message=str(error))
 
     def _value(self, code: str) -> object:
-        """The value of the code; a worker that something else killed is replaced and asked again."""
+        """The value of the code; where something else killed the worker, a new one is asked."""
         try:
             return self._feed(code)
         except MontyCrashedError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from formatlab.errors import InputError
+from formatlab.world.prompt import plain_prompt
 from formatlab.world.world import World
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _documents(
     eos = tokenizer.eos_token_id
     while True:
         chunk = list(islice(stream, _CHUNK))
-        prompts = tokenizer([problem.question + "\n" for _, problem, _ in chunk])["input_ids"]
+        prompts = tokenizer([plain_prompt(problem).text for _, problem, _ in chunk])["input_ids"]
         solutions = tokenizer([solution for _, _, solution in chunk])["input_ids"]
         for (form, _, _), prompt, solution in zip(chunk, prompts, solutions, strict=True):
             yield _Document(

@@ -1,9 +1,11 @@
 """The tokenizer of a world: small, byte-complete, every digit a token of its own."""
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from formatlab.errors import InputError
+from formatlab.world.prompt import plain_prompt
 from formatlab.world.world import World
 
 if TYPE_CHECKING:
@@ -17,8 +19,9 @@ TRAINING_DOCUMENTS = 5_000
 def train_tokenizer(world: World, vocabulary: int = 512) -> "PreTrainedTokenizerFast":
     """Learn byte-pair merges on documents of the world.
 
-    Every byte is in the alphabet, so any text survives encoding and decoding. Merges never cross a
-    digit or a word boundary, so a solution starts with a token of its own after any prompt.
+    Every byte is in the alphabet, so any text survives encoding and decoding, unless it spells one
+    of the two marks. Merges never cross a digit or a word boundary, so a solution starts with a
+    token of its own after any prompt.
 
     Args:
         world: where the documents come from.
@@ -48,9 +51,8 @@ def train_tokenizer(world: World, vocabulary: int = 512) -> "PreTrainedTokenizer
     )
     texts = (
         text
-        for index in range(TRAINING_DOCUMENTS)
-        for form, problem, solution in (world.document(index),)
-        for text in (problem.question + "\n", solution)
+        for _, problem, solution in islice(world.documents(), TRAINING_DOCUMENTS)
+        for text in (plain_prompt(problem).text, solution)
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(

@@ -52,7 +52,7 @@ def test_an_interrupted_base_goes_on_and_comes_out_the_same(
 
     with pytest.raises(Interruption):
         make_base(small, tmp_path, interrupt)
-    assert find_base(small, tmp_path, shipped=False) is None
+    assert find_base(small, tmp_path) is None
     resumed = make_base(small, tmp_path, lambda *_: None)
     assert checksum(resumed.path) == checksum(made / "model")
     lines = [
@@ -91,10 +91,10 @@ def test_the_summary_measures_every_format(small: Base, made: Path):
 
 def test_a_finished_base_is_found_again_and_one_of_other_settings_is_not(small: Base, made: Path):
     runs = made.parent.parent
-    found = find_base(small, runs, shipped=False)
+    found = find_base(small, runs)
     assert found is not None
     assert found.path == made / "model"
-    assert find_base(replace(small, seed=1), runs, shipped=False) is None
+    assert find_base(replace(small, seed=1), runs) is None
 
 
 def test_learning_lowers_the_loss(made: Path):

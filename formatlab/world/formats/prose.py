@@ -1,4 +1,4 @@
-"""Worked sentences that end in `The answer is N.`"""
+"""Worked sentences that end by saying what the answer is."""
 
 from random import Random
 from typing import ClassVar
@@ -14,7 +14,7 @@ _OPENINGS = ("First", "Then", "Next", "After that", "Last")
 _ANSWERS = ("The answer is {}.", "So the answer is {}.")
 
 _ANSWER = regex.compile(
-    rf"(?:answer\s*+(?:is|:)\s*+:?+|^A:|^####)\s*+\**+\s*+\\?[$€£]?\s*+(?P<answer>{NUMBER})",
+    rf"(?:answer\s*+(?:is|:)|^A:|^####)[\s:*]*+\\?[$€£]?\s*+(?P<answer>{NUMBER})",
     regex.IGNORECASE | regex.MULTILINE,
 )
 _MARK = regex.compile(

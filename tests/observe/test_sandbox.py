@@ -1,0 +1,220 @@
+"""The sandbox: what model-written code may do, what it costs, and that the worker outlives it."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import formatlab.observe.sandbox as sandbox_module
+from formatlab.errors import RunError
+from formatlab.observe.sandbox import Sandbox, shared_sandbox
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    sandbox = Sandbox()
+    yield sandbox
+    sandbox.close()
+
+
+def workers() -> list[int]:
+    """Process numbers of this process's interpreters."""
+    children = [
+        int(child)
+        for task in Path("/proc/self/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return [
+        child
+        for child in children
+        if b"monty" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0]
+    ]
+
+
+def state(process: int) -> str:
+    """One letter: R runs, S sleeps, T is stopped, Z has ended."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [
+        ("2 + 3", 5),
+        ("7 // 2", 3),
+        ("6 / 2", 3.0),
+        ("x = 5\nx", 5),
+        ("def f():\n    return 5\nf()", 5),
+        ("import math\nmath.floor(5.5)", 5),
+        ("print('words')\n5", 5),
+        ("x = 5", None),
+        ("", None),
+        ("# nothing", None),
+        ("print(5)", None),
+    ],
+)
+def test_code_gives_the_value_of_its_last_expression(
+    sandbox: Sandbox, code: str, value: object
+) -> None:
+    execution = sandbox.run(code)
+    assert (execution.value, execution.failure) == (value, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [
+        ("while True:\n    pass", "time"),
+        ("while True:\n    try:\n        while True: pass\n    except BaseException: pass", "time"),
+        ("import time\nwhile True:\n    time.sleep(1)", "time"),
+        ("rows = []\nwhile True:\n    rows.append('x' * 1000)", "memory"),
+        ("10**10**10", "memory"),
+        ("'x' * 10**12", "memory"),
+        ("[0] * 10**7", "memory"),
+        ("1 << 10**9", "memory"),
+        ("while True:\n    print('x' * 1000)", "memory"),
+        ("def f(n):\n    return f(n + 1)\nf(0)", "error"),
+        ("(" * 5000 + ")" * 5000, "error"),
+        ("-" * 20000 + "1", "error"),
+        ("1 / 0", "error"),
+        ("five", "error"),
+        ("5 if", "error"),
+        ("raise SystemExit", "error"),
+        ("raise KeyboardInterrupt", "error"),
+        ("raise ValueError('MemoryError TimeoutError')", "error"),
+        ("exit()", "error"),
+        ("input()", "error"),
+        ("2 + 3\x00", "error"),
+        ("'\ud800'", "error"),
+        ("open('/etc/passwd').read()", "error"),
+        ("open('/tmp/made', 'w').write('x')", "error"),
+        ("from pathlib import Path\nPath('/etc/passwd').read_text()", "error"),
+        ("import os\nos.system('true')", "error"),
+        ("import os\nos.listdir('/')", "error"),
+        ("import os\nos.environ['HOME']", "error"),
+        ("import subprocess", "error"),
+        ("import socket", "error"),
+        ("import numpy", "error"),
+        ("().__class__.__bases__[0].__subclasses__()", "error"),
+    ],
+)
+def test_what_fails_fails_alone(sandbox: Sandbox, code: str, failure: str) -> None:
+    execution = sandbox.run(code)
+    assert (execution.value, execution.failure) == (None, failure)
+    assert execution.message
+    assert sandbox.run("2 + 3").value == 5
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "10**10000",
+        "rows = []\nrows.append(rows)\nrows",
+        "rows = []\nfor _ in range(50000):\n    rows = [rows]\nrows",
+        "class A:\n    pass\na = A()\na.a = a\na",
+        "'x' * 10**7",
+        "float('nan')",
+        "'\\ud800'",
+        "def f():\n    pass\nf",
+        "ValueError('x')",
+        "range(3)",
+    ],
+)
+def test_odd_values_come_back_as_values(sandbox: Sandbox, code: str) -> None:
+    execution = sandbox.run(code)
+    assert execution.failure is None
+    assert execution.value is not None
+    assert sandbox.run("2 + 3").value == 5
+
+
+def test_sleeping_code_holds_nothing_up(sandbox: Sandbox) -> None:
+    # the host would sit through up to 1,000 sleeps of 10 s: this test would not end
+    assert sandbox.run("import time\nfor _ in range(900):\n    time.sleep(10)\n5").value == 5
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import random\nrandom.random()",
+        "import random\nrandom.Random().random()",
+        "import time\ntime.time()",
+        "import datetime\ndatetime.datetime.now()",
+        "hash('word')",
+        "list({'a', 'b', 'c', 'd', 'e'})",
+    ],
+)
+def test_code_gives_the_same_value_every_time(sandbox: Sandbox, code: str) -> None:
+    first = sandbox.run(code)
+    assert first.failure is None
+    other = Sandbox()
+    try:
+        assert sandbox.run(code).value == other.run(code).value == first.value
+    finally:
+        other.close()
+
+
+def test_a_program_leaves_no_state(sandbox: Sandbox) -> None:
+    assert sandbox.run("left = 5\nleft").value == 5
+    assert sandbox.run("left").failure == "error"
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
+def test_a_worker_killed_while_idle_is_replaced() -> None:
+    before = set(workers())
+    sandbox = Sandbox()
+    try:
+        assert sandbox.run("2 + 3").value == 5
+        (worker,) = set(workers()) - before
+        os.kill(worker, signal.SIGKILL)
+        for _ in range(3):
+            assert sandbox.run("2 + 3").value == 5
+    finally:
+        sandbox.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
+def test_a_worker_killed_at_work_is_replaced_and_asked_again() -> None:
+    # sound code must not be graded wrong because something outside killed its worker
+    before = set(workers())
+    sandbox = Sandbox()
+    try:
+        assert sandbox.run("2 + 3").value == 5
+        (worker,) = set(workers()) - before
+        os.kill(worker, signal.SIGSTOP)  # it is at work for as long as it stands still
+        while state(worker) != "T":
+            time.sleep(0.01)
+        timer = threading.Timer(0.3, os.kill, (worker, signal.SIGKILL))
+        timer.start()
+        execution = sandbox.run("2 + 3")
+        timer.join()
+        assert (execution.value, execution.failure) == (5, None)
+        assert worker not in workers()
+    finally:
+        sandbox.close()
+
+
+def test_threads_share_a_sandbox(sandbox: Sandbox) -> None:
+    values: list[object] = []
+
+    def work(number: int) -> None:
+        for _ in range(20):
+            values.append((number, sandbox.run(f"{number} + 1").value))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(values) == sorted((n, n + 1) for n in range(4) for _ in range(20))  # pyright: ignore[reportArgumentType] - pairs of numbers
+
+
+def test_the_shared_sandbox_is_one() -> None:
+    assert shared_sandbox() is shared_sandbox()
+
+
+def test_an_interpreter_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONTY_BIN", "/nonexistent/monty")
+    with pytest.raises(RunError, match=r"does not start .*; install pydantic-monty anew"):
+        sandbox_module.Sandbox()

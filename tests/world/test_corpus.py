@@ -1,0 +1,126 @@
+"""Corpora: an exact number of tokens, made of whole documents."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from formatlab.errors import InputError
+from formatlab.world.corpus import Corpus, build_corpus
+from formatlab.world.mixture import Mixture
+from formatlab.world.prompt import plain_prompt
+from formatlab.world.tokenizer import train_tokenizer
+from formatlab.world.world import World
+
+WORLD = World(
+    mixture=Mixture(
+        name="four", shares={"program": 0.25, "tool": 0.15, "latex": 0.25, "prose": 0.35}
+    ),
+    families=("chain",),
+    max_steps=2,
+)
+# few long documents among many short ones
+UNEVEN = World(
+    mixture=Mixture(name="uneven", shares={"prose": 0.03, "direct": 0.97}),
+    families=("chain", "comparison"),
+    max_steps=4,
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return train_tokenizer(WORLD)
+
+
+def decode(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> str:
+    text = tokenizer.decode(ids)
+    assert isinstance(text, str)
+    return text
+
+
+def documents(corpus: Corpus) -> list[list[int]]:
+    return [part.tolist() for part in np.split(corpus.tokens, corpus.offsets[1:-1])]
+
+
+@pytest.mark.parametrize("tokens", [5_000, 5_001, 7_919, *range(10_000, 10_020), 65_537, 250_003])
+def test_the_budget_is_met_to_the_token(tokenizer: PreTrainedTokenizerFast, tokens: int) -> None:
+    corpus = build_corpus(WORLD, tokenizer, tokens=tokens)
+    assert len(corpus.tokens) == corpus.offsets[-1] == tokens
+    assert corpus.tokens.dtype == np.uint16
+
+
+@pytest.mark.parametrize("tokens", [20_000, 20_001, 60_007])
+def test_uneven_documents_meet_the_budget_too(
+    tokenizer: PreTrainedTokenizerFast, tokens: int
+) -> None:
+    assert len(build_corpus(UNEVEN, tokenizer, tokens=tokens).tokens) == tokens
+
+
+def test_documents_are_whole_and_end_once(tokenizer: PreTrainedTokenizerFast) -> None:
+    corpus = build_corpus(WORLD, tokenizer, tokens=30_011)
+    written = {
+        plain_prompt(problem).text + solution: form
+        for form, problem, solution in (WORLD.document(index) for index in range(3 * len(corpus)))
+    }
+    eos = tokenizer.eos_token_id
+    assert isinstance(eos, int)
+    for ids, prompt_length, form in zip(
+        documents(corpus), corpus.prompt_lengths, corpus.formats, strict=True
+    ):
+        assert ids[-1] == eos and ids.count(eos) == 1
+        text = decode(tokenizer, ids[:-1])
+        assert written[text] == corpus.format_names[form]
+        assert decode(tokenizer, ids[:prompt_length]).endswith("?\n")
+        assert prompt_length < len(ids) - 1
+
+
+def test_documents_come_in_order_from_the_start(tokenizer: PreTrainedTokenizerFast) -> None:
+    corpus = build_corpus(WORLD, tokenizer, tokens=10_000, start=50)
+    for index, ids in enumerate(documents(corpus)[:40]):
+        _, problem, solution = WORLD.document(50 + index)
+        assert decode(tokenizer, ids[:-1]) == plain_prompt(problem).text + solution
+
+
+def test_shares_are_those_of_the_documents(tokenizer: PreTrainedTokenizerFast) -> None:
+    corpus = build_corpus(WORLD, tokenizer, tokens=100_000)
+    counts = dict.fromkeys(corpus.format_names, 0)
+    tokens = dict.fromkeys(corpus.format_names, 0)
+    for ids, form in zip(documents(corpus), corpus.formats, strict=True):
+        counts[corpus.format_names[form]] += 1
+        tokens[corpus.format_names[form]] += len(ids)
+    assert corpus.document_shares() == pytest.approx(
+        {f: n / len(corpus) for f, n in counts.items()}
+    )
+    assert corpus.token_shares() == pytest.approx({f: n / 100_000 for f, n in tokens.items()})
+    assert corpus.document_shares() == pytest.approx(dict(WORLD.mixture.shares), abs=0.05)
+
+
+def test_a_corpus_is_the_same_every_time(tokenizer: PreTrainedTokenizerFast) -> None:
+    one, two = (build_corpus(WORLD, tokenizer, tokens=12_345) for _ in range(2))
+    assert one.tokens.tobytes() == two.tokens.tobytes()
+    assert one.offsets.tobytes() == two.offsets.tobytes()
+
+
+def test_a_saved_corpus_is_read_back(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    corpus = build_corpus(WORLD, tokenizer, tokens=10_000)
+    corpus.save(tmp_path / "corpus.npz")
+    opened = Corpus.load(tmp_path / "corpus.npz")
+    for name in ("tokens", "offsets", "prompt_lengths", "formats"):
+        one, two = getattr(corpus, name), getattr(opened, name)
+        assert one.dtype == two.dtype and one.tolist() == two.tolist()
+    assert opened.format_names == corpus.format_names
+    assert opened.token_shares() == corpus.token_shares()
+
+
+@pytest.mark.parametrize("tokens", [-5, 0, 1, 10])
+def test_a_budget_below_any_document(tokenizer: PreTrainedTokenizerFast, tokens: int) -> None:
+    with pytest.raises(InputError, match=f"add up to {tokens} tokens; give a budget of at least"):
+        build_corpus(WORLD, tokenizer, tokens=tokens)
+
+
+def test_the_budget_that_the_message_names_is_enough(tokenizer: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(InputError) as caught:
+        build_corpus(WORLD, tokenizer, tokens=1)
+    least = int(str(caught.value).split("at least ")[1].split()[0].replace(",", ""))
+    assert len(build_corpus(WORLD, tokenizer, tokens=least).tokens) == least

@@ -81,9 +81,9 @@ def main() -> None:
     if kind == "checkpoint":
         save = transformers.Trainer._save_rng_state
 
-        def dying_save(self: Any, output: str) -> None:
+        def dying_save(self: transformers.Trainer, output_dir: str) -> None:
             count_down()
-            save(self, output)
+            save(self, output_dir)
 
         transformers.Trainer._save_rng_state = dying_save
     if kind == "probe":

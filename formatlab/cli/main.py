@@ -45,9 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     verb, *rest = words
     if verb not in VERBS:
-        print(
-            f"formatlab: unknown verb {verb!r}; known verbs: {', '.join(VERBS)}", file=sys.stderr
-        )
+        print(f"formatlab: unknown verb {verb!r}; known verbs: {', '.join(VERBS)}", file=sys.stderr)
         return 2
     # Libraries below report to their makers unless told not to; a laboratory instrument is silent.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

@@ -89,8 +89,11 @@ def checksum(model: Path) -> str:
 
 def _corpus(base: Base, runs: Path, report: Report) -> "tuple[Corpus, PreTrainedTokenizerFast]":
     """The corpus and tokenizer of a base, shared by all scales and seeds of a world."""
-    config = {"world": base.config["world"], "tokens": base.pretraining.tokens,
-              "vocabulary": base.pretraining.vocabulary}
+    config = {
+        "world": base.config["world"],
+        "tokens": base.pretraining.tokens,
+        "vocabulary": base.pretraining.vocabulary,
+    }
     folder = runs / "corpora" / config_hash(config)
     if not folder.exists():
         report(0, 1, "writing documents")

@@ -127,15 +127,13 @@ class ModelRun(Run):
 
     def execute(self, runs: Path, emit: Emit) -> Path:
         """Read model and problems, then train."""
-        from transformers import AutoTokenizer
-
         from formatlab.models.parameters import count_parameters
-        from formatlab.models.saved import load_saved
+        from formatlab.models.saved import load_saved, load_tokenizer
         from formatlab.models.source import find_model, materialise
 
         emit(Progress(f"model {self.label}", 0, 1, None, None, "reading"))
         folder = materialise(find_model(self.model), runs / "models")
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = load_tokenizer(folder)
         count = count_parameters(load_saved(folder))
         prompts = real_prompts(
             self.problems, "train", self.grpo.prompts, self.shots, tokenizer if self.chat else None
@@ -146,8 +144,7 @@ class ModelRun(Run):
             for prompt in real_prompts(
                 self.probe_problems,
                 self.probe_split,
-                self.probe.prompts
-                + (len(prompts) if self.probe_problems == self.problems else 0),
+                self.probe.prompts + (len(prompts) if self.probe_problems == self.problems else 0),
                 self.shots,
                 tokenizer if self.chat else None,
                 at_most=True,

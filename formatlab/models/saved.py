@@ -2,11 +2,23 @@
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from formatlab.errors import InputError
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_PADDING_TOKENS = (
+    "<pad>",
+    "[PAD]",
+    "<|pad|>",
+    "<|finetune_right_pad_id|>",
+    "<|endoftext|>",
+    "<unk>",
+)
+"""Tokens that vocabularies keep for padding, or that no document of a chat model contains."""
 
 
 def load_saved(path: Path, dtype: "torch.dtype | None" = None) -> "PreTrainedModel":
@@ -19,8 +31,32 @@ def load_saved(path: Path, dtype: "torch.dtype | None" = None) -> "PreTrainedMod
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype or torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype or torch.float32)
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+
+def load_tokenizer(path: Path) -> "PreTrainedTokenizerBase":
+    """Open the tokenizer of a folder that `save_pretrained` wrote, padding on the left."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    set_padding(tokenizer, str(path))
+    return tokenizer
+
+
+def set_padding(tokenizer: "PreTrainedTokenizerBase", name: str) -> None:
+    """Pad on the left, with a token that is not EOS where the vocabulary has one to spare."""
+    end = tokenizer.eos_token
+    if end is None:
+        raise InputError(
+            f"model {name!r}: its tokenizer has no end-of-text token, so no answer could ever end; "
+            "set eos_token in its tokenizer_config.json"
+        )
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token in (None, end):
+        vocabulary = tokenizer.get_vocab()
+        spare = (token for token in _PADDING_TOKENS if token in vocabulary and token != end)
+        tokenizer.pad_token = next(spare, end)
 
 
 def silence_libraries() -> None:

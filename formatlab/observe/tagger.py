@@ -8,7 +8,8 @@ NONE = "none"
 """Tag of a text in no format: empty, a loop, or noise."""
 
 _PRECEDENCE = ("direct", "json", "tool", "program", "latex", "prose")
-"""Most specific structure first: what a text is made of beats what its sentences mention."""
+"""Most specific structure first: what a text is made of beats what its sentences mention. Formats
+that an experiment adds come before these, since it knows what it looks for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +41,8 @@ def tag(text: str) -> Tag:
 
 
 def _tag(text: str) -> Tag:
-    recognised = [name for name in _PRECEDENCE if FORMATS[name].recognise(text)]
+    added = (name for name in FORMATS if name not in _PRECEDENCE)
+    recognised = [name for name in (*added, *_PRECEDENCE) if FORMATS[name].recognise(text)]
     if not recognised:
         return Tag(format=NONE, reading=None, mixed=False)
     readings = [FORMATS[name].read(text) for name in recognised]

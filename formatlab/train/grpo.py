@@ -5,9 +5,7 @@ from typing import Literal
 
 from formatlab.errors import InputError
 
-LossType = Literal[
-    "grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo"
-]
+LossType = Literal["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo"]
 Schedule = Literal["constant", "linear", "cosine", "cosine_with_min_lr"]
 
 
@@ -21,9 +19,9 @@ class Grpo:
     loss_type: LossType = "dr_grpo"
     """How token losses are averaged, by TRL's name."""
     scale_rewards: Literal["group", "batch", "none"] = "none"
-    """What the advantage is divided by: the standard deviation of its group or batch, or nothing."""
+    """Whose standard deviation the advantage is divided by, if any."""
     kl_coefficient: float = 0.0
-    """Weight of the KL divergence to the base in the loss (beta). KL is logged also when it is 0."""
+    """Weight of the KL divergence to the base in the loss (beta); KL is logged in any case."""
     learning_rate: float = 1e-3
     """Peak learning rate of AdamW."""
     schedule: Schedule = "constant"

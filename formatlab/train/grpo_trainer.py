@@ -16,7 +16,8 @@ import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
 from transformers import PreTrainedModel, TrainerCallback
-from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from formatlab.observe.grader import Grade, grade
 from formatlab.observe.recorder import Observation, TrainRecorder, sample_numbers
@@ -49,9 +50,7 @@ class Correctness:
     def __call__(self, completions: list[str], gold: list[str], **_: object) -> list[float]:
         """Grade a batch; the grades stay readable until the next one."""
         self.texts = list(completions)
-        self.grades = [
-            grade(text, right) for text, right in zip(completions, gold, strict=True)
-        ]
+        self.grades = [grade(text, right) for text, right in zip(completions, gold, strict=True)]
         return [float(g.correct) for g in self.grades]
 
 
@@ -108,7 +107,7 @@ class LabGrpoTrainer(GRPOTrainer):
             prompts=len(cast(Dataset, rows)),
             per_step=self._settings.prompts_per_step,
             group=self._settings.group_size,
-            reuses=self._settings.iterations * self.args.steps_per_generation,
+            reuses=self._settings.iterations * _steps_per_generation(self._settings),
             seed=self._seed,
         )
 
@@ -119,6 +118,7 @@ class LabGrpoTrainer(GRPOTrainer):
         model = self.accelerator.unwrap_model(self.model)
         stream = digest("train", self._seed, self.steps_done)
         pad = self._tokenizer.pad_token_id
+        assert isinstance(pad, int)
         with self.accelerator.autocast():
             self._sampled = sample(
                 model,
@@ -238,7 +238,7 @@ class LabGrpoTrainer(GRPOTrainer):
         self._report(self.steps_done, line)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write rollouts, then the checkpoint, then the mark that it is whole; then drop older ones."""
+        """Write rollouts, the checkpoint, and the mark that it is whole; then drop older ones."""
         self._recorder.flush()
         super()._save_checkpoint(model, trial)
         current = Path(cast(str, self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
@@ -304,7 +304,7 @@ def grpo_config(settings: Grpo, *, output: Path, seed: int, cpu: bool) -> GRPOCo
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=settings.update_sequences // micro,
-        steps_per_generation=settings.rollouts_per_step // micro,
+        steps_per_generation=_steps_per_generation(settings),
         num_generations=settings.group_size,
         num_iterations=settings.iterations,
         temperature=settings.temperature,
@@ -323,6 +323,11 @@ def grpo_config(settings: Grpo, *, output: Path, seed: int, cpu: bool) -> GRPOCo
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
+
+
+def _steps_per_generation(settings: Grpo) -> int:
+    """Forward passes that one batch of rollouts is split into, as TRL counts them."""
+    return settings.rollouts_per_step // settings.micro_batch_sequences
 
 
 def _checkpoints(folder: Path) -> list[Path]:

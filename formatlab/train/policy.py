@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 
 def end_marks(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list[int]:
     """Ids that end a completion: the tokenizer's, and those the model was made to stop at."""
-    ends: set[int] = set()
     configured = model.generation_config.eos_token_id if model.generation_config else None
-    for ids in (tokenizer.eos_token_id, configured):
-        ends.update([ids] if isinstance(ids, int) else ids or [])
-    return sorted(ends)
+    ends = [tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])]
+    return sorted({end for end in ends if isinstance(end, int)})
 
 
 def observe_policy(

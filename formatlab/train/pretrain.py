@@ -128,9 +128,7 @@ def new_model(scale: Scale, tokenizer: "PreTrainedTokenizerFast") -> "LlamaForCa
     )
 
 
-def save_model(
-    model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast", path: Path
-) -> None:
+def save_model(model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast", path: Path) -> None:
     """Write model and tokenizer to a folder that appears whole or not at all."""
     unfinished = path.with_name(f".{path.name}-unfinished")
     model.save_pretrained(unfinished)

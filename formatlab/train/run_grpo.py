@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from formatlab.models.lora import LoraSettings
-from formatlab.models.saved import load_saved
+from formatlab.models.saved import load_saved, load_tokenizer
 from formatlab.observe.recorder import Observation, rollout
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.grpo import Grpo
@@ -60,7 +60,8 @@ def run_grpo(
     """
     import torch
     from datasets import Dataset
-    from transformers import AutoTokenizer, PrinterCallback
+    from transformers import PrinterCallback
+
     from formatlab.train.grpo_trainer import (
         LabGrpoTrainer,
         ProbeCallback,
@@ -75,7 +76,7 @@ def run_grpo(
     folder.drop_metrics_from(first_step)
 
     cpu = not torch.cuda.is_available()
-    tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
+    tokenizer = load_tokenizer(model)
     base = None
     if lora is None:
         dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32

@@ -1,9 +1,9 @@
 """The sampler: draws completions from a causal language model, fast for small ones.
 
-Each row has a stream of uniform numbers of its own, one a position, and a token is found by inverting
-the cumulative distribution at it. So what a row becomes is decided by its own seed: rows that have
-ended can be dropped from the batch (half of the work where lengths differ), a prompt sampled several
-times is read once, and PyTorch's global random state is left alone.
+Each row has a stream of uniform numbers of its own, one a position, and a token is found by
+inverting the cumulative distribution at it. So what a row becomes is decided by its own seed: rows
+that have ended can be dropped from the batch (half of the work where lengths differ), a prompt
+sampled several times is read once, and PyTorch's global random state is left alone.
 
 Shapes: B rows, P prompt tokens (left-padded), C completion tokens, V vocabulary.
 """

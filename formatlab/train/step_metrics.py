@@ -11,8 +11,7 @@ def step_metrics(observations: Sequence[Observation]) -> dict[str, Any]:
     count = len(observations)
     tags = sorted({o.grade.tag.format for o in observations})
     by_tag = {
-        name: [o.grade.correct for o in observations if o.grade.tag.format == name]
-        for name in tags
+        name: [o.grade.correct for o in observations if o.grade.tag.format == name] for name in tags
     }
     return {
         "reward": sum(o.reward or 0.0 for o in observations) / count,

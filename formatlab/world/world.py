@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from formatlab.errors import InputError
 from formatlab.world.families import FAMILIES, PHRASES
@@ -18,6 +18,18 @@ _BUCKETS: dict[Split, range] = {"probe": range(10), "rl": range(10, 30), "pretra
 
 _ATTEMPTS = 10_000
 """Draws after which a world is taken to have no problem of a split."""
+
+_ATTEMPTS_OF_ONE_KIND = 1_000
+"""Draws after which a split is taken to have no problem of the kind wanted."""
+
+
+class Document(NamedTuple):
+    """One pretraining document."""
+
+    form: str
+    """Name of its format."""
+    problem: Problem
+    solution: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,17 +80,24 @@ class World:
         """Item `index` of a split.
 
         A problem belongs to the split that the hash of its content falls into, so no two splits
-        share one; items of the wrong split are drawn again.
+        share one; items of the wrong split are drawn again. The first draw decides the kind of
+        problem (family, number of steps, phrases), and the next ones have to be of that kind:
+        otherwise kinds with few contents, which a hash divides unevenly, would be more frequent in
+        one split than in another. A kind that the split has none of is given up.
 
         Raises:
             InputError: no problem of this world falls into the split.
         """
+        random = Random(digest(self.seed, split, index))
+        wanted = None
         for attempt in range(_ATTEMPTS):
-            random = Random(digest(self.seed, split, index, attempt))
             family = random.choice(self.families)
             steps = random.randint(self.min_steps, self.max_steps)
             problem = FAMILIES[family](random, steps, self.largest)
-            if digest("split", problem.content) % 100 in _BUCKETS[split]:
+            kind = (family, len(problem.steps), frozenset(step.phrase for step in problem.steps))
+            wanted = wanted or kind
+            matches = kind == wanted or attempt >= _ATTEMPTS_OF_ONE_KIND
+            if matches and digest("split", problem.content) % 100 in _BUCKETS[split]:
                 return problem
         raise InputError(
             f"world: too few different problems for a {split} split; "
@@ -106,15 +125,16 @@ class World:
             index += 1
         return list(found.values())
 
-    def document(self, index: int) -> tuple[str, Problem, str]:
-        """Pretraining document `index`: its format, its problem, and the solution's text."""
+    def document(self, index: int) -> Document:
+        """Pretraining document `index`."""
         problem = self.problem("pretrain", index)
         random = Random(digest(self.seed, "document", index))
-        shares = self.mixture.shares
-        form = random.choices(list(shares), weights=list(shares.values()))[0]
-        return form, problem, self.solution(problem, form, random)
+        formats = sorted(self.mixture.shares)  # equal mixtures give equal documents
+        weights = [self.mixture.shares[name] for name in formats]
+        form = random.choices(formats, weights=weights)[0]
+        return Document(form, problem, self.solution(problem, form, random))
 
-    def documents(self, start: int = 0) -> Iterator[tuple[str, Problem, str]]:
+    def documents(self, start: int = 0) -> Iterator[Document]:
         """Endless documents from index `start` on."""
         index = start
         while True:

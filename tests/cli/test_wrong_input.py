@@ -83,7 +83,9 @@ def test_bad_problem_files_are_named_with_their_line(
 
 def test_more_prompts_than_problems(capsys: pytest.CaptureFixture[str], tmp_path: Path):
     problems = tmp_path / "problems.jsonl"
-    problems.write_text('{"question": "1+1?", "answer": "2"}\n{"question": "2+2?", "answer": "4"}\n')
+    problems.write_text(
+        '{"question": "1+1?", "answer": "2"}\n{"question": "2+2?", "answer": "4"}\n'
+    )
     status = main(["probe", "--model", "nowhere", "--problems", str(problems), "--prompts", "3"])
     assert status == 2
     assert "2" in capsys.readouterr().err

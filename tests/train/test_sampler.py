@@ -1,6 +1,7 @@
 import math
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -62,7 +63,7 @@ def test_temperature_divides_the_logits(model: LlamaForCausalLM, temperature: fl
 
 
 def test_temperature_0_agrees_with_greedy_generate_of_transformers(tiny_base: Path, world):
-    base = AutoModelForCausalLM.from_pretrained(tiny_base / "model").eval()
+    base: Any = AutoModelForCausalLM.from_pretrained(tiny_base / "model").eval()
     tokenizer = AutoTokenizer.from_pretrained(tiny_base / "model")
     texts = [problem.question + "\n" for problem in world.problems("probe", 20)]
     encoded = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left")

@@ -4,7 +4,8 @@ import inspect
 
 import pytest
 from transformers import Trainer
-from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 HOOKS = {
     "_get_train_sampler": ["self", "dataset"],

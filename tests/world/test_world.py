@@ -38,17 +38,38 @@ def wide(*, seed: int = 0) -> World:
 def test_items_are_those_of_the_stored_draws() -> None:
     chain = world(families=("chain",), max_steps=2, largest=10)
     assert chain.problem("rl", 7).question == (
-        "Max starts with 3 coins. Max gives away 1. How many coins does Max have?"
+        "Mia has 10 shells. Mia triples it. Then Mia finds 4 more. How many shells does Mia have?"
     )
-    form, problem, solution = chain.document(2)
-    assert form == "program"
-    assert problem.question == (
-        "Ann starts with 7 cards. Then Ann has 2 times as many. Ann buys 3 more. "
-        "How many cards does Ann have?"
+    document = chain.document(0)
+    assert document.form == "program"
+    assert document.problem.question == (
+        "Tom starts with 6 eggs. Then Tom has 3 times as many. Tom buys 9 more. "
+        "How many eggs does Tom have?"
     )
-    assert solution == (
-        "def answer():\n    cards1 = 7 + 2\n    cards2 = cards1 + 3\n    return cards2"
+    assert document.solution == (
+        "def answer():\n    eggs = 6\n    eggs = eggs + 3\n    eggs = eggs + 9\n    return eggs"
     )
+
+
+def test_every_split_has_the_same_share_of_each_kind_of_problem() -> None:
+    chain = world(families=("chain",), largest=20)
+    shares = {}
+    for split in SPLITS:
+        drawn = [chain.problem(split, index) for index in range(3000)]
+        with_times = [any(step.phrase == "times" for step in p.steps) for p in drawn]
+        shares[split] = sum(with_times) / len(drawn)
+    assert max(shares.values()) - min(shares.values()) < 0.05  # four standard errors
+
+
+def test_the_order_in_which_a_mixture_is_written_plays_no_part() -> None:
+    backward = Mixture(
+        name="four",
+        shares=dict(reversed(FOUR.shares.items())),
+        mistranslates=FOUR.mistranslates,
+    )
+    assert [world().document(i) for i in range(50)] == [
+        world(mixture=backward).document(i) for i in range(50)
+    ]
 
 
 def test_equal_worlds_give_equal_documents_in_any_order() -> None:

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from formatlab.launch.environment import environment
 from formatlab.models.scale import find_scale
+from formatlab.store.atomic_file import explained_os_errors
 from formatlab.store.config_hash import config_hash
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.base import Base
@@ -99,13 +101,15 @@ def _corpus(base: Base, runs: Path, report: Report) -> "tuple[Corpus, PreTrained
         report(0, 1, "writing documents")
         tokenizer = train_tokenizer(base.world, base.pretraining.vocabulary)
         corpus = build_corpus(base.world, tokenizer, tokens=base.pretraining.tokens)
-        unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
-        unfinished.mkdir(parents=True, exist_ok=True)
-        corpus.save(unfinished / "corpus.npz")
-        tokenizer.save_pretrained(unfinished)
-        try:
-            os.replace(unfinished, folder)
-        except OSError:  # another worker was faster, with the same documents
-            if not folder.exists():
-                raise
+        with explained_os_errors(folder):
+            unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
+            unfinished.mkdir(parents=True, exist_ok=True)
+            corpus.save(unfinished / "corpus.npz")
+            tokenizer.save_pretrained(unfinished)
+            try:
+                os.replace(unfinished, folder)
+            except OSError:  # another worker was faster, with the same documents
+                if not folder.exists():
+                    raise
+                shutil.rmtree(unfinished)
     return Corpus.load(folder / "corpus.npz"), load_tokenizer(folder)

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from formatlab.errors import FormatlabError
+from formatlab.launch.disk import disk_full
 from formatlab.launch.experiment import load_experiment
 from formatlab.launch.progress import Progress, ProgressDisplay
 from formatlab.launch.run import Run
@@ -118,8 +119,9 @@ def _work(
         outcome = Outcome(run.label, folder, None, 0)
     except FormatlabError as error:
         outcome = Outcome(run.label, None, str(error), error.exit_status)
-    except Exception:
-        outcome = Outcome(run.label, None, traceback.format_exc(), 1)
+    except Exception as error:
+        full = disk_full(error, runs_dir)
+        outcome = Outcome(run.label, None, full or traceback.format_exc(), 1)
     events.put((index, outcome))
     events.close()
     events.join_thread()

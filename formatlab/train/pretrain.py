@@ -4,11 +4,13 @@ import math
 import os
 import time
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from formatlab.errors import RunError
 from formatlab.models.scale import Scale, find_scale
+from formatlab.store.atomic_file import write_bytes_atomically
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.base import Base, Pretraining
 from formatlab.train.batches import IGNORED, batch_order, batches
@@ -217,18 +219,16 @@ def _checkpoint(
 ) -> None:
     import torch
 
+    state = {
+        "step": step,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "schedule": schedule.state_dict(),
+    }
     path = folder.checkpoints / f"step-{step:08d}.pt"
-    unfinished = path.with_suffix(".unfinished")
-    torch.save(
-        {
-            "step": step,
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "schedule": schedule.state_dict(),
-        },
-        unfinished,
-    )
-    os.replace(unfinished, path)
+    buffer = BytesIO()  # torch would hide the reason of a write that fails
+    torch.save(state, buffer)
+    write_bytes_atomically(path, buffer.getvalue())
     for old in folder.checkpoints.glob("step-*.pt"):
         if old != path:
             old.unlink()

@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -48,15 +49,24 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def start(*words: object) -> subprocess.Popen:
+def start(*words: object, largest_file: int | None = None) -> subprocess.Popen:
+    def limit() -> None:
+        if largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
     command = [sys.executable, "-m", "formatlab", *map(str, words)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+        preexec_fn=limit,
     )
 
 
-def call(*words: object) -> tuple[int, str, str]:
-    process = start(*words)
+def call(*words: object, largest_file: int | None = None) -> tuple[int, str, str]:
+    process = start(*words, largest_file=largest_file)
     output, errors = process.communicate(timeout=300)
     return process.returncode, output, errors
 
@@ -175,3 +185,17 @@ def test_a_run_that_fails_says_why_and_keeps_the_reason(experiment: Path, tmp_pa
     assert status == 2
     assert "99999 different probe problems asked for" in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("largest_file", [20_000, 100_000, 250_000, 450_000])
+def test_no_space_is_said_and_nothing_half_written_is_taken_for_whole(
+    experiment: Path, whole: tuple[Path, str], tmp_path: Path, largest_file: int
+):
+    """Writes fail at a size that the corpus, a base's, or a run's checkpoint passes first."""
+    status, _, errors = call("run", experiment, "--runs-dir", tmp_path, largest_file=largest_file)
+    assert status == 1
+    assert "space" in errors
+    assert "Traceback" not in errors
+    status, _, errors = call("run", experiment, "--runs-dir", tmp_path)
+    assert (status, errors) == (0, "")
+    assert_equal_runs(only_run(tmp_path), only_run(whole[0]))

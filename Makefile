@@ -28,7 +28,7 @@ env: .venv/.stamp  ## make or update the environment in .venv
 		exit 1; \
 	fi
 	@echo "installing the versions of constraints.txt into .venv (minutes, the first time)"
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,gguf,math]'
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,gguf]'
 	@touch $@
 
 demo: env  ## the smallest useful study: two scales, about five minutes on two cores

@@ -5,8 +5,8 @@ Expectation: the share of the format that is right most often at the base grows.
 almost never right (SmolLM2-135M solves about 2% of GSM8K) has almost no reward to learn from, so
 little should move; what moves then is drift, and the report's intervals have to say so.
 
-Endpoint: the winner at the last probe, and the change of its share since the base with its
-interval.
+Endpoint: the winner at the last probe, with the interval of its margin. A base that is right less
+often than the floor in every format is undertrained for this purpose, and its run is not counted.
 
 Presets: `cpu` is a few small steps that show the whole path on two cores; `paper` is the original
 work's settings (arXiv 2504.07912), for a GPU.

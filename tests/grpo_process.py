@@ -2,7 +2,7 @@
 
 Arguments: folder of the base, run folder, moment. Moments: `none`, `report:N` (after step N, before
 its checkpoint), `checkpoint:N` (in the middle of writing the Nth checkpoint), `probe:N` (when the
-Nth probe is about to be written).
+Nth probe is about to be written), `policy:1` (when all steps are done).
 """
 
 import os
@@ -86,6 +86,8 @@ def main() -> None:
             save(self, output_dir)
 
         transformers.Trainer._save_rng_state = dying_save
+    if kind == "policy":
+        module._save_policy = count_down
     if kind == "probe":
         write = module.write_probe
 

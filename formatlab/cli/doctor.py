@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from formatlab import __version__
 from formatlab.errors import InputError
+from formatlab.launch.environment import available_cores
 from formatlab.models.source import PACKAGED_MODELS, find_model
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def _devices() -> Iterator[Finding]:
         )
         return
 
-    cores, threads = _usable_cores(), torch.get_num_threads()
+    cores, threads = available_cores(), torch.get_num_threads()
     crowded = threads > cores
     yield Finding(
         part="CPU",
@@ -210,28 +211,17 @@ def _without_cuda(built_for: str | None) -> Finding:
     return Finding(part="CUDA", found="no device", state=State.NOTE, advice=advice)
 
 
-def _usable_cores() -> int:
-    """Count the cores that this process may use, which a container or scheduler can restrict."""
-    if hasattr(os, "sched_getaffinity"):  # absent on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _optional_parts() -> Iterator[Finding]:
-    for package, purpose, extra in (
-        ("gguf", "models in GGUF files", "gguf"),
-        ("math-verify", "answers in LaTeX that are not integers", "math"),
-    ):
-        version = _installed_version(package)
-        if version is None:
-            yield Finding(
-                part=package,
-                found=f"not installed; it reads {purpose}",
-                state=State.NOTE,
-                advice=f"`make env`, or `pip install 'formatlab[{extra}]'`",
-            )
-        else:
-            yield Finding(part=package, found=version)
+    version = _installed_version("gguf")
+    if version is None:
+        yield Finding(
+            part="gguf",
+            found="not installed; it reads models in GGUF files",
+            state=State.NOTE,
+            advice="`make env`, or `pip install 'formatlab[gguf]'`",
+        )
+    else:
+        yield Finding(part="gguf", found=version)
     yield from map(_real_model, PACKAGED_MODELS)
 
 

@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Libraries below report to their makers unless told not to; a laboratory instrument is silent.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the lab has a progress display of its own
     try:
         return importlib.import_module(f"formatlab.cli.{verb}").main(rest)
     except FormatlabError as error:

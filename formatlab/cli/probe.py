@@ -81,23 +81,24 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
 
     from formatlab.launch.run import real_prompts
     from formatlab.measure import winners
+    from formatlab.models.device import best_device
     from formatlab.models.parameters import count_parameters
     from formatlab.models.saved import silence_libraries
     from formatlab.models.source import find_model, load_model
+    from formatlab.observe.number import parse_number
     from formatlab.observe.recorder import rollout
     from formatlab.store.rollout import rollouts_to_table
     from formatlab.store.rollout_file import write_rollout_file
     from formatlab.train.policy import observe_policy
     from formatlab.world.problem_set import load_problems
 
-    load_problems(options.problems, split=options.split, limit=1)  # wrong input fails first
     silence_libraries()
-    cuda = torch.cuda.is_available()
-    model, tokenizer = load_model(
-        find_model(options.model),
-        device="cuda" if cuda else "cpu",
-        dtype=torch.bfloat16 if cuda else torch.float32,
-    )
+    # What takes long comes after what can be wrong.
+    source = find_model(options.model)
+    load_problems(options.problems, split=options.split, limit=options.prompts)
+    device = best_device()
+    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+    model, tokenizer = load_model(source, device=device, dtype=dtype)
     prompts = real_prompts(
         options.problems,
         options.split,
@@ -119,7 +120,11 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
         f"temperature {probe.temperature:g}, at most {options.completion_length} tokens"
     )
     Console(highlight=False).print(_formats(row["formats"]))
-    answers = {(o.prompt.id, o.grade.answer) for o in seen if o.grade.answer is not None}
+    answers = {
+        (o.prompt.id, parse_number(o.grade.answer) or o.grade.answer)
+        for o in seen
+        if o.grade.answer is not None
+    }
     print(
         f"accuracy {row['accuracy']:.3f}; {_winner(row)}\n"
         f"H(F) {row['format_entropy']:.3f} nats, H(F|X) {row['format_entropy_given_prompt']:.3f} "

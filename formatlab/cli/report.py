@@ -37,20 +37,21 @@ def main(arguments: list[str]) -> int:
     from formatlab.show.report import write_report
     from formatlab.show.study import measured_study
     from formatlab.show.table import print_study
+    from formatlab.store.atomic_file import explained_os_errors
     from formatlab.store.run_folder import RunFolder
 
     if not options.study.is_dir():
         raise InputError(f"there is no folder {options.study}; give one such as runs/<study>")
-    folders = [
-        RunFolder.open(config.parent) for config in sorted(options.study.glob("*/config.json"))
-    ]
+    found = [RunFolder.open(path.parent) for path in sorted(options.study.glob("*/config.json"))]
+    folders = [folder for folder in found if folder.config.get("kind") == "run"]
     if not folders:
         raise InputError(f"{options.study} holds no run folders; give one such as runs/<study>")
     report = write_report(options.study, folders)
     print_study(measured_study(folders))
     print(f"\nreport  {report}\nfigures {report.parent / 'figures'}")
     if options.gallery is not None:
-        for kind in ("figures", "tables"):
-            shutil.copytree(options.study / kind, options.gallery / kind, dirs_exist_ok=True)
+        with explained_os_errors(options.gallery):
+            for kind in ("figures", "tables"):
+                shutil.copytree(options.study / kind, options.gallery / kind, dirs_exist_ok=True)
         print(f"gallery {options.gallery}")
     return 0

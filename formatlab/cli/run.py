@@ -1,6 +1,7 @@
 """`formatlab run EXPERIMENT`: every run of a study, then its table, figures and report."""
 
 import os
+import shlex
 import sys
 import tempfile
 from dataclasses import dataclass, field, make_dataclass
@@ -42,8 +43,9 @@ def main(arguments: list[str]) -> int:
     import tyro
     from rich.console import Console
 
+    from formatlab.launch.environment import available_cores
     from formatlab.launch.experiment import load_experiment, preset_of
-    from formatlab.launch.pool import available_cores, run_all
+    from formatlab.launch.pool import run_all
     from formatlab.show.report import write_report
     from formatlab.show.study import measured_study
     from formatlab.show.table import print_study
@@ -76,7 +78,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         console.print(
             "Interrupted. What is done is kept; the same command goes on from there:\n"
-            f"  formatlab run {' '.join(arguments)}",
+            f"  formatlab run {shlex.join(arguments)}",
             markup=False,
         )
         return 130

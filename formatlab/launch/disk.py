@@ -1,6 +1,7 @@
 """A full disk, told by what the libraries make of it."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 _LEAST_FREE = 2**20
@@ -8,7 +9,8 @@ _SIGNS = (
     "No space left on device",
     "Disk quota exceeded",
     "File too large",
-    "PytorchStreamWriter failed writing",  # torch.save keeps the cause to itself
+    "PytorchStreamWriter failed writing",
+    "unexpected pos",  # what torch.save says when a write was cut short
 )
 
 
@@ -17,10 +19,17 @@ def disk_full(error: BaseException, folder: Path) -> str | None:
 
     torch and safetensors raise errors of their own, without the system's error number.
     """
-    told = any(sign in str(error) for sign in _SIGNS)
+    told = any(sign in str(link) for link in _chain(error) for sign in _SIGNS)
     if not told and shutil.disk_usage(folder).free >= _LEAST_FREE:
         return None
     return (
         f"no space left to write in {folder}: free some, or choose another runs folder with "
         "--runs-dir; the same command then goes on from the last checkpoint"
     )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came of."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -15,7 +15,11 @@ PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "t
 
 
 def environment() -> dict[str, Any]:
-    """Describe this process, for `env.json`. Nothing in it decides a result on a CPU."""
+    """Describe this process, for `env.json`.
+
+    On a CPU, versions and the number of threads can change a result in its last bits, and so, after
+    many steps, in its samples.
+    """
     import torch
 
     cuda = torch.cuda.is_available()
@@ -31,6 +35,13 @@ def environment() -> dict[str, Any]:
         "command": " ".join(sys.argv),
         "process": os.getpid(),
     }
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use, which a container or scheduler can restrict."""
+    if hasattr(os, "sched_getaffinity"):  # absent on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _git_commit() -> str | None:

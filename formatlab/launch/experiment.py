@@ -2,8 +2,9 @@
 
 import importlib.util
 from pathlib import Path
+from traceback import extract_tb
 
-from formatlab.errors import InputError
+from formatlab.errors import FormatlabError, InputError
 from formatlab.launch.study import Study
 
 
@@ -23,6 +24,13 @@ def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise InputError(f"{path}, line {error.lineno}: {error.msg}") from error
+    except FormatlabError:
+        raise
+    except Exception as error:  # whatever the file does wrong is its author's to mend
+        lines = [f.lineno for f in extract_tb(error.__traceback__) if f.filename == str(path)]
+        raise InputError(
+            f"{path}, line {lines[-1] if lines else '?'}: {type(error).__name__}: {error}"
+        ) from error
     presets = getattr(module, "PRESETS", None)
     if (
         not isinstance(presets, dict)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from formatlab.errors import RunError
 from formatlab.launch.environment import environment
 from formatlab.models.scale import find_scale
 from formatlab.store.atomic_file import explained_os_errors
@@ -36,12 +37,21 @@ class BaseFolder:
 
 
 def find_base(base: Base, runs: Path) -> BaseFolder | None:
-    """The finished base, if it is in the runs folder. Its name holds the hash of its settings."""
+    """The finished base, if it is in the runs folder. Its name holds the hash of its settings.
+
+    Raises:
+        RunError: its weights are gone or changed.
+    """
     path = runs / "bases" / base.name
-    if not (path / "config.json").exists():
+    summary = RunFolder.open(path).summary if (path / "config.json").exists() else None
+    if summary is None:
         return None
-    summary = RunFolder.open(path).summary
-    return None if summary is None else BaseFolder(path=path / "model", summary=summary)
+    if checksum(path / "model") != summary["sha256"]:
+        raise RunError(
+            f"the base in {path} is damaged: its weights are not those that were made; remove the "
+            "folder, and the same command makes it again"
+        )
+    return BaseFolder(path=path / "model", summary=summary)
 
 
 def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
@@ -85,8 +95,12 @@ def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
 
 
 def checksum(model: Path) -> str:
-    """SHA-256 of a model's weights."""
-    return hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()
+    """SHA-256 of a model's weights, over all the files that hold them."""
+    whole = hashlib.sha256()
+    for path in sorted([*model.glob("*.safetensors"), *model.glob("*.bin")]):
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
 
 
 def _corpus(base: Base, runs: Path, report: Report) -> "tuple[Corpus, PreTrainedTokenizerFast]":
@@ -104,12 +118,13 @@ def _corpus(base: Base, runs: Path, report: Report) -> "tuple[Corpus, PreTrained
         with explained_os_errors(folder):
             unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
             unfinished.mkdir(parents=True, exist_ok=True)
-            corpus.save(unfinished / "corpus.npz")
-            tokenizer.save_pretrained(unfinished)
             try:
+                corpus.save(unfinished / "corpus.npz")
+                tokenizer.save_pretrained(unfinished)
                 os.replace(unfinished, folder)
-            except OSError:  # another worker was faster, with the same documents
-                if not folder.exists():
+            except OSError:
+                if not folder.exists():  # else another worker was faster, with equal documents
                     raise
-                shutil.rmtree(unfinished)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
     return Corpus.load(folder / "corpus.npz"), load_tokenizer(folder)

@@ -17,9 +17,11 @@ from rich.console import Console
 
 from formatlab.errors import FormatlabError
 from formatlab.launch.disk import disk_full
+from formatlab.launch.environment import available_cores
 from formatlab.launch.experiment import load_experiment
 from formatlab.launch.progress import Progress, ProgressDisplay
 from formatlab.launch.run import Run
+from formatlab.models.device import worker_devices
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,6 @@ def run_all(
     return [outcomes[index] for index in range(len(runs))]
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _work(
     index: int, run: Run, runs_dir: Path, experiment: Path, threads: int, events: Any
 ) -> None:
@@ -111,6 +108,10 @@ def _work(
 
     from formatlab.models.saved import silence_libraries
 
+    variable = "CUDA_VISIBLE_DEVICES"
+    device = worker_devices(index, os.environ.get(variable), torch.cuda.device_count())
+    if device is not None:
+        os.environ[variable] = device
     torch.set_num_threads(threads)
     silence_libraries()
     try:
@@ -119,6 +120,10 @@ def _work(
         outcome = Outcome(run.label, folder, None, 0)
     except FormatlabError as error:
         outcome = Outcome(run.label, None, str(error), error.exit_status)
+    except torch.OutOfMemoryError as error:
+        reason = str(error).partition("\n")[0]
+        advice = "lower --grpo.micro-batch or --probe.batch, or run fewer --jobs"
+        outcome = Outcome(run.label, None, f"{reason}; {advice}", 1)
     except Exception as error:
         full = disk_full(error, runs_dir)
         outcome = Outcome(run.label, None, full or traceback.format_exc(), 1)

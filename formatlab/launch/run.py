@@ -1,5 +1,6 @@
 """A run: one (world, scale, algorithm, seed), or one real model on one set of problems."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -8,13 +9,13 @@ from typing import Any
 
 from formatlab.errors import InputError, RunError
 from formatlab.launch.environment import environment
-from formatlab.launch.make_base import find_base, make_base
+from formatlab.launch.make_base import checksum, find_base, make_base
 from formatlab.launch.progress import Progress
 from formatlab.models.lora import LoraSettings
 from formatlab.models.scale import find_scale
 from formatlab.store.config_hash import config_hash
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.base import Base
+from formatlab.train.base import ACCURACY_FLOOR, Base
 from formatlab.train.grpo import Grpo
 from formatlab.train.probe import Probe
 from formatlab.world.prompt import Prompt, plain_prompt, prompt_id
@@ -57,10 +58,12 @@ class LadderRun(Run):
         def report(step: int, total: int, note: str) -> None:
             emit(Progress(stage, step, total, None, None, note))
 
+        world, seed = self.base.world, self.base.seed
+        prompts = [plain_prompt(p) for p in world.problems("rl", self.grpo.prompts)]
+        probe_prompts = [plain_prompt(p) for p in world.problems("probe", self.probe.prompts)]
         base = find_base(self.base, runs)
         if base is None:
             base = make_base(self.base, runs, report)
-        world, seed = self.base.world, self.base.seed
         config = {
             "kind": "run",
             "study": self.study,
@@ -80,10 +83,12 @@ class LadderRun(Run):
             "base": {
                 "config": self.base.config,
                 "sha256": base.summary["sha256"],
+                "token_shares": base.summary["token_shares"],
+                "held_out_loss": base.summary["held_out_loss"],
                 "undertrained": base.summary["undertrained"],
                 "floor": self.base.pretraining.accuracy_floor,
             },
-            "grpo": asdict(self.grpo),
+            "grpo": self.grpo.config,
             "probe": asdict(self.probe),
         }
         name = f"{self.base.scale}-{world.mixture.name}-grpo-s{seed}-{config_hash(config)}"
@@ -92,9 +97,9 @@ class LadderRun(Run):
             label=self.label,
             model=base.path,
             grpo=self.grpo,
-            prompts=[plain_prompt(p) for p in world.problems("rl", self.grpo.prompts)],
+            prompts=prompts,
             probe=self.probe,
-            probe_prompts=[plain_prompt(p) for p in world.problems("probe", self.probe.prompts)],
+            probe_prompts=probe_prompts,
             seed=seed,
             lora=None,
             emit=emit,
@@ -127,14 +132,19 @@ class ModelRun(Run):
 
     def execute(self, runs: Path, emit: Emit) -> Path:
         """Read model and problems, then train."""
+        import torch
+
         from formatlab.models.parameters import count_parameters
-        from formatlab.models.saved import load_saved, load_tokenizer
-        from formatlab.models.source import find_model, materialise
+        from formatlab.models.source import ModelSource, find_model, load_model, materialise
 
         emit(Progress(f"model {self.label}", 0, 1, None, None, "reading"))
         folder = materialise(find_model(self.model), runs / "models")
-        tokenizer = load_tokenizer(folder)
-        count = count_parameters(load_saved(folder))
+        # Read once to know that it is whole; training opens it by path.
+        model, tokenizer = load_model(
+            ModelSource(name=self.model, path=folder), device="cpu", dtype=torch.bfloat16
+        )
+        count = count_parameters(model)
+        del model
         prompts = real_prompts(
             self.problems, "train", self.grpo.prompts, self.shots, tokenizer if self.chat else None
         )
@@ -175,10 +185,13 @@ class ModelRun(Run):
             "model": self.model,
             "problems": self.problems,
             "probe_problems": self.probe_problems,
+            "probe_split": self.probe_split,
+            "prompts_sha256": _prompts_digest([*prompts, *probe_prompts]),
+            "base": {"sha256": checksum(folder), "floor": ACCURACY_FLOOR},
             "shots": asdict(self.shots),
             "chat": self.chat,
             "lora": asdict(self.lora) if self.lora else None,
-            "grpo": asdict(self.grpo),
+            "grpo": self.grpo.config,
             "probe": asdict(self.probe),
         }
         run = f"{name}-pretrained-grpo-s{self.seed}-{config_hash(config)}"
@@ -194,6 +207,12 @@ class ModelRun(Run):
             lora=self.lora,
             emit=emit,
         )
+
+
+def _prompts_digest(prompts: list[Prompt]) -> str:
+    """SHA-256 of what is asked and what is right."""
+    text = "".join(f"{prompt.id}\x1f{prompt.text}\x1f{prompt.gold}\x1e" for prompt in prompts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def real_prompts(
@@ -270,12 +289,13 @@ def _train(
             lora=lora,
             report=report,
         )
+        record_winners(folder)
     except (RunError, InputError) as error:
         folder.mark_failed(str(error))
         raise
     except Exception as error:
         folder.mark_failed(f"{type(error).__name__}: {error}")
         raise
-    record_winners(folder)
     folder.mark_done({"steps": grpo.steps, "rollouts": grpo.steps * grpo.rollouts_per_step})
+    folder.remove_checkpoints()
     return folder.path

@@ -21,9 +21,6 @@ class LoraSettings:
     """Inner dimension of each pair of matrices."""
     alpha: int = 32
     """The product of the pair is scaled by alpha / rank."""
-    dropout: float = 0.0
-    """Share of the adapter's inputs set to 0. TRL samples in training mode, so anything above 0
-    makes the sampling policy differ from the trained one."""
     target_modules: tuple[str, ...] | None = None
     """Names of the linear layers that get an adapter, such as `q_proj`; None for every one but
     the output head."""
@@ -34,8 +31,6 @@ class LoraSettings:
             raise InputError(f"LoRA rank is {self.rank}; it must be at least 1")
         if self.alpha <= 0:
             raise InputError(f"LoRA alpha is {self.alpha}; it must be above 0")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"LoRA dropout is {self.dropout}; it must be at least 0 and below 1")
         if self.target_modules is not None and not self.target_modules:
             raise InputError("LoRA target modules: name at least one, or leave them out for all")
         if self.target_modules and "lm_head" in self.target_modules:
@@ -49,7 +44,7 @@ class LoraSettings:
         return LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
-            lora_dropout=self.dropout,
+            lora_dropout=0.0,  # TRL samples in training mode, where dropout is another policy
             target_modules="all-linear" if targets is None else list(targets),
             task_type="CAUSAL_LM",
         )

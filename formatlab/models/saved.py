@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from formatlab.errors import InputError
+from formatlab.models.device import best_device
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _PADDING_TOKENS = (
@@ -21,18 +21,13 @@ _PADDING_TOKENS = (
 """Tokens that vocabularies keep for padding, or that no document of a chat model contains."""
 
 
-def load_saved(path: Path, dtype: "torch.dtype | None" = None) -> "PreTrainedModel":
-    """Open a folder that `save_pretrained` wrote, on the fastest device there is.
-
-    Args:
-        path: the folder.
-        dtype: of the weights; float32 if not given.
-    """
+def load_saved(path: Path) -> "PreTrainedModel":
+    """Open a folder that `save_pretrained` wrote, in float32, on the best device there is."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype or torch.float32)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    return model.to(best_device()).eval()
 
 
 def load_tokenizer(path: Path) -> "PreTrainedTokenizerBase":

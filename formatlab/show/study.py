@@ -13,6 +13,9 @@ from formatlab.show.variant import variant_labels
 from formatlab.show.wording import epoch_text, mixture_text, model_text, name_text, parameters_text
 from formatlab.store import RunFolder
 
+_ENOUGH_ROLLOUTS = 20
+"""Rollouts of a format at the base below which its accuracy says nothing of the base."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
@@ -37,7 +40,12 @@ class RunResult:
     @property
     def undertrained(self) -> bool:
         """Whether the base was below the accuracy floor in every format."""
-        return bool(self.config.get("base", {}).get("undertrained", False))
+        told = self.config.get("base", {}).get("undertrained")
+        if told is not None or self.base is None:
+            return bool(told)
+        floor = self.config.get("base", {}).get("floor", 0.0)
+        seen = [row for row in self.base["formats"] if row["rollouts"] >= _ENOUGH_ROLLOUTS]
+        return bool(seen) and all(row["accuracy"] < floor for row in seen)
 
     @property
     def base(self) -> Mapping[str, Any] | None:

@@ -14,6 +14,7 @@
 """
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -76,6 +77,7 @@ class RunFolder:
             run = cls.open(path)
             run._check_equal(config)
             run._remove_unfinished()
+            run.checkpoints.mkdir(exist_ok=True)
             return run
         with explained_os_errors(run.path):
             run.path.mkdir(parents=True, exist_ok=True)
@@ -260,6 +262,12 @@ class RunFolder:
         """Remove `FAILED`, as a run that is tried again does."""
         with explained_os_errors(self._failed_path):
             self._failed_path.unlink(missing_ok=True)
+
+    def remove_checkpoints(self) -> None:
+        """Remove all checkpoints, as a run does once `DONE` stands."""
+        with explained_os_errors(self.checkpoints):
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
+            self.checkpoints.mkdir(exist_ok=True)
 
     @property
     def _config_path(self) -> Path:

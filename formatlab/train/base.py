@@ -10,6 +10,9 @@ from formatlab.train.batches import LossOn
 from formatlab.train.probe import Probe
 from formatlab.world.world import World
 
+ACCURACY_FLOOR = 0.05
+"""A base that is right less often than this in every format is undertrained."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pretraining:
@@ -29,7 +32,7 @@ class Pretraining:
     """Largest norm of the gradient."""
     checkpoint_every: int = 500
     """Steps between checkpoints."""
-    accuracy_floor: float = 0.05
+    accuracy_floor: float = ACCURACY_FLOOR
     """A base whose accuracy is below this in every format is marked undertrained."""
 
     def __post_init__(self) -> None:
@@ -40,6 +43,23 @@ class Pretraining:
             raise InputError(
                 f"pretraining: checkpoint_every is {self.checkpoint_every}; it must be positive"
             )
+        if not 258 <= self.vocabulary <= 65_536:
+            raise InputError(
+                f"pretraining: vocabulary is {self.vocabulary}; from 258 (every byte and two "
+                "marks) to 65,536"
+            )
+        for name in ("warmup", "accuracy_floor"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"pretraining: {name} is {getattr(self, name)}; from 0 to below 1")
+        if self.gradient_clip <= 0:
+            raise InputError(
+                f"pretraining: gradient_clip is {self.gradient_clip}; it must be positive"
+            )
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides the result, ready for JSON."""
+        return {k: v for k, v in asdict(self).items() if k != "checkpoint_every"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +81,7 @@ class Base:
             "kind": "base",
             "world": asdict(self.world),
             "scale": asdict(find_scale(self.scale)),
-            "pretraining": asdict(self.pretraining),
+            "pretraining": self.pretraining.config,
             "probe": asdict(self.probe),
             "seed": self.seed,
         }

@@ -1,7 +1,7 @@
 """GRPO: its settings, under the field's names, and the two presets."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from formatlab.errors import InputError
 
@@ -80,16 +80,24 @@ class Grpo:
                 f"grpo: prompts is {self.prompts}, not a multiple of prompts_per_step "
                 f"({self.prompts_per_step}); the rest would never be trained on"
             )
-        if self.rollouts_per_step % self.update_sequences:
+        if self.update_sequences < 1 or self.rollouts_per_step % self.update_sequences:
             raise InputError(
                 f"grpo: sequences_per_update is {self.update_sequences}; it must divide the "
                 f"{self.rollouts_per_step} rollouts of a step"
             )
         if self.temperature <= 0:
             raise InputError(f"grpo: temperature is {self.temperature}; it must be positive")
-        for name in ("learning_rate", "kl_coefficient", "warmup"):
+        for name in ("learning_rate", "kl_coefficient", "warmup", "gradient_clip", "clip_epsilon"):
             if getattr(self, name) < 0:
                 raise InputError(f"grpo: {name} is {getattr(self, name)}; it cannot be negative")
+        for name in ("warmup", "adam_beta2"):
+            if not getattr(self, name) < 1:
+                raise InputError(f"grpo: {name} is {getattr(self, name)}; it must be below 1")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides the result, ready for JSON."""
+        return {k: v for k, v in asdict(self).items() if k != "checkpoint_every"}
 
     @property
     def rollouts_per_step(self) -> int:
@@ -109,7 +117,9 @@ class Grpo:
     @property
     def update_sequences(self) -> int:
         """Rollouts in one optimiser update."""
-        return self.sequences_per_update or self.rollouts_per_step
+        if self.sequences_per_update is None:
+            return self.rollouts_per_step
+        return self.sequences_per_update
 
     @property
     def updates_per_step(self) -> int:

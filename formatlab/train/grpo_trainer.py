@@ -19,6 +19,7 @@ from transformers import PreTrainedModel, TrainerCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from formatlab.models.device import best_device
 from formatlab.observe.grader import Grade, grade
 from formatlab.observe.recorder import Observation, TrainRecorder, sample_numbers
 from formatlab.store.run_folder import RunFolder
@@ -74,8 +75,8 @@ class LabGrpoTrainer(GRPOTrainer):
             settings: what decides the run.
             seed: decides the order of prompts and all samples.
             folder: where rollouts and metrics go.
-            base: the frozen base that KL is measured against; None where the policy is the base
-                with an adapter, which is then switched off instead.
+            base: the frozen base that KL is measured against; None where TRL holds it (as its
+                reference model, or as the policy without its adapter).
             first_step: steps done before this process started.
             report: told about every step.
             trainer: passed on to `GRPOTrainer`.
@@ -83,7 +84,6 @@ class LabGrpoTrainer(GRPOTrainer):
         self._settings = settings
         self._seed = seed
         self._folder = folder
-        self._base = base
         self._report = report
         self._reward = Correctness()
         self._recorder = TrainRecorder(folder, epoch=first_step // settings.steps_per_epoch)
@@ -91,10 +91,8 @@ class LabGrpoTrainer(GRPOTrainer):
         self._observed: dict[str, Any] = {}
         self._updates: list[dict[str, float]] = []
         self._step_started = time.perf_counter()
+        self._base = base
         super().__init__(reward_funcs=self._reward, **trainer)  # pyright: ignore[reportArgumentType] - any callable with a name is a reward function
-        # The base is not TRL's reference model (that one exists only where beta is not 0).
-        if base is not None:
-            base.to(self.accelerator.device).eval()  # pyright: ignore[reportArgumentType] - overloaded upstream
 
     @property
     def steps_done(self) -> int:
@@ -181,40 +179,40 @@ class LabGrpoTrainer(GRPOTrainer):
     def _kl_to_base(self, batch: dict[str, torch.Tensor]) -> float:
         """Mean over completion tokens of the k3 estimate of KL(policy || base), in nats.
 
-        k3 = exp(d) - d - 1 with d = log base - log policy (Schulman 2020); TRL's own metric is the
-        same. It is unbiased where training samples at temperature 1.
+        k3 = exp(d) - d - 1 with d = log base - log policy (Schulman 2020), both at the sampling
+        temperature, as in TRL's own metric: the samples are from that policy.
         """
-        completion, mask = batch["completion_ids"], batch["completion_mask"].bool()  # (B, C)
-        policy = torch.zeros(completion.shape, device=completion.device)
-        for row, sampled in enumerate(self._sampled):
-            policy[row, : len(sampled.logprobs)] = torch.tensor(sampled.logprobs)
-        if self._base is None:
-            model = cast(Any, self.accelerator.unwrap_model(self.model))
-            with model.disable_adapter():
-                base = self._completion_logprobs(model, batch)
+        mask = batch["completion_mask"].bool()  # (B, C)
+        model = cast(Any, self.accelerator.unwrap_model(self.model))
+        policy = self._completion_logprobs(model, batch)
+        base = self._base or cast(PreTrainedModel | None, self.ref_model)
+        if base is not None:
+            reference = self._completion_logprobs(base, batch)
         else:
-            base = self._completion_logprobs(self._base, batch)
-        difference = base - policy
+            with model.disable_adapter():
+                reference = self._completion_logprobs(model, batch)
+        difference = reference - policy
         return (difference.exp() - difference - 1)[mask].mean().item()
 
     def _completion_logprobs(
         self, model: PreTrainedModel, batch: dict[str, torch.Tensor]
     ) -> torch.Tensor:
-        """Log-probabilities (B, C) of the completion's tokens at temperature 1."""
+        """Log-probabilities (B, C) of the completion's tokens at the sampling temperature."""
         ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)  # (B, P + C)
         mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
         kept = batch["completion_ids"].shape[1]
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         rows = []
         for part in torch.arange(len(ids)).split(self._settings.micro_batch_sequences):
-            logits = model(
-                input_ids=ids[part],
-                attention_mask=mask[part],
-                position_ids=positions[part],
-                logits_to_keep=kept + 1,
-            ).logits[:, :-1]  # (b, C, V)
-            chosen = ids[part, -kept:, None]
-            rows.append(torch.log_softmax(logits.float(), dim=-1).gather(2, chosen)[..., 0])
+            with self.accelerator.autocast():
+                logits = model(
+                    input_ids=ids[part],
+                    attention_mask=mask[part],
+                    position_ids=positions[part],
+                    logits_to_keep=kept + 1,
+                ).logits[:, :-1]  # (b, C, V)
+            logp = torch.log_softmax(logits.float() / self._settings.temperature, dim=-1)
+            rows.append(logp.gather(2, ids[part, -kept:, None])[..., 0])
         return torch.cat(rows)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -281,14 +279,14 @@ def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
     return whole[-1], int(state["global_step"])
 
 
-def grpo_config(settings: Grpo, *, output: Path, seed: int, cpu: bool) -> GRPOConfig:
+def grpo_config(settings: Grpo, *, output: Path, seed: int) -> GRPOConfig:
     """TRL's configuration for the settings; every default that matters is set on purpose."""
     micro = settings.micro_batch_sequences
     minimum = {"min_lr_rate": 0.1} if settings.schedule == "cosine_with_min_lr" else {}
     updates = settings.steps * settings.updates_per_step
     return GRPOConfig(
         output_dir=str(output),
-        model_init_kwargs={"dtype": "float32"},
+        model_init_kwargs={"dtype": "float32", "device_map": None},
         loss_type=settings.loss_type,
         scale_rewards=settings.scale_rewards,
         beta=settings.kl_coefficient,
@@ -311,7 +309,7 @@ def grpo_config(settings: Grpo, *, output: Path, seed: int, cpu: bool) -> GRPOCo
         max_completion_length=settings.completion_length,
         epsilon=settings.clip_epsilon,
         seed=seed,
-        use_cpu=cpu,
+        use_cpu=best_device().type == "cpu",
         bf16=settings.precision == "bfloat16",
         gradient_checkpointing=False,
         disable_dropout=True,

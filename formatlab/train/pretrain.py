@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 from formatlab.errors import RunError
+from formatlab.models.device import best_device
 from formatlab.models.scale import Scale, find_scale
 from formatlab.store.atomic_file import write_bytes_atomically
 from formatlab.store.run_folder import RunFolder
@@ -20,10 +22,13 @@ from formatlab.world.world import World
 
 if TYPE_CHECKING:
     import torch
-    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 CONTEXT = 256
 """Longest sequence of a ladder model, in tokens; documents of the world are far shorter."""
+
+_SAID_EVERY = 20
+"""Steps between lines of metrics.jsonl; checkpoints and the last step have one as well."""
 
 Report = Callable[[int, int, str], None]
 """Told (steps done, steps in all, a note) as training goes on."""
@@ -56,8 +61,9 @@ def pretrain(
     from torch.nn.functional import cross_entropy
 
     scale, settings = find_scale(base.scale), base.pretraining
-    cuda = torch.cuda.is_available()
-    accelerator = Accelerator(mixed_precision="bf16" if cuda else "no", cpu=not cuda)
+    device = best_device()
+    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=device.type == "cpu")
     torch.manual_seed(digest("initial weights", base.seed) % 2**63)
     model = new_model(scale, tokenizer)
     optimizer = _optimizer(model, settings, scale.learning_rate)
@@ -89,12 +95,14 @@ def pretrain(
         schedule.step()
         optimizer.zero_grad()
         seen += int(tensors[1].sum())
-        if step % 20 == 0 or step == total - 1:
+        last = step == total - 1
+        due = (step + 1) % settings.checkpoint_every == 0 and not last
+        if due or last or step % _SAID_EVERY == 0:
             value = loss.item()
             if not math.isfinite(value):
                 raise RunError(
-                    f"pretraining {base.name}: the loss is {value} at step {step}; "
-                    "lower the learning rate of the scale"
+                    f"pretraining {base.name}: the loss is {value} at step {step}, so it cannot go "
+                    "on; take another seed, or more documents"
                 )
             folder.append_metrics(
                 {
@@ -107,7 +115,7 @@ def pretrain(
                 }
             )
             report(step + 1, total, f"loss {value:.2f}")
-        if (step + 1) % settings.checkpoint_every == 0 and step + 1 < total:
+        if due:
             _checkpoint(folder, step + 1, accelerator.unwrap_model(model), optimizer, schedule)
     if seen != len(corpus.tokens):
         raise AssertionError(f"{seen} tokens seen, {len(corpus.tokens)} in the corpus")
@@ -140,7 +148,7 @@ def save_model(model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast", 
 
 def held_out_loss(
     world: World,
-    model: "LlamaForCausalLM",
+    model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerFast",
     *,
     documents: int = 64,
@@ -246,7 +254,13 @@ def _restore(
     found = sorted(folder.checkpoints.glob("step-*.pt"))
     if not found:
         return 0
-    state = torch.load(found[-1], map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(found[-1], map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+        raise RunError(
+            f"the checkpoint {found[-1]} is damaged ({error}); remove it, and the same command "
+            "begins this base anew"
+        ) from error
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from formatlab.errors import RunError
 from formatlab.models.lora import LoraSettings
 from formatlab.models.saved import load_saved, load_tokenizer
 from formatlab.observe.recorder import Observation, rollout
@@ -58,7 +59,6 @@ def run_grpo(
         lora: train an adapter; None for all weights.
         report: told about every step.
     """
-    import torch
     from datasets import Dataset
     from transformers import PrinterCallback
 
@@ -70,18 +70,20 @@ def run_grpo(
     )
     from formatlab.train.policy import observe_policy
 
+    steps = probe_steps(settings, probe)
     checkpoint = newest_checkpoint(folder.checkpoints)
     first_step = checkpoint[1] // settings.updates_per_step if checkpoint else 0
     folder.drop_rollouts_from(first_step)
     folder.drop_metrics_from(first_step)
+    if not _complete(folder, settings, steps, first_step):  # somebody removed a file
+        checkpoint, first_step = None, 0
+        folder.drop_rollouts_from(0)
+        folder.drop_metrics_from(0)
 
-    cpu = not torch.cuda.is_available()
     tokenizer = load_tokenizer(model)
     base = None
-    if lora is None:
-        dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
-        base = load_saved(model, dtype).requires_grad_(False)
-    steps = probe_steps(settings, probe)
+    if lora is None and settings.kl_coefficient == 0:  # else TRL holds the base already
+        base = load_saved(model).requires_grad_(False)
     trainer = LabGrpoTrainer(
         settings=settings,
         seed=seed,
@@ -90,7 +92,7 @@ def run_grpo(
         first_step=first_step,
         report=report,
         model=str(model),
-        args=grpo_config(settings, output=folder.checkpoints, seed=seed, cpu=cpu),
+        args=grpo_config(settings, output=folder.checkpoints, seed=seed),
         train_dataset=Dataset.from_list([_row(prompt) for prompt in prompts]),
         processing_class=tokenizer,
         peft_config=lora.config() if lora else None,
@@ -113,9 +115,12 @@ def run_grpo(
     )
     trainer.train(resume_from_checkpoint=str(checkpoint[0]) if checkpoint else None)
     trainer.flush()
+    if not _complete(folder, settings, steps, settings.steps):
+        raise RunError(
+            f"{folder.path} lacks rollouts of its own run; run the same command again, and it is "
+            "made anew"
+        )
     _save_policy(trainer, folder)
-    shutil.rmtree(folder.checkpoints)
-    folder.checkpoints.mkdir()
 
 
 def write_probe(
@@ -130,6 +135,14 @@ def write_probe(
             for o in observations
         ],
     )
+
+
+def _complete(folder: RunFolder, settings: Grpo, steps: dict[int, float], done: int) -> bool:
+    """Whether the folder holds all training rollouts and probes of the first `done` steps."""
+    rollouts = folder.rollouts("train", columns=["step"]).num_rows
+    probed = folder.epochs("probe")
+    due = [epoch for step, epoch in steps.items() if 0 < step <= done]
+    return rollouts == done * settings.rollouts_per_step and all(e in probed for e in due)
 
 
 def _row(prompt: Prompt) -> dict[str, str]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 
-from formatlab.errors import InputError
+from formatlab.errors import InputError, RunError
 from formatlab.world.prompt import plain_prompt
 from formatlab.world.world import World
 
@@ -67,15 +68,25 @@ class Corpus:
 
     @classmethod
     def load(cls, path: Path) -> "Corpus":
-        """Read what `save` wrote."""
-        with np.load(path) as data:
-            return cls(
-                tokens=data["tokens"],
-                offsets=data["offsets"],
-                prompt_lengths=data["prompt_lengths"],
-                formats=data["formats"],
-                format_names=tuple(data["format_names"].tolist()),
-            )
+        """Read what `save` wrote.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        try:
+            with np.load(path) as data:
+                return cls(
+                    tokens=data["tokens"],
+                    offsets=data["offsets"],
+                    prompt_lengths=data["prompt_lengths"],
+                    formats=data["formats"],
+                    format_names=tuple(data["format_names"].tolist()),
+                )
+        except (BadZipFile, KeyError, OSError, ValueError, EOFError) as error:
+            raise RunError(
+                f"the corpus {path} is damaged ({error}); remove its folder, and the same command "
+                "writes it again"
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

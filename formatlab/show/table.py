@@ -18,7 +18,6 @@ from formatlab.show.wording import (
     interval_text,
     model_text,
     name_text,
-    parameters_text,
     percent_text,
 )
 
@@ -109,7 +108,7 @@ TABLE_NOTE = (
     "Each format: its share of the probe, then its accuracy. Margin: share of the leading format "
     "less that of the runner-up, in percentage points, with its 95% cluster-bootstrap interval "
     "over prompts; undecided where it covers 0. Collapse: first step from which one format keeps "
-    "90% of the training rollouts to the end."
+    "90% of the training rollouts to the end. Parameters: all, and without the embedding."
 )
 """What the columns of `study_table` are."""
 
@@ -125,9 +124,10 @@ def study_table(study: Study) -> tuple[list[str], list[list[str]]]:
     rows = []
     for arm in study.arms:
         for run in arm.runs:
+            counts = run.config["scale"]
             first = [
                 ", ".join(filter(None, [model_text(arm.scale), arm.setting])),
-                parameters_text(arm.parameters),
+                f"{counts['parameters']:,} ({counts['non_embedding_parameters']:,})",
                 f"{run.seed}{' *' if run.undertrained else ''}",
             ]
             epochs = _shown_epochs(run)

@@ -27,10 +27,10 @@ def test_the_table_has_the_base_and_whole_epochs_of_every_run(grid) -> None:
     ]
     assert [row[3] for row in rows] == ["base", "1", "2"] * 4
     assert [row[:3] for row in rows if row[0]] == [
-        ["0.15M", "0.15M", "0"],
-        ["0.15M", "0.15M", "1"],
-        ["0.8M", "0.81M", "0"],
-        ["0.8M", "0.81M", "1"],
+        ["0.15M", "150,000 (135,000)", "0"],
+        ["0.15M", "150,000 (135,000)", "1"],
+        ["0.8M", "812,345 (731,110)", "0"],
+        ["0.8M", "812,345 (731,110)", "1"],
     ]
     assert [row[6] for row in rows[2::3]] == ["program", "program", "prose", "prose"]
 
@@ -109,7 +109,7 @@ def test_names_cannot_mark_up_the_output(make_run) -> None:
 def test_a_run_without_a_probe_has_a_row(make_run) -> None:
     study = measured_study([make_run(probe_epochs=())])
     _, rows = study_table(study)
-    assert rows == [["0.15M", "0.15M", "0", "not probed", "", "", ""]]
+    assert rows == [["0.15M", "150,000 (135,000)", "0", "not probed", "", "", ""]]
     assert result_rows(study) == [] and csv_text([]) == ""
 
 

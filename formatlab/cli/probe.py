@@ -79,7 +79,7 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
     import torch
     from rich.console import Console
 
-    from formatlab.launch.run import real_prompts
+    from formatlab.launch.model_run import real_prompts
     from formatlab.measure import winners
     from formatlab.models.device import best_device
     from formatlab.models.parameters import count_parameters

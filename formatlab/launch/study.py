@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from formatlab.errors import InputError
-from formatlab.launch.run import LadderRun, ModelRun, Run
+from formatlab.launch.ladder_run import LadderRun
+from formatlab.launch.model_run import ModelRun
+from formatlab.launch.run import Run
 from formatlab.models.lora import LoraSettings
 from formatlab.models.scale import Scale, find_scale
 from formatlab.train.base import Base, Pretraining

@@ -5,7 +5,8 @@ import pytest
 
 from formatlab.errors import InputError
 from formatlab.launch.experiment import load_experiment
-from formatlab.launch.run import LadderRun, ModelRun
+from formatlab.launch.ladder_run import LadderRun
+from formatlab.launch.model_run import ModelRun
 from formatlab.launch.study import LadderStudy, ModelStudy
 from formatlab.models.scale import LADDER
 

@@ -3,13 +3,12 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from formatlab.launch.environment import environment
+from formatlab.launch.lock import locked
 from formatlab.launch.make_base import find_base, make_base
 from formatlab.launch.progress import Progress
 from formatlab.launch.run import Emit, Run, train_run
 from formatlab.models.scale import find_scale
 from formatlab.store.config_hash import config_hash
-from formatlab.store.run_folder import RunFolder
 from formatlab.train.base import Base
 from formatlab.train.grpo import Grpo
 from formatlab.train.probe import Probe
@@ -40,9 +39,8 @@ class LadderRun(Run):
         world, seed = self.base.world, self.base.seed
         prompts = [plain_prompt(p) for p in world.problems("rl", self.grpo.prompts)]
         probe_prompts = [plain_prompt(p) for p in world.problems("probe", self.probe.prompts)]
-        base = find_base(self.base, runs)
-        if base is None:
-            base = make_base(self.base, runs, report)
+        with locked(runs / "bases" / self.base.name, wait=True):
+            base = find_base(self.base, runs) or make_base(self.base, runs, report)
         config = {
             "kind": "run",
             "study": self.study,
@@ -72,7 +70,8 @@ class LadderRun(Run):
         }
         name = f"{self.base.scale}-{world.mixture.name}-grpo-s{seed}-{config_hash(config)}"
         return train_run(
-            RunFolder.create(runs / self.study / name, config=config, env=environment()),
+            runs / self.study / name,
+            config,
             label=self.label,
             model=base.path,
             grpo=self.grpo,

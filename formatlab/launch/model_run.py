@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from formatlab.errors import InputError
-from formatlab.launch.environment import environment
 from formatlab.launch.make_base import checksum
 from formatlab.launch.progress import Progress
 from formatlab.launch.run import Emit, Run, train_run
 from formatlab.models.lora import LoraSettings
 from formatlab.store.config_hash import config_hash
-from formatlab.store.run_folder import RunFolder
 from formatlab.train.base import ACCURACY_FLOOR
 from formatlab.train.grpo import Grpo
 from formatlab.train.probe import Probe
@@ -110,7 +108,8 @@ class ModelRun(Run):
         }
         run = f"{name}-pretrained-grpo-s{self.seed}-{config_hash(config)}"
         return train_run(
-            RunFolder.create(runs / self.study / run, config=config, env=environment()),
+            runs / self.study / run,
+            config,
             label=self.label,
             model=folder,
             grpo=self.grpo,

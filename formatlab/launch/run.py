@@ -1,11 +1,13 @@
 """A run: one unit of work of a study, executed in a process of its own."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from formatlab.errors import InputError, RunError
+from formatlab.launch.environment import environment
+from formatlab.launch.lock import locked
 from formatlab.launch.progress import Progress
 from formatlab.models.lora import LoraSettings
 from formatlab.store.run_folder import RunFolder
@@ -30,7 +32,8 @@ class Run(ABC):
 
 
 def train_run(
-    folder: RunFolder,
+    path: Path,
+    config: Mapping[str, Any],
     *,
     label: str,
     model: Path,
@@ -42,13 +45,10 @@ def train_run(
     lora: LoraSettings | None,
     emit: Emit,
 ) -> Path:
-    """Train unless it is done, measure, and mark the folder."""
+    """Train unless it is done, measure, and mark the run folder at `path`."""
     from formatlab.measure import record_winners
     from formatlab.train.run_grpo import run_grpo
 
-    if folder.done:
-        return folder.path
-    folder.clear_failed()
     stage = f"grpo {label}"
 
     def report(step: int, line: dict[str, Any]) -> None:
@@ -57,26 +57,31 @@ def train_run(
         note = f"reward {line['reward']:.2f}"
         emit(Progress(stage, step, grpo.steps, leader, share[leader], note))
 
-    emit(Progress(stage, 0, grpo.steps, None, None, "observing the base"))
-    try:
-        run_grpo(
-            folder,
-            model=model,
-            settings=grpo,
-            prompts=prompts,
-            probe=probe,
-            probe_prompts=probe_prompts,
-            seed=seed,
-            lora=lora,
-            report=report,
-        )
-        record_winners(folder)
-    except (RunError, InputError) as error:
-        folder.mark_failed(str(error))
-        raise
-    except Exception as error:
-        folder.mark_failed(f"{type(error).__name__}: {error}")
-        raise
-    folder.mark_done({"steps": grpo.steps, "rollouts": grpo.steps * grpo.rollouts_per_step})
-    folder.remove_checkpoints()
-    return folder.path
+    with locked(path):
+        folder = RunFolder.create(path, config=config, env=environment())
+        if folder.done:
+            return path
+        folder.clear_failed()
+        emit(Progress(stage, 0, grpo.steps, None, None, "observing the base"))
+        try:
+            run_grpo(
+                folder,
+                model=model,
+                settings=grpo,
+                prompts=prompts,
+                probe=probe,
+                probe_prompts=probe_prompts,
+                seed=seed,
+                lora=lora,
+                report=report,
+            )
+            record_winners(folder)
+        except (RunError, InputError) as error:
+            folder.mark_failed(str(error))
+            raise
+        except Exception as error:
+            folder.mark_failed(f"{type(error).__name__}: {error}")
+            raise
+        folder.mark_done({"steps": grpo.steps, "rollouts": grpo.steps * grpo.rollouts_per_step})
+        folder.remove_checkpoints()
+    return path

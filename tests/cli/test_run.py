@@ -3,6 +3,7 @@
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -179,12 +180,21 @@ def test_ctrl_c_says_how_to_go_on_and_the_command_does(
     assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
 
 
-def test_a_run_that_fails_says_why_and_keeps_the_reason(experiment: Path, tmp_path: Path):
-    words = ("--probe.prompts", "99999")
-    status, _, errors = call("run", experiment, "--runs-dir", tmp_path, *words)
-    assert status == 2
-    assert "99999 different probe problems asked for" in errors
+def test_a_damaged_base_is_told_and_made_again_when_it_is_removed(
+    experiment: Path, whole: tuple[Path, str], tmp_path: Path
+):
+    shutil.copytree(whole[0] / "bases", tmp_path / "bases")
+    (base,) = tmp_path.glob("bases/*/model")
+    weights = base / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    status, _, errors = call("run", experiment, "--runs-dir", tmp_path)
+    assert status == 1
+    assert f"the base in {base.parent} is damaged" in errors
     assert "Traceback" not in errors
+    shutil.rmtree(base.parent)
+    status, _, errors = call("run", experiment, "--runs-dir", tmp_path)
+    assert (status, errors) == (0, "")
+    assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
 
 
 @pytest.mark.parametrize("largest_file", [20_000, 100_000, 250_000])
@@ -198,4 +208,18 @@ def test_no_space_is_said_and_nothing_half_written_is_taken_for_whole(
     assert "Traceback" not in errors
     status, _, errors = call("run", experiment, "--runs-dir", tmp_path)
     assert (status, errors) == (0, "")
+    assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
+
+
+def test_two_launchers_at_once_do_one_another_no_harm(
+    experiment: Path, whole: tuple[Path, str], tmp_path: Path
+):
+    launchers = [start("run", experiment, "--runs-dir", tmp_path) for _ in range(2)]
+    ends = []
+    for launcher in launchers:
+        _, errors = launcher.communicate(timeout=300)
+        ends.append((launcher.returncode, errors))
+    assert (0, "") in ends
+    for status, errors in ends:
+        assert status == 0 or "another process is writing to" in errors
     assert_equal_runs(only_run(tmp_path), only_run(whole[0]))

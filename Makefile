@@ -31,7 +31,7 @@ env: .venv/.stamp  ## make or update the environment in .venv
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,gguf]'
 	@touch $@
 
-demo: env  ## the smallest useful study: two scales, about five minutes on two cores
+demo: env  ## the smallest useful study: two scales, about four minutes on two cores
 	$(BIN)/formatlab run experiments/scale_attractors.py --preset demo
 
 plots: env  ## make the gallery in plots/ again: the demo over five seeds

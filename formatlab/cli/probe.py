@@ -33,7 +33,7 @@ class ProbeOptions:
     split: str = "test"
     """Split of a problem set that has several."""
     prompts: int = 64
-    """Number of problems, from the start of the set."""
+    """Number of problems, from the start of the set, which must hold as many."""
     samples: int = 4
     """Completions of each problem."""
     temperature: float = 1.0
@@ -61,8 +61,10 @@ def main(arguments: list[str]) -> int:
     )
     if options.output is not None and not options.output.parent.is_dir():
         raise InputError(
-            f"--output: there is no folder {options.output.parent}; make it, or choose another"
+            f"--output: {options.output.parent} is no folder; make it, or choose another"
         )
+    if options.output is not None and options.output.is_dir():
+        raise InputError(f"--output: {options.output} is a folder; name a file")
     probe = Probe(
         prompts=options.prompts,
         samples=options.samples,
@@ -95,7 +97,12 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
     silence_libraries()
     # What takes long comes after what can be wrong.
     source = find_model(options.model)
-    load_problems(options.problems, split=options.split, limit=options.prompts)
+    held = len(load_problems(options.problems, split=options.split))
+    if held < options.prompts:
+        raise InputError(
+            f"{options.problems} holds {held} different problems, {options.prompts} were asked "
+            f"for; give --prompts {held}"
+        )
     device = best_device()
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     model, tokenizer = load_model(source, device=device, dtype=dtype)

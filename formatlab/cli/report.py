@@ -42,6 +42,10 @@ def main(arguments: list[str]) -> int:
 
     if not options.study.is_dir():
         raise InputError(f"there is no folder {options.study}; give one such as runs/<study>")
+    if (options.study / "config.json").exists():
+        raise InputError(
+            f"{options.study} is one run; give the folder of its study, which holds it"
+        )
     found = [RunFolder.open(path.parent) for path in sorted(options.study.glob("*/config.json"))]
     folders = [folder for folder in found if folder.config.get("kind") == "run"]
     if not folders:

@@ -28,7 +28,7 @@ class RunOptions:
     """Options of every experiment, beside the fields of its study."""
 
     preset: str = ""
-    """Which of the experiment's presets to start from; its first one if empty."""
+    """Which of the experiment's presets to start from (listed above); the first one if empty."""
     runs_dir: Path = Path("runs")
     """The runs folder."""
     jobs: int = 0

@@ -29,6 +29,14 @@ class LadderRun(Run):
         """Scale and seed."""
         return f"{self.base.scale} s{self.base.seed}"
 
+    @property
+    def most_threads(self) -> int | None:
+        """One for models of less than a million parameters, whatever the machine.
+
+        Their matrices are too small to share, and so their results do not depend on --jobs.
+        """
+        return 1 if find_scale(self.base.scale).width <= 128 else None
+
     def execute(self, runs: Path, emit: Emit) -> Path:
         """Make the base if there is none, then train."""
         stage = f"base {self.label}"

@@ -48,8 +48,8 @@ def find_base(base: Base, runs: Path) -> BaseFolder | None:
         return None
     if checksum(path / "model") != summary["sha256"]:
         raise RunError(
-            f"the base in {path} is damaged: its weights are not those that were made; remove the "
-            "folder, and the same command makes it again"
+            f"the base in {path} is damaged: its weights are gone or not those that were made; "
+            "remove the folder, and the same command makes it again"
         )
     return BaseFolder(path=path / "model", summary=summary)
 

@@ -43,6 +43,7 @@ def run_all(
     """Execute runs, at most `jobs` at a time; a failed one does not stop the others.
 
     Cores are divided among the workers: more threads than cores slow small models down tenfold.
+    `OMP_NUM_THREADS`, where it is set, is the most that each gets.
 
     Args:
         runs: what to do, in order of start.
@@ -56,6 +57,7 @@ def run_all(
     """
     context = multiprocessing.get_context("spawn")
     threads = max(1, available_cores() // min(jobs, len(runs)))
+    threads = min(threads, int(os.environ.get("OMP_NUM_THREADS") or threads))
     events: Any = context.Queue()
     waiting = list(enumerate(runs))
     running: dict[int, BaseProcess] = {}
@@ -112,7 +114,7 @@ def _work(
     device = worker_devices(index, os.environ.get(variable), torch.cuda.device_count())
     if device is not None:
         os.environ[variable] = device
-    torch.set_num_threads(threads)
+    torch.set_num_threads(min(threads, run.most_threads or threads))
     silence_libraries()
     try:
         load_experiment(experiment)

@@ -26,6 +26,11 @@ class Run(ABC):
     def label(self) -> str:
         """What the progress display calls it."""
 
+    @property
+    def most_threads(self) -> int | None:
+        """Threads beyond which the work gets slower; None where more always help."""
+        return None
+
     @abstractmethod
     def execute(self, runs: Path, emit: Emit) -> Path:
         """Do the work, or go on with it, and give the finished run folder."""

@@ -1,5 +1,6 @@
 """A study: a grid of runs that answers one question."""
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,6 +16,9 @@ from formatlab.train.grpo import Grpo
 from formatlab.train.probe import Probe
 from formatlab.world.shots import Shots
 from formatlab.world.world import World
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_TAKEN = ("bases", "corpora", "models")
 
 
 class Study(ABC):
@@ -40,7 +44,7 @@ class LadderStudy(Study):
     world: World
     """Problems, formats and mixture."""
     scales: tuple[str, ...]
-    """Scales of the ladder; `formatlab run --help` lists them."""
+    """Scales of the ladder: 0.04M 0.08M 0.13M 0.27M 0.46M 1.9M 4.1M 12M 32M 107M."""
     seeds: tuple[int, ...] = (0,)
     """Each decides a base's weights and documents' order, and its run's prompts and samples."""
     pretraining: Pretraining
@@ -52,11 +56,9 @@ class LadderStudy(Study):
 
     def runs(self) -> list[Run]:
         """One run a scale and seed, the largest scale first: it takes longest."""
-        if not self.scales or not self.seeds:
-            raise InputError(f"study {self.name}: name at least one scale and one seed")
-        for axis, values in (("scales", self.scales), ("seeds", self.seeds)):
-            if len(set(values)) < len(values):
-                raise InputError(f"study {self.name}: {axis} names one of {values} twice")
+        _check_name(self.name)
+        _check_axis(self.name, "scales", self.scales)
+        _check_seeds(self.name, self.seeds)
         scales = sorted((find_scale(name) for name in self.scales), key=lambda s: -s.width)
         return [
             LadderRun(
@@ -70,6 +72,28 @@ class LadderStudy(Study):
             for seed in self.seeds
             for scale in scales
         ]
+
+
+def _check_name(name: str) -> None:
+    """A name must be that of one folder, beside those that the lab itself makes."""
+    if not _NAME.fullmatch(name) or name in _TAKEN:
+        raise InputError(
+            f"study name {name!r}: letters, digits, '.', '_' and '-', beginning with a letter or "
+            f"digit, and none of {', '.join(_TAKEN)}"
+        )
+
+
+def _check_axis(name: str, axis: str, values: tuple[object, ...]) -> None:
+    if not values:
+        raise InputError(f"study {name}: {axis} is empty; name at least one")
+    if len(set(values)) < len(values):
+        raise InputError(f"study {name}: {axis} names one of {values} twice")
+
+
+def _check_seeds(name: str, seeds: tuple[int, ...]) -> None:
+    _check_axis(name, "seeds", seeds)
+    if min(seeds) < 0:
+        raise InputError(f"study {name}: seed {min(seeds)}; seeds are 0 or more")
 
 
 def _at_scale(grpo: Grpo, scale: Scale) -> Grpo:
@@ -110,8 +134,8 @@ class ModelStudy(Study):
 
     def runs(self) -> list[Run]:
         """One run a seed."""
-        if not self.seeds:
-            raise InputError(f"study {self.name}: name at least one seed")
+        _check_name(self.name)
+        _check_seeds(self.name, self.seeds)
         return [
             ModelRun(
                 study=self.name,

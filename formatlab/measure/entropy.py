@@ -43,4 +43,5 @@ def _row_entropies(counts: np.ndarray) -> np.ndarray:
     if counts.size == 0 or not totals.all():
         raise ValueError("entropy of no rollouts is not defined")
     p = counts / totals
-    return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=1)
+    # From zero rather than negated: no entropy is 0.0, not -0.0.
+    return 0.0 - np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=1)

@@ -82,7 +82,7 @@ def attractor_lines(study: Study) -> list[str]:
     for arm in study.arms:
         found = arm.attractor
         if not found.n_seeds:
-            lines.append(f"{arm.label}: no finished run of a trained base yet.")
+            lines.append(f"{arm.label}: no finished run that counts.")
             continue
         wins = ", ".join(f"{name_text(tag)} {number}" for tag, number in found.wins.items())
         top = found.attractor

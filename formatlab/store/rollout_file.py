@@ -57,8 +57,8 @@ def read_rollout_file(path: Path, columns: Sequence[str] | None = None) -> pa.Ta
             table = file.read(columns=names) if version == str(SCHEMA_VERSION) else None
     except (pa.ArrowException, OSError) as error:
         raise RunError(
-            f"Cannot read the rollouts in {path}: {error}. Remove the file; the same command "
-            "then makes the run's rollouts again."
+            f"cannot read the rollouts in {path} ({' '.join(str(error).split())}); remove the "
+            "run's folder, and the same `formatlab run` makes it again"
         ) from error
     if table is None:
         raise RunError(

@@ -27,6 +27,8 @@ REAL = str(REPOSITORY / "experiments" / "gsm8k.py")
         (["run", LADDER, "--grpo.prompts", "100"], "not a multiple of prompts_per_step"),
         (["run", LADDER, "--jobs", "-1"], "--jobs is -1"),
         (["probe", "--model", "nowhere/at/all", "--problems", "gsm8k.jsonl"], "nowhere/at/all"),
+        (["run", LADDER, "--seeds", "-1"], "seeds are 0 or more"),
+        (["run", LADDER, "--name", "a/b"], "study name 'a/b'"),
         (["report", "runs-that-are-not-there"], "there is no folder"),
     ],
     ids=lambda value: " ".join(Path(w).name for w in value) if isinstance(value, list) else "",

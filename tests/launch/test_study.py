@@ -55,10 +55,23 @@ def test_what_only_says_how_often_to_save_does_not_change_a_runs_name(demo: Ladd
     assert often.grpo.config == demo.grpo.config
 
 
-@pytest.mark.parametrize("changes", [{"seeds": ()}, {"scales": ()}, {"seeds": (1, 1)}])
+@pytest.mark.parametrize(
+    "changes", [{"seeds": ()}, {"scales": ()}, {"seeds": (1, 1)}, {"seeds": (0, -1)}]
+)
 def test_an_empty_or_doubled_axis_is_refused(demo: LadderStudy, changes: dict):
     with pytest.raises(InputError, match="study scale_attractors"):
         replace(demo, **changes).runs()
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", "bases", ".hidden"])
+def test_a_name_that_is_no_folder_of_its_own_is_refused(demo: LadderStudy, name: str):
+    with pytest.raises(InputError, match="study name"):
+        replace(demo, name=name).runs()
+
+
+def test_small_models_take_one_thread_so_that_jobs_do_not_change_results(demo: LadderStudy):
+    runs = ladder_runs(replace(demo, scales=("0.04M", "0.46M", "1.9M")))
+    assert [run.most_threads for run in runs] == [None, 1, 1]
 
 
 @pytest.mark.parametrize("preset", ["cpu", "paper"])

@@ -77,9 +77,7 @@ def test_what_each_scale_ends_in_is_said(grid, make_run) -> None:
     assert lines[0].startswith("0.15M: program wins in 2 of 2 seeds; its final share is ")
     assert "95% interval over 2 seeds" in lines[0]
     unfinished = make_run(done=False, scale="4.3M", parameters=4_300_000)
-    assert attractor_lines(measured_study([unfinished])) == [
-        "4.3M: no finished run of a trained base yet."
-    ]
+    assert attractor_lines(measured_study([unfinished])) == ["4.3M: no finished run that counts."]
 
 
 def test_printing_keeps_every_number_however_narrow_the_terminal(

@@ -81,7 +81,7 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
     import torch
     from rich.console import Console
 
-    from formatlab.launch.model_run import real_prompts
+    from formatlab.launch.model_run import real_prompts, take_problems
     from formatlab.measure import winners
     from formatlab.models.device import best_device
     from formatlab.models.parameters import count_parameters
@@ -92,28 +92,15 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
     from formatlab.store.rollout import rollouts_to_table
     from formatlab.store.rollout_file import write_rollout_file
     from formatlab.train.policy import observe_policy
-    from formatlab.world.problem_set import load_problems
 
     silence_libraries()
     # What takes long comes after what can be wrong.
     source = find_model(options.model)
-    held = len(load_problems(options.problems, split=options.split))
-    if held < options.prompts:
-        raise InputError(
-            f"{options.problems} holds {held} different problems, {options.prompts} were asked "
-            f"for; give --prompts {held}"
-        )
+    problems = take_problems(options.problems, options.split, options.prompts, option="--prompts")
     device = best_device()
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     model, tokenizer = load_model(source, device=device, dtype=dtype)
-    prompts = real_prompts(
-        options.problems,
-        options.split,
-        options.prompts,
-        options.shots,
-        tokenizer if options.chat else None,
-        option="--prompts",
-    )
+    prompts = real_prompts(problems, options.shots, tokenizer if options.chat else None)
     seen = observe_policy(model, tokenizer, prompts, probe, limit=options.completion_length)
     rows = [rollout(o, run_id=options.model, split="probe", step=0, epoch=0.0) for o in seen]
     table = rollouts_to_table(rows)

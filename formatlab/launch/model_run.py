@@ -1,6 +1,7 @@
 """A run of a real pretrained model on real problems."""
 
 import hashlib
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from formatlab.store.config_hash import config_hash
 from formatlab.train.base import ACCURACY_FLOOR
 from formatlab.train.grpo import Grpo
 from formatlab.train.probe import Probe
+from formatlab.world.problem import Problem
+from formatlab.world.problem_set import load_problems
 from formatlab.world.prompt import Prompt, prompt_id
 from formatlab.world.shots import Shots, prompt_text
 
@@ -50,35 +53,26 @@ class ModelRun(Run):
         from formatlab.models.source import ModelSource, find_model, load_model, materialise
 
         emit(Progress(f"model {self.label}", 0, 1, None, None, "reading"))
-        folder = materialise(find_model(self.model), runs / "models")
+        source = find_model(self.model)
+        # What takes long comes after what can be wrong.
+        problems = take_problems(self.problems, "train", self.grpo.prompts, option="--grpo.prompts")
+        probe_problems = take_problems(
+            self.probe_problems,
+            self.probe_split,
+            self.probe.prompts,
+            option="--probe.prompts",
+            without={problem.question for problem in problems},
+        )
+        folder = materialise(source, runs / "models")
         # Read once to know that it is whole; training opens it by path.
         model, tokenizer = load_model(
             ModelSource(name=self.model, path=folder), device="cpu", dtype=torch.bfloat16
         )
         count = count_parameters(model)
         del model
-        prompts = real_prompts(
-            self.problems, "train", self.grpo.prompts, self.shots, tokenizer if self.chat else None
-        )
-        trained_on = {prompt.id for prompt in prompts}
-        probe_prompts = [
-            prompt
-            for prompt in real_prompts(
-                self.probe_problems,
-                self.probe_split,
-                self.probe.prompts + (len(prompts) if self.probe_problems == self.problems else 0),
-                self.shots,
-                tokenizer if self.chat else None,
-                at_most=True,
-            )
-            if prompt.id not in trained_on
-        ][: self.probe.prompts]
-        if len(probe_prompts) < self.probe.prompts:
-            raise InputError(
-                f"probe: {self.probe.prompts} prompts asked for, and {self.probe_problems} has "
-                f"{len(probe_prompts)} that are not trained on; ask for fewer, or give another "
-                "set with --probe-problems"
-            )
+        chat = tokenizer if self.chat else None
+        prompts = real_prompts(problems, self.shots, chat)
+        probe_prompts = real_prompts(probe_problems, self.shots, chat)
         name = Path(self.model).name
         config = {
             "kind": "run",
@@ -128,28 +122,33 @@ def _prompts_digest(prompts: list[Prompt]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def real_prompts(
-    problems: str,
-    split: str,
-    count: int,
-    shots: Shots,
-    tokenizer: Any,
-    *,
-    option: str = "--grpo.prompts",
-    at_most: bool = False,
-) -> list[Prompt]:
-    """The first `count` problems of a set as prompts.
+def take_problems(
+    spec: str, split: str, count: int, *, option: str, without: Set[str] = frozenset()
+) -> list[Problem]:
+    """The first `count` problems of a set.
+
+    Args:
+        spec: the set, see `load_problems`.
+        split: its split.
+        count: how many.
+        option: what to lower where the set is smaller.
+        without: questions to pass over.
 
     Raises:
-        InputError: the set is smaller (unless `at_most`), or cannot be read.
+        InputError: the set is smaller, or cannot be read.
     """
-    from formatlab.world.problem_set import load_problems
-
-    found = load_problems(problems, split=split)[:count]
-    if len(found) < count and not at_most:
+    found = [p for p in load_problems(spec, split=split) if p.question not in without]
+    if len(found) < count:
+        others = " that are not trained on" if without else ""
         raise InputError(
-            f"{problems}: {count} problems asked for, {len(found)} found; lower {option}"
+            f"{spec} holds {len(found)} different problems{others}, and {count} were asked for; "
+            f"lower {option}, or give a larger set"
         )
+    return found[:count]
+
+
+def real_prompts(problems: Sequence[Problem], shots: Shots, tokenizer: Any) -> list[Prompt]:
+    """The problems as a real model is asked them; `tokenizer` is that of a chat, or None."""
     return [
         Prompt(
             id=prompt_id(problem.question),
@@ -157,5 +156,5 @@ def real_prompts(
             gold=problem.answer,
             family=problem.family,
         )
-        for problem in found
+        for problem in problems
     ]

@@ -3,19 +3,12 @@
 from pathlib import Path
 
 import pytest
+from grpo_process import WORLD
 
 from formatlab.launch.make_base import make_base
 from formatlab.train.base import Base, Pretraining
 from formatlab.train.probe import Probe
-from formatlab.world.mixture import Mixture
 from formatlab.world.world import World
-
-WORLD = World(
-    mixture=Mixture(name="tiny", shares={"direct": 0.4, "tool": 0.6}),
-    families=("chain",),
-    max_steps=1,
-    largest=5,
-)
 
 
 @pytest.fixture(scope="session")

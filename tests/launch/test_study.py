@@ -1,3 +1,4 @@
+import inspect
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +38,10 @@ def test_the_learning_rate_of_rl_follows_the_scale_unless_it_is_given(demo: Ladd
         assert run.grpo.learning_rate == LADDER[run.base.scale].rl_learning_rate
     given = replace(demo, grpo=replace(demo.grpo, learning_rate=2e-4))
     assert {run.grpo.learning_rate for run in ladder_runs(given)} == {2e-4}
+
+
+def test_the_help_of_scales_lists_the_whole_ladder():
+    assert f"Scales of the ladder: {' '.join(LADDER)}." in inspect.getsource(LadderStudy)
 
 
 def test_all_scales_see_the_same_documents_and_the_same_number_of_tokens(demo: LadderStudy):

@@ -15,6 +15,7 @@ from formatlab.store.config_hash import config_hash
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.base import Base
 from formatlab.train.pretrain import Report, held_out_loss, pretrain
+from formatlab.train.step_metrics import accuracies
 from formatlab.world.corpus import Corpus, build_corpus
 from formatlab.world.prompt import plain_prompt
 from formatlab.world.tokenizer import load_tokenizer, train_tokenizer
@@ -68,12 +69,7 @@ def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
     prompts = [plain_prompt(p) for p in base.world.problems("probe", base.probe.prompts)]
     seen = observe_policy(model, tokenizer, prompts, base.probe, limit=COMPLETION_LENGTH)
     write_probe(folder, seen, step=0, epoch=0.0)
-    tags = {o.grade.tag.format for o in seen}
-    accuracy = {
-        name: sum(o.grade.correct for o in seen if o.grade.tag.format == name)
-        / sum(o.grade.tag.format == name for o in seen)
-        for name in sorted(tags)
-    }
+    accuracy = accuracies(seen)
     scale = find_scale(base.scale)
     summary = {
         "parameters": scale.parameters(len(tokenizer)),

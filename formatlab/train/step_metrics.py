@@ -1,4 +1,4 @@
-"""What is said of the rollouts of one training step."""
+"""What is said of a set of rollouts in one line: of a training step, or of a base."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +9,7 @@ from formatlab.observe.recorder import Observation
 def step_metrics(observations: Sequence[Observation]) -> dict[str, Any]:
     """Reward, entropy, lengths, truncation, and share and accuracy of every tag."""
     count = len(observations)
-    tags = sorted({o.grade.tag.format for o in observations})
-    by_tag = {
-        name: [o.grade.correct for o in observations if o.grade.tag.format == name] for name in tags
-    }
+    by_tag = _correct_by_tag(observations)
     return {
         "reward": sum(o.reward or 0.0 for o in observations) / count,
         "entropy": sum(o.entropy for o in observations) / count,
@@ -21,5 +18,18 @@ def step_metrics(observations: Sequence[Observation]) -> dict[str, Any]:
         "truncated": sum(o.truncated for o in observations) / count,
         "well_formed": sum(o.grade.tag.well_formed for o in observations) / count,
         "share": {name: len(correct) / count for name, correct in by_tag.items()},
-        "accuracy": {name: sum(correct) / len(correct) for name, correct in by_tag.items()},
+        "accuracy": accuracies(observations),
+    }
+
+
+def accuracies(observations: Sequence[Observation]) -> dict[str, float]:
+    """Share of right answers among the rollouts of every tag, by name."""
+    by_tag = _correct_by_tag(observations)
+    return {name: sum(correct) / len(correct) for name, correct in by_tag.items()}
+
+
+def _correct_by_tag(observations: Sequence[Observation]) -> dict[str, list[bool]]:
+    tags = sorted({o.grade.tag.format for o in observations})
+    return {
+        name: [o.grade.correct for o in observations if o.grade.tag.format == name] for name in tags
     }

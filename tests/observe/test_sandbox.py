@@ -50,6 +50,7 @@ def state(process: int) -> str:
         ("def f():\n    return 5\nf()", 5),
         ("import math\nmath.floor(5.5)", 5),
         ("print('words')\n5", 5),
+        ("import numpy as np\nimport pandas as pd\n5", 5),
         ("x = 5", None),
         ("", None),
         ("# nothing", None),
@@ -96,7 +97,9 @@ def test_code_gives_the_value_of_its_last_expression(
         ("import os\nos.environ['HOME']", "error"),
         ("import subprocess", "error"),
         ("import socket", "error"),
-        ("import numpy", "error"),
+        ("import numpy\nnumpy.array([5])", "error"),
+        ("from numpy import array", "error"),
+        ("import nonsense", "error"),
         ("().__class__.__bases__[0].__subclasses__()", "error"),
     ],
 )
@@ -127,6 +130,53 @@ def test_odd_values_come_back_as_values(sandbox: Sandbox, code: str) -> None:
     assert execution.failure is None
     assert execution.value is not None
     assert sandbox.run("2 + 3").value == 5
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "failure"),
+    [
+        ("print(5)\nprint('x', 6)", "5\nx 6\n", None),
+        ("5", "", None),
+        ("print(5)\n1 / 0", "5\n", "error"),
+        ("print(5)\nwhile True:\n    pass", "5\n", "time"),
+        ("print(5)\n'x' * 10**12", "5\n", "memory"),
+        ("import numpy\nprint(5)", "5\n", None),
+        ("print('x' * 2**16)", "x" * 2**16, "memory"),  # the line end is one too many
+        ("print('é' * 2**15, end='')", "é" * 2**15, None),
+    ],
+)
+def test_what_is_printed_is_kept_within_the_cap(
+    sandbox: Sandbox, code: str, output: str, failure: str | None
+) -> None:
+    execution = sandbox.run(code)
+    assert (execution.output, execution.failure) == (output, failure)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x = 5\n" * 2**18,
+        "[" + "1," * 2**19 + "]",
+        "1 + " * 2**18 + "1",
+        "(" * 2**20,
+        "if x:\n" + " if x:\n" * 2**17,
+    ],
+)
+def test_programs_of_a_megabyte_fail_alone(sandbox: Sandbox, code: str) -> None:
+    assert sandbox.run(code).failure in ("error", "memory")
+    assert sandbox.run("2 + 3").value == 5
+
+
+def test_a_long_text_is_no_hardship(sandbox: Sandbox) -> None:
+    assert sandbox.run(f"len('{'x' * 2**20}')").value == 2**20
+
+
+def test_a_worker_at_its_memory_limit_says_nothing(
+    sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert sandbox.run("('a' * 50000000).upper().lower() + 'b'").failure == "memory"
+    assert sandbox.run("2 + 3").value == 5
+    assert capfd.readouterr() == ("", "")
 
 
 def test_sleeping_code_holds_nothing_up(sandbox: Sandbox) -> None:
@@ -208,6 +258,23 @@ def test_threads_share_a_sandbox(sandbox: Sandbox) -> None:
     for thread in threads:
         thread.join()
     assert sorted(values) == sorted((n, n + 1) for n in range(4) for _ in range(20))  # pyright: ignore[reportArgumentType] - pairs of numbers
+
+
+def test_a_fork_is_told_to_spawn_instead_of_hanging(sandbox: Sandbox) -> None:
+    assert sandbox.run("2 + 3").value == 5
+    process = os.fork()
+    if process == 0:
+        told = 0
+        for use in (lambda: sandbox.run("2 + 3"), Sandbox):
+            try:
+                use()
+            except RunError as error:
+                told += "have processes spawned" in str(error)
+        sandbox.close()
+        os._exit(told)
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 2
+    assert sandbox.run("2 + 3").value == 5
 
 
 def test_the_shared_sandbox_is_one() -> None:

@@ -1,0 +1,280 @@
+"""A child process that answers requests, one at a time, and is killed where it takes too long.
+
+The parent holds a `Child`; the child's program ends in a call of `serve`. They speak JSON over
+pipes, each message preceded by its length as four bytes. Hostile input can then only cost its
+deadline: whatever library works on it is ended from outside.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import IO, NoReturn, Self
+
+_MOST_BYTES = 16 * 2**20
+"""Longest message; a child that announces a longer one is ended."""
+_STDERR_BYTES = 2000
+"""How much of a dead child's last words an error repeats."""
+
+
+class ChildTimeout(Exception):
+    """The child did not reply in time; it was killed."""
+
+
+class ChildDied(Exception):
+    """The child ended, or would not start; the message says how and repeats its last words."""
+
+
+class Child:
+    """A process of this Python that runs a program ending in `serve`. Safe from any thread.
+
+    It starts with the first request, in a session of its own, without environment variables,
+    without the current folder or the user's own packages on its path, and with a fixed hash seed.
+    It dies with its parent, however that ends.
+
+    Args:
+        program: arguments of the interpreter, such as `("-m", "formatlab.observe.some_child")`.
+        start_seconds: how long it may take from its start to `serve`, imports included.
+    """
+
+    def __init__(self, program: Sequence[str], *, start_seconds: float = 60.0) -> None:
+        """Remember what to start."""
+        self._program = tuple(program)
+        self._start_seconds = start_seconds
+        self._lock = threading.Lock()
+        self._running: _Running | None = None
+
+    def ask(self, request: object, *, seconds: float) -> object:
+        """The child's reply; a child that ended meanwhile is replaced first.
+
+        Args:
+            request: anything that JSON can carry.
+            seconds: wall time for the reply; waiting for other threads or for a start is not
+                counted.
+
+        Raises:
+            ChildTimeout: there was no reply in time.
+            ChildDied: it ended before the reply was whole, or could not start.
+        """
+        message = _framed(request)
+        with self._lock:
+            running = self._ready()
+            try:
+                return running.exchange(message, deadline=time.monotonic() + seconds)
+            except BaseException:  # an interrupt too leaves a reply that nobody waits for
+                self._end()
+                raise
+
+    def close(self) -> None:
+        """End the process; a later request would start another."""
+        with self._lock:
+            self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _ready(self) -> "_Running":
+        running = self._running
+        if running is not None and running.owner != os.getpid():
+            self._running = running = None  # we are a fork: that child is our parent's
+        if running is not None and running.process.poll() is not None:
+            self._end()
+            running = None
+        if running is None:
+            running = self._running = _Running(self._program)
+            try:
+                running.exchange(b"", deadline=time.monotonic() + self._start_seconds)
+            except BaseException as error:
+                self._end()
+                if isinstance(error, ChildTimeout):
+                    raise ChildDied(
+                        f"the child process did not start within {self._start_seconds:g} s"
+                    ) from None
+                raise
+        return running
+
+    def _end(self) -> None:
+        if self._running is not None:
+            self._running.end()
+            self._running = None
+
+
+class _Running:
+    """One started process with its pipes."""
+
+    def __init__(self, program: Sequence[str]) -> None:
+        self.owner = os.getpid()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
+        lifeline, self._lifeline = os.pipe()
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-s", "-P", *program, str(lifeline)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env={"PYTHONHASHSEED": "0"},
+                pass_fds=(lifeline,),
+                start_new_session=True,
+                bufsize=0,
+            )
+        except BaseException:
+            os.close(self._lifeline)
+            self._stderr.close()
+            raise
+        finally:
+            os.close(lifeline)
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self._requests, self._replies = self.process.stdin, self.process.stdout
+        os.set_blocking(self._requests.fileno(), False)
+
+    def exchange(self, message: bytes, *, deadline: float) -> object:
+        """Send a message and read one; the child's first message needs none."""
+        self._send(message, deadline=deadline)
+        size = int.from_bytes(self._read(4, deadline=deadline), "big")
+        if size > _MOST_BYTES:
+            raise ChildDied(f"the child process announced a reply of {size} bytes")
+        return json.loads(self._read(size, deadline=deadline))
+
+    def _send(self, message: bytes, *, deadline: float) -> None:
+        rest = memoryview(message)
+        while rest:
+            _wait(self._requests.fileno(), select.POLLOUT, deadline=deadline)
+            try:
+                rest = rest[os.write(self._requests.fileno(), rest) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                raise ChildDied(self._last_words()) from None
+
+    def _read(self, size: int, *, deadline: float) -> bytes:
+        received = bytearray()
+        while len(received) < size:
+            _wait(self._replies.fileno(), select.POLLIN, deadline=deadline)
+            part = os.read(self._replies.fileno(), size - len(received))
+            if not part:
+                raise ChildDied(self._last_words())
+            received += part
+        return bytes(received)
+
+    def _last_words(self) -> str:
+        self._kill()
+        status = self.process.returncode
+        how = f"by signal {-status}" if status < 0 else f"with status {status}"
+        end = self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, end - _STDERR_BYTES))
+        words = self._stderr.read().decode(errors="replace").strip()
+        return f"the child process ended {how}" + (f": {words}" if words else "")
+
+    def _kill(self) -> None:
+        """Kill what is left of it, with what it started, and learn how it ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=0.2 if self._closed_its_pipe() else 0)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # none left; macOS: zombies
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def _closed_its_pipe(self) -> bool:
+        """Whether it is ending by itself, so that its own status can be waited for."""
+        poll = select.poll()
+        poll.register(self._replies.fileno(), 0)
+        return bool(poll.poll(0))
+
+    def end(self) -> None:
+        """Kill it and close the pipes."""
+        self._kill()
+        os.close(self._lifeline)
+        for stream in (self._requests, self._replies, self._stderr):
+            stream.close()
+
+
+def _wait(descriptor: int, event: int, *, deadline: float) -> None:
+    """Wait until a pipe can be read or written (or has lost its other end)."""
+    poll = select.poll()
+    poll.register(descriptor, event)
+    left = deadline - time.monotonic()
+    if left <= 0 or not poll.poll(left * 1000):
+        raise ChildTimeout("the child process took too long")
+
+
+def _framed(value: object) -> bytes:
+    body = json.dumps(value).encode()
+    return len(body).to_bytes(4, "big") + body
+
+
+def serve(
+    answer: Callable[[object], object],
+    *,
+    prepare: Callable[[], None] | None = None,
+    memory: int | None = None,
+) -> NoReturn:
+    """Answer requests until the parent closes the pipe or ends. Called by the child's program.
+
+    What the program prints goes nowhere. An exception from `answer` ends the process; the parent
+    hears of it as `ChildDied`.
+
+    Args:
+        answer: from a request to a reply that JSON can carry.
+        prepare: called once, after the last file was opened and before the first request.
+        memory: most bytes of address space, if it is to be limited (`RLIMIT_AS`).
+    """
+    _die_with_parent(int(sys.argv[-1]))
+    if memory is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    requests, replies, complaints = os.dup(0), os.dup(1), os.dup(2)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard)
+    os.close(nowhere)
+    try:
+        with open(requests, "rb") as source, open(replies, "wb", buffering=0) as sink:
+            if prepare is not None:
+                prepare()
+            _write(sink, _framed(None))
+            while header := source.read(4):
+                request = json.loads(source.read(int.from_bytes(header, "big")))
+                _write(sink, _framed(answer(request)))
+    except BaseException as error:
+        words = str(error) if isinstance(error, SystemExit) else traceback.format_exc()
+        os.write(complaints, words.encode(errors="replace"))
+        os._exit(1)
+    os._exit(0)
+
+
+def _write(sink: IO[bytes], message: bytes) -> None:
+    rest = memoryview(message)
+    while rest:
+        rest = rest[sink.write(rest) :]
+
+
+def _die_with_parent(lifeline: int) -> None:
+    """Have the system end this process when the parent's end of a pipe closes.
+
+    The signal comes from the kernel, so that it ends even a process stuck in one long operation.
+    (PR_SET_PDEATHSIG would do so too, but already when the thread ends that started the process.)
+    """
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())  # the group: what it forks ends too
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    poll = select.poll()
+    poll.register(lifeline, select.POLLIN)
+    if poll.poll(0):  # the parent ended before the system was told
+        os._exit(0)

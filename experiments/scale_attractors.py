@@ -1,7 +1,7 @@
 """Does the format that wins under correctness-only RL depend on scale?
 
-Hypothesis: yes. In this world the interpreter does the arithmetic of `program` and `tool`, so a
-model too small to calculate is right more often with them; but their documents misread every
+Hypothesis: yes. In this world the interpreter does the arithmetic of `program` and `tool_tags`, so
+a model too small to calculate is right more often with them; but their documents misread every
 multiplication (the phrases `times` and `fold`) the same way, which holds their accuracy down at
 every scale. A model that has learned to calculate is right more often in `latex` and `prose`. RL
 that rewards correctness alone should therefore drive small models to an executed format and larger
@@ -23,8 +23,8 @@ from formatlab.world.world import World
 WORLD = World(
     mixture=Mixture(
         name="four",
-        shares={"program": 0.25, "tool": 0.15, "latex": 0.25, "prose": 0.35},
-        mistranslates={"program": ("times", "fold"), "tool": ("times", "fold")},
+        shares={"program": 0.25, "tool_tags": 0.15, "latex": 0.25, "prose": 0.35},
+        mistranslates={"program": ("times", "fold"), "tool_tags": ("times", "fold")},
     ),
     families=("chain",),
     max_steps=3,

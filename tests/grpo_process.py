@@ -24,7 +24,7 @@ from formatlab.world.prompt import plain_prompt
 from formatlab.world.world import World
 
 WORLD = World(
-    mixture=Mixture(name="tiny", shares={"direct": 0.4, "tool": 0.6}),
+    mixture=Mixture(name="tiny", shares={"direct": 0.4, "tool_tags": 0.6}),
     families=("chain",),
     max_steps=1,
     largest=5,

@@ -12,7 +12,7 @@ from formatlab.store import Rollout, RunFolder
 
 COMPLETIONS = {
     "program": "def solve():\n    apples = 4 * 3\n    return apples + 2",
-    "tool": "<calc>4 * 3 + 2</calc>",
+    "tool_tags": "<calc>4 * 3 + 2</calc>",
     "prose": "Four bags of three make 12. Two more make 14.\nThe answer is 14.",
     "latex": "$4 \\times 3 = 12$, $12 + 2 = 14$, so \\boxed{14}",
     "json": '{"steps": ["4*3=12", "12+2=14"], "answer": 14}',
@@ -63,6 +63,7 @@ def rollout(**changes: Any) -> Rollout:
         tag="prose",
         well_formed=True,
         mixed=False,
+        mixed_formats=(),
         truncated=False,
         gold="14",
         answer="14",

@@ -3,11 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
+
+import formatlab
 from formatlab.cli.main import VERBS
 from formatlab.observe.grader import grade
 from formatlab.world.formats import FORMATS
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_format_of_the_readme_is_recognised_and_graded():
@@ -25,8 +29,17 @@ def test_the_format_of_the_readme_is_recognised_and_graded():
         FORMATS.update(before)
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/instruments.md"])
+def test_what_is_said_to_come_out_comes_out(page: str):
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    lines = re.findall(r"^(formatlab\..*\S)\s+# (.*)$", text, re.M)
+    assert len(lines) == 2
+    for expression, value in lines:
+        assert eval(expression, {"formatlab": formatlab}) == eval(value)
+
+
 def test_commands_of_the_readme_name_verbs_and_files_that_exist():
     commands = re.findall(r"formatlab (\w+)[^\n]*", README)
     assert set(commands) & set(VERBS)
     for path in re.findall(r"experiments/\w+\.py", README):
-        assert (Path(__file__).parents[1] / path).is_file()
+        assert (REPOSITORY / path).is_file()

@@ -1,8 +1,9 @@
-"""Measures over rollouts: shares, entropies, winners, collapse and attractors."""
+"""Measures over rollouts: shares, entropies, winners, collapse, attractors, grader errors."""
 
 from formatlab.measure.attractor import Attractor, SeedInterval, attractor, seed_interval
 from formatlab.measure.collapse import collapse_step
 from formatlab.measure.entropy import format_entropy, format_entropy_given_prompt
+from formatlab.measure.error_rates import ErrorRate, grader_errors
 from formatlab.measure.run_winners import record_winners, run_winners
 from formatlab.measure.shares import shares
 from formatlab.measure.winners import UNDECIDED, WINNERS_SCHEMA, winners
@@ -11,11 +12,13 @@ __all__ = [
     "UNDECIDED",
     "WINNERS_SCHEMA",
     "Attractor",
+    "ErrorRate",
     "SeedInterval",
     "attractor",
     "collapse_step",
     "format_entropy",
     "format_entropy_given_prompt",
+    "grader_errors",
     "record_winners",
     "run_winners",
     "seed_interval",

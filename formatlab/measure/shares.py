@@ -11,7 +11,7 @@ SHARES_MEASURES = pa.schema(
         pa.field("rollouts", pa.int64(), metadata={"description": "with this tag"}),
         pa.field("total", pa.int64(), metadata={"description": "in the group, any tag"}),
         pa.field("share", pa.float64(), metadata={"description": "rollouts / total"}),
-        pa.field("accuracy", pa.float64(), metadata={"description": "null without rollouts"}),
+        pa.field("accuracy", pa.float64(), metadata={"description": "null if none was graded"}),
         pa.field("well_formed", pa.float64(), metadata={"description": "null without rollouts"}),
     ]
 )
@@ -37,19 +37,20 @@ def shares(rollouts: pa.Table, *, by: Sequence[str]) -> pa.Table:
     group_of = {tuple(row[key] for key in keys): i for i, row in enumerate(groups.to_pylist())}
     tag_of = {tag: i for i, tag in enumerate(tags)}
 
-    counts = np.zeros((3, len(group_of), len(tags)))
+    counts = np.zeros((4, len(group_of), len(tags)))
     cells = rollouts.group_by([*keys, "tag"]).aggregate(
-        [([], "count_all"), ("correct", "sum"), ("well_formed", "sum")]
+        [([], "count_all"), ("correct", "sum"), ("correct", "count"), ("well_formed", "sum")]
     )
     for cell in cells.to_pylist():
         place = group_of[tuple(cell[key] for key in keys)], tag_of[cell["tag"]]
         counts[(slice(None), *place)] = (
             cell["count_all"],
-            cell["correct_sum"],
+            cell["correct_sum"] or 0,
+            cell["correct_count"],
             cell["well_formed_sum"],
         )
 
-    number, correct, well_formed = counts
+    number, correct, graded, well_formed = counts
     total = np.broadcast_to(number.sum(axis=1, keepdims=True), number.shape)
     empty = (number == 0).ravel()
     divisor = np.maximum(number, 1)
@@ -62,7 +63,7 @@ def shares(rollouts: pa.Table, *, by: Sequence[str]) -> pa.Table:
         pa.array(number.ravel().astype(np.int64)),
         pa.array(total.ravel().astype(np.int64)),
         pa.array((number / np.maximum(total, 1)).ravel()),
-        pa.array((correct / divisor).ravel(), mask=empty),
+        pa.array((correct / np.maximum(graded, 1)).ravel(), mask=(graded == 0).ravel()),
         pa.array((well_formed / divisor).ravel(), mask=empty),
     ]
     columns |= dict(zip(SHARES_MEASURES.names, measures, strict=True))

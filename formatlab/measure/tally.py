@@ -16,6 +16,8 @@ class Tally:
     """The tags that occur, sorted; length F."""
     rollouts: np.ndarray
     """Rollouts of each prompt with each tag; int64 (P, F)."""
+    graded: np.ndarray
+    """Those of them whose right answer was known; int64 (P, F)."""
     correct: np.ndarray
     """Those of them that are correct; int64 (P, F)."""
 
@@ -34,16 +36,23 @@ def tally(rollouts: pa.Table) -> Tally:
     """
     prompt_ids, prompt = np.unique(_strings(rollouts, "prompt_id"), return_inverse=True)
     tags, tag = np.unique(_strings(rollouts, "tag"), return_inverse=True)
-    correct = np.asarray(rollouts["correct"].to_numpy(zero_copy_only=False), dtype=bool)
-    counts = np.zeros((2, len(prompt_ids), len(tags)), dtype=np.int64)
+    graded = _bools(rollouts["correct"].is_valid())
+    correct = _bools(rollouts["correct"].fill_null(False))
+    counts = np.zeros((3, len(prompt_ids), len(tags)), dtype=np.int64)
     np.add.at(counts[0], (prompt, tag), 1)
-    np.add.at(counts[1], (prompt[correct], tag[correct]), 1)
+    np.add.at(counts[1], (prompt[graded], tag[graded]), 1)
+    np.add.at(counts[2], (prompt[correct], tag[correct]), 1)
     return Tally(
         prompt_ids=tuple(prompt_ids.tolist()),
         tags=tuple(tags.tolist()),
         rollouts=counts[0],
-        correct=counts[1],
+        graded=counts[1],
+        correct=counts[2],
     )
+
+
+def _bools(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _strings(table: pa.Table, column: str) -> np.ndarray:

@@ -27,9 +27,13 @@ _FORMAT = pa.struct(
         _field("share_low", pa.float64(), "lower bound, 95%; null with one prompt"),
         _field("share_high", pa.float64(), "upper bound, 95%; null with one prompt"),
         _field("correct", pa.int64(), "correct rollouts with this tag"),
-        _field("accuracy", pa.float64(), "correct / rollouts"),
-        _field("accuracy_low", pa.float64(), "lower bound, 95%; null with one prompt"),
-        _field("accuracy_high", pa.float64(), "upper bound, 95%; null with one prompt"),
+        _field("accuracy", pa.float64(), "correct / graded rollouts; null if none was graded"),
+        _field(
+            "accuracy_low", pa.float64(), "lower bound, 95%; null with one prompt, or no accuracy"
+        ),
+        _field(
+            "accuracy_high", pa.float64(), "upper bound, 95%; null with one prompt, or no accuracy"
+        ),
     ]
 )
 
@@ -49,7 +53,11 @@ WINNERS_SCHEMA = pa.schema(
         _field("samples_per_prompt", pa.int64(), "rollouts of each prompt; null if they differ"),
         _field("format_entropy", pa.float64(), "H(F), plug-in, nats"),
         _field("format_entropy_given_prompt", pa.float64(), "H(F|X), plug-in, nats"),
-        _field("accuracy", pa.float64(), "correct rollouts / n_rollouts, whatever the tag"),
+        _field(
+            "accuracy",
+            pa.float64(),
+            "correct / graded rollouts, whatever the tag; null if none was graded",
+        ),
         _field("formats", pa.list_(_FORMAT), "each tag that occurs at this epoch, by name"),
         _field("collapse_step", pa.int64(), "of the run, the same in every row; null if none"),
     ]
@@ -96,6 +104,7 @@ def winners(
 
 def _epoch_row(counts: Tally, *, resamples: int, seed: int) -> dict[str, object]:
     by_tag = counts.rollouts.sum(axis=0)  # (F,)
+    graded = counts.graded.sum(axis=0)  # (F,)
     correct = counts.correct.sum(axis=0)  # (F,)
     total = int(by_tag.sum())
     # Stable on counts: equal shares stay in the order of the names.
@@ -120,7 +129,7 @@ def _epoch_row(counts: Tally, *, resamples: int, seed: int) -> dict[str, object]
         "samples_per_prompt": counts.samples_per_prompt,
         "format_entropy": format_entropy(counts.rollouts),
         "format_entropy_given_prompt": format_entropy_given_prompt(counts.rollouts),
-        "accuracy": correct.sum() / total,
+        "accuracy": correct.sum() / graded.sum() if graded.any() else None,
         "formats": [
             {
                 "tag": tag,
@@ -129,7 +138,7 @@ def _epoch_row(counts: Tally, *, resamples: int, seed: int) -> dict[str, object]
                 "share_low": bounds["share"][i][0],
                 "share_high": bounds["share"][i][1],
                 "correct": correct[i],
-                "accuracy": correct[i] / by_tag[i],
+                "accuracy": correct[i] / graded[i] if graded[i] else None,
                 "accuracy_low": bounds["accuracy"][i][0],
                 "accuracy_high": bounds["accuracy"][i][1],
             }
@@ -148,12 +157,16 @@ def _bounds(counts: Tally, leader: int, *, resamples: int, seed: int) -> dict:
     drawn = weights @ counts.rollouts  # (B, F)
     correct = weights @ counts.correct  # (B, F)
     share = drawn / drawn.sum(axis=1, keepdims=True)
-    accuracy = np.where(drawn > 0, correct / np.maximum(drawn, 1), np.nan)
+    graded = weights @ counts.graded  # (B, F)
+    accuracy = np.where(graded > 0, correct / np.maximum(graded, 1), np.nan)
     others = np.delete(share, leader, axis=1)
     margin = share[:, leader] - others.max(axis=1, initial=0.0)  # (B,)
     low, high = percentile_interval(margin)
     return {
         "margin": (float(low), float(high)),
         "share": list(zip(*percentile_interval(share), strict=True)),
-        "accuracy": list(zip(*percentile_interval(accuracy), strict=True)),
+        "accuracy": [
+            (None, None) if np.isnan(low) else (low, high)
+            for low, high in zip(*percentile_interval(accuracy), strict=True)
+        ],
     }

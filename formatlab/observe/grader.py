@@ -1,17 +1,37 @@
 """The grader: the answer read where the format puts it, run where it must be, and compared."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from formatlab.observe.number import parse_number
+import regex
+
+from formatlab.observe import mathematics
+from formatlab.observe.mathematics import Verdict
+from formatlab.observe.number import MOST_DIGITS, read_number, same_number
 from formatlab.observe.sandbox import Sandbox, shared_sandbox
 from formatlab.observe.tagger import Tag, tag
+from formatlab.world.formats import Format, Missing, Reading
+from formatlab.world.formats.conclusion import concluding
+from formatlab.world.formats.limits import NUMBER, PATTERN_SECONDS
 
-Reason = Literal["", "no answer", "wrong", "error", "time", "memory"]
+Reason = Literal["", "no answer", "malformed", "ambiguous", "wrong", "error", "time", "memory"]
 
 _LONGEST = 200
 """Characters of a text that code may give as its answer; every answer is kept in a rollout row."""
+
+_ALIKE = 3
+"""Lines of output, alike but for their numbers, that are a list of answers and not an answer."""
+
+_REASONS: dict[Verdict, Reason] = {
+    "same": "",
+    "different": "wrong",
+    "time": "time",
+    "memory": "memory",
+}
+_NUMBERS = regex.compile(rf"(?<![\w.,]){NUMBER}(?:\s?\\?%)?")
+_DIGITS = regex.compile(r"[-\u2212]?[0-9][0-9.,]*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,55 +40,138 @@ class Grade:
 
     tag: Tag
     answer: str | None
-    """The answer as text; for code, the value that running it gave."""
+    """The answer as text, a number plainly and without its unit; for code, its value or what it
+    printed last."""
     correct: bool
     reason: Reason
     """Why it is not correct; empty where it is."""
 
 
-def grade(text: str, gold: str, *, sandbox: Sandbox | None = None) -> Grade:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Answer:
+    """What one reading comes to."""
+
+    text: str | None
+    reason: Reason = ""
+    """Why there is no text."""
+
+
+def grade(
+    text: str, gold: str, *, formats: Sequence[Format] = (), sandbox: Sandbox | None = None
+) -> Grade:
     """Tag a completion, read its answer, and compare it with the right one.
+
+    Where several formats carry an answer, all of their answers have to be right: a text that offers
+    two different ones is ambiguous, and earns nothing.
 
     Args:
         text: the completion alone, without its prompt.
         gold: the right answer.
+        formats: formats of the user's own, asked before the others.
         sandbox: where code is run; this process's shared one if not given.
+
+    Raises:
+        RunError: the sandbox, or what compares mathematics, does not start.
     """
-    seen = tag(text)
-    reading = seen.reading
-    if reading is None:
-        return Grade(tag=seen, answer=None, correct=False, reason="no answer")
-    answer = reading.content
-    if reading.code:
-        execution = (sandbox or shared_sandbox()).run(reading.content)
-        if execution.failure:
-            return Grade(tag=seen, answer=None, correct=False, reason=execution.failure)
-        value = _stated(execution.value)
-        if value is None:
-            return Grade(tag=seen, answer=None, correct=False, reason="no answer")
-        answer = value
-    correct = same_answer(answer, gold)
-    return Grade(tag=seen, answer=answer, correct=correct, reason="" if correct else "wrong")
+    seen = tag(text, formats=formats)
+    if seen.missing is not None:
+        return Grade(tag=seen, answer=None, correct=False, reason=seen.missing)
+    (_, reading), *others = seen.carriers
+    answer = _answer(reading, sandbox)
+    if answer.text is None:
+        return Grade(tag=seen, answer=None, correct=False, reason=answer.reason)
+    reason = _REASONS[_verdict(answer.text, gold)]
+    if reason in ("", "wrong"):
+        for _, other in others:
+            given = _answer(other, sandbox).text
+            if given is not None and not same_answer(given, answer.text if reason else gold):
+                reason = "ambiguous"
+                break
+    number = read_number(answer.text)
+    written = answer.text if number is None else number.text
+    return Grade(tag=seen, answer=written, correct=not reason, reason=reason)
 
 
 def same_answer(answer: str, gold: str) -> bool:
-    """Whether two answers are the same number, or, where the right one is none, the same text."""
-    expected = parse_number(gold)
-    if expected is None:
-        return bool(gold.strip()) and answer.split() == gold.split()
-    return parse_number(answer) == expected
+    r"""Whether an answer is the right one: the same number, or the same mathematics, or words.
+
+    `formatlab.observe.number` has the rules for numbers. Where the right answer is a plain number,
+    so must the answer be: `2 + 3`, `\sqrt{25}` and `five` are not 5. Where it is none,
+    `formatlab.observe.mathematics` has the rules.
+
+    Raises:
+        RunError: what compares mathematics does not start.
+    """
+    return _verdict(answer, gold) == "same"
 
 
-def _stated(value: object) -> str | None:
+def _verdict(answer: str, gold: str) -> Verdict:
+    right = read_number(gold)
+    if right is None or "=" in gold:  # y = 5 is a number only to who knows what y is
+        return mathematics.compare(answer, gold)
+    given = read_number(answer)
+    return "same" if given is not None and same_number(given, right) else "different"
+
+
+def _answer(reading: Reading, sandbox: Sandbox | None) -> _Answer:
+    if not reading.code:
+        return _Answer(text=reading.content)
+    execution = (sandbox or shared_sandbox()).run(reading.content)
+    if execution.failure:
+        return _Answer(text=None, reason=execution.failure)
+    if execution.value is None:
+        return _printed(execution.output)
+    text = _value(execution.value)
+    return _Answer(text=text, reason="" if text else "no answer")
+
+
+def _value(value: object) -> str | None:
     """A value of executed code as text; None for what is no answer, or far too long for one."""
     match value:
         case bool():
             return None
         case int():
-            return str(value) if abs(value) < 10**40 else None
+            return str(value) if abs(value) < 10**MOST_DIGITS else None
         case float():
-            return repr(round(value, 9)) if math.isfinite(value) else None
+            return repr(value) if math.isfinite(value) else None
         case str():
-            return value.strip() or None if len(value) <= _LONGEST else None
+            return _said(value)
         case _:
             return None
+
+
+def _printed(output: str) -> _Answer:
+    """The answer in the last line that code printed.
+
+    The last of several lines that say the same of different numbers ends a list: code that prints
+    every integer is no answer, whatever its last one.
+    """
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    if not lines:
+        return _Answer(text=None, reason="no answer")
+    last = _shape(lines[-1])
+    if last != lines[-1] and len({line for line in lines if _shape(line) == last}) >= _ALIKE:
+        return _Answer(text=None, reason="ambiguous")
+    text = _said(lines[-1])
+    return _Answer(text=text, reason="" if text else "no answer")
+
+
+def _shape(line: str) -> str:
+    return _DIGITS.sub("#", line[:_LONGEST], timeout=PATTERN_SECONDS)
+
+
+def _said(text: str) -> str | None:
+    """The answer in a line that code gives: its one number, or the number that it calls the answer.
+
+    Other text is the answer itself.
+    """
+    text = text.strip()
+    if not text or len(text) > _LONGEST:
+        return None
+    if read_number(text) is not None:
+        return text
+    numbers = _NUMBERS.findall(text, timeout=PATTERN_SECONDS)
+    if len(numbers) == 1 and text.count(" "):
+        return numbers[0]
+    said: Reading | Missing = concluding(text)
+    return said.content if isinstance(said, Reading) else text

@@ -51,6 +51,7 @@ def rollout(
         tag=grade.tag.format,
         well_formed=grade.tag.well_formed,
         mixed=grade.tag.mixed,
+        mixed_formats=grade.tag.mixed_formats,
         truncated=observation.truncated,
         gold=observation.prompt.gold,
         answer=grade.answer,
@@ -80,30 +81,50 @@ class TrainRecorder:
     never stands without the rollouts that led to it.
     """
 
-    def __init__(self, folder: RunFolder, *, epoch: int) -> None:
+    def __init__(self, folder: RunFolder, *, epoch: int, part_rows: int | None = None) -> None:
         """Go on with an epoch of which the folder may hold the first steps already.
 
         Args:
             folder: where the rows go.
             epoch: index of the pass over the prompts that comes next.
+            part_rows: rows after which an epoch goes on in a further file, so that neither the
+                memory nor the time of a flush grows with the epoch; None for one file an epoch.
         """
         self._folder = folder
-        self._epoch = epoch
-        self._rows: list[Rollout] = rollouts_from_table(folder.rollouts("train", epoch=epoch))
-        self._written = len(self._rows)
+        self._part_rows = part_rows
+        self._rows: list[Rollout] = []
+        self._start(epoch)
 
     def add(self, observations: Sequence[Observation], *, step: int, epoch: int) -> None:
         """Keep the rollouts of one step; those of a finished epoch are written first."""
+        name = self._folder.name
+        self.keep(
+            [
+                rollout(o, run_id=name, split="train", step=step, epoch=float(epoch))
+                for o in observations
+            ],
+            epoch=epoch,
+        )
+
+    def keep(self, rows: Sequence[Rollout], *, epoch: int) -> None:
+        """Keep rows of one epoch; those of a finished epoch are written first."""
         if epoch != self._epoch:
             self.flush()
-            self._epoch, self._rows, self._written = epoch, [], 0
-        self._rows += [
-            rollout(o, run_id=self._folder.name, split="train", step=step, epoch=float(epoch))
-            for o in observations
-        ]
+            self._start(epoch)
+        self._rows += rows
 
     def flush(self) -> None:
-        """Write what was added since the last time."""
-        if len(self._rows) > self._written:
-            self._folder.write_rollouts("train", float(self._epoch), self._rows)
-            self._written = len(self._rows)
+        """Write what was kept since the last time."""
+        if len(self._rows) == self._written:
+            return
+        self._folder.write_rollouts("train", float(self._epoch), self._rows, part=self._part)
+        self._written = len(self._rows)
+        if self._part_rows is not None and self._written >= self._part_rows:
+            self._part, self._rows, self._written = self._part + 1, [], 0
+
+    def _start(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._part = self._folder.last_part("train", epoch)
+        table = self._folder.rollouts("train", epoch=epoch, part=self._part)
+        self._rows = rollouts_from_table(table)
+        self._written = len(self._rows)

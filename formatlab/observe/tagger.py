@@ -1,15 +1,26 @@
 """The tagger: which format a completion is written in, from its structure alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from formatlab.world.formats import FORMATS, Reading
+from formatlab.observe.repetition import is_loop
+from formatlab.world.formats import FORMATS, Format, Missing, Page, Reading
 
 NONE = "none"
 """Tag of a text in no format: empty, a loop, or noise."""
 
-_PRECEDENCE = ("direct", "json", "tool", "program", "latex", "prose")
+_PRECEDENCE = (
+    *("direct", "json", "tool_tags", "code_tags", "code_fenced"),
+    *("program", "script", "latex", "prose"),
+)
 """Most specific structure first: what a text is made of beats what its sentences mention. Formats
-that an experiment adds come before these, since it knows what it looks for."""
+that a user or an experiment adds come before these, since they know what they look for."""
+
+_BUILT = frozenset(("json", "tool_tags", "code_tags", "code_fenced", "program"))
+"""Formats that a text is in by how it is built, even where it runs in circles."""
+
+_FINISHED = frozenset(".!?。؟)]}'\"”’*`|>$")
+"""Characters that may end a finished text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,33 +29,86 @@ class Tag:
 
     format: str
     """A format's name, or `none`."""
-    reading: Reading | None
-    """Where that format puts the answer; None where the text is not well formed."""
-    mixed: bool
-    """Whether a second format carries an answer too."""
+    carriers: tuple[tuple[str, Reading], ...] = ()
+    """Every format that carries an answer in the text, with its reading; the text's own first."""
+    missing: Missing | None = None
+    """Why the text's own format gives no answer; None where it gives one."""
+    truncated: bool = False
+    """Whether the text by its structure was cut off: it ends inside something it opened, or with
+    no answer in the middle of a sentence. A trainer knows better, by the tokens."""
+
+    @property
+    def reading(self) -> Reading | None:
+        """Where the text's own format puts the answer; None where the text is not well formed."""
+        return None if self.missing else self.carriers[0][1]
 
     @property
     def well_formed(self) -> bool:
         """Whether the format's own reader finds an answer."""
-        return self.reading is not None
+        return self.missing is None
+
+    @property
+    def mixed_formats(self) -> tuple[str, ...]:
+        """The formats that carry an answer, where they are two or more."""
+        names = tuple(name for name, _ in self.carriers)
+        return names if len(names) > 1 else ()
+
+    @property
+    def mixed(self) -> bool:
+        """Whether two formats or more carry an answer."""
+        return len(self.carriers) > 1
 
 
-def tag(text: str) -> Tag:
+def tag(text: str, *, formats: Sequence[Format] = ()) -> Tag:
     """Classify one completion. Neither the prompt nor the right answer plays a part.
 
     A text over which a pattern runs out of time is in no format.
+
+    Args:
+        text: the completion alone, without its prompt.
+        formats: formats of the user's own, asked before the others.
     """
     try:
-        return _tag(text)
+        return _tag(Page(text), formats)
     except TimeoutError:
-        return Tag(format=NONE, reading=None, mixed=False)
+        return Tag(format=NONE, missing="no answer")
 
 
-def _tag(text: str) -> Tag:
-    added = (name for name in FORMATS if name not in _PRECEDENCE)
-    recognised = [name for name in (*added, *_PRECEDENCE) if FORMATS[name].recognise(text)]
-    if not recognised:
-        return Tag(format=NONE, reading=None, mixed=False)
-    readings = [FORMATS[name].read(text) for name in recognised]
-    carrying = sum(reading is not None for reading in readings)
-    return Tag(format=recognised[0], reading=readings[0], mixed=carrying > 1)
+def _tag(page: Page, own: Sequence[Format]) -> Tag:
+    if not page.text:
+        return Tag(format=NONE, missing="no answer")
+    added = [form for name, form in FORMATS.items() if name not in _PRECEDENCE]
+    order = (*own, *added, *(FORMATS[name] for name in _PRECEDENCE))
+    place, form = next(
+        ((i, form) for i, form in enumerate(order) if form.recognise(page)), (0, None)
+    )
+    if form is None:
+        return Tag(format=NONE, missing="no answer")
+    if is_loop(page.text):
+        kept = form.name if form.name in _BUILT else NONE
+        return Tag(format=kept, missing="no answer", truncated=True)
+    reading = form.read(page)
+    carriers = [(form.name, reading)] if isinstance(reading, Reading) else []
+    included = form.includes(page)
+    for other in order[place + 1 :]:
+        if other.name not in included and isinstance(seen := other.read(page), Reading):
+            carriers.append((other.name, seen))
+    return Tag(
+        format=form.name,
+        carriers=tuple(carriers),
+        missing=None if isinstance(reading, Reading) else reading,
+        truncated=_is_cut(page, form.name, answered=isinstance(reading, Reading)),
+    )
+
+
+def _is_cut(page: Page, form: str, *, answered: bool) -> bool:
+    if page.open_ended:
+        return True
+    if answered:
+        return False
+    if form in ("program", "script"):
+        snippet = page.session or page.snippet
+        return snippet is not None and not snippet.complete
+    if form == "json":
+        return not page.text.endswith(("}", "]", "`"))
+    return page.text[-1] not in _FINISHED

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from formatlab.show.grader_table import grader_sentence
 from formatlab.show.palette import format_style
 from formatlab.show.sheet import QUIET, STYLE, sheet
 from formatlab.show.spread import SPREAD_WORDS, Measured, Spread, spread
@@ -136,7 +137,7 @@ def _accuracy(arm: Arm, tag: str, row_of: Callable) -> Spread | None:
         for run in arm.counted
         if (row := row_of(run)) is not None
         for of in row["formats"]
-        if of["tag"] == tag and of["rollouts"] >= _FEWEST_ROLLOUTS
+        if of["tag"] == tag and of["rollouts"] >= _FEWEST_ROLLOUTS and of["accuracy"] is not None
     ]
     return spread(found) if found else None
 
@@ -197,4 +198,6 @@ def _caption(study: Study) -> str:
     alone = [arm.label for arm in study.arms if all(run.undertrained for run in arm.runs)]
     if alone:
         words.append(f"Only undertrained bases: {', '.join(alone)}.")
+    if grader := grader_sentence(_drawn_tags(study)):
+        words.append(grader)
     return " ".join(words) + study.mixtures_text

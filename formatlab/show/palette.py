@@ -24,7 +24,7 @@ def _style(colour: str, marker: str) -> FormatStyle:
 
 _STYLES = {
     "program": _style("#0072B2", "o"),
-    "tool": _style("#E69F00", "s"),
+    "tool_tags": _style("#E69F00", "s"),
     "prose": _style("#009E73", "^"),
     "latex": _style("#D55E00", "D"),
     "json": _style("#CC79A7", "v"),
@@ -33,7 +33,6 @@ _STYLES = {
     "script": _style("#332288", "<"),
     "code_tags": _style("#882255", ">"),
     "code_fenced": _style("#999933", "p"),
-    "tool_tags": _style("#AA4499", "h"),
 }
 
 # For formats of the user's own.

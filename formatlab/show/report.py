@@ -16,6 +16,13 @@ from matplotlib.figure import Figure
 
 from formatlab.measure import UNDECIDED
 from formatlab.show import accuracy_by_scale, share_over_training, winner_by_scale
+from formatlab.show.grader_table import (
+    GRADER_COMMAND,
+    GRADER_HEADINGS,
+    GRADER_NOTE,
+    grader_cells,
+    grader_rows,
+)
 from formatlab.show.palette import FormatStyle, format_style, ink_on
 from formatlab.show.sheet import save_figure
 from formatlab.show.specimen import specimen_trays
@@ -25,6 +32,7 @@ from formatlab.show.table import (
     attractor_lines,
     attractor_rows,
     csv_text,
+    graded_tags,
     markdown,
     notes,
     result_rows,
@@ -85,7 +93,11 @@ def write_report(study_folder: Path, runs: Sequence[RunFolder]) -> Path:
         files = save_figure(draw(study), study_folder / "figures", name)
         images[name] = base64.b64encode(files["svg"].read_bytes()).decode("ascii")
         write_text_atomically(study_folder / "tables" / f"{name}.csv", csv_text(rows(study)))
-    for name, rows in (("results", result_rows(study)), ("attractors", attractor_rows(study))):
+    for name, rows in (
+        ("results", result_rows(study)),
+        ("attractors", attractor_rows(study)),
+        ("grader_errors", grader_rows(study.tags)),
+    ):
         write_text_atomically(study_folder / "tables" / f"{name}.csv", csv_text(rows))
     write_text_atomically(study_folder / "tables" / "results.md", markdown(study))
 
@@ -121,6 +133,10 @@ def _page(study: Study, runs: Sequence[RunFolder], images: Mapping[str, str]) ->
         undecided=UNDECIDED,
         table_note=TABLE_NOTE,
         any_undertrained=any(run.undertrained for run in study.runs),
+        grader_headings=GRADER_HEADINGS,
+        grader=grader_cells(graded_tags(study)),
+        grader_note=GRADER_NOTE,
+        grader_command=GRADER_COMMAND,
         mixtures=study.mixtures_text.strip(),
         common=_json(common),
         differing=[

@@ -21,10 +21,11 @@ class Specimen:
     prompt: str
     completion: str
     gold: str
+    """`-` if not known."""
     answer: str
     """`-` if none was read."""
     verdict: str
-    """`correct`, or the reason why not."""
+    """`correct`, the reason why not, or `not graded`."""
     remarks: str
     """Tokens and what else is odd about it."""
 
@@ -63,7 +64,7 @@ def specimen_trays(run: RunFolder, epoch: float) -> list[SpecimenTray]:
             SpecimenTray(
                 tag=tag,
                 n_rollouts=len(rows),
-                n_correct=sum(row.correct for row in rows),
+                n_correct=sum(bool(row.correct) for row in rows),
                 specimens=[_specimen(row) for row in firsts if row is not None],
             )
         )
@@ -81,10 +82,16 @@ def _specimen(row: Rollout) -> Specimen:
         sample=row.sample,
         prompt=visible_text(shortened_text(row.prompt, _LONGEST_PROMPT)),
         completion=visible_text(shortened_text(row.completion, _LONGEST)),
-        gold=visible_text(shortened_text(row.gold, 80)),
+        gold="-" if row.gold is None else visible_text(shortened_text(row.gold, 80)),
         answer="-" if row.answer is None else visible_text(shortened_text(row.answer, 80)),
-        verdict="correct" if row.correct else visible_text(row.reason) or "wrong",
+        verdict=_verdict(row),
         remarks=", ".join(
             [f"{row.tokens:,} tokens", *(name for name, odd in oddities.items() if odd)]
         ),
     )
+
+
+def _verdict(row: Rollout) -> str:
+    if row.correct is None:
+        return "not graded"
+    return "correct" if row.correct else visible_text(row.reason) or "wrong"

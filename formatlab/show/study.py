@@ -45,7 +45,8 @@ class RunResult:
             return bool(told)
         floor = self.config.get("base", {}).get("floor", 0.0)
         seen = [row for row in self.base["formats"] if row["rollouts"] >= _ENOUGH_ROLLOUTS]
-        return bool(seen) and all(row["accuracy"] < floor for row in seen)
+        accuracies = [row["accuracy"] for row in seen if row["accuracy"] is not None]
+        return bool(accuracies) and all(accuracy < floor for accuracy in accuracies)
 
     @property
     def base(self) -> Mapping[str, Any] | None:

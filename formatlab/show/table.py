@@ -10,6 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from formatlab.measure import UNDECIDED
+from formatlab.show.grader_table import (
+    GRADER_COMMAND,
+    GRADER_HEADINGS,
+    GRADER_NOTE,
+    grader_cells,
+    print_grader_errors,
+)
 from formatlab.show.palette import format_style
 from formatlab.show.study import RunResult, Study
 from formatlab.show.wording import (
@@ -139,6 +146,18 @@ def study_table(study: Study) -> tuple[list[str], list[list[str]]]:
     return headings, rows
 
 
+def graded_tags(study: Study) -> list[str]:
+    """Return the formats that have a column with accuracies in the result table."""
+    graded = {
+        of["tag"]
+        for run in study.runs
+        for epoch in run.winners
+        for of in epoch["formats"]
+        if of["accuracy"] is not None
+    }
+    return [tag for tag in _shown_tags(study) if tag in graded]
+
+
 def print_study(study: Study, file: IO[str] | None = None) -> None:
     """Print the result table and what each scale ends in.
 
@@ -164,6 +183,7 @@ def print_study(study: Study, file: IO[str] | None = None) -> None:
     console.print(table)
     if any(run.undertrained for run in study.runs):
         console.print(Text("* undertrained base: shown, not counted"))
+    print_grader_errors(graded_tags(study), console)
     for line in [*notes(study), "", *attractor_lines(study)]:
         console.print(Text(line), soft_wrap=True)
 
@@ -179,13 +199,15 @@ def notes(study: Study) -> list[str]:
 
 
 def markdown(study: Study) -> str:
-    """Return the result table as Markdown with its note."""
-    headings, rows = study_table(study)
-    lines = [headings, ["---"] * len(headings), *rows]
-    table = "\n".join(f"| {' | '.join(map(_markdown_cell, line))} |" for line in lines)
+    """Return the result table as Markdown with its note, and that of the grader's errors."""
     undertrained = any(run.undertrained for run in study.runs)
-    remarks = [TABLE_NOTE, *(["\\* undertrained base: shown, not counted."] * undertrained)]
-    return "\n\n".join([table, *remarks, *(f"- {line}" for line in notes(study))]) + "\n"
+    parts = [_markdown_table(*study_table(study)), TABLE_NOTE]
+    parts += ["\\* undertrained base: shown, not counted."] * undertrained
+    parts += [f"- {line}" for line in notes(study)]
+    if cells := grader_cells(graded_tags(study)):
+        parts += [_markdown_table(GRADER_HEADINGS, cells)]
+        parts += [f"{GRADER_NOTE} Measured by `{GRADER_COMMAND}`."]
+    return "\n\n".join(parts) + "\n"
 
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:
@@ -231,6 +253,11 @@ def _cells(epoch: Any, tags: Sequence[str], *, last: bool) -> list[str]:
         interval_text(epoch["margin"], epoch["margin_low"], epoch["margin_high"]),
         ("-" if collapse is None else f"step {collapse}") if last else "",
     ]
+
+
+def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(map(_markdown_cell, line))} |" for line in lines)
 
 
 def _markdown_cell(text: str) -> str:

@@ -17,18 +17,18 @@ class MetricsLog:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def append(self, row: Mapping[str, Any]) -> None:
-        """Add one line and flush it to the disk; numbers that are not finite become null.
+    def append(self, *rows: Mapping[str, Any]) -> None:
+        """Add a line a row and flush them to the disk; numbers that are not finite become null.
 
         Raises:
             InputError: no permission.
             RunError: no space left, or another failure of the file system.
         """
-        line = json.dumps(_finite(row), ensure_ascii=False) + "\n"
+        lines = "".join(json.dumps(_finite(row), ensure_ascii=False) + "\n" for row in rows)
         with explained_os_errors(self.path):
             self._cut_unfinished_line()
             with self.path.open("ab") as file:
-                file.write(line.encode("utf-8", "replace"))
+                file.write(lines.encode("utf-8", "replace"))
                 file.flush()
                 os.fsync(file.fileno())
 

@@ -6,8 +6,11 @@ from typing import Literal
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
-"""Version of the rollout row; a reader refuses files of any other version."""
+SCHEMA_VERSION = 2
+"""Version of the rollout row."""
+
+READABLE_VERSIONS = (1, 2)
+"""Versions a reader takes; version 1 had no `mixed_formats`. It refuses files of any other."""
 
 Split = Literal["train", "probe"]
 
@@ -29,15 +32,16 @@ class Rollout:
     tag: str
     well_formed: bool
     mixed: bool
+    mixed_formats: tuple[str, ...]
     truncated: bool
-    gold: str
+    gold: str | None
     answer: str | None
-    correct: bool
+    correct: bool | None
     reason: str
     reward: float | None
     advantage: float | None
-    logprob: float
-    entropy: float
+    logprob: float | None
+    entropy: float | None
 
 
 def _field(name: str, kind: pa.DataType, meaning: str, *, nullable: bool = False) -> pa.Field:
@@ -54,7 +58,12 @@ ROLLOUT_SCHEMA = pa.schema(
         _field("schema_version", pa.int32(), "version of this row's layout"),
         _field("run_id", pa.string(), "name of the run folder"),
         _field("split", _SPLIT_TYPE, "train: sampled to learn from; probe: sampled to observe"),
-        _field("step", pa.int64(), "RL steps completed before this batch was sampled"),
+        _field(
+            "step",
+            pa.int64(),
+            "RL steps completed before this batch was sampled; of a trainer recorded by "
+            "FormatRecorder, updates of the weights",
+        ),
         _field(
             "epoch",
             pa.float64(),
@@ -62,23 +71,53 @@ ROLLOUT_SCHEMA = pa.schema(
             "0 is the base",
         ),
         _field("prompt_id", pa.string(), "names the problem; equal ids have equal prompts"),
-        _field("family", pa.string(), "problem family"),
+        _field("family", pa.string(), "problem family; empty where there is none"),
         _field("sample", pa.int32(), "0-based index among the samples of this prompt"),
         _field("prompt", pa.string(), "text given to the model"),
         _field("completion", pa.string(), "text the model gave, without the end-of-sequence token"),
         _field("tokens", pa.int32(), "length of the completion in tokens"),
         _field("tag", pa.string(), "format, or 'none' where no format was recognised"),
-        _field("well_formed", pa.bool_(), "the completion is a complete document of its format"),
-        _field("mixed", pa.bool_(), "parts of more than one format were recognised"),
+        _field("well_formed", pa.bool_(), "the reader of its format finds an answer in it"),
+        _field("mixed", pa.bool_(), "more than one format carries an answer"),
+        _field(
+            "mixed_formats",
+            pa.list_(pa.field("element", pa.string(), nullable=False)),
+            "the formats that each carry an answer, that of the tag first; empty unless mixed",
+        ),
         _field("truncated", pa.bool_(), "the length limit ended the completion"),
-        _field("gold", pa.string(), "the right answer"),
+        _field("gold", pa.string(), "the right answer; null if not known", nullable=True),
         _field("answer", pa.string(), "the answer read or executed; null if none", nullable=True),
-        _field("correct", pa.bool_(), "the answer equals the right one"),
-        _field("reason", pa.string(), "why not correct: no answer, wrong, error, time or memory"),
-        _field("reward", pa.float64(), "reward given; null in the probe", nullable=True),
+        _field(
+            "correct",
+            pa.bool_(),
+            "the answer equals the right one; null if that is not known",
+            nullable=True,
+        ),
+        _field(
+            "reason",
+            pa.string(),
+            "why not correct: no answer, malformed, ambiguous, wrong, error, time or memory; empty "
+            "where correct, and where the right answer is not known but one was found",
+        ),
+        _field(
+            "reward",
+            pa.float64(),
+            "reward given; null in a probe that knows none, and where no reward function applied",
+            nullable=True,
+        ),
         _field("advantage", pa.float64(), "advantage trained on; null in the probe", nullable=True),
-        _field("logprob", pa.float64(), "log-probability summed over completion tokens, nats"),
-        _field("entropy", pa.float64(), "mean entropy a token at temperature 1, nats"),
+        _field(
+            "logprob",
+            pa.float64(),
+            "log-probability summed over completion tokens, nats; null if not known",
+            nullable=True,
+        ),
+        _field(
+            "entropy",
+            pa.float64(),
+            "mean entropy a token at temperature 1, nats; null if not known",
+            nullable=True,
+        ),
     ],
     metadata={"formatlab_schema_version": str(SCHEMA_VERSION)},
 )
@@ -93,18 +132,22 @@ def rollouts_to_table(rows: Sequence[Rollout]) -> pa.Table:
     columns |= {name: [getattr(row, name) for row in rows] for name in _FIELD_NAMES}
     for field in ROLLOUT_SCHEMA:
         if pa.types.is_string(field.type):
-            columns[field.name] = [_encodable(text) for text in columns[field.name]]
+            columns[field.name] = [text and encodable(text) for text in columns[field.name]]
     return pa.Table.from_pydict(columns, schema=ROLLOUT_SCHEMA)
 
 
 def rollouts_from_table(table: pa.Table) -> list[Rollout]:
     """Return the rows of a table that has at least the columns of `Rollout`."""
-    return [Rollout(**row) for row in table.select(list(_FIELD_NAMES)).to_pylist()]
+    return [
+        Rollout(**row | {"mixed_formats": tuple(row["mixed_formats"])})
+        for row in table.select(list(_FIELD_NAMES)).to_pylist()
+    ]
 
 
-def _encodable(text: str | None) -> str | None:
-    # A jsonl problem file can hold a lone surrogate (as a \ud800 escape), which UTF-8 cannot
-    # carry; losing one character is better than losing the run.
-    if text is None or text.isascii():
-        return text
-    return text.encode("utf-8", "replace").decode("utf-8")
+def encodable(text: str) -> str:
+    r"""Return text that UTF-8 can hold, with `?` for what it cannot.
+
+    JSON can hold half of a surrogate pair (as the escape \ud800); losing one character is better
+    than losing the run.
+    """
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

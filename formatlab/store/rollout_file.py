@@ -1,7 +1,8 @@
-"""Rollout files: one parquet file a split and epoch, its name, its writing and its reading."""
+"""Rollout files: parquet files of one split and epoch, their names, writing and reading."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,29 +11,41 @@ import pyarrow.parquet as pq
 
 from formatlab.errors import RunError
 from formatlab.store.atomic_file import write_atomically
-from formatlab.store.rollout import ROLLOUT_SCHEMA, SCHEMA_VERSION
+from formatlab.store.rollout import READABLE_VERSIONS, ROLLOUT_SCHEMA, SCHEMA_VERSION
 
-_NAME = re.compile(r"epoch=(\d{3,}(?:\.\d+)?)\.parquet")
+_NAME = re.compile(r"epoch=(\d{3,}(?:\.\d+)?)(?:-part=(\d{3,}))?\.parquet")
 
 
-def rollout_file_name(epoch: float) -> str:
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class RolloutFile:
+    """A rollout file of a folder. They sort by epoch, then by part."""
+
+    epoch: float
+    part: int
+    path: Path
+
+
+def rollout_file_name(epoch: float, part: int = 0) -> str:
     """Return `epoch=000.parquet` for 0.0, `epoch=000.125.parquet` for 0.125.
 
-    The digits are exactly those of the float, so the name gives the epoch back.
+    The digits are exactly those of the float, so the name gives the epoch back. An epoch of many
+    rollouts goes on in `epoch=000-part=001.parquet` and so forth.
     """
     whole, _, fraction = format(Decimal(repr(float(epoch))), "f").partition(".")
     fraction = fraction.rstrip("0")
-    return f"epoch={whole:0>3}{'.' + fraction if fraction else ''}.parquet"
+    number = f"{whole:0>3}{'.' + fraction if fraction else ''}"
+    return f"epoch={number}{f'-part={part:03}' if part else ''}.parquet"
 
 
-def rollout_file_epochs(folder: Path) -> dict[float, Path]:
-    """Return epoch -> file for the rollout files in a folder, in the order of the epochs."""
+def rollout_files(folder: Path) -> list[RolloutFile]:
+    """Return the rollout files in a folder, in the order of their rollouts."""
     if not folder.is_dir():
-        return {}
-    found = {
-        float(match[1]): path for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))
-    }
-    return dict(sorted(found.items()))
+        return []
+    return sorted(
+        RolloutFile(epoch=float(match[1]), part=int(match[2] or 0), path=path)
+        for path in folder.iterdir()
+        if (match := _NAME.fullmatch(path.name))
+    )
 
 
 def write_rollout_file(path: Path, table: pa.Table) -> None:
@@ -43,8 +56,10 @@ def write_rollout_file(path: Path, table: pa.Table) -> None:
 def read_rollout_file(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a rollout file, with all columns or those named, in the order named.
 
+    A file of an older version is read as one of this version: what it lacks is empty.
+
     Raises:
-        RunError: not readable as parquet, or written by another version of the schema.
+        RunError: not readable as parquet, or of a version that is not known.
         KeyError: a column that rollouts do not have.
     """
     names = ROLLOUT_SCHEMA.names if columns is None else list(columns)
@@ -54,7 +69,8 @@ def read_rollout_file(path: Path, columns: Sequence[str] | None = None) -> pa.Ta
         with pq.ParquetFile(path) as file:
             metadata = file.schema_arrow.metadata or {}
             version = metadata.get(b"formatlab_schema_version", b"none").decode()
-            table = file.read(columns=names) if version == str(SCHEMA_VERSION) else None
+            known = version in {str(number) for number in READABLE_VERSIONS}
+            table = file.read(columns=names) if known else None
     except (pa.ArrowException, OSError) as error:
         raise RunError(
             f"cannot read the rollouts in {path} ({' '.join(str(error).split())}); remove the "
@@ -62,10 +78,10 @@ def read_rollout_file(path: Path, columns: Sequence[str] | None = None) -> pa.Ta
         ) from error
     if table is None:
         raise RunError(
-            f"{path} has rollouts of schema version {version}, and this formatlab reads version "
-            f"{SCHEMA_VERSION}. Read it with the formatlab that wrote it."
+            f"{path} has rollouts of schema version {version}, and this formatlab reads versions "
+            f"{', '.join(map(str, READABLE_VERSIONS))}. Read it with the formatlab that wrote it."
         )
-    return table.select(names).cast(schema)
+    return _upgraded(table, names).select(names).cast(schema)
 
 
 def rollout_schema(columns: Sequence[str]) -> pa.Schema:
@@ -73,3 +89,15 @@ def rollout_schema(columns: Sequence[str]) -> pa.Schema:
     return pa.schema(
         [ROLLOUT_SCHEMA.field(name) for name in columns], metadata=ROLLOUT_SCHEMA.metadata
     )
+
+
+def _upgraded(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """The table with what its version of the schema did not have yet."""
+    if "schema_version" in table.column_names:
+        number = table.column_names.index("schema_version")
+        versions = pa.array([SCHEMA_VERSION] * table.num_rows, pa.int32())
+        table = table.set_column(number, "schema_version", versions)
+    if "mixed_formats" in names and "mixed_formats" not in table.column_names:
+        kind = ROLLOUT_SCHEMA.field("mixed_formats").type
+        table = table.append_column("mixed_formats", pa.array([[]] * table.num_rows, kind))
+    return table

@@ -5,7 +5,8 @@
   config.json      everything that decides the result
   env.json         versions, device, start time, schema version
   metrics.jsonl    one line a step
-  rollouts/split=train/epoch=000.parquet      every training rollout
+  rollouts/split=train/epoch=000.parquet      every training rollout; where they are many, an
+                                              epoch goes on in epoch=000-part=001.parquet
   rollouts/split=probe/epoch=000.125.parquet  probe rollouts; epoch 0 is the base
   winners.parquet  one row an epoch
   checkpoints/
@@ -33,6 +34,7 @@ from formatlab.store.atomic_file import (
 )
 from formatlab.store.metrics_log import MetricsLog
 from formatlab.store.rollout import (
+    READABLE_VERSIONS,
     ROLLOUT_SCHEMA,
     SCHEMA_VERSION,
     Rollout,
@@ -41,8 +43,8 @@ from formatlab.store.rollout import (
 )
 from formatlab.store.rollout_file import (
     read_rollout_file,
-    rollout_file_epochs,
     rollout_file_name,
+    rollout_files,
     rollout_schema,
     write_rollout_file,
 )
@@ -102,10 +104,11 @@ class RunFolder:
                 "for example runs/<study>/<run>."
             )
         version = run.env.get("schema_version")
-        if version != SCHEMA_VERSION:
+        if version not in READABLE_VERSIONS:
             raise InputError(
                 f"{path} is a run folder of schema version {version}, and this formatlab reads "
-                f"version {SCHEMA_VERSION}. Read it with the formatlab that wrote it."
+                f"versions {', '.join(map(str, READABLE_VERSIONS))}. Read it with the formatlab "
+                "that wrote it."
             )
         return run
 
@@ -129,13 +132,16 @@ class RunFolder:
         """The folder of the checkpoints."""
         return self.path / "checkpoints"
 
-    def write_rollouts(self, split: Split, epoch: float, rows: Sequence[Rollout]) -> Path:
-        """Write all rollouts of an epoch, replacing the file if there is one.
+    def write_rollouts(
+        self, split: Split, epoch: float, rows: Sequence[Rollout], *, part: int = 0
+    ) -> Path:
+        """Write the rollouts of an epoch, replacing the file if there is one.
 
         Args:
             split: train or probe.
             epoch: see `Rollout`.
-            rows: all of that split and epoch, kept in this order.
+            rows: all of that split, epoch and part, kept in this order.
+            part: files that an epoch is too large for one of are read in the order of this number.
 
         Returns:
             The file written.
@@ -151,7 +157,7 @@ class RunFolder:
                     f"a rollout of split {row.split}, epoch {row.epoch} among those of split "
                     f"{split}, epoch {epoch}"
                 )
-        path = self._rollout_folder(split) / rollout_file_name(epoch)
+        path = self._rollout_folder(split) / rollout_file_name(epoch, part)
         write_rollout_file(path, rollouts_to_table(rows))
         return path
 
@@ -160,6 +166,7 @@ class RunFolder:
         split: Split,
         *,
         epoch: float | None = None,
+        part: int | None = None,
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
         """Read rollouts, in order of epoch and as written inside one.
@@ -167,6 +174,7 @@ class RunFolder:
         Args:
             split: train or probe.
             epoch: only this epoch; None for all.
+            part: only this part of each epoch; None for all.
             columns: only these columns; None for all.
 
         Returns:
@@ -175,11 +183,10 @@ class RunFolder:
         Raises:
             RunError: a file is damaged or of another schema version.
         """
-        files = rollout_file_epochs(self._rollout_folder(split))
         tables = [
-            read_rollout_file(path, columns)
-            for file_epoch, path in files.items()
-            if epoch is None or file_epoch == epoch
+            read_rollout_file(file.path, columns)
+            for file in rollout_files(self._rollout_folder(split))
+            if epoch in (None, file.epoch) and part in (None, file.part)
         ]
         if tables:
             return pa.concat_tables(tables)
@@ -188,7 +195,13 @@ class RunFolder:
 
     def epochs(self, split: Split) -> list[float]:
         """Return the epochs that have a rollout file, ascending."""
-        return list(rollout_file_epochs(self._rollout_folder(split)))
+        files = rollout_files(self._rollout_folder(split))
+        return list(dict.fromkeys(file.epoch for file in files))
+
+    def last_part(self, split: Split, epoch: float) -> int:
+        """Return the number of an epoch's last part, 0 where there is no file yet."""
+        files = rollout_files(self._rollout_folder(split))
+        return max((file.part for file in files if file.epoch == epoch), default=0)
 
     def drop_rollouts_from(self, step: int) -> None:
         """Remove what a run resumed at a checkpoint of `step` completed steps will sample again.
@@ -200,9 +213,9 @@ class RunFolder:
         self._keep("train", pc.field("step") < step)
         self._keep("probe", pc.field("step") <= step)
 
-    def append_metrics(self, row: Mapping[str, Any]) -> None:
-        """Add one line to `metrics.jsonl`; numbers that are not finite are stored as null."""
-        self._metrics.append(row)
+    def append_metrics(self, *rows: Mapping[str, Any]) -> None:
+        """Add lines to `metrics.jsonl`; numbers that are not finite are stored as null."""
+        self._metrics.append(*rows)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the lines of `metrics.jsonl`, without a last one that was not finished."""
@@ -263,6 +276,12 @@ class RunFolder:
         with explained_os_errors(self._failed_path):
             self._failed_path.unlink(missing_ok=True)
 
+    def reopen(self) -> None:
+        """Remove `DONE` and `FAILED`, as a run that goes on after its end does."""
+        self.clear_failed()
+        with explained_os_errors(self._done_path):
+            self._done_path.unlink(missing_ok=True)
+
     def remove_checkpoints(self) -> None:
         """Remove all checkpoints, as a run does once `DONE` stands."""
         with explained_os_errors(self.checkpoints):
@@ -293,14 +312,14 @@ class RunFolder:
         return self.path / "rollouts" / f"split={split}"
 
     def _keep(self, split: Split, condition: pc.Expression) -> None:
-        for path in rollout_file_epochs(self._rollout_folder(split)).values():
-            table = read_rollout_file(path)
+        for file in rollout_files(self._rollout_folder(split)):
+            table = read_rollout_file(file.path)
             kept = table.filter(condition)
             if kept.num_rows == 0:
-                with explained_os_errors(path):
-                    path.unlink()
+                with explained_os_errors(file.path):
+                    file.path.unlink()
             elif kept.num_rows < table.num_rows:
-                write_rollout_file(path, kept)
+                write_rollout_file(file.path, kept)
 
     def _remove_unfinished(self) -> None:
         for pattern in (f"{TEMPORARY_PREFIX}*", f"rollouts/*/{TEMPORARY_PREFIX}*"):

@@ -27,7 +27,7 @@ from formatlab.world.world import World
 SMALL = LadderStudy(
     name="small",
     world=World(
-        mixture=Mixture(name="two", shares={"direct": 0.5, "tool": 0.5}),
+        mixture=Mixture(name="two", shares={"direct": 0.5, "tool_tags": 0.5}),
         families=("chain",),
         max_steps=1,
         largest=5,

@@ -59,3 +59,10 @@ def test_shares_of_a_group_sum_to_one_and_agree_with_counting(cells: list) -> No
         mine = [c for step, tag, c in cells if (step, tag) == (row["step"], row["tag"])]
         assert row["rollouts"] == len(mine)
         assert row["accuracy"] == (pytest.approx(sum(mine) / len(mine)) if mine else None)
+
+
+def test_accuracy_is_over_the_rollouts_whose_right_answer_is_known() -> None:
+    rows = [rollout(tag="a", correct=value) for value in (True, False, None)]
+    rows += [rollout(tag="b", correct=None)] * 2
+    measured = shares(rollouts_to_table(rows), by=["step"]).to_pylist()
+    assert [(row["rollouts"], row["accuracy"]) for row in measured] == [(3, 0.5), (2, None)]

@@ -1,6 +1,6 @@
 """Counts by prompt and tag."""
 
-from synthetic_runs import probe_rollouts
+from synthetic_runs import probe_rollouts, rollout
 
 from formatlab.measure.tally import tally
 from formatlab.store.rollout import rollouts_to_table
@@ -18,3 +18,9 @@ def test_counts_by_prompt_and_tag() -> None:
 def test_unequal_samples_have_no_common_number() -> None:
     counts = tally(rollouts_to_table(probe_rollouts({"p": "aa", "q": "a"})))
     assert counts.samples_per_prompt is None
+
+
+def test_rollouts_without_a_known_answer_are_counted_but_not_graded() -> None:
+    rows = [rollout(correct=value) for value in (True, False, None, None)]
+    counts = tally(rollouts_to_table(rows))
+    assert (counts.rollouts.sum(), counts.graded.sum(), counts.correct.sum()) == (4, 2, 1)

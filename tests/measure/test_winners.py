@@ -1,6 +1,7 @@
 """Winners and their intervals."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -160,3 +161,11 @@ def test_equal_formats_are_rarely_given_a_winner() -> None:
         (row,) = winners(probe(prompts), resamples=400, seed=seed).to_pylist()
         named += row["winner"] != "undecided"
     assert named / 200 <= 0.09
+
+
+def test_without_known_answers_there_are_shares_and_no_accuracies() -> None:
+    rows = [replace(row, correct=None) for row in probe_rollouts({"p": "aaab", "q": "aaab"})]
+    (row,) = winners(rollouts_to_table(rows)).to_pylist()
+    assert (row["leader"], row["share"], row["accuracy"]) == ("a", 0.75, None)
+    assert {of["accuracy"] for of in row["formats"]} == {None}
+    assert {of["accuracy_low"] for of in row["formats"]} == {None}

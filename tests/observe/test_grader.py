@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,11 @@ from formatlab.observe.sandbox import Sandbox
 
 FIVE = {
     "program": "def solve():\n    pens = 2\n    pens = pens + 3\n    return pens",
-    "tool": "<tool>2 + 3</tool>",
+    "script": "pens = 2\npens = pens + 3\nprint(pens)",
+    "code_tags": "<llm-code>\n2 + 3\n</llm-code>\n<llm-code-output>\n5\n</llm-code-output>\n"
+    r"So \boxed{5}.",
+    "code_fenced": "```python\nprint(2 + 3)\n```\n```output\n5\n```\nThe answer is 5.",
+    "tool_tags": "<tool>2 + 3</tool>",
     "prose": "2 plus 3 is 5. The answer is 5.",
     "latex": r"$2 + 3 = 5$, \boxed{5}",
     "json": '{"steps": ["2 + 3 = 5"], "answer": 5}',
@@ -31,11 +36,12 @@ def test_right_and_wrong_answers_of_every_format(form: str) -> None:
     ("text", "reason"),
     [
         ("", "no answer"),
-        ("to to to to to to", "no answer"),
+        ("to to to to to to to to to to to to", "no answer"),
         ("I do not know this one.", "no answer"),
-        ("def f():\n    retur 5", "no answer"),
-        ("def f():\n    pass", "no answer"),
-        ("def f():\n    print(5)", "no answer"),
+        ("def f():\n    retur 5", "malformed"),
+        (r"So we get \boxed{5", "malformed"),
+        (r"\boxed{4} or \boxed{5}", "ambiguous"),
+        ("The answer is 4. The answer is 5.", "ambiguous"),
         ("def f():\n    return None", "no answer"),
         ("def f():\n    return True", "no answer"),
         ("def f():\n    return [5]", "no answer"),
@@ -45,23 +51,20 @@ def test_right_and_wrong_answers_of_every_format(form: str) -> None:
         ("def f():\n    return float('inf')", "no answer"),
         ("def f():\n    return 10**4299", "no answer"),
         ("def f():\n    return 10**10000", "no answer"),
-        ("def f():\n    return -10**40", "no answer"),
+        ("def f():\n    return -10**100", "no answer"),
         ("def f():\n    return ''", "no answer"),
         ("def f():\n    return '5' * 100000", "no answer"),
-        ("def f():\n    return f", "wrong"),
-        ("<tool>x = 5</tool>", "no answer"),
-        ("<tool>print(5)</tool>", "no answer"),
+        ("def f():\n    print('')\n    return", "no answer"),
         ("def f():\n    return 'five'", "wrong"),
         ("def f():\n    return 'True'", "wrong"),
         ("def f():\n    return 5.5", "wrong"),
-        ("<tool>5 if</tool>", "error"),
+        ("<tool>5 if</tool>", "malformed"),
         ("<tool>five</tool>", "error"),
         ("<tool>1 / 0</tool>", "error"),
         ("def f():\n    return f()", "error"),
         ("def f():\n    import os\n    return os.system('true')", "error"),
-        ("def f():\n    while True:\n        pass", "time"),
+        ("def f():\n    while True:\n        pass\n    return 5", "time"),
         ("<tool>10**10**10</tool>", "memory"),
-        (r"\boxed{4 \text{ or } 5}", "wrong"),
         (r"\boxed{5*1}", "wrong"),
         ('{"answer": NaN}', "wrong"),
     ],
@@ -69,6 +72,28 @@ def test_right_and_wrong_answers_of_every_format(form: str) -> None:
 def test_answers_that_earn_nothing(text: str, reason: str) -> None:
     seen = grade(text, "5")
     assert (seen.correct, seen.reason) == (False, reason)
+
+
+@pytest.mark.parametrize(
+    ("code", "answer"),
+    [
+        ("print(2 + 3)", "5"),
+        ("print('pens:', 2 + 3)", "5"),
+        ("print(2)\nprint(2 + 3)", "5"),
+        ("print('2 and 3')\nprint(5.0)\nprint()", "5"),
+        ("print('Now 3 of 8 pens are gone.')\nprint('The answer is 5 of them')", "5"),
+        ("print(f'She has ${5:.2f}')", "5"),
+        ("pens = 5\nprint('that is all')\nanswer = pens", "5"),
+    ],
+)
+def test_code_without_a_value_answers_with_the_last_line_it_prints(code: str, answer: str) -> None:
+    seen = grade(code, "5")
+    assert (seen.tag.format, seen.answer, seen.correct) == ("script", answer, True)
+
+
+def test_what_a_function_prints_counts_where_it_returns_nothing() -> None:
+    assert grade("def f():\n    print(5)", "5").correct
+    assert not grade("def f():\n    print(5)\n    return 6", "5").correct
 
 
 @pytest.mark.parametrize(
@@ -84,12 +109,20 @@ def test_answers_that_earn_nothing(text: str, reason: str) -> None:
         ("5 and 6", "5", False),
         ("", "5", False),
         ("0.3333", "1/3", False),
-        (r"\frac{ 1}{2}", r"\frac{1}{2}", False),
+        (r"\frac{ 1}{2}", r"\frac{1}{2}", True),
         ("x  +\n1", "x + 1", True),
+        (r"\sqrt{25}", "5", False),
+        ("2 + 3", "5", False),
+        ("5", r"\sqrt{25}", True),
         ("x", "", False),
         ("", "", False),
         ("", "x", False),
-        ("nan", "nan", True),
+        ("5", "", False),
+        ("5", "52_8", False),
+        ("x = 5", "5", True),
+        ("5", "x=5", True),
+        ("y = 5", "x=5", False),
+        ("Evelyn", r"\text{Evelyn}", True),
     ],
 )
 def test_same_answer(answer: str, gold: str, same: bool) -> None:
@@ -102,12 +135,40 @@ def test_rounding_errors_of_floats_are_not_held_against_an_answer(text: str) -> 
 
 
 def test_a_string_returned_is_read_as_a_number() -> None:
-    assert grade("def f():\n    return ' 5 pens '", "5").answer == "5 pens"
+    assert grade("def f():\n    return ' 5 pens '", "5").answer == "5"
     assert grade("def f():\n    return '$5'", "5").correct
 
 
+def test_mathematics_is_compared_in_its_box() -> None:
+    assert grade(r"So $x = \boxed{\sqrt{117}}$.", r"3\sqrt{13}").correct
+    assert grade(r"So $x = \boxed{\sqrt{118}}$.", r"3\sqrt{13}").reason == "wrong"
+    assert grade(r"It is \boxed{(9^{9^{9^9}})!}.", r"3\sqrt{13}").reason in ("time", "memory")
+
+
+RUN = "```python\nx = {}\nprint(x)\n```\n```output\n5\n```\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "formats", "reason"),
+    [
+        ("def f():\n    return 5\n\nThe answer is 5.", ("program", "prose"), ""),
+        ("def f():\n    return 5\n\nThe answer is 6.", ("program", "prose"), "ambiguous"),
+        ("def f():\n    return 6\n\nThe answer is 5.", ("program", "prose"), "ambiguous"),
+        ("def f():\n    return 6\n\nThe answer is 6.", ("program", "prose"), "wrong"),
+        ("def f():\n    return 5\n\nSo \\boxed{999}", ("program", "latex"), "ambiguous"),
+        ("def f():\n    return 5 / 0\n\nThe answer is 5.", ("program", "prose"), "error"),
+    ],
+)
+def test_formats_that_contradict_each_other_earn_nothing(
+    text: str, formats: tuple[str, ...], reason: str
+) -> None:
+    seen = grade(text, "5")
+    assert seen.tag.mixed_formats == formats
+    assert (seen.correct, seen.reason) == (not reason, reason)
+
+
 def test_the_prompt_cannot_play_a_part() -> None:
-    assert list(inspect.signature(grade).parameters) == ["text", "gold", "sandbox"]
+    assert list(inspect.signature(grade).parameters) == ["text", "gold", "formats", "sandbox"]
 
 
 def test_the_right_answer_does_not_reach_the_code() -> None:
@@ -115,20 +176,33 @@ def test_the_right_answer_does_not_reach_the_code() -> None:
     assert grade("<tool>answer</tool>", "5").reason == "error"
 
 
-def test_one_completion_leaves_nothing_for_the_next() -> None:
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
     sandbox = Sandbox()
-    try:
-        assert grade("<tool>left = 5\nleft</tool>", "5", sandbox=sandbox).correct
-        assert grade("<tool>left</tool>", "5", sandbox=sandbox).reason == "error"
-    finally:
-        sandbox.close()
+    yield sandbox
+    sandbox.close()
+
+
+def test_one_completion_leaves_nothing_for_the_next(sandbox: Sandbox) -> None:
+    assert grade("<tool>left = 5\nleft</tool>", "5", sandbox=sandbox).correct
+    assert grade("<tool>left</tool>", "5", sandbox=sandbox).reason == "error"
 
 
 @pytest.mark.parametrize("name", ["rho-1b-cot", "rho-1b-interpreter", "tora-70b"])
 def test_verdicts_agree_with_those_of_published_graders(shared_data: Path, name: str) -> None:
-    lines = (shared_data / "graded" / f"{name}.jsonl").read_text().splitlines()[:400]
+    reviewed = Path(__file__).parents[2] / "benchmarks" / "reviewed_verdicts.jsonl"
+    wrong = {json.loads(line)["place"] for line in reviewed.read_text().splitlines()}
+    lines = (shared_data / "graded" / f"{name}.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
+    sound = [row for n, row in enumerate(rows) if f"{name}.jsonl:{n}" not in wrong]
     agreed = sum(
-        grade(row["text"], str(row["gold"])).correct == row["upstream_correct"] for row in rows
+        grade(row["text"], row["gold"]).correct == row["upstream_correct"] for row in sound
     )
-    assert agreed >= 0.96 * len(rows)
+    assert agreed >= 0.995 * len(sound)
+
+
+def test_the_solutions_that_people_wrote_are_right(shared_data: Path) -> None:
+    lines = (shared_data / "gsm8k" / "test.jsonl").read_text().splitlines()
+    for line in lines:
+        solution = json.loads(line)["answer"]
+        assert grade(solution, solution.rpartition("####")[2]).correct, solution

@@ -52,6 +52,7 @@ def test_a_row_holds_what_was_observed() -> None:
         tag="prose",
         well_formed=True,
         mixed=False,
+        mixed_formats=(),
         truncated=False,
         gold="5",
         answer="5",
@@ -68,9 +69,9 @@ def test_a_row_holds_what_was_observed() -> None:
     ("text", "tag", "well_formed", "mixed", "answer", "reason"),
     [
         ("", "none", False, False, None, "no answer"),
-        ("<tool>1 / 0</tool>", "tool", True, False, None, "error"),
+        ("<tool>1 / 0</tool>", "tool_tags", True, False, None, "error"),
         (r"\boxed{6}. The answer is 6.", "latex", True, True, "6", "wrong"),
-        ("{", "json", False, False, None, "no answer"),
+        ("{", "json", False, False, None, "malformed"),
     ],
 )
 def test_failures_are_rows_too(

@@ -9,8 +9,8 @@ import pytest
 from formatlab.show.palette import format_order, format_style, ink_on
 
 KNOWN = (
-    *("program", "tool", "prose", "latex", "json", "direct", "none"),
-    *("script", "code_tags", "code_fenced", "tool_tags"),
+    *("program", "tool_tags", "prose", "latex", "json", "direct", "none"),
+    *("script", "code_tags", "code_fenced"),
 )
 
 

@@ -49,7 +49,7 @@ def test_a_study_is_reported(grid: list[RunFolder], tmp_path: Path) -> None:
     assert files == {
         "report.html",
         *(f"figures/{name}.{kind}" for name in names for kind in ("png", "svg")),
-        *(f"tables/{name}.csv" for name in (*names, "results", "attractors")),
+        *(f"tables/{name}.csv" for name in (*names, "results", "attractors", "grader_errors")),
         "tables/results.md",
     }
 

@@ -38,3 +38,11 @@ def test_oddities_are_told_and_long_or_odd_texts_made_readable(tmp_path: Path) -
     assert (specimen.verdict, specimen.answer) == ("wrong", "-")
     assert specimen.completion.startswith("a␀b") and specimen.completion.endswith("is 14.")
     assert len(specimen.completion) < 1_600
+
+
+def test_what_was_not_graded_is_not_called_wrong(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run", config={}, env={})
+    run.write_rollouts("probe", 0.0, [rollout(gold=None, correct=None, answer=None)])
+    (tray,) = specimen_trays(run, 0.0)
+    (specimen,) = tray.specimens
+    assert (specimen.gold, specimen.verdict) == ("-", "not graded")

@@ -29,15 +29,16 @@ rollouts = st.builds(
     tag=texts,
     well_formed=st.booleans(),
     mixed=st.booleans(),
+    mixed_formats=st.lists(texts, max_size=3).map(tuple),
     truncated=st.booleans(),
-    gold=texts,
+    gold=st.none() | texts,
     answer=st.none() | texts,
-    correct=st.booleans(),
+    correct=st.none() | st.booleans(),
     reason=texts,
     reward=st.none() | st.floats(-1, 1),
     advantage=st.none() | st.floats(-1e3, 1e3),
-    logprob=st.floats(-1e6, 0),
-    entropy=st.floats(0, 20),
+    logprob=st.none() | st.floats(-1e6, 0),
+    entropy=st.none() | st.floats(0, 20),
 )
 
 
@@ -61,10 +62,16 @@ def test_a_lone_surrogate_costs_one_character() -> None:
     assert row.prompt == "4 ? apples é"
 
 
-@pytest.mark.parametrize("field", ["tag", "correct", "step"])
-def test_only_answer_reward_and_advantage_may_be_null(field: str) -> None:
-    assert not ROLLOUT_SCHEMA.field(field).nullable
-    assert {f.name for f in ROLLOUT_SCHEMA if f.nullable} == {"answer", "reward", "advantage"}
+def test_only_what_may_be_unknown_may_be_null() -> None:
+    assert [f.name for f in ROLLOUT_SCHEMA if f.nullable] == [
+        "gold",
+        "answer",
+        "correct",
+        "reward",
+        "advantage",
+        "logprob",
+        "entropy",
+    ]
 
 
 def test_a_value_of_the_wrong_type_is_refused() -> None:

@@ -6,16 +6,21 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic_runs import rollout
 
 from formatlab.errors import RunError
-from formatlab.store.rollout import rollouts_to_table
+from formatlab.store.rollout import (
+    ROLLOUT_SCHEMA,
+    SCHEMA_VERSION,
+    rollouts_from_table,
+    rollouts_to_table,
+)
 from formatlab.store.rollout_file import (
     read_rollout_file,
-    rollout_file_epochs,
     rollout_file_name,
+    rollout_files,
     write_rollout_file,
 )
 
@@ -35,18 +40,30 @@ def test_the_name_holds_the_epoch(epoch: float, name: str) -> None:
     assert rollout_file_name(epoch) == name
 
 
-@given(st.floats(0, 1e6, allow_nan=False))
-def test_the_name_gives_the_epoch_back(tmp_path_factory: pytest.TempPathFactory, epoch: float):
-    name = rollout_file_name(epoch)
-    assert float(name.removeprefix("epoch=").removesuffix(".parquet")) == epoch
+@settings(max_examples=50)
+@given(st.floats(1e-6, 1e6) | st.just(0.0), st.integers(0, 2000))
+def test_the_name_gives_epoch_and_part_back(
+    tmp_path_factory: pytest.TempPathFactory, epoch: float, part: int
+) -> None:
+    folder = tmp_path_factory.mktemp("files")
+    (folder / rollout_file_name(epoch, part)).touch()
+    (file,) = rollout_files(folder)
+    assert (file.epoch, file.part) == (epoch, part)
 
 
-def test_epochs_are_ordered_by_number_and_other_files_passed_over(tmp_path: Path) -> None:
+def test_parts_follow_one_another(tmp_path: Path) -> None:
+    places = [(0.0, 0), (0.0, 2), (0.0, 11), (1.0, 0), (1.0, 1)]
+    for epoch, part in reversed(places):
+        (tmp_path / rollout_file_name(epoch, part)).touch()
+    assert [(file.epoch, file.part) for file in rollout_files(tmp_path)] == places
+
+
+def test_files_are_ordered_by_epoch_and_other_files_passed_over(tmp_path: Path) -> None:
     for epoch in (1.0, 0.5, 0.125, 0.0, 10.0, 2.0):
         (tmp_path / rollout_file_name(epoch)).touch()
     for other in (".unfinished-epoch=003.parquet", "epoch=3.parquet", "notes.txt"):
         (tmp_path / other).touch()
-    assert list(rollout_file_epochs(tmp_path)) == [0.0, 0.125, 0.5, 1.0, 2.0, 10.0]
+    assert [file.epoch for file in rollout_files(tmp_path)] == [0.0, 0.125, 0.5, 1.0, 2.0, 10.0]
 
 
 def test_columns_come_as_asked(tmp_path: Path) -> None:
@@ -71,6 +88,20 @@ def test_another_schema_version_is_refused(tmp_path: Path, metadata: dict[str, s
     pq.write_table(pa.table({"tag": ["prose"]}).replace_schema_metadata(metadata), path)
     with pytest.raises(RunError, match="schema version"):
         read_rollout_file(path)
+
+
+def test_version_1_is_read_as_this_version(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    rows = [rollout(mixed=True), rollout(sample=1)]
+    older = rollouts_to_table(rows).drop_columns(["mixed_formats"])
+    older = older.set_column(0, "schema_version", pa.array([1, 1], pa.int32()))
+    pq.write_table(older.replace_schema_metadata({"formatlab_schema_version": "1"}), path)
+    table = read_rollout_file(path)
+    assert table.schema.equals(ROLLOUT_SCHEMA, check_metadata=True)
+    assert table["schema_version"].to_pylist() == [SCHEMA_VERSION] * 2
+    assert rollouts_from_table(table) == rows
+    assert read_rollout_file(path, ["mixed_formats"]).to_pydict() == {"mixed_formats": [[], []]}
+    assert read_rollout_file(path, ["tag"]).column_names == ["tag"]
 
 
 def test_a_full_disk_is_explained_and_costs_nothing_written_before(tmp_path: Path) -> None:

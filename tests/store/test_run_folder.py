@@ -11,7 +11,7 @@ import pytest
 from synthetic_runs import rollout
 
 from formatlab.errors import InputError, RunError
-from formatlab.store import ROLLOUT_SCHEMA, RunFolder
+from formatlab.store import ROLLOUT_SCHEMA, SCHEMA_VERSION, RunFolder
 from formatlab.store.rollout import rollouts_from_table
 
 CONFIG = {"scale": {"name": "tiny", "parameters": 10}, "seed": 0, "shares": [0.5, 0.5]}
@@ -29,7 +29,7 @@ def steps(run: RunFolder, split: Any) -> list[int]:
 def test_a_new_folder_opens_with_what_it_was_made_of(run: RunFolder) -> None:
     again = RunFolder.open(run.path)
     assert again.config == CONFIG
-    assert again.env == {"schema_version": 1, "torch": "2"}
+    assert again.env == {"schema_version": SCHEMA_VERSION, "torch": "2"}
     assert again.name == "run"
     assert again.checkpoints.is_dir()
     assert not again.done and again.failed is None and again.summary is None
@@ -93,9 +93,28 @@ def test_opening_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_opening_another_schema_version_is_refused(run: RunFolder) -> None:
-    (run.path / "env.json").write_text(json.dumps({"schema_version": 2}))
-    with pytest.raises(InputError, match="schema version 2"):
+    (run.path / "env.json").write_text(json.dumps({"schema_version": 99}))
+    with pytest.raises(InputError, match="schema version 99"):
         RunFolder.open(run.path)
+
+
+def test_a_folder_of_version_1_opens(run: RunFolder) -> None:
+    (run.path / "env.json").write_text(json.dumps({"schema_version": 1}))
+    assert RunFolder.open(run.path).config == CONFIG
+
+
+def test_an_epoch_in_parts_reads_as_one(run: RunFolder) -> None:
+    for step in range(3):
+        run.write_rollouts("train", 0.0, [rollout(split="train", step=step)], part=step)
+        assert run.last_part("train", 0.0) == step
+    assert run.epochs("train") == [0.0]
+    assert steps(run, "train") == [0, 1, 2]
+    assert run.rollouts("train", epoch=0.0).num_rows == 3
+    assert run.rollouts("train", part=1)["step"].to_pylist() == [1]
+    run.drop_rollouts_from(1)
+    assert steps(run, "train") == [0]
+    assert run.last_part("train", 0.0) == 0
+    assert run.last_part("train", 1.0) == 0
 
 
 def test_a_damaged_configuration_is_named(run: RunFolder) -> None:
@@ -199,3 +218,5 @@ def test_a_run_fails_is_tried_again_and_ends(run: RunFolder) -> None:
     run.mark_done({"seconds": 1.5})
     assert run.done and run.failed is None
     assert run.summary == {"seconds": 1.5}
+    run.reopen()
+    assert not run.done

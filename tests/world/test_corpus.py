@@ -15,7 +15,7 @@ from formatlab.world.world import World
 
 WORLD = World(
     mixture=Mixture(
-        name="four", shares={"program": 0.25, "tool": 0.15, "latex": 0.25, "prose": 0.35}
+        name="four", shares={"program": 0.25, "tool_tags": 0.15, "latex": 0.25, "prose": 0.35}
     ),
     families=("chain",),
     max_steps=2,

@@ -8,7 +8,7 @@ import pytest
 from formatlab.observe.grader import grade
 from formatlab.observe.tagger import tag
 from formatlab.world.families import FAMILIES
-from formatlab.world.formats import FORMATS
+from formatlab.world.formats import FORMATS, Page, Reading
 from formatlab.world.problem import Problem
 
 CASES = list(product(FORMATS, FAMILIES))
@@ -40,25 +40,36 @@ def test_the_answer_is_the_formats_own_and_not_the_golds(form: str, family: str)
         assert (seen.correct, seen.reason) == (False, "wrong"), text
 
 
-@pytest.mark.parametrize("form", ["program", "tool"])
+@pytest.mark.parametrize("form", ["program", "tool_tags", "script"])
 def test_executed_formats_state_no_answer_but_compute_it(form: str) -> None:
     problem = FAMILIES["comparison"](Random(3), 4, 1000)
     text = FORMATS[form].render(problem, Random(0))
     assert problem.answer not in text
-    reading = FORMATS[form].read(text)
-    assert reading is not None and reading.code
+    reading = FORMATS[form].read(Page(text))
+    assert isinstance(reading, Reading) and reading.code
 
 
-@pytest.mark.parametrize("form", ["prose", "latex", "json", "direct"])
+@pytest.mark.parametrize("form", ["prose", "latex", "json", "direct", "code_tags", "code_fenced"])
 def test_written_formats_are_not_run(form: str) -> None:
     problem = FAMILIES["chain"](Random(3), 2, 20)
-    reading = FORMATS[form].read(FORMATS[form].render(problem, Random(0)))
-    assert reading is not None and not reading.code and reading.content == problem.answer
+    reading = FORMATS[form].read(Page(FORMATS[form].render(problem, Random(0))))
+    assert isinstance(reading, Reading) and not reading.code
+    assert reading.content.split()[0] == problem.answer
 
 
 @pytest.mark.parametrize(
     ("form", "fewest"),
-    [("program", 9), ("tool", 2), ("prose", 8), ("latex", 4), ("json", 6), ("direct", 2)],
+    [
+        ("program", 9),
+        ("tool_tags", 2),
+        ("script", 2),
+        ("code_tags", 2),
+        ("code_fenced", 2),
+        ("prose", 8),
+        ("latex", 4),
+        ("json", 6),
+        ("direct", 2),
+    ],
 )
 def test_a_format_is_a_family_of_surfaces(form: str, fewest: int) -> None:
     problem = next(p for p in problems("chain") if {s.operator for s in p.steps} > {"*"})

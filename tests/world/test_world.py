@@ -12,8 +12,8 @@ from formatlab.world.world import Split, World
 
 FOUR = Mixture(
     name="four",
-    shares={"program": 0.25, "tool": 0.15, "latex": 0.25, "prose": 0.35},
-    mistranslates={"program": ("times",), "tool": ("times",)},
+    shares={"program": 0.25, "tool_tags": 0.15, "latex": 0.25, "prose": 0.35},
+    mistranslates={"program": ("times",), "tool_tags": ("times",)},
 )
 PLAIN = Mixture(name="plain", shares={"prose": 1.0})
 SPLITS: tuple[Split, ...] = get_args(Split)

@@ -5,18 +5,36 @@ from typing import ClassVar
 
 import regex
 
-from formatlab.world.formats.format import NUMBER, PATTERN_SECONDS, Format, Reading
+from formatlab.world.formats.format import Format, Missing, Reading
+from formatlab.world.formats.limits import NUMBER, PATTERN_SECONDS
+from formatlab.world.formats.page import Page
 from formatlab.world.formats.worked import worked_lines
 from formatlab.world.problem import Problem
 
-_ALONE = regex.compile(
-    rf"\s*+[$€£]?\s*+(?P<number>{NUMBER})\s*+"
-    r"(?:%|\p{L}{1,20}+(?:[ \t]++\p{L}{1,20}+)?)?\s*+\.?\s*+"
+_LONGEST = 200
+_UNIT = r"(?:[%°€£¥₹$²³]|\(?\p{L}[\p{L}°²³/^0-9.]{0,20}+\)?)"
+_QUANTITY = (
+    r"\\?(?:(?:US|AU|CA)?[$€£¥₹]|USD|EUR|GBP|Rs\.?)?+\s*+"
+    rf"(?:\d{{1,2}}:\d\d|[+]?{NUMBER}|\d{{1,3}}(?:\s\d{{3}})+(?:\.\d+)?|\\[dt]?frac\{{\d+\}}\{{\d+\}})"
+    rf"(?:\s\d+/\d+)?(?:\s*+\\?%)?\s*+\$?(?:{_UNIT}(?:[ \t]++{_UNIT}){{0,3}})?"
 )
+_ALONE = regex.compile(
+    r"\s*+[*_`\"'(]*+(?:[a-z]?\s*+[=≈~]|(?:about|around|approximately)\s)?\s*+(?:\\\()?+"
+    rf"{_QUANTITY}(?:(?:\s|,\s)(?:and\s)?{_QUANTITY}){{0,2}}"
+    r"\s*+(?:\\\))?[*_`\"')$]*+[.!]?[*_`\"]*+\s*+",
+    regex.IGNORECASE,
+)
+_CHOICE = regex.compile(
+    r"\s*+[*_`\"]*+(?:(?:[Oo]ption\s)?[(\[]?(?P<letter>[A-J])[)\]]?(?:[).,]\s(?:\S++\s*+){1,4})?"
+    r"|(?P<word>(?i:yes|no|true|false)))[.!]?[*_`\"]*+\s*+"
+)
+"""A letter of a multiple choice, or a verdict."""
+
+_VERB = regex.compile(r"\b(?:is|are|was|were)\b")
 
 
 class Direct(Format):
-    """A number with nothing around it but a currency sign or a unit."""
+    """A number with nothing around it but a currency sign or a unit; or the letter of a choice."""
 
     name: ClassVar[str] = "direct"
 
@@ -25,11 +43,21 @@ class Direct(Format):
         answer = str(worked_lines(problem)[-1].result)
         return answer if random.random() < 0.5 else f"{answer} {problem.steps[-1].quantity}"
 
-    def recognise(self, text: str) -> bool:
-        """Nothing but one number and its unit."""
-        return _ALONE.fullmatch(text, timeout=PATTERN_SECONDS) is not None
+    def includes(self, page: Page) -> frozenset[str]:
+        """Whatever else might be made of the number alone."""
+        return frozenset(("prose", "latex", "script"))
 
-    def read(self, text: str) -> Reading | None:
-        """The number."""
-        match = _ALONE.fullmatch(text, timeout=PATTERN_SECONDS)
-        return Reading(content=match["number"]) if match else None
+    def recognise(self, page: Page) -> bool:
+        """Nothing but one number and its unit."""
+        return self.read(page) != "no answer"
+
+    def read(self, page: Page) -> Reading | Missing:
+        """The number with its unit, which tells the grader whether it goes on; or the choice."""
+        if len(page.text) > _LONGEST or "\n" in page.text.strip():
+            return "no answer"
+        choice = _CHOICE.fullmatch(page.text, timeout=PATTERN_SECONDS)
+        if choice:
+            return Reading(content=choice["letter"] or choice["word"])
+        if _ALONE.fullmatch(page.text, timeout=PATTERN_SECONDS) is None or _VERB.search(page.text):
+            return "no answer"
+        return Reading(content=page.text.strip(" \t\n*_`\"'"))

@@ -3,18 +3,15 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from random import Random
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from formatlab.errors import InputError
+from formatlab.world.formats.page import Page
 from formatlab.world.problem import Problem
 
-PATTERN_SECONDS = 2.0
-"""Time limit of every pattern match on text that a model wrote; `regex` then raises TimeoutError.
-
-No pattern here should come near it: they are written to take time in proportion to the text.
-"""
-
-NUMBER = r"[-\u2212]?[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?(?:[eE][+-]?\d+)?"
-"""Pattern of a number as it stands in running text, a full stop or comma behind it left out."""
+Missing = Literal["no answer", "malformed", "ambiguous"]
+"""Why a text of a format gives no answer: it holds none; what should hold it is broken or cut off;
+it offers several that differ."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,7 +19,7 @@ class Reading:
     """Where a text holds its answer."""
 
     content: str
-    """The answer as written, or the code whose value is the answer."""
+    """The answer as written, or the code whose value, or else whose last line of output, is it."""
     code: bool = False
     """Whether `content` has to be run."""
 
@@ -30,20 +27,28 @@ class Reading:
 class Format(ABC):
     """A way to write a solution.
 
-    `recognise` and `read` take any text. They raise TimeoutError where a pattern runs out of time,
-    which the tagger turns into a tag.
+    `recognise` and `read` take any text, as a page. They raise TimeoutError where a pattern runs
+    out of time, which the tagger turns into a tag.
     """
 
     name: ClassVar[str]
 
-    @abstractmethod
     def render(self, problem: Problem, random: Random) -> str:
-        """Write the worked solution of a controlled problem; `random` chooses the surface."""
+        """Write the worked solution of a controlled problem; `random` chooses the surface.
+
+        Raises:
+            InputError: the format can only be recognised.
+        """
+        raise InputError(f"format {self.name!r} has no render, so it cannot be in a mixture")
+
+    def includes(self, page: Page) -> frozenset[str]:
+        """Formats that are part of this text's: their answers in it do not make it mixed."""
+        return frozenset()
 
     @abstractmethod
-    def recognise(self, text: str) -> bool:
+    def recognise(self, page: Page) -> bool:
         """Whether the text is written in this format, well or badly, by its structure alone."""
 
     @abstractmethod
-    def read(self, text: str) -> Reading | None:
-        """Find the answer where this format puts it; None where there is none."""
+    def read(self, page: Page) -> Reading | Missing:
+        """Find the answer where this format puts it, or say why there is none."""

@@ -1,23 +1,41 @@
 """A JSON object that carries the steps and the answer."""
 
 import json
+from collections.abc import Iterator
 from random import Random
 from typing import Any, ClassVar
 
 import regex
 
-from formatlab.world.formats.format import PATTERN_SECONDS, Format, Reading
+from formatlab.world.formats.box import boxed
+from formatlab.world.formats.conclusion import only_number
+from formatlab.world.formats.format import Format, Missing, Reading
+from formatlab.world.formats.json_object import KEYED, Pairs
+from formatlab.world.formats.limits import PATTERN_SECONDS
+from formatlab.world.formats.page import Page, up_to_next_question
 from formatlab.world.formats.worked import worked_lines
 from formatlab.world.problem import Problem
 
 _WORK_KEYS = ("steps", "work")
 _ANSWER_KEYS = ("answer", "result", "final_answer")
-_FENCE = r"(?:```[ \t]*+[\w+-]*+[ \t]*+\r?\n\s*+)?"
-_START = regex.compile(rf"\s*+{_FENCE}(?P<object>\{{)\s*+(?:\"[^\"\n]{{1,80}}\"\s*:|\Z)")
+_KEYS = tuple(
+    regex.compile(pattern, regex.IGNORECASE)
+    for pattern in (
+        r"\s*+(?:the[ _-]?)?(?:final|correct|numeric(?:al)?)?[ _-]?(?:answer|ans)\s*+",
+        r".*(?<![a-z])answer(?![a-z]).*",
+        r"\s*+(?:final[ _-]?)?(?:result|solution|output|value)(?:[ _-]?(?:value|number))?\s*+",
+    )
+)
+"""Keys that an answer stands under, the plainest first; only the plainest kind counts."""
+
+_PLAIN_VALUE = regex.compile(
+    r"(?:\"(?P<text>[^\"\n\\]{1,200}+)\"\s*+,?\s*+(?:\}|```|\Z)"
+    r"|(?P<number>-?\d[\d.,eE+-]{0,60}+)\s*+,?\s*+(?:\}|```))"
+)
 
 
 class Json(Format):
-    """`{"steps": [...], "answer": N}`, fenced or not."""
+    """`{"steps": [...], "answer": N}`, fenced or not, words around it or not."""
 
     name: ClassVar[str] = "json"
 
@@ -28,22 +46,96 @@ class Json(Format):
         answer = lines[-1].result
         return json.dumps({random.choice(_WORK_KEYS): work, random.choice(_ANSWER_KEYS): answer})
 
-    def recognise(self, text: str) -> bool:
-        """The text opens as an object with a quoted key, whole or cut off."""
-        return _START.match(text, timeout=PATTERN_SECONDS) is not None
+    def recognise(self, page: Page) -> bool:
+        """The text opens as an object with a quoted key, or holds one with an answer in it."""
+        if page.object is None:
+            return False
+        start = page.object.start
+        return not any(
+            element.kind == "turn" and element.start < start for element in page.elements
+        )
 
-    def read(self, text: str) -> Reading | None:
-        """The value under an answer key of the object; text after it does no harm."""
-        start = _START.match(text, timeout=PATTERN_SECONDS)
-        if start is None:
-            return None
-        try:
-            content: Any = json.JSONDecoder().raw_decode(text, start.start("object"))[0]
-        except (ValueError, RecursionError):
-            return None
-        for key in _ANSWER_KEYS:
-            answer = content.get(key)
-            if isinstance(answer, str | int | float) and not isinstance(answer, bool):
-                written = str(answer).strip()
-                return Reading(content=written) if written else None
-        return None
+    def read(self, page: Page) -> Reading | Missing:
+        """The value under an answer key of the object; a further object has to agree with it."""
+        if page.object is None:
+            return "no answer"
+        value = page.object.value
+        if value is None:
+            return _from_broken(page.text[page.object.start :])
+        found = {written: Reading(content=written) for written in _keyed(page, page.object.end)}
+        for item in [value] if isinstance(value, Pairs) else value:
+            answer = _answer(item) if isinstance(item, Pairs) else "no answer"
+            if answer == "ambiguous":
+                return answer
+            if isinstance(answer, Reading):
+                found[answer.content] = answer
+        return _agreed(found)
+
+
+def _keyed(page: Page, end: int) -> Iterator[str]:
+    """The answers of further objects behind the first, up to a further question."""
+    own = up_to_next_question("." + page.text[end:])
+    for match in KEYED.finditer(own, timeout=PATTERN_SECONDS):
+        value = _PLAIN_VALUE.match(own, match.end(), timeout=PATTERN_SECONDS)
+        if value is not None:
+            yield only_number(value["text"] or value["number"])
+
+
+def _answer(pairs: Pairs) -> Reading | Missing:
+    for pattern in _KEYS:
+        values = [v for key, v in pairs if pattern.fullmatch(key, timeout=PATTERN_SECONDS)]
+        if values:
+            return _of_values(values)
+    inner = [_answer(value) for _, value in pairs if isinstance(value, Pairs)]
+    if "ambiguous" in inner:
+        return "ambiguous"
+    return _agreed({reading.content: reading for reading in inner if isinstance(reading, Reading)})
+
+
+def _of_values(values: list[Any]) -> Reading | Missing:
+    found: dict[str, Reading] = {}
+    for value in values:
+        if isinstance(value, list) and not isinstance(value, Pairs):
+            if len(value) > 1:
+                return "ambiguous"
+            value = value[0] if value else None
+        if isinstance(value, Pairs):
+            reading = _answer(value)
+            if reading == "no answer" and len(value) == 1:
+                reading = _of_values([value[0][1]])
+        else:
+            reading = _written(value)
+        if reading == "ambiguous":
+            return "ambiguous"
+        if isinstance(reading, Reading):
+            found[reading.content] = reading
+    return _agreed(found)
+
+
+def _written(value: Any) -> Reading | Missing:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return "no answer"
+    text = str(value).strip()
+    box = boxed(text)
+    if box != "no answer":
+        return box
+    return Reading(content=only_number(text)) if text else "no answer"
+
+
+def _agreed(found: dict[str, Reading]) -> Reading | Missing:
+    if not found:
+        return "no answer"
+    return "ambiguous" if len(found) > 1 else next(iter(found.values()))
+
+
+def _from_broken(text: str) -> Reading | Missing:
+    """The answer at the very end of an object that is broken before it."""
+    last = None
+    for match in KEYED.finditer(text, timeout=PATTERN_SECONDS):
+        last = match
+    if last is None:
+        return "malformed"
+    value = _PLAIN_VALUE.match(text, last.end(), timeout=PATTERN_SECONDS)
+    if value is None:
+        return "malformed"
+    return Reading(content=only_number(value["text"] or value["number"]))

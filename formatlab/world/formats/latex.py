@@ -5,21 +5,23 @@ from typing import ClassVar
 
 import regex
 
-from formatlab.world.formats.format import PATTERN_SECONDS, Format, Reading
+from formatlab.world.formats.box import boxed
+from formatlab.world.formats.conclusion import concluding, marked, stated
+from formatlab.world.formats.format import Format, Missing, Reading
+from formatlab.world.formats.limits import PATTERN_SECONDS
+from formatlab.world.formats.page import Page
 from formatlab.world.formats.worked import worked_lines
 from formatlab.world.problem import Operator, Problem
 
 _STRUCTURE = regex.compile(
-    r"\\boxed|\\\[|\\\(|\\begin\{|\\(?:times|cdot|frac|div)\b"
+    r"\\boxed|\\\[|\\\(|\\begin\{|\\(?:times|cdot|d?frac|div|sqrt|left|text)\b"
     # `$...$` by pandoc's rule, or every price in dollars would open mathematics
-    r"|\$(?=\S)[^$\n=]{1,200}+=[^$\n]{1,200}+(?<=\S)\$(?!\d)"
+    r"|\$(?=\S)[^$\n=]{1,200}+=[^$\n]{1,200}+(?<=\S)\$(?!\d)|\$\$[^$]"
 )
-_BOX = regex.compile(r"\\boxed\s*+\{")
-_BRACE = regex.compile(r"[{}]")
 
 
 class Latex(Format):
-    r"""Equations in mathematical markup, with the answer in a box."""
+    """Equations in mathematical markup, with the answer in a box."""
 
     name: ClassVar[str] = "latex"
 
@@ -36,27 +38,26 @@ class Latex(Format):
         equations.append(f"\\boxed{{{lines[-1].result}}}")
         return gap.join(equations)
 
-    def recognise(self, text: str) -> bool:
-        """A box, or worked mathematics in delimiters."""
-        return _STRUCTURE.search(text, timeout=PATTERN_SECONDS) is not None
+    def includes(self, page: Page) -> frozenset[str]:
+        """Without a box, what is stated."""
+        return frozenset(("prose",)) if boxed(page.statement) == "no answer" else frozenset()
 
-    def read(self, text: str) -> Reading | None:
-        """The inside of the last box that is closed."""
-        closing = _closing_braces(text)
-        content = ""
-        for match in _BOX.finditer(text, timeout=PATTERN_SECONDS):
-            end = closing.get(match.end() - 1)
-            content = content if end is None else text[match.end() : end].strip()
-        return Reading(content=content) if content else None
+    def recognise(self, page: Page) -> bool:
+        """A box; or worked mathematics, unless words outside it state the answer."""
+        text = page.statement
+        if "\\" not in text and "$" not in text:
+            return False
+        if boxed(text) != "no answer":
+            return True
+        if _STRUCTURE.search(text, timeout=PATTERN_SECONDS) is None:
+            return False
+        if marked(text) != "no answer":
+            return False
+        last_line = text.rsplit("\n", 1)[-1]
+        return _STRUCTURE.search(last_line) is not None or stated(text) == "no answer"
 
-
-def _closing_braces(text: str) -> dict[int, int]:
-    """For the position of each opening brace that is closed, that of its closing one."""
-    pairs: dict[int, int] = {}
-    unclosed: list[int] = []
-    for match in _BRACE.finditer(text, timeout=PATTERN_SECONDS):
-        if match[0] == "{":
-            unclosed.append(match.start())
-        elif unclosed:
-            pairs[unclosed.pop()] = match.start()
-    return pairs
+    def read(self, page: Page) -> Reading | Missing:
+        """The inside of the box; without one, what a last sentence concludes."""
+        if not self.recognise(page):
+            return "no answer"
+        return concluding(page.statement)

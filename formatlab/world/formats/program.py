@@ -1,24 +1,15 @@
 """A Python function; the interpreter does the arithmetic."""
 
-import ast
-import warnings
 from random import Random
 from typing import ClassVar
 
-import regex
-
-from formatlab.world.formats.format import PATTERN_SECONDS, Format, Reading
+from formatlab.world.formats.format import Format, Missing, Reading
+from formatlab.world.formats.page import Page
+from formatlab.world.formats.snippet import Snippet
 from formatlab.world.formats.statement import LETTERS, expression, symbol
 from formatlab.world.problem import Problem, Result
 
 _FUNCTION_NAMES = ("solve", "solution", "answer")
-_FENCED = regex.compile(r"```[ \t]*+[\w+-]*+[ \t]*+\r?\n(.*?)(?:```|\Z)", regex.DOTALL)
-_DEFINITION = regex.compile(r"^[ \t]*+def[ \t]++\w++[ \t]*+\(", regex.MULTILINE)
-_LINE_END = regex.compile(r"\r\n?|\n")
-"""As the parser counts lines; `splitlines` knows more ends of lines."""
-
-_OPENING = regex.compile(r"(?:[ \t\r]*+(?:(?:#|import[ \t]|from[ \t])[^\n]*+)?\n)*+")
-"""Blank lines, comments and imports that may stand before the first definition."""
 
 
 class Program(Format):
@@ -52,46 +43,33 @@ class Program(Format):
         lines.append(f"    return {names[-1]}")
         return "\n".join(lines)
 
-    def recognise(self, text: str) -> bool:
-        """A function definition, alone or in a fence; one quoted within a sentence is none."""
-        return _code(text) is not None
+    def recognise(self, page: Page) -> bool:
+        """A function definition, alone, in a block, or in lines of its own after some words."""
+        return _snippet(page) is not None
 
-    def read(self, text: str) -> Reading | None:
-        """The code up to the end of the last function it defines, and a call of that one.
+    def read(self, page: Page) -> Reading | Missing:
+        """The function and a call of it."""
+        snippet = _snippet(page)
+        if snippet is None:
+            return "no answer"
+        content = snippet.call()
+        return Reading(content=content, code=True) if content is not None else "malformed"
 
-        What models write below it calls the function too, prints, and often binds its name anew.
-        """
-        code = _code(text)
-        if code is None:
+
+def _snippet(page: Page) -> Snippet | None:
+    """The code with the function; one quoted within a sentence is none."""
+    if page.code:
+        session = page.session
+        if session is None or not session.defines:
             return None
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # on dubious escapes in the model's strings
-                module = ast.parse(code)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
-        functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
-        if not functions or _needs_arguments(functions[-1]):
-            return None
-        definitions = _LINE_END.split(code)[: functions[-1].end_lineno]
-        return Reading(content="\n".join([*definitions, f"{functions[-1].name}()"]), code=True)
-
-
-def _code(text: str) -> str | None:
-    """The code that the text consists of, or that its last fence holds; None where it has none."""
-    whole = text.strip()
-    opening = _OPENING.match(whole, timeout=PATTERN_SECONDS)
-    if _DEFINITION.match(whole, opening.end() if opening else 0, timeout=PATTERN_SECONDS):
-        return whole
-    for block in reversed(_FENCED.findall(text, timeout=PATTERN_SECONDS)):
-        if _DEFINITION.search(block, timeout=PATTERN_SECONDS):
-            return block.strip()
-    return None
-
-
-def _needs_arguments(function: ast.FunctionDef) -> bool:
-    positional = len(function.args.posonlyargs) + len(function.args.args)
-    return positional > len(function.args.defaults) or None in function.args.kw_defaults
+        if len(page.code) == 1:
+            return session
+        for block in reversed(page.code):  # of several programs, the last whole one counts
+            alone = Snippet.parse(block.body)
+            if alone.defines and alone.call() is not None:
+                return alone
+        return session
+    return page.snippet if page.snippet is not None and page.snippet.defines else None
 
 
 def _is_chain(problem: Problem) -> bool:

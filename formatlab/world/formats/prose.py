@@ -1,11 +1,15 @@
 """Worked sentences that end by saying what the answer is."""
 
+import unicodedata
 from random import Random
 from typing import ClassVar
 
 import regex
 
-from formatlab.world.formats.format import NUMBER, PATTERN_SECONDS, Format, Reading
+from formatlab.world.formats.conclusion import marked, stated
+from formatlab.world.formats.format import Format, Missing, Reading
+from formatlab.world.formats.limits import PATTERN_SECONDS
+from formatlab.world.formats.page import Page
 from formatlab.world.formats.worked import worked_lines
 from formatlab.world.problem import Operator, Problem
 
@@ -13,15 +17,23 @@ _WORDS: dict[Operator, str] = {"+": "plus", "-": "minus", "*": "times", "/": "di
 _OPENINGS = ("First", "Then", "Next", "After that", "Last")
 _ANSWERS = ("The answer is {}.", "So the answer is {}.")
 
-_ANSWER = regex.compile(
-    rf"(?:answer\s*+(?:is|:)|^A:|^####)[\s:*]*+\\?[$€£]?\s*+(?P<answer>{NUMBER})",
-    regex.IGNORECASE | regex.MULTILINE,
+_MARK = regex.compile(r"<<[^<>\n]{1,80}=[^<>\n]{1,40}>>")
+"""GSM8K's mark of a calculation."""
+
+_EQUATION = regex.compile(r"\d\s*+[-+*/x×÷]\s*+\$?\d[\d.,]*+\s*+=\s*+\$?\d")
+_SPACELESS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]{4}")
+"""Words of a script that puts no spaces between them."""
+
+_PUNCTUATION = (
+    "".join(chr(code) for code in range(33, 127) if not chr(code).isalnum()) + "“”’‘…—–،؟"
 )
-_MARK = regex.compile(
-    r"answer\s*+(?:is\b|:)|^A:|^####|<<[^<>\n]{1,80}=[^<>\n]{1,40}>>",  # <<...>> as GSM8K has it
-    regex.IGNORECASE | regex.MULTILINE,
-)
-_WORD = regex.compile(r"\p{L}{2,}")
+_VOWELS = frozenset("aeiouyAEIOUY")
+
+_CERTAIN = 8
+"""Words more than there is noise, from which a text is words without a look at the rest."""
+
+_SAMPLE = 400
+"""Characters that the judgement of a text's words rests on."""
 
 
 class Prose(Format):
@@ -46,16 +58,48 @@ class Prose(Format):
         sentences.append(random.choice(_ANSWERS).format(lines[-1].result))
         return " ".join(sentences)
 
-    def recognise(self, text: str) -> bool:
-        """An answer mark, or running words that are not one phrase over and over."""
-        if _MARK.search(text, timeout=PATTERN_SECONDS):
-            return True
-        words = [word.lower() for word in _WORD.findall(text, timeout=PATTERN_SECONDS)]
-        return len(words) >= 3 and len(set(words)) >= 0.2 * len(words)
+    def recognise(self, page: Page) -> bool:
+        """An answer mark, worked equations, or running words."""
+        text = page.outside
+        return (
+            _reads_as_words(text[:_SAMPLE])
+            or _MARK.search(text, timeout=PATTERN_SECONDS) is not None
+            or _EQUATION.search(text, timeout=PATTERN_SECONDS) is not None
+            or marked(page.statement) != "no answer"
+        )
 
-    def read(self, text: str) -> Reading | None:
-        """The number after the last `answer is`, `answer:`, `A:` or `####`."""
-        content = None
-        for match in _ANSWER.finditer(text, timeout=PATTERN_SECONDS):
-            content = match["answer"]
-        return Reading(content=content) if content else None
+    def read(self, page: Page) -> Reading | Missing:
+        """The number behind the last mark of an answer, or of a last sentence that concludes."""
+        return stated(page.statement)
+
+
+def _reads_as_words(text: str) -> bool:
+    """Whether a text is words rather than noise: more of them than not, three or beside a number.
+
+    A word is letters alone, in capitals or not throughout but for the first; Latin letters without
+    a vowel are none from the fourth on.
+    """
+    words = others = 0
+    for token in text.split():
+        core = token.strip(_PUNCTUATION)
+        if core.isascii() and not core.isalpha():
+            core = core.replace("'", "").replace("-", "").replace("/", "")
+        if not any(map(str.isalpha, core)):
+            continue
+        if _is_word(core):
+            words += 1
+            if words >= others + _CERTAIN:
+                return True
+        else:
+            others += 1
+    if words > others and (words >= 3 or any(map(str.isdigit, text))):
+        return True
+    return not text.isascii() and _SPACELESS.search(text, timeout=PATTERN_SECONDS) is not None
+
+
+def _is_word(core: str) -> bool:
+    if not core.isascii():
+        return len(core) > 1 and all(unicodedata.category(c)[0] in "LM" for c in core)
+    if not core.isalpha() or not (core.islower() or core[1:].islower() or core.isupper()):
+        return False
+    return len(core) < 4 or not _VOWELS.isdisjoint(core)

@@ -19,5 +19,12 @@ def expression(step: Step, names: Sequence[str]) -> str:
     return f"{left} {symbol(step.operator)} {right}"
 
 
+def statements(steps: Sequence[Step]) -> list[str]:
+    """An assignment a step, but for the last one, which stands bare."""
+    lines = [expression(step, LETTERS) for step in steps]
+    named = [f"{letter} = {line}" for letter, line in zip(LETTERS, lines[:-1], strict=False)]
+    return [*named, lines[-1]]
+
+
 def _operand(operand: Operand, names: Sequence[str]) -> str:
     return names[operand.index] if isinstance(operand, Result) else str(operand)

@@ -1,37 +1,66 @@
-"""A call of a calculator: an expression or statements in tags, executed."""
+"""Calls of a tool and turns in tags: `<tool>`, `<thought>`, `<execute>`, `<answer>` and such."""
 
 from random import Random
 from typing import ClassVar
 
-from formatlab.world.formats.format import Format, Reading
-from formatlab.world.formats.statement import LETTERS, expression
+from formatlab.world.formats.code_fenced import CodeFenced
+from formatlab.world.formats.code_tags import answer_element, run
+from formatlab.world.formats.conclusion import concluding
+from formatlab.world.formats.direct import Direct
+from formatlab.world.formats.format import Format, Missing, Reading
+from formatlab.world.formats.json import Json
+from formatlab.world.formats.page import Page
+from formatlab.world.formats.program import Program
+from formatlab.world.formats.script import Script
+from formatlab.world.formats.statement import expression, statements
 from formatlab.world.problem import Problem, Step
 
 _OPEN, _CLOSE = "<tool>", "</tool>"
+_AFTER_THE_TURNS = (Direct(), Json(), CodeFenced(), Program(), Script())
+"""What may hold the answer after turns that do not, beside what is said there."""
 
 
-class Tool(Format):
-    """`<tool>(12 + 5) * 3</tool>`; the value of the last expression is the answer."""
+class ToolTags(Format):
+    """`<tool>(12 + 5) * 3</tool>`, or turns of which the last one holds the answer."""
 
-    name: ClassVar[str] = "tool"
+    name: ClassVar[str] = "tool_tags"
 
     def render(self, problem: Problem, random: Random) -> str:
         """Write one nested expression, or one assignment a step with the last one bare."""
         nested = random.random() < 0.5 or len(problem.steps) == 1
-        body = _nested(problem.steps) if nested else _assignments(problem.steps)
+        body = _nested(problem.steps) if nested else "\n".join(statements(problem.steps))
         return f"{_OPEN}{body}{_CLOSE}"
 
-    def recognise(self, text: str) -> bool:
-        """The text calls the tool, even where the closing tag is missing."""
-        return _OPEN in text
+    def includes(self, page: Page) -> frozenset[str]:
+        """Code in its turns; and what is said outside them, where that is where the answer is."""
+        code = frozenset(("program", "script", "code_fenced", "code_tags"))
+        given = any(element.kind == "answer" for element in page.elements)
+        return code if given else code | {"latex", "prose", "json", "direct"}
 
-    def read(self, text: str) -> Reading | None:
-        """The inside of the last complete call."""
-        start = text.rfind(_OPEN, 0, max(text.rfind(_CLOSE), 0))
-        if start < 0:
-            return None
-        body = text[start + len(_OPEN) : text.index(_CLOSE, start)].strip()
-        return Reading(content=body, code=True) if body else None
+    def recognise(self, page: Page) -> bool:
+        """A tag that is a turn or a call, or whose name says that it holds the answer.
+
+        Where other tags hold code, and no tool is called, the code is what makes the text.
+        """
+        kinds = {element.kind for element in page.elements}
+        if "code" in kinds and not any(e.runs and e.kind == "turn" for e in page.elements):
+            return False
+        return not kinds.isdisjoint(("turn", "answer"))
+
+    def read(self, page: Page) -> Reading | Missing:
+        """The inside of the answer's tags; else what follows the turns; else what calls give."""
+        if not self.recognise(page):
+            return "no answer"
+        answer = answer_element(page)
+        if answer != "no answer":
+            return answer
+        rest = Page(page.text[max(e.end for e in page.elements) :])
+        for form in _AFTER_THE_TURNS:
+            said = form.read(rest)
+            if said != "no answer":
+                return said
+        said = concluding(page.after)
+        return run([e for e in page.elements if e.runs]) if said == "no answer" else said
 
 
 def _nested(steps: tuple[Step, ...]) -> str:
@@ -39,9 +68,3 @@ def _nested(steps: tuple[Step, ...]) -> str:
     for step in steps[:-1]:
         results.append(f"({expression(step, results)})")
     return expression(steps[-1], results)
-
-
-def _assignments(steps: tuple[Step, ...]) -> str:
-    lines = [expression(step, LETTERS) for step in steps]
-    named = [f"{letter} = {line}" for letter, line in zip(LETTERS, lines[:-1], strict=False)]
-    return "\n".join([*named, lines[-1]])

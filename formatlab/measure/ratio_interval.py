@@ -1,0 +1,34 @@
+"""Ratio intervals: of shares and accuracies that are known as counts by cluster."""
+
+import numpy as np
+
+from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, prompt_weights
+
+
+def ratio_intervals(
+    numerators: np.ndarray,
+    denominators: np.ndarray,
+    *,
+    resamples: int = DEFAULT_RESAMPLES,
+    seed: int = 0,
+) -> list[tuple[float, float] | None]:
+    """Return the 95% interval of each ratio of sums, from a cluster bootstrap.
+
+    Args:
+        numerators: counts by cluster and tag; (P, F).
+        denominators: likewise; (P, F), or (P, 1) where the tags share one.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        Lower and upper bound for each tag; None with one cluster, or without a ratio.
+    """
+    clusters, tags = numerators.shape
+    if clusters < 2:
+        return [None] * tags
+    weights = prompt_weights(clusters, resamples, seed)  # (B, P)
+    above = weights @ numerators  # (B, F)
+    below = np.broadcast_to(weights @ denominators, above.shape)  # (B, F)
+    ratios = np.where(below > 0, above / np.maximum(below, 1), np.nan)
+    bounds = zip(*percentile_interval(ratios), strict=True)
+    return [None if np.isnan(low) else (float(low), float(high)) for low, high in bounds]

@@ -1,0 +1,73 @@
+r"""The answer in a `\boxed{}`."""
+
+from fractions import Fraction
+from functools import lru_cache
+
+import regex
+
+from formatlab.world.formats.format import Missing, Reading
+from formatlab.world.formats.limits import PATTERN_SECONDS, QUANTITY
+
+_BOX = regex.compile(r"\\(?:boxed|fbox)\s*+(?:\{|(?P<bare>-?\d[\d,.]*+))")
+_BRACE = regex.compile(r"\\.|[{}]", regex.DOTALL)
+_BRACES = str.maketrans("", "", "{}")
+_NUMBER = regex.compile(QUANTITY)
+
+
+@lru_cache(maxsize=8)  # several formats ask the same of one text
+def boxed(text: str) -> Reading | Missing:
+    r"""The inside of the `\boxed{}` that the text closes; boxes that differ are ambiguous."""
+    if "box" not in text:
+        return "no answer"
+    found: list[str] = []
+    cut = False
+    covered = -1
+    closing: dict[int, int] | None = None
+    for match in _BOX.finditer(text, timeout=PATTERN_SECONDS):
+        if match["bare"]:
+            found.append(match["bare"])
+            continue
+        closing = _closing_braces(text, match.start()) if closing is None else closing
+        end = closing.get(match.end() - 1)
+        if end is None:
+            cut = True
+        elif end > covered:  # of nested boxes the outer one is passed over
+            inner = text[match.end() : end].strip()
+            nested = _BOX.match(inner, timeout=PATTERN_SECONDS)
+            if nested is None or nested["bare"]:
+                covered = end
+                found.append(inner)
+    written = [content for content in found if content]
+    if not written:
+        return "malformed" if cut or found else "no answer"
+    if len({answer_key(content) for content in written}) > 1:
+        return "ambiguous"
+    return Reading(content=written[-1])
+
+
+def has_box(text: str) -> bool:
+    """Whether a text has a box, closed or not."""
+    return "\\boxed" in text or "\\fbox" in text
+
+
+def answer_key(answer: str) -> Fraction | str:
+    """What two ways of writing one answer have in common."""
+    number = _NUMBER.match(answer, timeout=PATTERN_SECONDS)
+    plain = number[0] if number else answer.translate(_BRACES)
+    plain = plain.strip(" $€£%*.\\").replace(",", "").replace("\u2212", "-").replace(" ", "")
+    try:
+        return Fraction(plain) if len(plain) < 50 else plain
+    except (ValueError, ZeroDivisionError):
+        return plain
+
+
+def _closing_braces(text: str, start: int) -> dict[int, int]:
+    """For each opening brace from a start on that is closed, the position of its closing one."""
+    pairs: dict[int, int] = {}
+    unclosed: list[int] = []
+    for match in _BRACE.finditer(text, start, timeout=PATTERN_SECONDS):
+        if match[0] == "{":
+            unclosed.append(match.start())
+        elif match[0] == "}" and unclosed:
+            pairs[unclosed.pop()] = match.start()
+    return pairs

@@ -1,0 +1,109 @@
+"""Words with code in tags; the answer is said after it, as in OpenMathInstruct-1."""
+
+import textwrap
+from itertools import zip_longest
+from random import Random
+from typing import ClassVar
+
+from formatlab.world.formats.conclusion import concluding, only_number
+from formatlab.world.formats.direct import Direct
+from formatlab.world.formats.element import Element
+from formatlab.world.formats.format import Format, Missing, Reading
+from formatlab.world.formats.json import Json
+from formatlab.world.formats.page import Page
+from formatlab.world.formats.snippet import Snippet
+from formatlab.world.formats.statement import statements
+from formatlab.world.formats.worked import worked_lines
+from formatlab.world.problem import Problem
+
+_DIRECT, _JSON = Direct(), Json()
+
+
+class CodeTags(Format):
+    """`<llm-code>...</llm-code>`, its output in tags of its own, and a last sentence."""
+
+    name: ClassVar[str] = "code_tags"
+
+    def render(self, problem: Problem, random: Random) -> str:
+        """Write the code, its value, and a sentence with the answer in a box or without."""
+        code = "\n".join(statements(problem.steps))
+        answer = worked_lines(problem)[-1].result
+        last = f"The answer is {answer}." if random.random() < 0.5 else f"\\boxed{{{answer}}}"
+        return (
+            f"<llm-code>\n{code}\n</llm-code>\n"
+            f"<llm-code-output>\n{answer}\n</llm-code-output>\n{last}"
+        )
+
+    def includes(self, page: Page) -> frozenset[str]:
+        """The code, and what is said after it."""
+        return frozenset(("program", "script", "code_fenced", "prose", "latex", "json"))
+
+    def recognise(self, page: Page) -> bool:
+        """A tag whose name says that it holds code."""
+        return bool(_code(page))
+
+    def read(self, page: Page) -> Reading | Missing:
+        """What is said after the last code; else the code itself."""
+        if not self.recognise(page):
+            return "no answer"
+        answer = answer_element(page)
+        if answer != "no answer":
+            return answer
+        said = first_answer(Page(page.after))
+        return run(_code(page)) if said == "no answer" else said
+
+
+def answer_element(page: Page) -> Reading | Missing:
+    """What stands in tags whose name says that they hold the answer, as `<answer>` does."""
+    elements = [element for element in page.elements if element.kind == "answer"]
+    turns = [element for element in page.elements if element.kind == "turn"]
+    last = [e for e in elements if not any(t.start < e.start < t.end for t in turns)]
+    elements = last or elements  # an answer that is only thought of does not count beside a given
+    found: dict[str, Reading] = {}
+    for element, following in zip_longest(elements, elements[1:]):
+        if following is not None and following.start < element.end:
+            continue  # of nested ones the inner one counts
+        inside = Page(element.body)
+        if not element.closed or not inside.text:
+            continue
+        said = first_answer(inside)
+        if said == "ambiguous":
+            return "ambiguous"
+        reading = said if isinstance(said, Reading) else Reading(content=only_number(inside.text))
+        found[reading.content] = reading
+    if not found:
+        return "malformed" if elements else "no answer"
+    return "ambiguous" if len(found) > 1 else next(iter(found.values()))
+
+
+def first_answer(page: Page) -> Reading | Missing:
+    """The answer of a text that is an answer alone, or an object, or says what the answer is."""
+    for form in (_DIRECT, _JSON):
+        said = form.read(page)
+        if said != "no answer":
+            return said
+    return concluding(page.text)
+
+
+def run(parts: list[Element]) -> Reading | Missing:
+    """The code of tagged parts, as a session that keeps its state would run it."""
+    if not parts:
+        return "no answer"
+    bodies = [_without_fence(part.body) for part in parts if part.closed]
+    code = "\n".join(bodies).strip()
+    if not code:
+        return "malformed"
+    snippet = Snippet.parse(code)
+    content = snippet.script()
+    if content is not None:
+        return Reading(content=content, code=True)
+    return "malformed" if snippet.module is None else "no answer"
+
+
+def _code(page: Page) -> list[Element]:
+    return [element for element in page.elements if element.kind == "code"]
+
+
+def _without_fence(body: str) -> str:
+    blocks = Page(body).blocks
+    return textwrap.dedent(blocks[-1].body if blocks else body).strip()

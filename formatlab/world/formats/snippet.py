@@ -1,0 +1,226 @@
+"""Python as models write it: whole, cut off, or with prose below it; and what its answer is."""
+
+import ast
+import textwrap
+import warnings
+from dataclasses import dataclass
+
+import regex
+
+from formatlab.world.formats.limits import PATTERN_SECONDS
+
+_LONGEST = 50_000
+"""Characters beyond which code is not parsed; bounds the work."""
+
+_LINE = regex.compile(
+    r"[ \t]*+(?:#|>>> |@\w|(?:import|from)\s+\w|(?:async\s+)?def\s+\w+\s*\(|class\s+\w+\s*[:(]"
+    r"|(?:for\s.{1,200}\sin\s|(?:while|if|elif|with)[\s(]).{0,300}:\s*(?:#.*)?$"
+    r"|(?:(?:const|let|var)\s+\w+\s*=|(?:public|private)\s+\w|package\s+\w+|(?:console|fmt|System)\.)"
+    r"|(?:else|try|finally|except\b[^:\n]{0,80})\s*:|return\b|(?:print|assert|global|raise|del)[ (]"
+    r"|[A-Za-z_]\w*+(?:\.\w++|\[[^\]\n]{0,80}+\])*+(?:\s*+,\s*+[A-Za-z_]\w*+)*+(?:\s*+:\s*+\w++)?+"
+    r"\s*+(?://|\*\*|[-+*/%])?=(?!=)\s*+[^\s=][^=\n]*+(?:(?:[=!<>]=|(?<=[(,]\s?\w{1,30})=)[^=\n]*+)*+$"
+    r"|[\d\s().]*\d\)?\s*+[-+*/%]\s*+[\d(][\d\s().+*/%-]*+$"
+    r"|[A-Za-z_]\w*+(?:\.\w++)*+\([^\n]*\)\s*$|[)\]}]++\s*$)"
+)
+"""A line that is code by itself."""
+
+_DEFINITION = regex.compile(
+    r"^[ \t]*+(?:(?:(?:async[ \t]++)?def|function|func|fn)[ \t]++\w++[ \t]*+\("
+    r"|(?:const|let|var)[ \t]++\w++[ \t]*+=[ \t]*+(?:async[ \t]*+)?\([^()\n]{0,100}+\)[ \t]*+=>"
+    r"|(?:(?:public|static|int|long|float|double|void|auto)[ \t]++){1,4}+\w++\([^;{\n]{0,200}+\{)",
+    regex.MULTILINE,
+)
+_PREAMBLE = regex.compile(r"(?:[ \t]*+(?:(?:#|@|import[ \t]|from[ \t]|class[ \t])[^\n]*+)?\n)*+")
+"""Blank lines, comments, imports and decorators that may stand before the first definition."""
+
+_INSIDE = regex.compile(r"[ \t]+(?:\"{3}|'{3}|#|[A-Za-z_]\w*+\s*+=[^=])")
+_RETURN = regex.compile(r"^[ \t]+return\b", regex.MULTILINE)
+_LANGUAGE = regex.compile(r"\A(?:python|py)\n")
+_WORKED = regex.compile(r"<<[^<>\n]{1,80}=|^####[ \t]*+[-$\d]|^A:", regex.MULTILINE)
+"""Marks of GSM8K, which make lines of sums an answer in prose."""
+
+_ANSWER_NAMES = ("ans", "answer", "final_answer", "result")
+"""Variables that hold the answer by convention, where the last statement does not tell."""
+
+_SHARE = 0.6
+"""Share of a text's lines that are code, from which a text that begins as code is code."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snippet:
+    """Code that a text begins with."""
+
+    source: str
+    """The code, without what follows it where that is no code."""
+    module: ast.Module | None
+    """The code parsed; None where it cannot be."""
+    complete: bool
+    """Whether the code does not break off: it parses, or goes wrong before its last line."""
+    defines: bool
+    """Whether the code defines a function."""
+
+    @classmethod
+    def opening(cls, text: str) -> "Snippet | None":
+        """The code that a text consists of or begins with; None where it does not."""
+        if _INSIDE.match(text, timeout=PATTERN_SECONDS) and _RETURN.search(text):
+            return cls.parse(f"def solution():\n{text}")  # the prompt ended with the head
+        code = textwrap.dedent(text).strip() if text[:1].isspace() else text.strip()
+        code = _LANGUAGE.sub("", code, timeout=PATTERN_SECONDS)
+        if code.startswith((">>> ", "In [")):
+            return cls.parse(code)
+        preamble = _PREAMBLE.match(code, timeout=PATTERN_SECONDS)
+        start = preamble.end() if preamble else 0
+        defines = _DEFINITION.match(code, start, timeout=PATTERN_SECONDS) is not None
+        if not defines:
+            lines = [line for line in code[:_LONGEST].split("\n") if line.strip()]
+            if not lines or not _is_code(lines[0]):
+                return None
+            if not any(_is_code(line) for line in lines if line.lstrip()[:1] not in "#)]}"):
+                return None  # headings in Markdown begin like comments
+            coded = sum(map(_is_code, lines))
+            if coded < _SHARE * len(lines):
+                if (snippet := cls.parse(code)).module is None or snippet.source != code:
+                    return None
+            else:
+                snippet = cls.parse(code)
+            if len(lines) == 1 and not _does_something(snippet.module):
+                return None
+            if _WORKED.search(code, timeout=PATTERN_SECONDS) or _annotates(snippet.module):
+                return None  # sums that happen to look like assignments
+            return snippet
+        return cls.parse(code)
+
+    @classmethod
+    def parse(cls, text: str) -> "Snippet":
+        """Take a text as code, up to a line that is none.
+
+        What is no code may follow it, but not stand in it: only a line that is not indented can
+        end the code.
+        """
+        code = textwrap.dedent(text).strip() if text[:1].isspace() else text.strip()
+        defines = _DEFINITION.search(code, timeout=PATTERN_SECONDS) is not None
+        module, error = _parsed(code)
+        complete = module is not None
+        if error is not None and error.lineno is not None:
+            lines = code.split("\n")
+            wrong = lines[error.lineno - 1] if error.lineno <= len(lines) else ""
+            complete = error.lineno < len(lines)
+            if error.lineno > 1 and wrong[:1].strip() and not _is_code(wrong):
+                shorter = "\n".join(lines[: error.lineno - 1]).rstrip()
+                module, _ = _parsed(shorter)
+                if module is not None:
+                    code, complete = shorter, True
+            if module is None and (before := code.rfind("\ndef ")) > 0:
+                # a model that goes on with the next problem may be cut off in its function
+                module, _ = _parsed(code[:before])
+                code = code[:before] if module is not None else code
+        return cls(source=code, module=module, complete=complete, defines=defines)
+
+    @property
+    def lines(self) -> int:
+        """Number of lines of the code."""
+        return self.source.count("\n") + 1
+
+    def call(self) -> str | None:
+        """The code up to the end of its last function that can be called, and a call of it.
+
+        What models write below it calls the function too, prints, and often binds its name anew.
+        Where every function needs arguments, the code as a script. None where there is no answer.
+        """
+        if self.module is None:
+            return None
+        functions = [node for node in self.module.body if isinstance(node, ast.FunctionDef)]
+        for function in reversed(functions):
+            if not _needs_arguments(function):
+                if not _gives(function):
+                    return None
+                kept = self.source.split("\n")[: functions[-1].end_lineno]
+                return "\n".join([*kept, f"{function.name}()"])
+        return self.script()
+
+    def script(self) -> str | None:
+        """The code, followed by the variable that holds the answer where it does not end in it.
+
+        The answer is the value of a last expression, or the last line printed, or the variable
+        assigned last. None where there is none of these.
+        """
+        if self.module is None or not self.module.body:
+            return None
+        last = self.module.body[-1]
+        if isinstance(last, ast.Expr):
+            return None if isinstance(last.value, ast.Constant) else self.source
+        assigned = [name for node in self.module.body for name in _assigned(node)]
+        for name in _ANSWER_NAMES:
+            if name in assigned:
+                return f"{self.source}\n{name}"
+        if any(_prints(node) for node in self.module.body):
+            return self.source
+        return f"{self.source}\n{assigned[-1]}" if assigned else None
+
+
+def _is_code(line: str) -> bool:
+    line = line.split(";", 1)[0]
+    return len(line) <= 500 and _LINE.match(line, timeout=PATTERN_SECONDS) is not None
+
+
+def _parsed(code: str) -> tuple[ast.Module | None, SyntaxError | None]:
+    if len(code) > _LONGEST:
+        return None, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on dubious escapes in the model's strings
+            return ast.parse(code), None
+    except SyntaxError as error:
+        return None, error
+    except (ValueError, RecursionError, MemoryError):
+        return None, None
+
+
+def _does_something(module: ast.Module | None) -> bool:
+    """Whether one line of code calculates or calls; `x = 5` alone does not."""
+    kinds = (ast.BinOp, ast.Call, ast.Import, ast.ImportFrom)
+    return module is not None and any(isinstance(node, kinds) for node in ast.walk(module))
+
+
+def _annotates(module: ast.Module | None) -> bool:
+    """Whether a line such as `Answer: 18` stands among the code, which Python takes for a hint."""
+    return module is not None and any(
+        isinstance(node, ast.AnnAssign) and node.value is None for node in module.body
+    )
+
+
+def _needs_arguments(function: ast.FunctionDef) -> bool:
+    positional = len(function.args.posonlyargs) + len(function.args.args)
+    return positional > len(function.args.defaults) or None in function.args.kw_defaults
+
+
+def _gives(function: ast.FunctionDef) -> bool:
+    """Whether the function returns a value or prints something."""
+    return any(
+        (isinstance(node, ast.Return) and node.value is not None) or _is_print(node)
+        for node in ast.walk(function)
+    )
+
+
+def _prints(node: ast.stmt) -> bool:
+    return any(map(_is_print, ast.walk(node)))
+
+
+def _is_print(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    )
+
+
+def _assigned(node: ast.stmt) -> list[str]:
+    """Plain names that a statement binds."""
+    match node:
+        case ast.Assign(targets=targets):
+            pass
+        case ast.AugAssign(target=target) | ast.AnnAssign(target=target):
+            targets = [target]
+        case ast.For(body=body) | ast.While(body=body) | ast.If(body=body):
+            return [name for inner in body for name in _assigned(inner)]
+        case _:
+            return []
+    return [target.id for target in targets if isinstance(target, ast.Name)]

@@ -11,6 +11,7 @@ from formatlab.errors import FormatlabError
 VERBS = {
     "run": "run an experiment: pretrain, train, measure, report",
     "probe": "observe one model on one set of problems, without training",
+    "tag": "say which formats anyone's rollouts are in, from their files",
     "report": "make tables, figures and the report of a study again",
     "doctor": "say what this machine has, and what to do about what is missing",
 }
@@ -28,6 +29,7 @@ examples:
   formatlab run experiments/scale_attractors.py
   formatlab run experiments/scale_attractors.py --scales 0.08M --seeds 0 1 2 --jobs 2
   formatlab probe --model smollm2-135m --problems gsm8k --samples 4
+  formatlab tag out/completions/*.parquet --output tagged.parquet --plot shares.png
   formatlab report runs/scale_attractors
 
 `formatlab VERB --help` says more about each. Exit status: 0 done, 1 failed, 2 wrong input.
@@ -56,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FormatlabError as error:
         print(f"formatlab {verb}: {error}", file=sys.stderr)
         return error.exit_status
+    except BrokenPipeError:  # what reads the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print(f"\nformatlab {verb}: interrupted", file=sys.stderr)
         return 130

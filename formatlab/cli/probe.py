@@ -89,6 +89,7 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
     from formatlab.models.source import find_model, load_model
     from formatlab.observe.number import parse_number
     from formatlab.observe.recorder import rollout
+    from formatlab.show.grader_table import print_grader_errors
     from formatlab.store.rollout import rollouts_to_table
     from formatlab.store.rollout_file import write_rollout_file
     from formatlab.train.policy import observe_policy
@@ -113,7 +114,11 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
         f"{len(prompts)} problems of {options.problems} x {probe.samples} samples, "
         f"temperature {probe.temperature:g}, at most {options.completion_length} tokens"
     )
-    Console(highlight=False).print(_formats(row["formats"]))
+    console = Console(highlight=False, markup=False, emoji=False)
+    formats = sorted(row["formats"], key=lambda of: -of["share"])
+    console.print(_formats(formats))
+    print_grader_errors((of["tag"] for of in formats), console)
+    print()
     answers = {
         (o.prompt.id, parse_number(o.grade.answer) or o.grade.answer)
         for o in seen
@@ -136,7 +141,7 @@ def _formats(formats: list[dict[str, Any]]) -> "Table":
     from rich.table import Table
 
     table = Table("format", "rollouts", "share", "accuracy", box=None, pad_edge=False)
-    for row in sorted(formats, key=lambda row: -row["share"]):
+    for row in formats:
         cells = [
             f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
             if row[f"{name}_low"] is not None

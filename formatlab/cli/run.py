@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     import tyro
     from rich.console import Console
 
-    from formatlab.launch.environment import available_cores
+    from formatlab.launch.cores import available_cores
     from formatlab.launch.experiment import load_experiment, preset_of
     from formatlab.launch.pool import run_all
     from formatlab.show.report import write_report

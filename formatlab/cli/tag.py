@@ -1,0 +1,137 @@
+"""`formatlab tag FILES`: which formats anyone's rollouts are in, and how often each is right."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from formatlab.errors import InputError
+
+DESCRIPTION = """\
+Tag the completions in files of rollouts, whoever wrote them: which format each is in, whether it
+is well formed, whether formats are mixed in it, whether it was cut off; and, where the right
+answer is known, whether its own is right.
+
+FILES are JSONL, JSON, CSV or parquet, the first three also as .gz or .zst; globs and folders of
+such files do as well. Recognised without flags: completions_*.parquet of TRL, rollout_data_dir of
+verl, save_traces of open-instruct, samples of OpenRLHF, traces of prime-rl, formatlab's own
+rollouts, chats (the assistant's last messages are the completion), and columns with usual names.
+Only completions are tagged: a prompt or chat that stands before one in the same text is left out.
+Files may be larger than memory, except for JSON that is one object of columns.
+
+The output is parquet: every column of the input (lists and objects of JSON as JSON text), then tag,
+well_formed, mixed, mixed_formats, truncated, answer, correct, reason (these three null without a
+right answer), source_file, source_row, source_step. A column of the input that has one of these
+names is kept with _input behind it. Rows that cannot be tagged are named and counted.
+
+Formats of your own (--formats) are patterns in a TOML file, asked before the built-in ones:
+  [final]
+  recognise = '<final>'
+  answer = '<final>(?P<answer>.*?)</final>'
+  code = false
+
+or a Python file with subclasses of formatlab.world.formats.Format that have a name,
+recognise(page) and read(page), where page.text is the completion.
+
+examples:
+  formatlab tag out/completions/*.parquet --output tagged.parquet --plot shares.png
+  formatlab tag 'rollouts/*.jsonl.gz' --output tagged.parquet --text response --gold answer
+  formatlab tag traces/ --output tagged.parquet --tokenizer my_model
+"""
+
+_FIGURES = (".png", ".svg", ".pdf")
+_SMALL = 1 << 21
+"""Bytes of input below which starting processes takes longer than the work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagOptions:
+    """What to tag, and where to write."""
+
+    output: Path
+    """Parquet file that the tagged rows are written to."""
+    text: str | None = None
+    """Column of the completion, if not recognised; a dot reaches into an object: `a.b`."""
+    gold: str | None = None
+    """Column of the right answer, if not recognised."""
+    step: str | None = None
+    """Column of the training step, if not recognised."""
+    grade: bool = True
+    """Whether to grade rows with a right answer, which runs code in a sandbox."""
+    plot: Path | None = None
+    """Figure of the shares over the steps: a .png, .svg or .pdf file."""
+    formats: Path | None = None
+    """Formats of your own: a .toml or .py file."""
+    tokenizer: str | None = None
+    """For files of token ids: folder or hub id of the model, or its tokenizer.json."""
+    jobs: int = 0
+    """Worker processes; 0: one for each core, or none for small files."""
+
+
+def main(arguments: list[str]) -> int:
+    """Parse the rest of the command line, tag, and print."""
+    import tyro
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(TagOptions):
+        files: Annotated[
+            list[str], tyro.conf.Positional, tyro.conf.arg(metavar="FILES", help_behavior_hint="")
+        ]
+        """Files, globs in quotes, or folders."""
+
+    options = tyro.cli(Options, args=arguments, prog="formatlab tag", description=DESCRIPTION)
+    if not options.files:
+        raise InputError("name the files to tag: formatlab tag FILES --output OUT.parquet")
+    _check(options)
+    _tag(options, options.files)
+    return 0
+
+
+def _check(options: TagOptions) -> None:
+    if options.output.is_dir():
+        raise InputError(f"--output: {options.output} is a folder; name a file")
+    if options.output.suffix not in (".parquet", ".pq"):
+        raise InputError(f"--output: {options.output} will hold parquet; name it .parquet")
+    for flag, path in (("--output", options.output), ("--plot", options.plot)):
+        if path is not None and not path.parent.is_dir():
+            raise InputError(f"{flag}: {path.parent} is no folder; make it, or choose another")
+    if options.plot is not None and options.plot.suffix.lower() not in _FIGURES:
+        raise InputError(f"--plot: {options.plot} should be a {', '.join(_FIGURES)} file")
+    if options.jobs < 0:
+        raise InputError(f"--jobs is {options.jobs}; 0 (one for each core) or more")
+
+
+def _tag(options: TagOptions, files: Sequence[str]) -> None:
+    from rich.console import Console
+
+    from formatlab.launch.cores import available_cores
+    from formatlab.launch.tagging_report import print_tagging, tagging_figure
+    from formatlab.launch.tagging_run import TaggingRun
+    from formatlab.observe.files.known_layouts import Columns
+    from formatlab.observe.files.reader import RolloutReader
+    from formatlab.observe.files.source import find_sources
+    from formatlab.observe.files.tagging import TagJob
+    from formatlab.observe.own_formats import own_formats
+
+    if options.formats is not None:
+        own_formats(options.formats)  # before anything is read
+    sources = find_sources(files)
+    if options.output.exists() and any(s.path.samefile(options.output) for s in sources):
+        raise InputError(f"--output: {options.output} is also one of the files; choose another")
+    columns = Columns(text=options.text, gold=options.gold, step=options.step)
+    small = sum(source.size for source in sources) < _SMALL
+    run = TaggingRun(
+        reader=RolloutReader(sources=sources, columns=columns, tokenizer=options.tokenizer),
+        job=TagJob(formats=options.formats, grading=options.grade),
+        workers=options.jobs or (1 if small else available_cores()),
+        console=Console(stderr=True),
+    )
+    run.write(options.output)
+    if options.plot is not None:
+        from formatlab.show.tag_figure import write_figure
+
+        write_figure(tagging_figure(run), options.plot)
+    print_tagging(run)
+    print(f"\ntagged {options.output}")
+    if options.plot is not None:
+        print(f"figure {options.plot}")

@@ -1,0 +1,171 @@
+"""The completion: what a model wrote, as text, a chat, a trace or tokens, its prompt left out."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import regex
+
+from formatlab.errors import InputError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+_ASSISTANT = {"assistant", "model", "gpt", "bot"}
+_TOOL = {"tool", "function", "observation", "ipython"}
+
+# How the chat templates of ChatML, Llama 3, Gemma, Mistral, Tulu and DeepSeek begin the model's
+# turn. The marks that end it are left to the tagger.
+_TURN = regex.compile(
+    r"<\|im_start\|>assistant\s*+|<\|start_header_id\|>assistant<\|end_header_id\|>\s*+"
+    r"|<start_of_turn>model\s*+|\[/INST\]\s*+|<\|assistant\|>\s*+|<｜Assistant｜>\s*+"
+)
+
+
+class NoCompletionError(Exception):
+    """A value in which there is no completion; the message says what it is instead."""
+
+
+def completion(value: object) -> str:
+    """Find the completion in a value: text, or the messages of a chat.
+
+    Of a chat it is what the assistant said last: the contents of its messages after the last
+    message of anyone but a tool, joined by newlines. Calls of tools and reasoning that the server
+    keeps apart from the content are not in it.
+
+    Raises:
+        NoCompletionError: the value holds none.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None:
+        raise NoCompletionError("no text (null)")
+    if isinstance(value, Mapping):
+        return _reply([value])
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        if value and all(isinstance(item, Mapping) for item in value):
+            return _reply(value)
+        if len(value) == 1 and isinstance(value[0], str):
+            return value[0]
+        if value and all(isinstance(item, str) for item in value):
+            raise NoCompletionError(f"a list of {len(value)} texts; one a row was expected")
+    raise NoCompletionError(f"no text but {_described(value)}")
+
+
+def reply_of_nodes(nodes: object) -> str:
+    """Find the completion in the message graph of a verifiers trace, in its final branch.
+
+    A node has `message`, `parent` (the index of the node before it; none for the first) and
+    `sampled` (whether the policy wrote it): verifiers/v1/graph.py of PrimeIntellect-ai/verifiers
+    at 01844748128a.
+
+    Raises:
+        NoCompletionError: there is none.
+    """
+    if not isinstance(nodes, Sequence) or not all(isinstance(node, Mapping) for node in nodes):
+        raise NoCompletionError(f"no message nodes but {_described(nodes)}")
+    branch = []
+    place: Any = len(nodes) - 1
+    while isinstance(place, int) and 0 <= place < len(nodes):
+        node = nodes[place]
+        if node.get("sampled", True) or _role(node.get("message") or {}) not in _ASSISTANT:
+            branch.append(node.get("message") or {})
+        before = node.get("parent")
+        place = before if isinstance(before, int) and before < place else None
+    return _reply(branch[::-1])
+
+
+def after_turn(text: str) -> str | None:
+    """What follows the last mark of a chat template that gives the model the turn, if any does."""
+    marks = list(_TURN.finditer(text))
+    return text[marks[-1].end() :] if marks else None
+
+
+@cache
+def load_tokenizer(source: str) -> "Tokenizer":
+    """Load a fast tokenizer once a process; transformers and torch are not needed for it.
+
+    Args:
+        source: a folder with `tokenizer.json`, such a file, or a hub id.
+
+    Raises:
+        InputError: there is none.
+    """
+    import tokenizers
+
+    path = Path(source).expanduser()
+    path = path / "tokenizer.json" if path.is_dir() else path
+    try:
+        if path.is_file():
+            return tokenizers.Tokenizer.from_file(str(path))
+        return tokenizers.Tokenizer.from_pretrained(source)
+    # The library raises bare `Exception` for a file that holds no tokenizer.
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"the tokenizer {source!r} cannot be loaded ({reason}); give the model's folder or its "
+            "tokenizer.json with --tokenizer"
+        ) from error
+
+
+def decoded(source: str, value: object) -> str:
+    """Decode token ids, special tokens left out.
+
+    Raises:
+        NoCompletionError: the value is no list of token ids.
+    """
+    if not isinstance(value, Sequence) or not all(type(token) is int for token in value):
+        raise NoCompletionError("no list of token ids")
+    ids: Any = value
+    try:
+        return load_tokenizer(source).decode(ids)
+    except OverflowError:
+        raise NoCompletionError("token ids that no tokenizer has") from None
+
+
+def _reply(messages: Sequence[Any]) -> str:
+    said: list[str] = []
+    for message in reversed(messages):
+        role = _role(message)
+        if role in _ASSISTANT:
+            said.append(_content(message))
+        elif role not in _TOOL:
+            break
+    if not said:
+        last = _role(messages[-1]) if messages else ""
+        raise NoCompletionError(f"no message of the assistant at the end (role {last!r})")
+    return "\n".join(text for text in reversed(said) if text)
+
+
+def _role(message: Mapping[str, Any]) -> str:
+    return str(message.get("role") or message.get("from") or "").lower()
+
+
+def _content(message: Mapping[str, Any]) -> str:
+    content = message.get("content", message.get("value"))
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Sequence):
+        texts = [part if isinstance(part, str) else _part(part) for part in content]
+        return "".join(text for text in texts if text)
+    raise NoCompletionError(f"a message whose content is {_described(content)}")
+
+
+def _part(part: Any) -> str | None:
+    text = part.get("text") if isinstance(part, Mapping) else None
+    return text if isinstance(text, str) else None
+
+
+def _described(value: object) -> str:
+    match value:
+        case bool() | int() | float():
+            return f"{type(value).__name__} {value!r}"[:60]
+        case Mapping():
+            return "an object"
+        case Sequence():
+            return "a list" if value else "an empty list"
+        case _:
+            return type(value).__name__

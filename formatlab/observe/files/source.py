@@ -1,0 +1,218 @@
+"""Rollout sources: files of anyone's rollouts, found, opened and cut into chunks of rows.
+
+A file is JSONL, JSON, CSV or parquet; all but parquet may be compressed by gzip or zstd. What is in
+memory at a time is one chunk (a parquet file adds what Arrow buffers of a row group), but for a
+JSON file that holds one object of columns, which is read whole.
+"""
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from formatlab.errors import InputError
+from formatlab.observe.files.chunk import CHUNK_ROWS, Chunk
+from formatlab.observe.files.csv_rows import csv_chunks
+from formatlab.observe.files.json_rows import json_chunks, jsonl_chunks
+from formatlab.store.atomic_file import TEMPORARY_PREFIX
+
+KINDS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+"""Suffix of a file, without that of a compression -> how it is read."""
+
+_COMPRESSED = (".gz", ".zst", ".zstd")
+_GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+_DIGITS = re.compile(r"(\d+)")
+# Written beside rollouts by open-instruct and prime-rl, and no rollouts themselves.
+_COMPANIONS = re.compile(r"_metadata\.jsonl|\.index\.jsonl")
+_COMPANION_FOLDERS = {"annotations", "live"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RolloutSource:
+    """One file."""
+
+    path: Path
+    size: int
+    """Bytes on the disk."""
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Read the file from its beginning.
+
+        Raises:
+            InputError: it cannot be opened or is of no known kind. What is met later, such as the
+                end of a cut-off file, is a bad row of the last chunk.
+        """
+        with _explained_errors(self.path):
+            raw = self.path.open("rb")
+        with raw:
+            with _explained_errors(self.path):
+                start = raw.read(4)
+                raw.seek(0)
+                kind = self._kind(start)
+            if kind == "parquet":
+                yield from self._parquet_chunks()
+                return
+            with _explained_errors(self.path):
+                stream = _decompressed(raw, start)
+            read = {"jsonl": jsonl_chunks, "json": json_chunks, "csv": csv_chunks}[kind]
+            yield from read(str(self.path), stream, raw.tell)
+
+    def _kind(self, start: bytes) -> str:
+        if start == _PARQUET:
+            return "parquet"
+        plain = self.path
+        while plain.suffix.lower() in _COMPRESSED:
+            plain = plain.with_suffix("")
+        kind = KINDS.get(plain.suffix.lower())
+        if kind is None:
+            raise InputError(
+                f"{self.path}: not one of the kinds that can be read ({', '.join(KINDS)}, and "
+                "these compressed as .gz or .zst); rename it if it is one of them"
+            )
+        if kind == "parquet":
+            raise InputError(
+                f"{self.path}: not a parquet file"
+                + (
+                    "; unpack it first, since parquet is not read compressed as a whole"
+                    if start.startswith((_GZIP, _ZSTD))
+                    else ""
+                )
+            )
+        return kind
+
+    def _parquet_chunks(self) -> Iterator[Chunk]:
+        import pyarrow.parquet as pq
+
+        with _explained_errors(self.path):
+            # Without buffering ahead, a row group larger than memory is read page by page.
+            file = pq.ParquetFile(self.path, pre_buffer=False, buffer_size=1 << 20)
+            names = file.schema_arrow.names
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise InputError(f"{self.path}: column {twice[0]!r} is there twice")
+        total = max(file.metadata.num_rows, 1)
+        done = 0
+        with file:
+            batches = file.iter_batches(batch_size=CHUNK_ROWS)
+            while True:
+                try:
+                    batch = next(batches)
+                except StopIteration:
+                    return
+                except (pa.ArrowException, OSError) as error:
+                    yield Chunk.broken(str(self.path), done + 1, _one_line(error), self.size)
+                    return
+                numbers = range(done + 1, done + 1 + batch.num_rows)
+                done += batch.num_rows
+                yield Chunk(
+                    file=str(self.path),
+                    numbers=tuple(numbers),
+                    table=batch,
+                    position=self.size * done // total,
+                )
+
+
+def find_sources(patterns: Sequence[str]) -> list[RolloutSource]:
+    """Find the files that names, globs and folders stand for, in the order given.
+
+    A folder stands for all files of a known kind in it and below. Numbers in names count as
+    numbers, so that `9.jsonl` comes before `10.jsonl`.
+
+    Raises:
+        InputError: a name stands for nothing.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        paths = _paths(pattern)
+        if not paths:
+            raise InputError(f"{_missing(pattern)}; give files, globs in quotes, or folders")
+        found.update(dict.fromkeys(paths))
+    sources = []
+    for path in found:
+        with _explained_errors(path):
+            sources.append(RolloutSource(path=path, size=path.stat().st_size))
+    return sources
+
+
+def _paths(pattern: str) -> list[Path]:
+    path = Path(pattern).expanduser()
+    if path.is_dir():
+        return _files_below(path)
+    if path.exists():
+        return [path]
+    matches = sorted(map(Path, glob.glob(str(path), recursive=True)), key=_natural)
+    return [
+        file for match in matches for file in (_files_below(match) if match.is_dir() else [match])
+    ]
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return sorted(
+        (
+            file
+            for file in folder.rglob("*")
+            if set(file.suffixes[-2:]) & set(KINDS)
+            and not file.name.startswith((".", TEMPORARY_PREFIX))
+            and not _COMPANIONS.search(file.name)
+            and not _COMPANION_FOLDERS & set(file.relative_to(folder).parts)
+            and file.is_file()
+        ),
+        key=_natural,
+    )
+
+
+def _missing(pattern: str) -> str:
+    path = Path(pattern).expanduser()
+    if path.is_dir():
+        return f"folder {path} holds no {', '.join(KINDS)} file"
+    if glob.has_magic(pattern):
+        return f"no file matches {pattern!r}"
+    return f"there is no file {path}"
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    parts = _DIGITS.split(str(path))
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _decompressed(raw: BinaryIO, start: bytes) -> BinaryIO:
+    """The bytes of a file, unpacked where they begin as gzip or zstd does, whatever its name."""
+    if start.startswith(_GZIP):
+        import gzip
+
+        return gzip.open(raw)  # pyright: ignore[reportReturnType]  # reads as a BinaryIO does
+    if start == _ZSTD:
+        import io
+
+        # Arrow reads several frames in a row and skips seek tables, as `zstd` and `pyzstd` do.
+        unpacked: Any = pa.CompressedInputStream(pa.PythonFile(raw), "zstd")
+        return io.BufferedReader(unpacked, 1 << 16)  # pyright: ignore[reportReturnType]
+    return raw
+
+
+def _one_line(error: BaseException) -> str:
+    """What an error says, on one line and not too long."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+@contextmanager
+def _explained_errors(path: Path) -> Iterator[None]:
+    """Turn what goes wrong when a file is opened into a message for people."""
+    try:
+        yield
+    except (OSError, EOFError, pa.ArrowException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else None
+        raise InputError(f"cannot read {path}: {reason or _one_line(error)}") from error

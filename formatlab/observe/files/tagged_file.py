@@ -1,0 +1,131 @@
+"""The tagged file: parquet written batch by batch, while its columns are still being discovered."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from formatlab.observe.files.tagged_rows import TAG_SCHEMA, text_array
+
+_GROUP_ROWS = 1 << 14
+_GROUP_BYTES = 1 << 26
+
+
+class TaggedFile:
+    """Writes tagged rows to a parquet file; a context manager, complete once `finish` returns.
+
+    A row may bring a column that no row had before, or a value of another kind. What was written
+    by then stays as a part of its own, and `finish` writes the parts together.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Prepare to write `path`; its parts lie beside it."""
+        self._path = path
+        self._parts: list[Path] = []
+        self._writer: pq.ParquetWriter | None = None
+        self._schema: pa.Schema | None = None
+        self._pending: list[pa.RecordBatch] = []
+        self._rows = 0
+        self._bytes = 0
+
+    def __enter__(self) -> "TaggedFile":
+        """Nothing is opened before there are rows."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave no part behind."""
+        if self._writer is not None:
+            self._writer.close()
+        for part in self._parts:
+            part.unlink(missing_ok=True)
+
+    def append(self, batch: pa.RecordBatch) -> None:
+        """Add rows whose last columns are those of `TAG_SCHEMA`."""
+        schema = batch.schema if self._schema is None else _wide(self._schema, batch.schema)
+        if self._schema is not None and schema != self._schema:
+            self._end_part()
+        self._schema = schema
+        self._pending.append(_fitted(batch, schema))
+        self._rows += batch.num_rows
+        self._bytes += batch.nbytes
+        if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+            self._flush()
+
+    def finish(self) -> None:
+        """Complete the file; at least one batch was appended."""
+        self._end_part()
+        if len(self._parts) == 1:
+            shutil.move(self._parts.pop(), self._path)
+            return
+        schema = self._schema
+        with pq.ParquetWriter(self._path, schema, compression="zstd") as writer:
+            for batch in self._written():
+                writer.write_batch(_fitted(batch, schema), row_group_size=_GROUP_ROWS)
+
+    def _written(self) -> Iterator[pa.RecordBatch]:
+        for part in self._parts:
+            with pq.ParquetFile(part, pre_buffer=False) as file:
+                yield from file.iter_batches(batch_size=_GROUP_ROWS)
+
+    def _flush(self) -> None:
+        if not self._pending or self._schema is None:
+            return
+        if self._writer is None:
+            self._parts.append(self._path.with_name(f"{self._path.name}.{len(self._parts)}"))
+            self._writer = pq.ParquetWriter(self._parts[-1], self._schema, compression="zstd")
+        self._writer.write_table(pa.Table.from_batches(self._pending, self._schema))
+        self._pending, self._rows, self._bytes = [], 0, 0
+
+    def _end_part(self) -> None:
+        self._flush()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def _wide(schema: pa.Schema, other: pa.Schema) -> pa.Schema:
+    """A schema that holds the rows of both: the columns of the input first, then our own."""
+    fields = {field.name: field for field in schema}
+    for field in other:
+        known = fields.get(field.name)
+        fields[field.name] = field if known is None else _wide_field(known, field)
+    own = set(TAG_SCHEMA.names)
+    return pa.schema(
+        [field for name, field in fields.items() if name not in own]
+        + [fields[name] for name in TAG_SCHEMA.names]
+    )
+
+
+def _wide_field(one: pa.Field, other: pa.Field) -> pa.Field:
+    if one.type == other.type:
+        return one
+    try:
+        both = [pa.schema([pa.field(one.name, kind)]) for kind in (one.type, other.type)]
+        # int64 and float64 make float64, null and anything that thing.
+        wide = pa.unify_schemas(both, promote_options="permissive")
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        return pa.field(one.name, pa.string())
+    return wide.field(0)
+
+
+def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    if batch.schema == schema:
+        return batch
+    there = set(batch.schema.names)
+    columns = [
+        _converted(batch.column(field.name), field.type)
+        if field.name in there
+        else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _converted(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if column.type == kind:
+        return column
+    if pa.types.is_string(kind) and not pa.types.is_null(column.type):
+        return text_array(column.to_pylist())
+    return column.cast(kind)

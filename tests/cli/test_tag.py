@@ -1,0 +1,259 @@
+"""`formatlab tag` from outside: what a person types, and what becomes of it."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from formatlab.cli.main import main
+
+REPOSITORY = Path(__file__).parents[2]
+FORMATS = ("The answer is {}.", '{{"answer": {}}}', "We get \\boxed{{{}}}")
+
+
+def verl_rows(steps: int = 3, rows: int = 6) -> list[dict[str, Any]]:
+    return [
+        {
+            "input": f"q{n % 3}",
+            "output": FORMATS[n % 3].format(n),
+            "gts": str(n if n % 2 else n + 1),
+            "score": 1.0,
+            "step": step,
+            "reward_extra": {"a": [n]} if n else "none",
+        }
+        for step in range(1, steps + 1)
+        for n in range(rows)
+    ]
+
+
+def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    packed = gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode()
+    path.write_bytes(packed)
+    return path
+
+
+def tag(*words: object) -> int:
+    return main(["tag", *map(str, words)])
+
+
+def test_a_run_of_verl(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for step in (9, 10):
+        rows = [row | {"step": step} for row in verl_rows(1)]
+        jsonl(tmp_path / f"{step}.jsonl.gz", rows)
+    output, plot = tmp_path / "out.parquet", tmp_path / "out.png"
+    assert tag(tmp_path / "*.gz", "--output", output, "--plot", plot) == 0
+    said = capsys.readouterr()
+    assert (
+        "verl rollout_data_dir: completion 'output', gold 'gts', step 'step' (2 files)" in said.out
+    )
+    assert "the grader's errors by format" in said.out
+    assert said.err == ""
+    table = pq.read_table(output)
+    assert table.num_rows == 12
+    assert set(verl_rows()[0]) <= set(table.schema.names)
+    assert table["step"].to_pylist() == [9] * 6 + [10] * 6
+    assert table["tag"].to_pylist()[:3] == ["prose", "json", "latex"]
+    assert table["correct"].to_pylist()[:2] == [False, True]
+    assert table["reward_extra"].to_pylist()[:2] == ["none", '{"a": [1]}']
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("suffix", [".json", ".csv", ".parquet"])
+def test_every_kind_of_file(suffix: str, tmp_path: Path):
+    rows = [{"completion": "The answer is 5.", "gold": "5", "step": "1"}] * 3
+    path = tmp_path / f"in{suffix}"
+    if suffix == ".json":
+        path.write_text(json.dumps(rows))
+    elif suffix == ".csv":
+        path.write_text("completion,gold,step\n" + "The answer is 5.,5,1\n" * 3)
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    assert tag(path, "--output", tmp_path / "out.parquet") == 0
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table.select(["completion", "gold", "step"]).to_pylist() == rows
+    assert table["correct"].to_pylist() == [True] * 3
+
+
+def test_files_of_trl_with_chats(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = tmp_path / "completions"
+    folder.mkdir()
+    for step in (1, 2):
+        rows = [
+            {
+                "step": step,
+                "prompt": [{"role": "user", "content": "1 + 1?"}],
+                "completion": [{"role": "assistant", "content": "The answer is 2."}],
+                "reward": 1.0,
+                "advantage": 0.0,
+            }
+        ] * 2
+        table = pa.Table.from_pylist(rows)
+        pq.write_table(table, folder / f"completions_{step:05d}.parquet")
+    assert tag(folder, "--output", tmp_path / "out.parquet") == 0
+    assert "TRL completions" in capsys.readouterr().out
+    out = pq.read_table(tmp_path / "out.parquet")
+    assert out["tag"].to_pylist() == ["prose"] * 4
+    assert out["completion"].to_pylist()[0] == [
+        {"role": "assistant", "content": "The answer is 2."}
+    ]
+    assert out["correct"].null_count == 4
+
+
+def test_bad_rows_and_files_are_named_and_the_rest_is_tagged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    good = jsonl(tmp_path / "good.jsonl", verl_rows())
+    with good.open("a") as file:
+        file.write("{oops\n" * 7)
+    (tmp_path / "other.jsonl").write_text('{"loss": 1}\n')
+    (tmp_path / "broken.parquet").write_text("no parquet")
+    assert tag(tmp_path, "--output", tmp_path.parent / "out.parquet") == 0
+    said = capsys.readouterr().err.splitlines()
+    assert f"skipped: {tmp_path}/broken.parquet: not a parquet file" in said
+    assert any("other.jsonl: no column is known to hold completions" in line for line in said)
+    assert f"bad row: {good}:19: not JSON" in "\n".join(said)
+    assert sum(line.startswith("bad row: ") for line in said) == 5
+    assert said[-1] == "bad rows: 7 in all, not in the output"
+
+
+def test_own_formats_and_columns(tmp_path: Path):
+    path = jsonl(tmp_path / "a.jsonl", [{"said": "<final>5</final>", "info": {"right": 5}}])
+    formats = tmp_path / "f.toml"
+    formats.write_text(
+        "[final]\nrecognise = '<final>'\nanswer = '<final>(?P<answer>.*?)</final>'\n"
+    )
+    words = ("--text", "said", "--gold", "info.right", "--formats", formats)
+    assert tag(path, "--output", tmp_path / "out.parquet", *words) == 0
+    (row,) = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert (row["tag"], row["answer"], row["correct"]) == ("final", "5", True)
+
+
+def test_what_was_tagged_can_be_tagged_again(tmp_path: Path):
+    path = jsonl(tmp_path / "a.jsonl", [{"completion": "5", "gold": "5"}])
+    first, second = tmp_path / "1.parquet", tmp_path / "2.parquet"
+    assert tag(path, "--output", first) == 0
+    assert tag(first, "--output", second) == 0
+    (row,) = pq.read_table(second).to_pylist()
+    assert (row["tag"], row["tag_input"], row["source_file_input"]) == (
+        "direct",
+        "direct",
+        str(path),
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "name the files"),
+        (["gone.jsonl"], "there is no file gone.jsonl"),
+        (["gone*.jsonl"], "no file matches"),
+        (["{in}", "--output", "{folder}"], "is a folder"),
+        (["{in}", "--output", "out.txt"], "name it .parquet"),
+        (["{in}", "--output", "{folder}/no/out.parquet"], "is no folder"),
+        (["{in}", "--plot", "shares.gif"], "--plot: shares.gif should be"),
+        (["{in}", "--plot", "{folder}/no/a.png"], "--plot"),
+        (["{in}", "--jobs", "-1"], "--jobs is -1"),
+        (["{in}", "--text", "nope"], "no column 'nope', which --text names (columns: gts"),
+        (["{in}", "--formats", "gone.toml"], "there is no file gone.toml"),
+        (["{empty}"], "holds no rows"),
+        (["{tokens}"], "--tokenizer"),
+        (["{tokens}", "--tokenizer", "{folder}"], "cannot be loaded"),
+    ],
+)
+def test_mistakes_are_named(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    token_row = {"step": 1, "prompt_tokens": [1], "response_tokens": [2]}
+    places = {
+        "in": jsonl(tmp_path / "in.jsonl", verl_rows()),
+        "empty": jsonl(tmp_path / "empty.jsonl", []),
+        "tokens": jsonl(tmp_path / "tokens.jsonl", [token_row]),
+        "folder": tmp_path,
+    }
+    given = [word.format(**places) for word in words]
+    output = [] if "--output" in given else ["--output", str(tmp_path / "out.parquet")]
+    assert tag(*given, *output) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.strip().splitlines()) == 1
+    assert not list(tmp_path.glob("*.parquet"))
+    assert not list(tmp_path.glob(".unfinished*"))
+
+
+def test_the_output_may_not_be_an_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"completion": ["5"]}), path)
+    assert tag(path, "--output", path) == 2
+    assert "is also one of the files" in capsys.readouterr().err
+    assert pq.read_table(path).schema.names == ["completion"]
+
+
+def test_help_is_cheap():
+    program = (
+        "import sys\nfrom formatlab.cli.main import main\n"
+        "try:\n    main(['tag', '--help'])\nexcept SystemExit:\n    pass\n"
+        "print('loaded:', *sys.modules, sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    shown, _, loaded = done.stdout.partition("loaded:")
+    assert "--formats" in shown
+    heavy = {"torch", "pyarrow", "numpy", "transformers", "matplotlib", "regex"}
+    assert heavy & set(loaded.split()) == set()
+
+
+def test_neither_torch_nor_trl_is_needed(tmp_path: Path):
+    path = jsonl(tmp_path / "a.jsonl", verl_rows())
+    program = (
+        "import sys\nfrom formatlab.cli.main import main\n"
+        f"main(['tag', {str(path)!r}, '--output', {str(tmp_path / 'o.parquet')!r}])\n"
+        "print('loaded:', *sys.modules, sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout.partition("loaded:")[2].split()
+    assert {"torch", "trl", "transformers", "matplotlib"} & set(loaded) == set()
+
+
+def test_an_interrupt_leaves_nothing_behind(tmp_path: Path):
+    path = jsonl(tmp_path / "a.jsonl", verl_rows(steps=30_000))
+    command = [sys.executable, "-m", "formatlab", "tag", path, "--output", tmp_path / "o.parquet"]
+    process = subprocess.Popen(
+        [*map(str, command), "--jobs", "2"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+        start_new_session=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    while not list(tmp_path.glob(".unfinished*")):
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.strip() == "formatlab tag: interrupted"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_real_answers(shared_data: Path, tmp_path: Path):
+    assert tag(shared_data / "graded" / "*.jsonl", "--output", tmp_path / "o.parquet") == 0
+    table = pq.read_table(tmp_path / "o.parquet")
+    assert table.num_rows == 3 * 1319
+    agree = [
+        row["correct"] == row["upstream_correct"]
+        for row in table.select(["correct", "upstream_correct"]).to_pylist()
+    ]
+    assert sum(agree) / len(agree) > 0.97

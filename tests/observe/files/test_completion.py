@@ -1,0 +1,89 @@
+"""The completion alone is found, in text and in chats."""
+
+import pytest
+
+from formatlab.observe.files.completion import (
+    NoCompletionError,
+    after_turn,
+    completion,
+    reply_of_nodes,
+)
+
+USER = {"role": "user", "content": "1 + 1?"}
+
+
+def assistant(content: object) -> dict:
+    return {"role": "assistant", "content": content}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("text", "text"),
+        ("", ""),
+        (["only one"], "only one"),
+        ([assistant("2")], "2"),
+        (assistant("2"), "2"),
+        ([USER, assistant("3"), USER, assistant("2")], "2"),
+        ([assistant("call"), {"role": "tool", "content": "5"}, assistant("2")], "call\n2"),
+        ([USER, assistant(None), {"role": "tool", "content": "5"}, assistant("2")], "2"),
+        ([USER, assistant([{"type": "text", "text": "a"}, {"type": "image"}, "b"])], "ab"),
+        ([{"from": "human", "value": "q"}, {"from": "gpt", "value": "2"}], "2"),
+    ],
+)
+def test_the_assistant_s_last_messages_are_the_completion(value: object, expected: str):
+    assert completion(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "null"),
+        (5, "int 5"),
+        ([], "an empty list"),
+        (["a", "b"], "a list of 2 texts"),
+        ([USER], "role 'user'"),
+        ([assistant("2"), USER], "role 'user'"),
+        ([1, "a"], "a list"),
+        ([assistant(5)], "content is int 5"),
+    ],
+)
+def test_what_holds_no_completion_says_what_it_is(value: object, said: str):
+    with pytest.raises(NoCompletionError, match=said):
+        completion(value)
+
+
+def node(message: dict, parent: int | None, *, sampled: bool = False) -> dict:
+    return {"message": message, "parent": parent, "sampled": sampled}
+
+
+def test_a_trace_gives_its_final_branch():
+    nodes = [
+        node(USER, None),
+        node(assistant("first"), 0, sampled=True),
+        node(assistant("an example in the prompt"), 0),
+        node(assistant("second"), 0, sampled=True),
+    ]
+    assert reply_of_nodes(nodes) == "second"
+    assert reply_of_nodes(nodes[:2]) == "first"
+    with pytest.raises(NoCompletionError):
+        reply_of_nodes(nodes[:3])
+    with pytest.raises(NoCompletionError):
+        reply_of_nodes("nodes")
+    assert reply_of_nodes([node(USER, 1), node(assistant("loop"), 1, sampled=True)]) == "loop"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<|im_start|>user\n1+1?<|im_end|>\n<|im_start|>assistant\n2",
+        "<|start_header_id|>user<|end_header_id|>\n\nq<|start_header_id|>assistant"
+        "<|end_header_id|>\n\n2",
+        "<start_of_turn>user\nq<end_of_turn>\n<start_of_turn>model\n2",
+        "<s>[INST] q [/INST] 2",
+        "<|user|>\nq\n<|assistant|>\n2",
+    ],
+)
+def test_what_follows_the_mark_of_the_turn(text: str):
+    assert after_turn(text) == "2"
+    assert after_turn("no mark") is None

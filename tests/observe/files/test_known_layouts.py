@@ -1,0 +1,118 @@
+"""The layouts of other people's trainers are recognised, and what cannot be is explained."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from formatlab.errors import InputError
+from formatlab.observe.files.known_layouts import Columns, find_layout
+from formatlab.observe.files.layout import value_at
+
+CHAT = [{"role": "assistant", "content": "2"}]
+TRACE = {"id": "t", "task": {"type": "T", "data": {"answer": "2"}}, "nodes": [], "rewards": {}}
+
+
+def layout(row: dict[str, Any], path: str = "a.jsonl", **columns: str):
+    return find_layout(Path(path), [row], Columns(**columns), tokenizer=None)
+
+
+@pytest.mark.parametrize(
+    ("row", "name", "text", "gold", "step"),
+    [
+        (
+            {"step": 1, "prompt": "q", "completion": "2", "reward": 1.0, "advantage": 0.0},
+            "TRL completions", "completion", None, "step",
+        ),
+        (
+            {"step": 1, "prompt": CHAT, "completion": CHAT, "solution": "2", "advantage": 0.0},
+            "TRL completions", "completion", "solution", "step",
+        ),
+        (
+            {"input": "q", "output": "2", "gts": "2", "score": 1.0, "step": 3, "acc": True},
+            "verl rollout_data_dir", "output", "gts", "step",
+        ),
+        (
+            {"step": 1, "prompt_tokens": [1], "response_tokens": [2], "ground_truth": ["2"]},
+            "open-instruct save_traces", "response_tokens", "ground_truth", "step",
+        ),
+        ({"input": "q", "output": "2", "reward": 0.5}, "OpenRLHF samples", "output", None, None),
+        (TRACE, "prime-rl traces", "nodes", "task.data.answer", None),
+        (
+            {"trace": TRACE, "task": {}, "run": {"work": {"step": 4}}},
+            "prime-rl episodes", "trace.nodes", "trace.task.data.answer", "run.work.step",
+        ),
+        (
+            {"example_id": 1, "prompt": CHAT, "completion": CHAT, "reward": 1, "answer": "2"},
+            "verifiers rollouts", "completion", "answer", None,
+        ),
+        (
+            {"run_id": "r", "prompt_id": "p", "completion": "2", "gold": "2", "step": 0},
+            "formatlab rollouts", "completion", "gold", "step",
+        ),
+        ({"question": "q", "gold": "2", "text": "2"}, "columns by name", "text", "gold", None),
+        ({"messages": CHAT, "global_step": 1}, "columns by name", "messages", None, "global_step"),
+        ({"problem": "q", "generated_solution": "2", "expected_answer": "2"},
+         "columns by name", "generated_solution", "expected_answer", None),
+    ],
+)  # fmt: skip
+def test_layouts_are_recognised(
+    row: dict[str, Any], name: str, text: str, gold: str | None, step: str | None
+):
+    found = layout(row)
+    assert (found.name, found.text, found.gold, found.step) == (name, text, gold, step)
+
+
+def test_the_step_may_stand_in_the_path():
+    found = layout(TRACE, "out/rollouts/step_12/train/all/traces.jsonl")
+    assert found.file_step == 12
+    assert layout(TRACE, "out/step_12/t.jsonl", step="id").file_step is None
+    assert layout({"completion": "2"}, "step_3/a.jsonl").file_step is None
+
+
+def test_what_the_user_names_wins():
+    row = {"completion": "1", "mine": "2", "gold": "3", "info": {"right": "4", "at": 5}}
+    found = layout(row, text="mine", gold="info.right", step="info.at")
+    assert (found.text, found.gold, found.step) == ("mine", "info.right", "info.at")
+    assert value_at(row, "info.right") == "4"
+    assert set(found.columns) >= {"mine", "info"}
+
+
+@pytest.mark.parametrize(
+    ("row", "columns", "said"),
+    [
+        ({"question": "q", "answer": "2"}, {}, r"columns: answer, question\); name it with --text"),
+        ({"completion": "2"}, {"text": "x"}, r"no column 'x', which --text names \(columns: comp"),
+        ({"completion": "2"}, {"gold": "a.b"}, "--gold"),
+        ({"completion": "2"}, {"step": "x"}, "--step"),
+    ],
+)
+def test_the_error_lists_the_columns_and_the_flag(
+    row: dict[str, Any], columns: dict[str, str], said: str
+):
+    with pytest.raises(InputError, match=said):
+        layout(row, **columns)
+
+
+def test_a_prompt_before_the_completion_is_cut_off():
+    rows = [{"prompt": f"Q{n}:", "text": f"Q{n}: {n}"} for n in range(3)]
+    found = find_layout(Path("a"), rows, Columns(), None)
+    assert found.cut == "prompt"
+    assert found.completion_of(rows[0]) == " 0"
+    # one that does not begin so: the prompt is elsewhere, as far as can be told
+    mixed = [*rows, {"prompt": "Q", "text": "4"}]
+    assert find_layout(Path("a"), mixed, Columns(), None).cut == ""
+
+
+def test_a_question_that_solutions_repeat_is_no_prompt():
+    rows = [{"question": "Tom has 2.", "text": "Tom has 2. The answer is 2."}]
+    assert find_layout(Path("a"), rows, Columns(), None).cut == ""
+
+
+def test_open_instruct_names_its_model_beside_the_rollouts(tmp_path: Path):
+    (tmp_path / "run_metadata.jsonl").write_text('{"model_name": "owner/name"}\n')
+    row = {"step": 1, "prompt_tokens": [1], "response_tokens": [2]}
+    path = str(tmp_path / "run_rollouts_000000.jsonl")
+    assert layout(row, path).tokenizer == "owner/name"
+    assert find_layout(Path(path), [row], Columns(), "mine").tokenizer == "mine"
+    assert layout(row, str(tmp_path / "other.jsonl")).tokenizer is None

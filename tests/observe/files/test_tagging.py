@@ -1,0 +1,205 @@
+"""Chunks come back tagged, in order, with all their columns, from one process or several."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import tokenizers
+
+from formatlab.errors import RunError
+from formatlab.observe.files.chunk import Chunk
+from formatlab.observe.files.known_layouts import Columns
+from formatlab.observe.files.layout import Layout
+from formatlab.observe.files.reader import RolloutReader
+from formatlab.observe.files.source import find_sources
+from formatlab.observe.files.tagged_rows import TAG_SCHEMA
+from formatlab.observe.files.tagging import TaggedChunk, TagJob, tag_chunk, tag_chunks
+
+
+def chunk(rows: list[Any], file: str = "a.jsonl") -> Chunk:
+    texts = tuple(json.dumps(row).encode() for row in rows)
+    return Chunk(file=file, numbers=tuple(range(1, len(rows) + 1)), texts=texts, position=1)
+
+
+def tagged(rows: list[Any], layout: Layout, job: TagJob | None = None) -> TaggedChunk:
+    return tag_chunk(chunk(rows), layout, job or TagJob())
+
+
+def rows_of(done: TaggedChunk) -> list[dict[str, Any]]:
+    batch = done.batch()
+    return [] if batch is None else batch.to_pylist()
+
+
+PLAIN = Layout(name="x", text="completion", gold="gold", step="step", prompt="prompt")
+
+
+def test_every_input_column_and_those_of_tagging():
+    (row,) = rows_of(
+        tagged([{"completion": "The answer is 5.", "gold": 5, "extra": [1], "tag": "t"}], PLAIN)
+    )
+    assert set(row) == {"completion", "gold", "extra", "tag_input", *TAG_SCHEMA.names}
+    assert (row["tag"], row["well_formed"], row["mixed"], row["mixed_formats"]) == (
+        "prose",
+        True,
+        False,
+        [],
+    )
+    assert (row["answer"], row["correct"], row["reason"]) == ("5", True, "")
+    assert (row["extra"], row["tag_input"]) == ("[1]", "t")
+    assert (row["source_file"], row["source_row"], row["source_step"]) == ("a.jsonl", 1, None)
+
+
+@pytest.mark.parametrize(
+    ("gold", "correct"),
+    [
+        ("5", True),
+        ("#### 5", True),
+        (5.0, True),
+        (["5"], True),
+        ("6", False),
+        (None, None),
+        ("", None),
+        (float("nan"), None),
+        (True, None),
+        ({"a": 1}, None),
+        (["5", "6"], None),
+    ],
+)
+def test_what_is_no_gold_grades_nothing(gold: object, correct: bool | None):
+    (row,) = rows_of(tagged([{"completion": "The answer is 5.", "gold": gold}], PLAIN))
+    assert row["correct"] is correct
+    if correct is None:
+        assert (row["answer"], row["reason"]) == (None, None)
+
+
+def test_grading_can_be_left_out():
+    job = TagJob(grading=False)
+    (row,) = rows_of(tagged([{"completion": "The answer is 5.", "gold": "5"}], PLAIN, job))
+    assert row["correct"] is None
+
+
+def test_bad_rows_are_counted_and_the_first_named():
+    rows = [*({"completion": None} for _ in range(30)), {"completion": "5"}, {"other": 1}]
+    done = tagged(rows, PLAIN)
+    assert done.n_bad == 31
+    assert str(done.bad[0]) == "a.jsonl:1: column 'completion': no text (null)"
+    assert [row["source_row"] for row in rows_of(done)] == [31]
+
+
+def test_a_table_loses_only_its_bad_rows():
+    table = pa.record_batch({"completion": ["5", None, "7"], "n": [1, 2, 3]})
+    done = tag_chunk(Chunk(file="a", numbers=(1, 2, 3), table=table, position=1), PLAIN, TagJob())
+    assert [(row["n"], row["source_row"]) for row in rows_of(done)] == [(1, 1), (3, 3)]
+
+
+def test_counts_by_step_and_reason():
+    rows = [
+        {"completion": "The answer is 5.", "gold": "5", "step": 1},
+        {"completion": "The answer is 5.", "gold": "6", "step": "1"},
+        {"completion": "", "gold": "5", "step": 2.0},
+        {"completion": "5", "step": "none"},
+    ]
+    counts = tagged(rows, PLAIN).counts
+    assert counts.steps == (1.0, 2.0)
+    assert counts.tags == ("prose", "direct", "none")
+    rows_by_step = counts.step_array()[0]
+    assert rows_by_step.tolist() == [[2, 0, 0], [0, 0, 1]]
+    assert counts.cluster_array().sum(axis=(1, 2)).tolist() == [4, 3, 0, 0, 3, 1]
+    assert counts.reasons == {"wrong": 1, "no answer": 1}
+
+
+def test_rollouts_of_a_prompt_share_a_cluster():
+    same = tagged([{"completion": "5", "prompt": "q"}] * 5, PLAIN).counts
+    assert len({key[0] for key in same.by_cluster}) == 1
+    none = tagged([{"completion": "5", "prompt": ""}] * 5, PLAIN).counts
+    assert len({key[0] for key in none.by_cluster}) > 1
+
+
+def test_an_own_format_that_fails_is_a_bad_row(tmp_path: Path):
+    source = (
+        "from formatlab.world.formats import Format\n"
+        "class Broken(Format):\n"
+        "    name = 'broken'\n"
+        "    def recognise(self, page):\n"
+        "        return page.text == 'good' or 1 / 0\n"
+        "    def read(self, page):\n"
+        "        return 'no answer'\n"
+    )
+    (tmp_path / "f.py").write_text(source)
+    job = TagJob(formats=tmp_path / "f.py")
+    done = tagged([{"completion": "good"}, {"completion": "bad"}], PLAIN, job)
+    assert [row["tag"] for row in rows_of(done)] == ["broken"]
+    assert "ZeroDivisionError" in done.bad[0].reason
+
+
+def test_token_ids_are_decoded(tmp_path: Path):
+    words = {"5": 0, "The": 1, "answer": 2, "is": 3, "<end>": 4}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="5"))
+    tokenizer.add_special_tokens(["<end>"])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    layout = Layout(
+        name="x", text="ids", gold="gold", form="tokens", tokenizer=str(tmp_path), prompt=None
+    )
+    done = tagged([{"ids": [1, 2, 3, 0, 4], "gold": [0]}, {"ids": "1"}], layout)
+    (row,) = rows_of(done)
+    assert (row["tag"], row["correct"]) == ("prose", True)
+    assert "no list of token ids" in done.bad[0].reason
+
+
+def test_episodes_give_a_row_a_trace():
+    nodes = [{"message": {"role": "assistant", "content": "5"}, "parent": None, "sampled": True}]
+    trace = {"task": {"data": {"answer": "5"}}, "nodes": nodes}
+    layout = Layout(name="x", text="trace.nodes", gold="trace.task.data.answer", form="nodes")
+    done = tagged(
+        [{"id": "e", "task": {}, "traces": [trace, trace]}, {"task": {}, "traces": []}], layout
+    )
+    assert [row["correct"] for row in rows_of(done)] == [True, True]
+    assert "without a trace" in done.bad[0].reason
+
+
+def test_a_lone_surrogate_and_nul(tmp_path: Path):
+    done = tagged([{"completion": "\ud800 \x00 The answer is 5.", "gold": "5"}], PLAIN)
+    (row,) = rows_of(done)
+    assert row["correct"]
+    assert row["completion"] == "? \x00 The answer is 5."
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> Path:
+    path = tmp_path / "big.jsonl"
+    with path.open("w") as file:
+        for number in range(2_000):
+            file.write(json.dumps({"step": number // 100, "completion": f"#### {number}"}) + "\n")
+    return path
+
+
+def read(path: Path) -> Iterator[tuple[Chunk, Layout]]:
+    return RolloutReader(sources=find_sources([str(path)]), columns=Columns()).chunks()
+
+
+def test_workers_give_what_one_process_gives(big: Path):
+    alone = list(tag_chunks(read(big), TagJob(), workers=1))
+    together = list(tag_chunks(read(big), TagJob(), workers=2))
+    assert [rows_of(done) for done in together] == [rows_of(done) for done in alone]
+    assert [done.counts for done in together] == [done.counts for done in alone]
+
+
+def test_a_worker_that_dies_is_explained(big: Path, tmp_path: Path):
+    killer = tmp_path / "killer.py"
+    killer.write_text(
+        "import os\n"
+        "from formatlab.world.formats import Format\n"
+        "class Killer(Format):\n"
+        "    name = 'killer'\n"
+        "    def recognise(self, page):\n"
+        f"        return os.getpid() != {os.getpid()} and os.kill(os.getpid(), {signal.SIGKILL})\n"
+        "    def read(self, page):\n"
+        "        return 'no answer'\n"
+    )
+    with pytest.raises(RunError, match=r"a worker process died, at about .*rows 1 to"):
+        list(tag_chunks(read(big), TagJob(formats=killer), workers=2))

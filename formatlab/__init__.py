@@ -1,3 +1,32 @@
-"""A laboratory for which output format survives correctness-only reinforcement learning."""
+"""A laboratory for which output format survives correctness-only reinforcement learning.
+
+For use from elsewhere: `formatlab.tag(text)` says which format a text is in,
+`formatlab.grade(text, gold)` whether its answer is right, and `formatlab.FormatRecorder` records
+the formats of a TRL trainer's rollouts. Each is imported when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from formatlab.observe.grader import grade
+    from formatlab.observe.tagger import tag
+    from formatlab.train.format_recorder import FormatRecorder
 
 __version__ = "0.1.0"
+__all__ = ["FormatRecorder", "grade", "tag"]
+
+_HOMES = {
+    "FormatRecorder": "formatlab.train.format_recorder",
+    "grade": "formatlab.observe.grader",
+    "tag": "formatlab.observe.tagger",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for: torch, which the recorder needs, takes seconds to import."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from formatlab.errors import RunError
-from formatlab.launch.environment import environment
 from formatlab.models.scale import find_scale
 from formatlab.store.atomic_file import explained_os_errors
 from formatlab.store.config_hash import config_hash
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.base import Base
+from formatlab.train.environment import environment
 from formatlab.train.pretrain import Report, held_out_loss, pretrain
 from formatlab.train.step_metrics import accuracies
 from formatlab.world.corpus import Corpus, build_corpus

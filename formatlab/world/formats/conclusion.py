@@ -6,7 +6,7 @@ import regex
 
 from formatlab.world.formats.box import answer_key, boxed, has_box
 from formatlab.world.formats.format import Missing, Reading
-from formatlab.world.formats.limits import NUMBER, PATTERN_SECONDS, QUANTITY
+from formatlab.world.formats.limits import NUMBER, QUANTITY, limit
 
 _OTHER_LANGUAGES = (
     *("respuesta", "risposta", "réponse", "resposta", "antwort", "antwoord", "svar", "svaret"),
@@ -129,7 +129,7 @@ def marked(text: str) -> Reading | Missing:
         if not any(word in lowered for word in words):
             continue
         answers: list[str] = []
-        for match in mark.finditer(text, timeout=PATTERN_SECONDS):
+        for match in mark.finditer(text, timeout=limit(text)):
             rest = match["rest"]
             if kind != _HEADING and not rest.strip(" \t:*_\N{FULLWIDTH COLON}"):
                 rest = _next_line(text, match.end() + len(rest))
@@ -156,62 +156,62 @@ def only_number(text: str) -> str:
     text = text.strip()
     if "\\" in text or len(text.split()) <= 3:
         return text
-    numbers = _ANY_NUMBER.findall(text, timeout=PATTERN_SECONDS)
-    hedged = _HEDGED.search(text, timeout=PATTERN_SECONDS)
+    numbers = _ANY_NUMBER.findall(text, timeout=limit(text))
+    hedged = _HEDGED.search(text, timeout=limit(text))
     return numbers[0] if len(numbers) == 1 and not hedged else text
 
 
 def _answer(rest: str, kind: int, *, loosely: bool) -> str | None:
     """The answer that the rest of a line gives; empty if none, None if several."""
     if kind != _HEADING:
-        rest = _SENTENCE_END.sub("", rest, timeout=PATTERN_SECONDS)
+        rest = _SENTENCE_END.sub("", rest)
     if "?" in rest:
         return ""
     if loosely:
-        *sides, last = _EQUALS.split(rest, timeout=PATTERN_SECONDS)
+        *sides, last = _EQUALS.split(rest)
         sides = [side for side in sides if side.strip(" \t:*_")]
         if sides and (kind == _SENTENCE or len(regex.findall(r"\p{L}{2,}", sides[0])) <= 3):
-            if any(_BETWEEN.search(side, timeout=PATTERN_SECONDS) for side in sides[1:]):
+            if any(_BETWEEN.search(side) for side in sides[1:]):
                 return None
             rest = last
-    markup = _MARKUP.match(rest, timeout=PATTERN_SECONDS)
+    markup = _MARKUP.match(rest)
     start = markup.end() if markup else 0
-    option = _OPTION.match(rest, start, timeout=PATTERN_SECONDS)
+    option = _OPTION.match(rest, start)
     start = option.end() if option else start
-    number = _AT_ONCE.match(rest, start, timeout=PATTERN_SECONDS)
+    number = _AT_ONCE.match(rest, start)
     if number is None:
         return _without_number_at_once(rest, start, kind, loosely=loosely)
-    if _OTHERS.match(rest, number.end(), timeout=PATTERN_SECONDS):
+    if _OTHERS.match(rest, number.end()):
         return None
-    if not loosely and _GOES_ON.match(rest, number.end(), timeout=PATTERN_SECONDS):
+    if not loosely and _GOES_ON.match(rest, number.end()):
         return ""
-    if kind == _HEADING and _ENUMERATED.match(rest, number.end(), timeout=PATTERN_SECONDS):
+    if kind == _HEADING and _ENUMERATED.match(rest, number.end()):
         return ""
     return _phrase(rest, number.start(), number.end())
 
 
 def _without_number_at_once(rest: str, start: int, kind: int, *, loosely: bool) -> str:
     """An answer that is a formula, a choice, or further on in the sentence; empty if none."""
-    formula = _MATHEMATICS.match(rest, timeout=PATTERN_SECONDS)
+    formula = _MATHEMATICS.match(rest)
     if formula:
         written = formula["dollars"] or formula["round"] or formula["bare"]
         return "" if "box" in written else written
-    choice = _CHOICE.match(rest, start, timeout=PATTERN_SECONDS)
+    choice = _CHOICE.match(rest, start)
     if choice:
         return choice["bracketed"] or choice["letter"] or choice["word"]
     if kind == _HEADING or not loosely:
         return ""
-    numbers = list(_ANY_NUMBER.finditer(rest, timeout=PATTERN_SECONDS))
+    numbers = list(_ANY_NUMBER.finditer(rest))
     if len(numbers) != 1 or (kind == _LABEL and len(rest) > 80):
         return ""
-    if _HEDGED.search(rest[: numbers[0].start()], timeout=PATTERN_SECONDS):
+    if _HEDGED.search(rest[: numbers[0].start()]):
         return ""
     return _phrase(rest, numbers[0].start(), numbers[0].end())
 
 
 def _phrase(text: str, start: int, end: int) -> str:
     """A number with the few words behind it that belong to it."""
-    after = _CLAUSE_END.sub("", text[end : end + 80], timeout=PATTERN_SECONDS)
+    after = _CLAUSE_END.sub("", text[end : end + 80])
     words = after.split(" ")
     kept = " ".join(words[: _WORDS_AFTER + 1])
     return (text[start:end] + kept).strip(' \t*_`"').rstrip("$\\")
@@ -228,16 +228,16 @@ def _concluded(text: str) -> Reading | Missing:
     tail = text[-400:].rstrip()
     if not tail.endswith((".", "!", "*", ")", "$")):
         return "no answer"
-    sentence = _SENTENCES.split(tail, timeout=PATTERN_SECONDS)[-1]
-    *sides, last = _EQUALS.split(sentence, timeout=PATTERN_SECONDS)
-    numbers = list(_ANY_NUMBER.finditer(last, timeout=PATTERN_SECONDS))
-    if _CONCLUDES.match(sentence, timeout=PATTERN_SECONDS) and len(numbers) == 1:
+    sentence = _SENTENCES.split(tail)[-1]
+    *sides, last = _EQUALS.split(sentence)
+    numbers = list(_ANY_NUMBER.finditer(last))
+    if _CONCLUDES.match(sentence) and len(numbers) == 1:
         before = last[: numbers[0].start()].rstrip("*_ ")
         of_something = last[numbers[0].end() :].lstrip().startswith("of ")
-        if not of_something and (sides or not _HEDGED.search(before, timeout=PATTERN_SECONDS)):
+        if not of_something and (sides or not _HEDGED.search(before)):
             return Reading(content=_phrase(last, numbers[0].start(), numbers[0].end()))
         return "no answer"
-    bold = _BOLD.findall(sentence, timeout=PATTERN_SECONDS)
-    if len(bold) == 1 and _AT_ONCE.match(bold[0], timeout=PATTERN_SECONDS):
+    bold = _BOLD.findall(sentence)
+    if len(bold) == 1 and _AT_ONCE.match(bold[0]):
         return Reading(content=bold[0].strip(" .:"))
     return "no answer"

@@ -6,7 +6,7 @@ from typing import ClassVar
 import regex
 
 from formatlab.world.formats.format import Format, Missing, Reading
-from formatlab.world.formats.limits import NUMBER, PATTERN_SECONDS
+from formatlab.world.formats.limits import NUMBER
 from formatlab.world.formats.page import Page
 from formatlab.world.formats.worked import worked_lines
 from formatlab.world.problem import Problem
@@ -55,9 +55,9 @@ class Direct(Format):
         """The number with its unit, which tells the grader whether it goes on; or the choice."""
         if len(page.text) > _LONGEST or "\n" in page.text.strip():
             return "no answer"
-        choice = _CHOICE.fullmatch(page.text, timeout=PATTERN_SECONDS)
+        choice = _CHOICE.fullmatch(page.text)
         if choice:
             return Reading(content=choice["letter"] or choice["word"])
-        if _ALONE.fullmatch(page.text, timeout=PATTERN_SECONDS) is None or _VERB.search(page.text):
+        if _ALONE.fullmatch(page.text) is None or _VERB.search(page.text):
             return "no answer"
         return Reading(content=page.text.strip(" \t\n*_`\"'"))

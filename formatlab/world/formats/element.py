@@ -7,7 +7,7 @@ from typing import Literal
 
 import regex
 
-from formatlab.world.formats.limits import PATTERN_SECONDS
+from formatlab.world.formats.limits import limit
 
 Kind = Literal["turn", "answer", "code", "output"]
 
@@ -87,7 +87,7 @@ def elements(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Element, ...
     token = _Token(text)
     spans = iter((*blocks, (len(text) + 1, len(text) + 1)))
     left, right = next(spans)
-    for match in _MARK.finditer(text, timeout=PATTERN_SECONDS):
+    for match in _MARK.finditer(text, timeout=limit(text)):
         while match.start() >= right:
             left, right = next(spans)
         if left <= match.start():

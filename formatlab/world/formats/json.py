@@ -11,7 +11,7 @@ from formatlab.world.formats.box import boxed
 from formatlab.world.formats.conclusion import only_number
 from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.json_object import KEYED, Pairs
-from formatlab.world.formats.limits import PATTERN_SECONDS
+from formatlab.world.formats.limits import limit
 from formatlab.world.formats.page import Page, up_to_next_question
 from formatlab.world.formats.worked import worked_lines
 from formatlab.world.problem import Problem
@@ -75,15 +75,15 @@ class Json(Format):
 def _keyed(page: Page, end: int) -> Iterator[str]:
     """The answers of further objects behind the first, up to a further question."""
     own = up_to_next_question("." + page.text[end:])
-    for match in KEYED.finditer(own, timeout=PATTERN_SECONDS):
-        value = _PLAIN_VALUE.match(own, match.end(), timeout=PATTERN_SECONDS)
+    for match in KEYED.finditer(own, timeout=limit(own)):
+        value = _PLAIN_VALUE.match(own, match.end(), timeout=limit(own))
         if value is not None:
             yield only_number(value["text"] or value["number"])
 
 
 def _answer(pairs: Pairs) -> Reading | Missing:
     for pattern in _KEYS:
-        values = [v for key, v in pairs if pattern.fullmatch(key, timeout=PATTERN_SECONDS)]
+        values = [v for key, v in pairs if pattern.fullmatch(key[:200])]
         if values:
             return _of_values(values)
     inner = [_answer(value) for _, value in pairs if isinstance(value, Pairs)]
@@ -131,11 +131,11 @@ def _agreed(found: dict[str, Reading]) -> Reading | Missing:
 def _from_broken(text: str) -> Reading | Missing:
     """The answer at the very end of an object that is broken before it."""
     last = None
-    for match in KEYED.finditer(text, timeout=PATTERN_SECONDS):
+    for match in KEYED.finditer(text, timeout=limit(text)):
         last = match
     if last is None:
         return "malformed"
-    value = _PLAIN_VALUE.match(text, last.end(), timeout=PATTERN_SECONDS)
+    value = _PLAIN_VALUE.match(text, last.end(), timeout=limit(text))
     if value is None:
         return "malformed"
     return Reading(content=only_number(value["text"] or value["number"]))

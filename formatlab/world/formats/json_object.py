@@ -9,7 +9,7 @@ from typing import Any
 
 import regex
 
-from formatlab.world.formats.limits import PATTERN_SECONDS
+from formatlab.world.formats.limits import limit
 
 _START = regex.compile(r"\{\s*+(?:[\"'][^\"'\n]{1,80}+[\"']\s*+:|\Z)|\[\s*+\{\s*+[\"']")
 _LINE = regex.compile(r"^[ \t]*+(?=\{\s*+[\"'][^\"'\n]{1,80}+[\"']\s*+:)", regex.MULTILINE)
@@ -65,18 +65,18 @@ def _start(
     text: str, blocks: Sequence[tuple[int, str, bool]], taken: Sequence[tuple[int, int]]
 ) -> int | None:
     opening = len(text) - len(text.lstrip())
-    if _START.match(text, opening, timeout=PATTERN_SECONDS):
+    if _START.match(text, opening, timeout=limit(text)):
         return opening
     for begin, body, marked in blocks:
         first = text.find(body, begin) + len(body) - len(body.lstrip())
-        if _START.match(text, first, timeout=PATTERN_SECONDS) and (
-            marked or KEYED.search(body, timeout=PATTERN_SECONDS)
+        if _START.match(text, first, timeout=limit(text)) and (
+            marked or KEYED.search(body, timeout=limit(body))
         ):
             return first
-    if KEYED.search(text, timeout=PATTERN_SECONDS) is None:
+    if KEYED.search(text, timeout=limit(text)) is None:
         return None
     for pattern in (_LINE, _INLINE):
-        for match in pattern.finditer(text, timeout=PATTERN_SECONDS):
+        for match in pattern.finditer(text, timeout=limit(text)):
             if not any(start <= match.end() < end for start, end in taken):
                 return match.end()
     return None
@@ -85,9 +85,9 @@ def _start(
 def _decoded(text: str) -> tuple[Any, int]:
     """The first value of a text and its length; None where it is no JSON even if mended."""
     decoder = json.JSONDecoder(strict=False, object_pairs_hook=Pairs)
-    plain = _COMMAND.sub(r"\\\\", text, timeout=PATTERN_SECONDS) if "\\" in text else text
+    plain = _COMMAND.sub(r"\\\\", text, timeout=limit(text)) if "\\" in text else text
     for attempt in (0, 1):
-        candidate = _BAD_ESCAPE.sub(r"\\\\", plain, timeout=PATTERN_SECONDS) if attempt else plain
+        candidate = _BAD_ESCAPE.sub(r"\\\\", plain, timeout=limit(plain)) if attempt else plain
         try:
             value, length = decoder.raw_decode(candidate)
         except (ValueError, RecursionError):

@@ -7,7 +7,7 @@ import regex
 from formatlab.world.formats.block import JSON_LANGUAGES, Block, blocks
 from formatlab.world.formats.element import Element, elements
 from formatlab.world.formats.json_object import JsonObject, find_object
-from formatlab.world.formats.limits import PATTERN_SECONDS
+from formatlab.world.formats.limits import limit
 from formatlab.world.formats.snippet import Snippet
 
 _END_MARKS = (
@@ -107,7 +107,7 @@ class Page:
     @cached_property
     def after_in_words(self) -> bool:
         """Whether at least three words follow the last code."""
-        return len(_WORD.findall(self.after[:500], timeout=PATTERN_SECONDS)) >= 3
+        return len(_WORD.findall(self.after[:500])) >= 3
 
     @cached_property
     def statement(self) -> str:
@@ -130,9 +130,9 @@ class Page:
             return snippet, 0, _end_of_line(self.text, 0, snippet.lines)
         if "def " not in self.text:
             return None
-        for match in _LINE_WITH_DEFINITION.finditer(self.text, timeout=PATTERN_SECONDS):
+        for match in _LINE_WITH_DEFINITION.finditer(self.text, timeout=limit(self.text)):
             start = match.start()
-            if _BODY.match(self.text, start, timeout=PATTERN_SECONDS):
+            if _BODY.match(self.text, start, timeout=limit(self.text)):
                 snippet = Snippet.parse(self.text[start:])
                 return snippet, start, _end_of_line(self.text, start, snippet.lines)
         return None
@@ -157,7 +157,7 @@ class Page:
 
 def up_to_next_question(text: str) -> str:
     """The text before a line that asks a further question, if something stands before it."""
-    match = _NEXT_QUESTION.search(text, timeout=PATTERN_SECONDS)
+    match = _NEXT_QUESTION.search(text, timeout=limit(text))
     if match is None or not text[: match.start()].strip():
         return text
     return text[: match.start()]
@@ -169,20 +169,19 @@ def _trimmed(text: str) -> str:
     text = text.lstrip("\ufeff\u200b")
     text = text[text.rfind("\n", 0, len(text) - len(text.lstrip())) + 1 :]  # keeps an indentation
     if "<" in text:
-        further = _NEXT_TURN.search(text, timeout=PATTERN_SECONDS)
+        further = _NEXT_TURN.search(text, timeout=limit(text))
         if further and text[: further.start()].strip():
             text = text[: further.start()]
     end = len(text)
     while True:
         while end and text[end - 1].isspace():
             end -= 1
-        mark = next((mark for mark in _END_MARKS if text.endswith(mark, 0, end)), None)
-        if mark is None and text.endswith("|>", 0, end):
-            special = _SPECIAL.search(text, endpos=end, timeout=PATTERN_SECONDS)
-            mark = special[0] if special else None
-        if mark is None:
+        if text.endswith(_END_MARKS, 0, end):
+            end -= next(len(mark) for mark in _END_MARKS if text.endswith(mark, 0, end))
+        elif special := text.endswith("|>", 0, end) and _SPECIAL.search(text, endpos=end):
+            end = special.start()
+        else:
             return text[:end]
-        end -= len(mark)
 
 
 def _end_of_line(text: str, start: int, lines: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import regex
 
-from formatlab.world.formats.limits import PATTERN_SECONDS
+from formatlab.world.formats.limits import limit
 
 _LONGEST = 50_000
 """Characters beyond which code is not parsed; bounds the work."""
@@ -62,15 +62,15 @@ class Snippet:
     @classmethod
     def opening(cls, text: str) -> "Snippet | None":
         """The code that a text consists of or begins with; None where it does not."""
-        if _INSIDE.match(text, timeout=PATTERN_SECONDS) and _RETURN.search(text):
+        if _INSIDE.match(text, timeout=limit(text)) and _RETURN.search(text):
             return cls.parse(f"def solution():\n{text}")  # the prompt ended with the head
         code = textwrap.dedent(text).strip() if text[:1].isspace() else text.strip()
-        code = _LANGUAGE.sub("", code, timeout=PATTERN_SECONDS)
+        code = _LANGUAGE.sub("", code, timeout=limit(code))
         if code.startswith((">>> ", "In [")):
             return cls.parse(code)
-        preamble = _PREAMBLE.match(code, timeout=PATTERN_SECONDS)
+        preamble = _PREAMBLE.match(code, timeout=limit(code))
         start = preamble.end() if preamble else 0
-        defines = _DEFINITION.match(code, start, timeout=PATTERN_SECONDS) is not None
+        defines = _DEFINITION.match(code, start, timeout=limit(code)) is not None
         if not defines:
             lines = [line for line in code[:_LONGEST].split("\n") if line.strip()]
             if not lines or not _is_code(lines[0]):
@@ -85,7 +85,7 @@ class Snippet:
                 snippet = cls.parse(code)
             if len(lines) == 1 and not _does_something(snippet.module):
                 return None
-            if _WORKED.search(code, timeout=PATTERN_SECONDS) or _annotates(snippet.module):
+            if _WORKED.search(code, timeout=limit(code)) or _annotates(snippet.module):
                 return None  # sums that happen to look like assignments
             return snippet
         return cls.parse(code)
@@ -98,7 +98,7 @@ class Snippet:
         end the code.
         """
         code = textwrap.dedent(text).strip() if text[:1].isspace() else text.strip()
-        defines = _DEFINITION.search(code, timeout=PATTERN_SECONDS) is not None
+        defines = _DEFINITION.search(code, timeout=limit(code)) is not None
         module, error = _parsed(code)
         complete = module is not None
         if error is not None and error.lineno is not None:
@@ -153,14 +153,14 @@ class Snippet:
         for name in _ANSWER_NAMES:
             if name in assigned:
                 return f"{self.source}\n{name}"
-        if any(_prints(node) for node in self.module.body):
+        if "print" in self.source and any(_prints(node) for node in self.module.body):
             return self.source
         return f"{self.source}\n{assigned[-1]}" if assigned else None
 
 
 def _is_code(line: str) -> bool:
     line = line.split(";", 1)[0]
-    return len(line) <= 500 and _LINE.match(line, timeout=PATTERN_SECONDS) is not None
+    return len(line) <= 500 and _LINE.match(line) is not None
 
 
 def _parsed(code: str) -> tuple[ast.Module | None, SyntaxError | None]:
@@ -196,10 +196,13 @@ def _needs_arguments(function: ast.FunctionDef) -> bool:
 
 def _gives(function: ast.FunctionDef) -> bool:
     """Whether the function returns a value or prints something."""
-    return any(
-        (isinstance(node, ast.Return) and node.value is not None) or _is_print(node)
-        for node in ast.walk(function)
+    return any(_returns(node) for node in reversed(function.body)) or any(
+        _returns(node) or _is_print(node) for node in ast.walk(function)
     )
+
+
+def _returns(node: ast.AST) -> bool:
+    return isinstance(node, ast.Return) and node.value is not None
 
 
 def _prints(node: ast.stmt) -> bool:

@@ -55,7 +55,7 @@ class ToolTags(Format):
         if answer != "no answer":
             return answer
         rest = Page(page.text[max(e.end for e in page.elements) :])
-        for form in _AFTER_THE_TURNS:
+        for form in _AFTER_THE_TURNS if rest.text else ():
             said = form.read(rest)
             if said != "no answer":
                 return said

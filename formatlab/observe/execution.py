@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Failure = Literal["error", "time", "memory"]
+Failure = Literal["error", "unsupported", "time", "memory"]
+"""Why code gave no value; `unsupported`: it asks for more than the first tier has, such as an
+import, and the second tier, which might run it, is off."""
 
 OUTPUT_BYTES = 64 * 2**10
 """Most that a program may print, in UTF-8."""

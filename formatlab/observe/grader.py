@@ -8,6 +8,7 @@ from typing import Literal
 import regex
 
 from formatlab.observe import mathematics
+from formatlab.observe.execution import Failure
 from formatlab.observe.mathematics import Verdict
 from formatlab.observe.number import MOST_DIGITS, read_number, same_number
 from formatlab.observe.sandbox import Sandbox, shared_sandbox
@@ -16,7 +17,7 @@ from formatlab.world.formats import Format, Missing, Reading
 from formatlab.world.formats.conclusion import concluding
 from formatlab.world.formats.limits import NUMBER, PATTERN_SECONDS
 
-Reason = Literal["", "no answer", "malformed", "ambiguous", "wrong", "error", "time", "memory"]
+Reason = Literal[Missing, Failure, "", "wrong"]
 
 _LONGEST = 200
 """Characters of a text that code may give as its answer; every answer is kept in a rollout row."""

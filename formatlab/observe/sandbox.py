@@ -62,7 +62,7 @@ class TierCount:
     programs: int = 0
     """All of them."""
     second: int = 0
-    """Those that the first tier could not run, and the second was given."""
+    """Those that needed the second tier, be it on or off."""
     second_values: int = 0
     """Those of them that the second ran to their end."""
 
@@ -127,7 +127,7 @@ class Sandbox:
                 execution, lacking = spared, False
         if lacking and self._second is not None:
             execution = self._second.run(code)
-        self._note(execution)
+        self._note(execution, lacking=lacking)
         return execution
 
     def close(self) -> None:
@@ -166,14 +166,13 @@ class Sandbox:
         execution = Execution(value=value, output=printed.output, failure=failure, message=message)
         return execution, lacking
 
-    def _note(self, execution: Execution) -> None:
-        second = execution.tier == 2
+    def _note(self, execution: Execution, *, lacking: bool) -> None:
         with self._lock:
             count = self._count
             self._count = TierCount(
                 programs=count.programs + 1,
-                second=count.second + second,
-                second_values=count.second_values + (second and execution.failure is None),
+                second=count.second + lacking,
+                second_values=count.second_values + (lacking and execution.failure is None),
             )
 
 
@@ -190,9 +189,15 @@ def _quiet(interpreter: str, folder: Path) -> str:
 
 
 def _failure(raised: BaseException) -> Failure:
-    if isinstance(raised, TimeoutError):
-        return "time"
-    return "memory" if isinstance(raised, MemoryError) else "error"
+    match raised:
+        case TimeoutError():
+            return "time"
+        case MemoryError():
+            return "memory"
+        case AttributeError():  # mostly the program's own mistake, if not always
+            return "error"
+        case _:
+            return "unsupported" if _is_lack(raised) else "error"
 
 
 def _is_lack(raised: BaseException) -> bool:

@@ -96,8 +96,9 @@ ROLLOUT_SCHEMA = pa.schema(
         _field(
             "reason",
             pa.string(),
-            "why not correct: no answer, malformed, ambiguous, wrong, error, time or memory; empty "
-            "where correct, and where the right answer is not known but one was found",
+            "why not correct: no answer, malformed, ambiguous, wrong, error, unsupported (asks for "
+            "more than the sandbox has), time or memory; empty where correct, and where the right "
+            "answer is not known but one was found",
         ),
         _field(
             "reward",

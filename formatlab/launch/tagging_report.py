@@ -26,13 +26,17 @@ def print_tagging(run: TaggingRun) -> None:
     console.print(format_table(rows, whole))
     if any(row.share_interval for row in rows):
         print(f"\n[low, high] is the {_interval_words(run)}")
+    if whole.accuracy is None and run.job.grading:
+        print("\nnot graded: no column is known to hold the right answer; name it with --gold")
     if whole.accuracy is not None:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in run.counts.reasons.most_common())
         print(f"not correct: {reasons or 'none'}")
         print_grader_errors(run.counts.tags, console)
     steps = step_rows(run.counts)
     if len(steps) > 1:
-        print(f"\nshare by step ({len(steps):,} steps)")
+        counted = sum(step.rows for step in steps)
+        some = "" if counted == run.rows else f", {counted:,} rows that have one"
+        print(f"\nshare by step ({len(steps):,} steps{some})")
         console.print(step_table(steps, run.counts.tags))
 
 

@@ -4,6 +4,8 @@ import numpy as np
 
 from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, prompt_weights
 
+FEWEST_CLUSTERS = 10
+
 
 def ratio_intervals(
     numerators: np.ndarray,
@@ -21,14 +23,19 @@ def ratio_intervals(
         seed: of the bootstrap.
 
     Returns:
-        Lower and upper bound for each tag; None with one cluster, or without a ratio.
+        Lower and upper bound for each tag; None without a ratio, or where fewer than
+        `FEWEST_CLUSTERS` bear on it: a bootstrap of few clusters looks more certain than it is.
     """
     clusters, tags = numerators.shape
-    if clusters < 2:
+    bearing = np.broadcast_to(denominators > 0, numerators.shape).sum(axis=0)  # (F,)
+    if not (bearing >= FEWEST_CLUSTERS).any():
         return [None] * tags
     weights = prompt_weights(clusters, resamples, seed)  # (B, P)
     above = weights @ numerators  # (B, F)
     below = np.broadcast_to(weights @ denominators, above.shape)  # (B, F)
     ratios = np.where(below > 0, above / np.maximum(below, 1), np.nan)
     bounds = zip(*percentile_interval(ratios), strict=True)
-    return [None if np.isnan(low) else (float(low), float(high)) for low, high in bounds]
+    return [
+        (float(low), float(high)) if count >= FEWEST_CLUSTERS and not np.isnan(low) else None
+        for count, (low, high) in zip(bearing, bounds, strict=True)
+    ]

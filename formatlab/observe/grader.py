@@ -7,6 +7,7 @@ from typing import Literal
 
 import regex
 
+from formatlab.errors import InputError
 from formatlab.observe import mathematics
 from formatlab.observe.execution import Failure
 from formatlab.observe.mathematics import Verdict
@@ -16,6 +17,7 @@ from formatlab.observe.tagger import Tag, tag
 from formatlab.world.formats import Format, Missing, Reading
 from formatlab.world.formats.conclusion import concluding
 from formatlab.world.formats.limits import NUMBER, PATTERN_SECONDS
+from formatlab.world.problem_set import gold_answer
 
 Reason = Literal[Missing, Failure, "", "wrong"]
 
@@ -58,7 +60,7 @@ class _Answer:
 
 
 def grade(
-    text: str, gold: str, *, formats: Sequence[Format] = (), sandbox: Sandbox | None = None
+    text: str, gold: str | float, *, formats: Sequence[Format] = (), sandbox: Sandbox | None = None
 ) -> Grade:
     """Tag a completion, read its answer, and compare it with the right one.
 
@@ -67,13 +69,17 @@ def grade(
 
     Args:
         text: the completion alone, without its prompt.
-        gold: the right answer.
+        gold: the right answer, a number or text; of text as GSM8K has it, what follows `####`.
         formats: formats of the user's own, asked before the others.
         sandbox: where code is run; this process's shared one if not given.
 
     Raises:
+        InputError: what is given is no text, no answer or no format.
         RunError: the sandbox, or what compares mathematics, does not start.
     """
+    if isinstance(gold, bool) or not isinstance(gold, str | int | float):
+        raise InputError(f"grade: the right answer is text or a number, not {gold!r}")
+    gold = gold_answer(gold)
     seen = tag(text, formats=formats)
     if seen.missing is not None:
         return Grade(tag=seen, answer=None, correct=False, reason=seen.missing)

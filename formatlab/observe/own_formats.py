@@ -61,6 +61,10 @@ class PatternFormat(Format):
         """Whether the first pattern is found."""
         return self._recognised.search(page.text, timeout=PATTERN_SECONDS) is not None
 
+    def includes(self, page: Page) -> frozenset[str]:
+        """What the patterns find is theirs, also if it stands in tags."""
+        return frozenset(("tool_tags",))
+
     def read(self, page: Page) -> Reading | Missing:
         """The last match of the second pattern."""
         last = None
@@ -87,11 +91,13 @@ def own_formats(path: Path) -> tuple[Format, ...]:
         what = "a table such as [my_format]" if path.suffix == ".toml" else "a subclass of Format"
         raise InputError(f"--formats: {path} holds no format; write {what}")
     names = [form.name for form in formats]
+    # A file that is an experiment's too may add its format to FORMATS itself.
+    built_in = [name for name, form in FORMATS.items() if type(form) not in map(type, formats)]
     for name in names:
-        if name in FORMATS or name in _RESERVED:
+        if name in built_in or name in _RESERVED:
             raise InputError(
                 f"--formats: {path}: {name!r} is a label of the built-in tagger; choose another "
-                f"(taken: {', '.join([*FORMATS, *sorted(_RESERVED)])})"
+                f"(taken: {', '.join([*built_in, *sorted(_RESERVED)])})"
             )
         if not _LABEL.fullmatch(name):
             raise InputError(

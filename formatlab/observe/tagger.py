@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
+from formatlab.errors import InputError
 from formatlab.observe.repetition import is_loop
 from formatlab.world.formats import FORMATS, Format, Missing, Page, Reading
 
@@ -69,11 +71,31 @@ def tag(text: str, *, formats: Sequence[Format] = ()) -> Tag:
     Args:
         text: the completion alone, without its prompt.
         formats: formats of the user's own, asked before the others.
+
+    Raises:
+        InputError: what is given is no text, or what should be formats are none.
     """
+    if not isinstance(text, str):
+        raise InputError(f"tag: a completion is text, not {type(text).__name__}")
+    if formats:
+        check_formats(formats)
     try:
         return _tag(Page(text), formats)
     except TimeoutError:
         return Tag(format=NONE, missing="no answer")
+
+
+def check_formats(formats: object) -> None:
+    """See that formats of the user's own are a sequence of formats.
+
+    Raises:
+        InputError: they are not.
+    """
+    if not isinstance(formats, Sequence) or not all(isinstance(f, Format) for f in formats):
+        raise InputError(
+            "formats: give a list of instances of Format, such as [MyFormat()]; "
+            "formatlab.observe.own_formats.own_formats(path) reads them from a file"
+        )
 
 
 def _tag(page: Page, own: Sequence[Format]) -> Tag:
@@ -81,7 +103,8 @@ def _tag(page: Page, own: Sequence[Format]) -> Tag:
         return Tag(format=NONE, missing="no answer")
     order = _IN_ORDER
     if own or len(FORMATS) > len(_PRECEDENCE):
-        added = [form for name, form in FORMATS.items() if name not in _PRECEDENCE]
+        known = (*_PRECEDENCE, *(form.name for form in own))
+        added = [form for name, form in FORMATS.items() if name not in known]
         order = (*own, *added, *_IN_ORDER)
     place, form = next(
         ((i, form) for i, form in enumerate(order) if form.recognise(page)), (0, None)
@@ -92,6 +115,11 @@ def _tag(page: Page, own: Sequence[Format]) -> Tag:
         kept = form.name if form.name in _BUILT else NONE
         return Tag(format=kept, missing="no answer", truncated=True)
     reading = form.read(page)
+    if not isinstance(reading, Reading) and reading not in get_args(Missing):
+        raise InputError(
+            f"format {form.name!r}: read gave {reading!r}; it has to give a Reading, or why there "
+            f"is none ({', '.join(get_args(Missing))})"
+        )
     carriers = [(form.name, reading)] if isinstance(reading, Reading) else []
     included = form.includes(page)
     for other in order[place + 1 :]:

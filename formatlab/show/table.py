@@ -30,6 +30,8 @@ from formatlab.show.wording import (
 
 _RARE = 0.01
 
+_UNRECOGNISED = {"none": " (no recognised format)"}
+
 
 def result_rows(study: Study) -> list[dict[str, Any]]:
     """Return everything measured: one row a run and epoch of the probe, one column a number."""
@@ -104,7 +106,8 @@ def attractor_lines(study: Study) -> list[str]:
             f"{percent_text(share.high)}"
         )
         lines.append(
-            f"{arm.label}: {name_text(top)} wins in {found.wins[top]} of {found.n_seeds} "
+            f"{arm.label}: {name_text(top)}{_UNRECOGNISED.get(top, '')} wins in "
+            f"{found.wins[top]} of {found.n_seeds} "
             f"seed{'s' if found.n_seeds > 1 else ''}; its final share is "
             f"{percent_text(share.mean)} ({spread})."
         )

@@ -17,6 +17,7 @@ from transformers import TrainerCallback
 
 from formatlab.errors import InputError
 from formatlab.observe.recorder import sample_numbers
+from formatlab.observe.tagger import check_formats
 from formatlab.store.rollout import Rollout
 from formatlab.train.format_tally import FormatTally
 from formatlab.train.recorded_batch import Gold, Mode, RecordedBatch, mode_of, no_gold
@@ -65,7 +66,16 @@ class FormatRecorder(TrainerCallback):
             gold: column of the dataset with the right answer, or a function that gives it for a
                 row of the dataset; without it nothing is called right or wrong.
             formats: formats of your own, which the tagger asks first.
+
+        Raises:
+            InputError: `gold` or `formats` is of another kind.
         """
+        if gold is not None and not isinstance(gold, str) and not callable(gold):
+            raise InputError(
+                "FormatRecorder: gold is the name of a column, or a function of a row, not "
+                f"{gold!r}"
+            )
+        check_formats(formats)
         self.path = Path(folder).resolve()
         self.finished = False
         """Whether training came to its end."""

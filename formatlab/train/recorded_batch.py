@@ -10,6 +10,7 @@ from formatlab.observe.tagger import tag
 from formatlab.store.rollout import Rollout
 from formatlab.train.transcript import Turns, completion_text, prompt_texts
 from formatlab.world.formats.format import Format
+from formatlab.world.problem_set import gold_answer
 from formatlab.world.prompt import prompt_id
 
 if TYPE_CHECKING:
@@ -130,4 +131,4 @@ def _right_answer(row: Mapping[str, Any], gold: Gold | None) -> str | None:
         value = row[gold]
     else:
         raise no_gold(gold, list(row), where="dataset")
-    return None if value is None else str(value)
+    return None if value is None else gold_answer(value)

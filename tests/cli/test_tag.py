@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from formatlab.cli.main import main
+from formatlab.world.formats import FORMATS as FORMATS_OF_THE_WORLD
 
 REPOSITORY = Path(__file__).parents[2]
 FORMATS = ("The answer is {}.", '{{"answer": {}}}', "We get \\boxed{{{}}}")
@@ -257,3 +259,53 @@ def test_real_answers(shared_data: Path, tmp_path: Path):
         for row in table.select(["correct", "upstream_correct"]).to_pylist()
     ]
     assert sum(agree) / len(agree) > 0.97
+
+
+def test_what_tag_wrote_can_be_tagged_again_but_only_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    chat = [{"role": "user", "content": "2 + 3?"}, {"role": "assistant", "content": "It is 5."}]
+    jsonl(tmp_path / "chats.jsonl", [{"messages": chat, "gold": "5"}] * 3)
+    first = tmp_path / "first.parquet"
+    assert tag(tmp_path / "chats.jsonl", "--output", first) == 0
+    assert tag(first, "--output", tmp_path / "again.parquet") == 0
+    assert pq.read_table(tmp_path / "again.parquet")["tag"].to_pylist() == ["prose"] * 3
+    capsys.readouterr()
+    (tmp_path / "again.parquet").unlink()
+    assert tag(tmp_path, "--output", tmp_path / "all.parquet") == 0
+    assert "first.parquet: written by `formatlab tag`" in capsys.readouterr().err
+    assert pq.read_table(tmp_path / "all.parquet").num_rows == 3
+
+
+def test_rows_that_cannot_be_graded_are_said_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file = jsonl(tmp_path / "a.jsonl", [{"response": "It is 5.", "answer": "5"}])
+    assert tag(file, "--output", tmp_path / "o.parquet") == 0
+    assert "not graded: no column is known to hold the right answer" in capsys.readouterr().out
+    assert tag(file, "--gold", "answer", "--output", tmp_path / "o.parquet") == 0
+    assert "not graded" not in capsys.readouterr().out
+
+
+def test_the_class_of_the_readme_can_be_given_as_a_file(tmp_path: Path):
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (source,) = [b for b in re.findall(r"```python\n(.*?)```", readme, re.S) if "class" in b]
+    (tmp_path / "shout.py").write_text(source, encoding="utf-8")
+    file = jsonl(tmp_path / "a.jsonl", [{"text": "IT IS 5!", "gold": "5"}] * 2)
+    before = dict(FORMATS_OF_THE_WORLD)
+    try:
+        output = tmp_path / "o.parquet"
+        assert tag(file, "--formats", tmp_path / "shout.py", "--output", output) == 0
+    finally:
+        FORMATS_OF_THE_WORLD.clear()
+        FORMATS_OF_THE_WORLD.update(before)
+    table = pq.read_table(output)
+    assert (table["tag"].to_pylist(), table["mixed"].to_pylist()) == (["shout"] * 2, [False] * 2)
+
+
+def test_a_recorded_truncation_beats_the_look_of_the_text(tmp_path: Path):
+    row = {"run_id": "r", "prompt_id": "p", "completion": "It is 5.", "gold": "5", "step": 0}
+    file = jsonl(tmp_path / "a.jsonl", [row | {"truncated": True}, row | {"truncated": False}])
+    assert tag(file, "--output", tmp_path / "o.parquet") == 0
+    table = pq.read_table(tmp_path / "o.parquet")
+    assert table["truncated"].to_pylist() == [True, False]

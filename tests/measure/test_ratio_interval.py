@@ -21,8 +21,11 @@ def test_intervals_cover_the_ratio_and_widen_with_clusters():
     ("numerators", "denominators", "expected"),
     [
         ([[3.0]], [[4.0]], [None]),
-        ([[0.0, 2.0], [0.0, 2.0]], [[0.0, 2.0], [0.0, 2.0]], [None, (1.0, 1.0)]),
+        ([[0.0, 2.0]] * 10, [[0.0, 2.0]] * 10, [None, (1.0, 1.0)]),
+        ([[0.0, 2.0]] * 9, [[0.0, 2.0]] * 9, [None, None]),
     ],
 )
-def test_no_interval_without_clusters_or_rows(numerators: list, denominators: list, expected: list):
+def test_no_interval_of_few_clusters_or_without_rows(
+    numerators: list, denominators: list, expected: list
+):
     assert ratio_intervals(np.array(numerators), np.array(denominators)) == expected

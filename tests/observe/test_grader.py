@@ -4,9 +4,11 @@ import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from formatlab.errors import InputError
 from formatlab.observe.grader import grade, same_answer
 from formatlab.observe.sandbox import Sandbox
 
@@ -206,3 +208,15 @@ def test_the_solutions_that_people_wrote_are_right(shared_data: Path) -> None:
     for line in lines:
         solution = json.loads(line)["answer"]
         assert grade(solution, solution.rpartition("####")[2]).correct, solution
+
+
+@pytest.mark.parametrize("gold", [5, 5.0, "5", "2 + 3 = <<2+3=5>>5\n#### 5", "5.00"])
+def test_the_right_answer_may_be_a_number_or_as_gsm8k_has_it(gold: str | float) -> None:
+    assert grade("The answer is 5.", gold).correct
+    assert not grade("The answer is 6.", gold).correct
+
+
+@pytest.mark.parametrize("gold", [None, True, [5], {"answer": 5}])
+def test_what_is_no_right_answer_is_refused(gold: Any) -> None:
+    with pytest.raises(InputError, match="the right answer is text or a number, not"):
+        grade("The answer is 5.", gold)

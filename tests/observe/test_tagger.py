@@ -1,9 +1,12 @@
 """The tagger, over texts of every format, well and badly made, and over what looks like one."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from formatlab.errors import InputError
 from formatlab.observe.tagger import _PRECEDENCE, NONE, tag
 from formatlab.world.formats import FORMATS, Format, Missing, Page, Reading
 
@@ -277,3 +280,27 @@ def test_a_pattern_that_runs_out_of_time_leaves_a_text_untagged(
 def test_dubious_escapes_of_a_model_warn_nobody() -> None:
     assert tag("def f():\n    '\\d'\n    return 5").well_formed
     assert tag("{'a': '\\d', 'answer': 5}").well_formed
+
+
+@pytest.mark.parametrize(
+    ("text", "formats", "message"),
+    [
+        (None, (), "a completion is text, not NoneType"),
+        ([{"role": "assistant", "content": "5"}], (), "a completion is text, not list"),
+        ("5", Shout(), "give a list of instances of Format"),
+        ("5", [Shout], "give a list of instances of Format"),
+        ("5", "formats.toml", "give a list of instances of Format"),
+    ],
+)
+def test_what_is_no_text_and_no_format_is_refused(text: Any, formats: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        tag(text, formats=formats)
+
+
+def test_a_format_that_reads_something_else_is_named() -> None:
+    class Wrong(Shout):
+        def read(self, page: Page) -> Any:
+            return 5
+
+    with pytest.raises(InputError, match="format 'shout': read gave 5"):
+        tag("IT IS 5!", formats=[Wrong()])

@@ -1,5 +1,7 @@
 """The completion: what a model wrote, as text, a chat, a trace or tokens, its prompt left out."""
 
+import ast
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -23,12 +25,15 @@ _TURN = regex.compile(
 )
 
 
+_CHAT = regex.compile(r"\s*+\[\s*+\{\s*+['\"](?:role|from|content|value)['\"]\s*+:")
+
+
 class NoCompletionError(Exception):
     """A value in which there is no completion; the message says what it is instead."""
 
 
 def completion(value: object) -> str:
-    """Find the completion in a value: text, or the messages of a chat.
+    """Find the completion in a value: text, or the messages of a chat, also where they are text.
 
     Of a chat it is what the assistant said last: the contents of its messages after the last
     message of anyone but a tool, joined by newlines. Calls of tools and reasoning that the server
@@ -38,7 +43,8 @@ def completion(value: object) -> str:
         NoCompletionError: the value holds none.
     """
     if isinstance(value, str):
-        return value
+        chat = _chat_in(value)
+        return value if chat is None else _reply(chat)
     if value is None:
         raise NoCompletionError("no text (null)")
     if isinstance(value, Mapping):
@@ -122,6 +128,23 @@ def decoded(source: str, value: object) -> str:
         return load_tokenizer(source).decode(ids)
     except OverflowError:
         raise NoCompletionError("token ids that no tokenizer has") from None
+
+
+def _chat_in(text: str) -> Sequence[Any] | None:
+    """The messages of a chat that a table keeps as text, of JSON or of Python; None if it does not.
+
+    `formatlab tag` writes chats as JSON, and pandas writes them to CSV as Python does.
+    """
+    if _CHAT.match(text) is None:
+        return None
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            messages = parse(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if all(isinstance(item, Mapping) and _role(item) for item in messages):
+            return messages
+    return None
 
 
 def _reply(messages: Sequence[Any]) -> str:

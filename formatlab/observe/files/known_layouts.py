@@ -51,6 +51,7 @@ _LAYOUTS = (
             gold="gold",
             step="step",
             prompt="prompt_id",
+            truncated="truncated",
         ),
         requires={"run_id", "prompt_id", "completion", "gold", "step"},
     ),

@@ -27,6 +27,8 @@ class Layout:
     step: str | None = None
     prompt: str | None = None
     """Column that rollouts of the same prompt share."""
+    truncated: str | None = None
+    """Column that says whether the length limit ended the completion."""
     form: Literal["text", "tokens", "nodes"] = "text"
     """What the text column holds: text or a chat; token ids; the message nodes of a trace."""
     cut: Literal["", "prompt", "turn"] = ""
@@ -39,7 +41,7 @@ class Layout:
     @property
     def columns(self) -> tuple[str, ...]:
         """The top-level columns that are read."""
-        paths = [self.text, self.gold, self.step, self.prompt]
+        paths = [self.text, self.gold, self.step, self.prompt, self.truncated]
         return tuple(
             dict.fromkeys(name for path in paths if path for name in (path, path.split(".")[0]))
         )
@@ -108,6 +110,11 @@ class Layout:
         except (ValueError, OverflowError):
             return None
         return step if math.isfinite(step) else None
+
+    def truncated_of(self, row: Row) -> bool | None:
+        """Whether the completion was cut off; None where the row does not say."""
+        value = value_at(row, self.truncated) if self.truncated else None
+        return value if isinstance(value, bool) else None
 
     def prompt_of(self, row: Row) -> Any:
         """The prompt, text or not; None where there is none."""

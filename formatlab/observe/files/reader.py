@@ -9,6 +9,7 @@ from formatlab.observe.files.completion import load_tokenizer
 from formatlab.observe.files.known_layouts import SAMPLE_ROWS, Columns, find_layout
 from formatlab.observe.files.layout import Layout, expanded
 from formatlab.observe.files.source import RolloutSource
+from formatlab.observe.files.tagged_rows import TAG_SCHEMA
 
 _MOST_TRIED = 16
 """Chunks in which a first row that can be read is looked for."""
@@ -43,6 +44,10 @@ class RolloutReader:
             rows += _sample(chunk)
         if not rows:
             raise InputError(f"{source.path}: {_no_rows(begun)}")
+        if len(self.sources) > 1 and set(TAG_SCHEMA.names) <= set(rows[0]):
+            raise InputError(
+                f"{source.path}: written by `formatlab tag`; to tag it again, name it alone"
+            )
         layout = find_layout(source.path, rows, self.columns, self.tokenizer)
         if layout.form == "tokens":
             if layout.tokenizer is None:

@@ -128,4 +128,5 @@ def _converted(column: pa.Array, kind: pa.DataType) -> pa.Array:
         return column
     if pa.types.is_string(kind) and not pa.types.is_null(column.type):
         return text_array(column.to_pylist())
-    return column.cast(kind)
+    # A column of whole numbers in which fractions turn up: beyond 2^53 the last digits are lost.
+    return column.cast(kind, safe=False)

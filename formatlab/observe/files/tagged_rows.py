@@ -21,7 +21,7 @@ TAG_SCHEMA = pa.schema(
         _field("well_formed", pa.bool_(), "the reader of its format finds an answer in it"),
         _field("mixed", pa.bool_(), "two formats or more carry an answer"),
         _field("mixed_formats", pa.list_(pa.string()), "the formats that do, the tag first"),
-        _field("truncated", pa.bool_(), "cut off, by the structure of the text"),
+        _field("truncated", pa.bool_(), "cut off, as the row says or else as its structure does"),
         _field("answer", pa.string(), "the answer read or executed; null without a gold"),
         _field("correct", pa.bool_(), "the answer equals the gold; null without a gold"),
         _field("reason", pa.string(), "why not correct; empty where it is; null without a gold"),

@@ -133,6 +133,8 @@ def _tagged(
         answer = None if verdict.answer is None else as_text(verdict.answer)
         if not correct:
             counts.reasons[reason] += 1
+    known = layout.truncated_of(row)
+    truncated = seen.truncated if known is None else known
     prompt = layout.prompt_of(row)
     counts.add(
         layout.step_of(row),
@@ -141,10 +143,10 @@ def _tagged(
         seen.format,
         well_formed=seen.well_formed,
         mixed=seen.mixed,
-        truncated=seen.truncated,
+        truncated=truncated,
         correct=correct,
     )
-    held = (seen.format, seen.well_formed, seen.mixed, seen.mixed_formats, seen.truncated)
+    held = (seen.format, seen.well_formed, seen.mixed, seen.mixed_formats, truncated)
     return *held, answer, correct, reason
 
 

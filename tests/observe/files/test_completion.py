@@ -1,5 +1,7 @@
 """The completion alone is found, in text and in chats."""
 
+import json
+
 import pytest
 
 from formatlab.observe.files.completion import (
@@ -87,3 +89,18 @@ def test_a_trace_gives_its_final_branch():
 def test_what_follows_the_mark_of_the_turn(text: str):
     assert after_turn(text) == "2"
     assert after_turn("no mark") is None
+
+
+CHAT = [{"role": "user", "content": "2 + 3?"}, {"role": "assistant", "content": "It's 5."}]
+
+
+@pytest.mark.parametrize("text", [json.dumps(CHAT), repr(CHAT), json.dumps(CHAT, indent=2)])
+def test_a_chat_that_a_table_keeps_as_text_is_a_chat(text: str):
+    assert completion(text) == "It's 5."
+
+
+@pytest.mark.parametrize(
+    "text", ['[{"answer": 5}]', "[{'role': 'assistant', 'content': ", "[5]", '[{"role": 5}, 3]']
+)
+def test_other_text_that_opens_like_a_list_is_text(text: str):
+    assert completion(text) == text

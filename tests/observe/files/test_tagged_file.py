@@ -120,3 +120,8 @@ def test_no_rows_are_lost_whatever_they_hold(
     for name in {name for row in rows for name in row}:
         held = table[name].to_pylist()
         assert [v is None for v in held] == [row.get(name) is None for row in rows]
+
+
+def test_whole_numbers_meet_fractions(tmp_path: Path):
+    table = written(tmp_path / "o.parquet", [batch([{"n": 0.5}]), batch([{"n": 2**53 + 1}])])
+    assert table["n"].to_pylist() == [0.5, float(2**53)]

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from formatlab.errors import InputError
 from formatlab.launch.progress import LINE_INTERVAL
 from formatlab.observe.files.chunk import BadRow
+from formatlab.observe.files.crew import tag_chunks
 from formatlab.observe.files.reader import RolloutReader
 from formatlab.observe.files.tag_counts import TagCounts
 from formatlab.observe.files.tagged_file import TaggedFile
-from formatlab.observe.files.tagging import TagJob, tag_chunks
+from formatlab.observe.files.tagging import TagJob
 from formatlab.store.atomic_file import write_atomically
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ The data flow, in the order of the files:
     known_layouts         the layouts of public trainers; which of them a file has
     reader                files in turn, each with its layout
     completion            the completion alone, in text, a chat, a trace or tokens
-    tagging               chunks to tagged chunks, in worker processes
+    tagging               chunks to tagged chunks
+    crew                  worker processes that do it side by side
     tagged_rows           the columns that tagging adds, behind those of the input
     tag_counts            what is counted of them for the tables and the figure
     tagged_file           the parquet file that they make

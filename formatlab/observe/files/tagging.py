@@ -1,27 +1,17 @@
-"""Tagging: chunks of rows to tagged rows, in one process or side by side in several.
+"""Tagging: chunks of rows to tagged rows.
 
 What is handed to a worker is what stands in the file, and what comes back is Arrow's own bytes:
 parsing, tagging, grading and building columns all happen in the workers.
 """
 
-import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context, parent_process
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from formatlab.errors import RunError
 from formatlab.observe.files.chunk import BadRow, Chunk, Row
 from formatlab.observe.files.completion import NoCompletionError
 from formatlab.observe.files.layout import Layout, expanded
@@ -32,9 +22,6 @@ from formatlab.observe.own_formats import own_formats
 from formatlab.observe.sandbox import Sandbox
 from formatlab.observe.tagger import tag
 from formatlab.world.formats import Format
-
-_WAITING = 3
-"""Chunks for each worker that are on their way; bounds memory."""
 
 _MOST_BAD = 20
 """Bad rows of a chunk that are named; all are counted."""
@@ -178,96 +165,3 @@ def _sandbox() -> Sandbox:
     sandbox = Sandbox()
     Finalize(None, sandbox.close, exitpriority=1)
     return sandbox
-
-
-def tag_chunks(
-    chunks: Iterable[tuple[Chunk, Layout]], job: TagJob, *, workers: int
-) -> Iterator[TaggedChunk]:
-    """Tag chunks, and give them back in their order.
-
-    Args:
-        chunks: read no further ahead than the workers need.
-        job: what to do.
-        workers: processes; with 1 it is done in this one.
-
-    Raises:
-        RunError: a worker died.
-    """
-    if workers == 1:
-        for chunk, layout in chunks:
-            yield tag_chunk(chunk, layout, job)
-        return
-    pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_end_with_parent
-    )
-    waiting: deque[tuple[Chunk, Future[TaggedChunk]]] = deque()
-
-    def oldest() -> TaggedChunk:
-        chunk, future = waiting.popleft()
-        try:
-            return future.result()
-        except BrokenProcessPool as error:
-            raise RunError(_died(chunk)) from error
-
-    finished = False
-    try:
-        for chunk, layout in chunks:
-            try:
-                with _interrupts_held():
-                    waiting.append((chunk, pool.submit(tag_chunk, chunk, layout, job)))
-            except BrokenProcessPool as error:
-                raise RunError(_died(waiting[0][0] if waiting else chunk)) from error
-            if len(waiting) >= _WAITING * workers:
-                yield oldest()
-        while waiting:
-            yield oldest()
-        finished = True
-    finally:
-        if finished:
-            pool.shutdown()
-        else:
-            _abandon(pool)
-
-
-def _died(chunk: Chunk) -> str:
-    rows = f", rows {chunk.numbers[0]} to {chunk.numbers[-1]}" if chunk.numbers else ""
-    return (
-        f"a worker process died, at about {chunk.file}{rows}; it may have been out of memory. "
-        "Nothing was written. Try fewer --jobs; with --jobs 1 all is done in one process"
-    )
-
-
-def _end_with_parent() -> None:
-    """Have this worker end when the process that feeds it is killed."""
-    parent = parent_process()
-
-    def wait() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Put Ctrl-C off while processes start, which then never see it.
-
-    It reaches every process of the terminal, and the one that reads the files ends the others.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _abandon(pool: ProcessPoolExecutor) -> None:
-    """End the workers without waiting for what they are at."""
-    # Python 3.14 has a public way to do this.
-    processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join()

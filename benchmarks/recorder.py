@@ -24,6 +24,7 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
+    PrinterCallback,
     TrainerCallback,
 )
 from trl.trainer.grpo_config import GRPOConfig
@@ -59,9 +60,10 @@ class Solving(GRPOTrainer):
         return [self._solution(number, longest) for number in range(len(sampled))], logprobs
 
     def _solution(self, number: int, length: int) -> list[int]:
-        """The tokens of a solution, with words before it up to the length."""
-        text = SOLUTIONS[number % len(SOLUTIONS)].rjust(length - 1, "x")[1 - length :]
-        ids = self._tokenizer(text.replace("x" * 12, "Let us see. "))["input_ids"]
+        """The tokens of a solution, with words on a line before it up to the length."""
+        solution = SOLUTIONS[number % len(SOLUTIONS)]
+        words = ("Let us see. " * length)[: max(0, length - 2 - len(solution))]
+        ids = self._tokenizer(f"{words}\n{solution}" if words else solution)["input_ids"]
         assert isinstance(ids, list)
         return [*ids, 1]
 
@@ -93,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=61)
+    parser.add_argument("--steps", type=int, default=31)
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--rollouts", type=int, default=32)
@@ -144,6 +146,7 @@ def main() -> None:
             processing_class=tokens,
         )
         recorder = FormatRecorder(Path(folder) / "runs" / "run", gold="answer").attach(trainer)
+        trainer.remove_callback(PrinterCallback)
         times.recorded = recorder
         trainer.add_callback(times)
         trainer.train()

@@ -24,7 +24,7 @@ Reason = Literal[Missing, Failure, "", "wrong"]
 _LONGEST = 200
 """Characters of a text that code may give as its answer; every answer is kept in a rollout row."""
 
-_ALIKE = 3
+_ALIKE = 5
 """Lines of output, alike but for their numbers, that are a list of answers and not an answer."""
 
 _REASONS: dict[Verdict, Reason] = {

@@ -90,6 +90,7 @@ _VULGAR = regex.compile("[\u00bc-\u00be\u2150-\u215e]")
 _WORDS = regex.compile(r"\\(?:text(?:bf|it|rm)?|math(?:bf|it|rm)|mbox)\s*\{([^{}]*)\}")
 _DEGREES = regex.compile(r"\s*\^\s*(?:\\circ\b|\{\s*\\circ\s*\})")
 _SPACING = regex.compile(r"\\[,;:! ]|~|\\quad\b")
+_DELIMITERS = regex.compile(r"\\[()\[\]]")
 _EMPHASIS = regex.compile(r"(?<![\w*`])(\*{1,2}|`)([^*`]+)\1(?![\w*`])")
 
 
@@ -269,7 +270,7 @@ def _without_markup(text: str) -> str:
     text = _VULGAR.sub(lambda match: " " + unicodedata.normalize("NFKC", match[0]), text)
     text = _WORDS.sub(r" \1 ", text.replace("\u2044", "/"))
     text = _SPACING.sub(" ", _DEGREES.sub("°", text))
-    text = _EMPHASIS.sub(r"\2", text)
+    text = _DELIMITERS.sub(" ", _EMPHASIS.sub(r"\2", text))
     return _bare(text)
 
 

@@ -207,7 +207,7 @@ def _is_lack(raised: BaseException) -> bool:
         case ImportError() | AttributeError():
             return True
         case NotImplementedError():
-            return words.startswith("The monty ")
+            return words.startswith(("The monty ", "Wildcard imports"))
         case NameError():
             return any(words == f"name '{name}' is not defined" for name in vars(builtins))
         case TypeError():

@@ -68,7 +68,7 @@ def test_right_and_wrong_answers_of_every_format(form: str) -> None:
         ("def f():\n    while True:\n        pass\n    return 5", "time"),
         ("<tool>10**10**10</tool>", "memory"),
         (r"\boxed{5*1}", "wrong"),
-        ('{"answer": NaN}', "wrong"),
+        ('{"answer": NaN}', "no answer"),
     ],
 )
 def test_answers_that_earn_nothing(text: str, reason: str) -> None:

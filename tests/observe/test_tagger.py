@@ -137,6 +137,8 @@ TAGS = {
         "#### Step 1: add\n2 + 3 = 5\n#### Step 2: say it\nTherefore, she has **5**.",
         # money is no mathematics
         "It costs $5 x 3 = $15 and $2 more, which is $15 + $2 = $17.\n#### 17",
+        "A student wrote\n```python\ndef f():\n    return 3\n```\nThis is wrong. The answer is 5.",
+        "A common wrong way:\n```python\nprint(3)\n```\nInstead, 2 + 3 = 5. The answer is 5.",
         # a fence around words holds words
         "```\nThe answer is 5.\n```",
     ],
@@ -208,6 +210,7 @@ def test_every_format_has_its_place_in_the_order() -> None:
         (f"{FENCED}\n\\boxed{{6}}", ("code_fenced", "program")),
         ("<think>2 and 3</think> The answer is \\boxed{5}.", ()),
         ('{"reason": "The answer is 4.", "answer": 5}', ()),
+        ("def f():\n    return 4\nThe result is 5.", ("program", "prose")),
         ("**5**", ()),
         ("<tool>2 + 3</tool> so she has five apples", ()),
         (f"{RUN}\n```output\n5\n```\n$\\boxed{{5}}$", ()),

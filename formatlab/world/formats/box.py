@@ -12,6 +12,14 @@ _BOX = regex.compile(r"\\(?:boxed|fbox)\s*+(?:\{|(?P<bare>-?\d[\d,.]*+))")
 _BRACE = regex.compile(r"\\.|[{}]", regex.DOTALL)
 _BRACES = str.maketrans("", "", "{}")
 _NUMBER = regex.compile(QUANTITY)
+_BEFORE = regex.compile(
+    r"(?:[^\n]*[^\s*]\s*[-*+/^]\s*|\\(?:neq?|times|cdot|div|pm|not|sqrt)\s*\{?\s*"
+    r"|(?<!\\(?:boxed|fbox)\s*)\{\s*|-)$"
+)
+_AFTER = regex.compile(
+    r"\s*(?:\^(?!\s*\{?\s*\\circ)|[+*/!]\s*\$?[\d(\\a-z]|-\s*\d|\\(?:times|cdot|div)\b)"
+)
+"""What makes a box one side of an operation."""
 
 
 @lru_cache(maxsize=8)  # several formats ask the same of one text
@@ -36,6 +44,8 @@ def boxed(text: str) -> Reading | Missing:
             nested = _BOX.match(inner, timeout=limit(inner))
             if nested is None or nested["bare"]:
                 covered = end
+                if _is_operand(text, match.start(), end + 1):
+                    return "ambiguous"  # the box holds a part of something else
                 found.append(inner)
     written = [content for content in found if content]
     if not written:
@@ -43,6 +53,11 @@ def boxed(text: str) -> Reading | Missing:
     if len({answer_key(content) for content in written}) > 1:
         return "ambiguous"
     return Reading(content=written[-1])
+
+
+def _is_operand(text: str, start: int, end: int) -> bool:
+    before = text[max(0, start - 80) : start]
+    return _BEFORE.search(before) is not None or _AFTER.match(text, end) is not None
 
 
 def has_box(text: str) -> bool:

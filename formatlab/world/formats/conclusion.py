@@ -49,7 +49,7 @@ _MARKS = tuple(
 The strongest come first, and only the strongest that a text has counts."""
 
 _MARKUP = regex.compile(
-    r"[\s:\N{FULLWIDTH COLON}*_`~≈=\"]*+(?:\\[(\[]|\$(?=\\|\S[^$\n]{0,80}\$))?\s*+\\?"
+    r"[\s:\N{FULLWIDTH COLON}*_`~≈=\"]*+(?:\\[(\[]|\((?=[-$\d])|\$(?=\\|\S[^$\n]{0,80}\$))?\s*+\\?"
 )
 _OPTION = regex.compile(r"\(?[A-J][).:]\s++(?=\S)")
 _AT_ONCE = regex.compile(QUANTITY)
@@ -61,10 +61,28 @@ _CHOICE = regex.compile(
 
 _OTHERS = regex.compile(
     r"[*_`)\]}\s]*+(?:\\?[%$€£])?[*_`(){}\[\]\s]*+"
-    r"(?:(?:,|;|/|\||&|\bor\b|\band\b|\bto\b|–|-|~)[\s*_`(\[{]*+"
+    r"(?:(?:,|;|/|\||&|…|\.{2,}|\bor\b|\band\b|\bto\b|–|-|~)[\s*_`(\[{]*+"
     r"(?:(?:or|and|maybe|perhaps|possibly|even)\b\s*+)*+[-\u2212]?\\?[$€£]?[-\u2212]?)?+\d"
 )
 """A further number directly after the first: several answers, or none."""
+
+_ALTERNATIVES = regex.compile(
+    r"(?:\s+\p{L}[\p{L}'-]*){0,3}\s*(?:,|;|…|\.{2,}|\bor\b|\band\b|\balternatively\b|\belse\b)"
+    r"(?:\s*(?:,|or|and|else|maybe|perhaps|alternatively)\b)*\s*[-\u2212]?\\?[$€£]?\d"
+)
+"""A further number behind a unit: `17 apples, 18 pears`."""
+
+_AFTERTHOUGHT = regex.compile(
+    r"\s*(?:or|alternatively|else|maybe|perhaps|(?:it|this|that)\s(?:could|may|might)\b)"
+    r"[^.\n]{0,60}\d",
+    regex.IGNORECASE,
+)
+"""A sentence that offers another answer after the first."""
+
+_DENIED = regex.compile(
+    r"\b(?:wrong|incorrect|false|mistaken?|not|never|isn't|doubt)\b[^.\n]{0,30}$", regex.IGNORECASE
+)
+"""Words before a mark that deny what it says."""
 
 _MATHEMATICS = regex.compile(
     r"[\s:*]*+(?:\$(?P<dollars>[^$\n]{1,120})\$|\\\((?P<round>[^\n]{1,120}?)\\\)"
@@ -97,11 +115,18 @@ _BETWEEN = regex.compile(r",|;|\bor\b|\band\b")
 _SENTENCES = regex.compile(r"(?<=[.!?。])[\s*]+|\n+")
 _CONCLUDES = regex.compile(
     r"\W*+(?:so|thus|therefore|hence|in total|in all|altogether|finally|in conclusion|overall"
-    r"|(?:that|this|which) means)\b",
+    r"|(?:that|this|which) means|the (?:final |total )?(?:result|total)"
+    r"|(?:after )?running (?:this|it)"
+    r"|this (?:code |program |function )?(?:gives|returns|prints|outputs))\b",
     regex.IGNORECASE,
 )
 _BOLD = regex.compile(r"\*\*(?P<inside>[^*\n]{1,60})\*\*")
 _ANY_NUMBER = regex.compile(rf"(?<![A-Za-z0-9_.,]){NUMBER}(?:\s?\\?%)?")
+_AROUND = regex.compile(
+    r"\*{1,2}(?=[\s.,;:!)]|$)|(?<=\s)\*{1,2}(?=\p{L})|`|\\[()\[\]]|\$(?=[\s.,;:!)]|$)"
+)
+"""Marks of emphasis and of mathematics around a number, which are no part of it."""
+
 _WORDS_AFTER = 4
 """Words kept behind a number, so that what compares can tell a unit from a continued number."""
 
@@ -130,6 +155,8 @@ def marked(text: str) -> Reading | Missing:
             continue
         answers: list[str] = []
         for match in mark.finditer(text, timeout=limit(text)):
+            if _DENIED.search(text[max(0, match.start() - 60) : match.start()]):
+                continue
             rest = match["rest"]
             if kind != _HEADING and not rest.strip(" \t:*_\N{FULLWIDTH COLON}"):
                 rest = _next_line(text, match.end() + len(rest))
@@ -164,7 +191,10 @@ def only_number(text: str) -> str:
 def _answer(rest: str, kind: int, *, loosely: bool) -> str | None:
     """The answer that the rest of a line gives; empty if none, None if several."""
     if kind != _HEADING:
+        whole = rest
         rest = _SENTENCE_END.sub("", rest)
+        if _AFTERTHOUGHT.match(whole[len(rest) :].lstrip(".!*_ ")) and any(map(str.isdigit, rest)):
+            return None
     if "?" in rest:
         return ""
     if loosely:
@@ -178,10 +208,10 @@ def _answer(rest: str, kind: int, *, loosely: bool) -> str | None:
     start = markup.end() if markup else 0
     option = _OPTION.match(rest, start)
     start = option.end() if option else start
-    number = _AT_ONCE.match(rest, start)
+    number = None if _is_formula(rest) else _AT_ONCE.match(rest, start)
     if number is None:
         return _without_number_at_once(rest, start, kind, loosely=loosely)
-    if _OTHERS.match(rest, number.end()):
+    if _OTHERS.match(rest, number.end()) or _ALTERNATIVES.match(rest, number.end()):
         return None
     if not loosely and _GOES_ON.match(rest, number.end()):
         return ""
@@ -194,8 +224,7 @@ def _without_number_at_once(rest: str, start: int, kind: int, *, loosely: bool) 
     """An answer that is a formula, a choice, or further on in the sentence; empty if none."""
     formula = _MATHEMATICS.match(rest)
     if formula:
-        written = formula["dollars"] or formula["round"] or formula["bare"]
-        return "" if "box" in written else written
+        return _inside(formula).strip() if loosely and "box" not in formula[0] else ""
     choice = _CHOICE.match(rest, start)
     if choice:
         return choice["bracketed"] or choice["letter"] or choice["word"]
@@ -209,12 +238,23 @@ def _without_number_at_once(rest: str, start: int, kind: int, *, loosely: bool) 
     return _phrase(rest, numbers[0].start(), numbers[0].end())
 
 
+def _is_formula(rest: str) -> bool:
+    """Whether mathematical markup comes first that holds more than a number."""
+    formula = _MATHEMATICS.match(rest)
+    return formula is not None and _AT_ONCE.fullmatch(_inside(formula).strip("\\ ")) is None
+
+
+def _inside(formula: "regex.Match[str]") -> str:
+    return formula["dollars"] or formula["round"] or formula["bare"]
+
+
 def _phrase(text: str, start: int, end: int) -> str:
     """A number with the few words behind it that belong to it."""
     after = _CLAUSE_END.sub("", text[end : end + 80])
     words = after.split(" ")
     kept = " ".join(words[: _WORDS_AFTER + 1])
-    return (text[start:end] + kept).strip(' \t*_`"').rstrip("$\\")
+    phrase = _AROUND.sub("", text[start:end] + kept)
+    return phrase.strip(' \t_"').rstrip("$\\)")
 
 
 def _next_line(text: str, end: int) -> str:

@@ -1,6 +1,7 @@
 """A JSON object that carries the steps and the answer."""
 
 import json
+import math
 from collections.abc import Iterator
 from random import Random
 from typing import Any, ClassVar
@@ -114,6 +115,8 @@ def _of_values(values: list[Any]) -> Reading | Missing:
 
 def _written(value: Any) -> Reading | Missing:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return "no answer"
+    if isinstance(value, float) and not math.isfinite(value):
         return "no answer"
     text = str(value).strip()
     box = boxed(text)

@@ -13,7 +13,10 @@ from formatlab.world.formats.limits import limit
 
 _START = regex.compile(r"\{\s*+(?:[\"'][^\"'\n]{1,80}+[\"']\s*+:|\Z)|\[\s*+\{\s*+[\"']")
 _LINE = regex.compile(r"^[ \t]*+(?=\{\s*+[\"'][^\"'\n]{1,80}+[\"']\s*+:)", regex.MULTILINE)
-_INLINE = regex.compile(r"(?=\{\s*+[\"'](?:final[ _])?answer[\"']\s*+:)", regex.IGNORECASE)
+_INLINE = regex.compile(
+    r"(?=\{\s*+[\"'][^{}]{0,2000}+(?<=[\"'](?:final[ _])?answer[\"']\s*:[^{}]{0,2000}))",
+    regex.IGNORECASE,
+)
 KEYED = regex.compile(
     r"[\"'](?:the[ _-]?)?(?:final[ _-]?)?(?:answer|ans|result)[\"']\s*+:\s*+", regex.IGNORECASE
 )

@@ -36,6 +36,16 @@ _BODY = regex.compile(
 )
 """A definition and the beginning of its body, which is indented, or a docstring that should be."""
 
+_WRONG_WAY = regex.compile(
+    r"\b(?:wrong|incorrect|mistaken|faulty|common mistake)\b[^.\n]{0,60}:?\s*$", regex.IGNORECASE
+)
+_IS_WRONG = regex.compile(
+    r"\s*(?:but\s)?(?:this|that|it|which|the\s(?:code|program|function))\b[^.\n]{0,30}"
+    r"\b(?:wrong|incorrect|mistaken|not\s(?:right|correct))\b",
+    regex.IGNORECASE,
+)
+"""What is said of code that is quoted as a mistake."""
+
 _WORD = regex.compile(r"\p{L}{2,}")
 
 
@@ -62,7 +72,20 @@ class Page:
     @cached_property
     def code(self) -> tuple[Block, ...]:
         """The blocks that hold code, be they closed or cut off."""
-        return tuple(block for block in self.blocks if block.holds_code)
+        held = (block for block in self.blocks if block.holds_code)
+        return tuple(block for block in held if block not in self.quoted)
+
+    @cached_property
+    def quoted(self) -> tuple[Block, ...]:
+        """The blocks of code that the words around them call a mistake."""
+        return tuple(b for b in self.blocks if self._is_refuted(b) and b.holds_code)
+
+    def _is_refuted(self, block: Block) -> bool:
+        """Whether the words around a block say that it is quoted as a mistake."""
+        before, after = self.text[max(0, block.start - 80) : block.start], self.text[block.end :]
+        return (
+            _WRONG_WAY.search(before) is not None or _IS_WRONG.match(after[:120]) is not None
+        ) and bool(after.strip())
 
     @cached_property
     def outputs(self) -> tuple[Block, ...]:
@@ -123,7 +146,7 @@ class Page:
     @cached_property
     def _bare(self) -> tuple[Snippet, int, int] | None:
         """Code outside any block, and its span; blocks and tags that hold code leave no room."""
-        if self.code or any(element.runs for element in self.elements):
+        if self.code or self.quoted or any(element.runs for element in self.elements):
             return None
         snippet = Snippet.opening(self.text)
         if snippet is not None:
@@ -138,7 +161,8 @@ class Page:
         return None
 
     def _without(self, start: int) -> str:
-        spans = [(block.start, block.end) for block in (*self.code, *self.outputs)]
+        apart = (*self.code, *self.quoted, *self.outputs)
+        spans = [(block.start, block.end) for block in apart]
         spans += [(element.start, element.end) for element in self.elements]
         if self._bare is not None:
             spans.append(self._bare[1:])

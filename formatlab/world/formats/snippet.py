@@ -131,7 +131,7 @@ class Snippet:
             return None
         functions = [node for node in self.module.body if isinstance(node, ast.FunctionDef)]
         for function in reversed(functions):
-            if not _needs_arguments(function):
+            if not _needs_arguments(function) and not _generates(function):
                 if not _gives(function):
                     return None
                 kept = self.source.split("\n")[: functions[-1].end_lineno]
@@ -199,6 +199,10 @@ def _gives(function: ast.FunctionDef) -> bool:
     return any(_returns(node) for node in reversed(function.body)) or any(
         _returns(node) or _is_print(node) for node in ast.walk(function)
     )
+
+
+def _generates(function: ast.FunctionDef) -> bool:
+    return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(function))
 
 
 def _returns(node: ast.AST) -> bool:

@@ -12,9 +12,9 @@ _BOX = regex.compile(r"\\(?:boxed|fbox)\s*+(?:\{|(?P<bare>-?\d[\d,.]*+))")
 _BRACE = regex.compile(r"\\.|[{}]", regex.DOTALL)
 _BRACES = str.maketrans("", "", "{}")
 _NUMBER = regex.compile(QUANTITY)
-_BEFORE = regex.compile(
-    r"(?:[^\n]*[^\s*]\s*[-*+/^]\s*|\\(?:neq?|times|cdot|div|pm|not|sqrt)\s*\{?\s*"
-    r"|(?<!\\(?:boxed|fbox)\s*)\{\s*|-)$"
+_OPERATORS = (
+    *("+", "*", "/", "^", "{", "\\sqrt", "\\times", "\\cdot", "\\div", "\\pm"),
+    *("\\ne", "\\neq", "\\not"),
 )
 _AFTER = regex.compile(
     r"\s*(?:\^(?!\s*\{?\s*\\circ)|[+*/!]\s*\$?[\d(\\a-z]|-\s*\d|\\(?:times|cdot|div)\b)"
@@ -56,8 +56,14 @@ def boxed(text: str) -> Reading | Missing:
 
 
 def _is_operand(text: str, start: int, end: int) -> bool:
-    before = text[max(0, start - 80) : start]
-    return _BEFORE.search(before) is not None or _AFTER.match(text, end) is not None
+    """Whether what stands before or after a box makes it one side of an operation."""
+    if _AFTER.match(text, end):
+        return True
+    before = text[max(0, start - 80) : start].rsplit("\n", 1)[-1]
+    said = before.rstrip()
+    if said.endswith("-"):  # with a space behind it at the beginning of a line, it marks a list
+        return said == before or bool(said[:-1].strip(" *"))
+    return said.endswith(_OPERATORS) and not said.endswith(("\\boxed{", "\\fbox{", "**"))
 
 
 def has_box(text: str) -> bool:

@@ -36,6 +36,7 @@ _BODY = regex.compile(
 )
 """A definition and the beginning of its body, which is indented, or a docstring that should be."""
 
+_WRONG = ("wrong", "incorrect", "mistake", "faulty", "not right", "not correct")
 _WRONG_WAY = regex.compile(
     r"\b(?:wrong|incorrect|mistaken|faulty|common mistake)\b[^.\n]{0,60}:?\s*$", regex.IGNORECASE
 )
@@ -78,14 +79,16 @@ class Page:
     @cached_property
     def quoted(self) -> tuple[Block, ...]:
         """The blocks of code that the words around them call a mistake."""
-        return tuple(b for b in self.blocks if self._is_refuted(b) and b.holds_code)
+        if not self.blocks or not any(word in self.text.lower() for word in _WRONG):
+            return ()
+        return tuple(block for block in self.blocks if self._is_refuted(block))
 
     def _is_refuted(self, block: Block) -> bool:
         """Whether the words around a block say that it is quoted as a mistake."""
-        before, after = self.text[max(0, block.start - 80) : block.start], self.text[block.end :]
-        return (
-            _WRONG_WAY.search(before) is not None or _IS_WRONG.match(after[:120]) is not None
-        ) and bool(after.strip())
+        before = self.text[max(0, block.start - 80) : block.start]
+        after = self.text[block.end : block.end + 120]
+        said = _WRONG_WAY.search(before) is not None or _IS_WRONG.match(after) is not None
+        return said and bool(after.strip()) and block.holds_code
 
     @cached_property
     def outputs(self) -> tuple[Block, ...]:

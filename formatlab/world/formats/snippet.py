@@ -130,8 +130,9 @@ class Snippet:
         if self.module is None:
             return None
         functions = [node for node in self.module.body if isinstance(node, ast.FunctionDef)]
+        lazy = "yield" in self.source
         for function in reversed(functions):
-            if not _needs_arguments(function) and not _generates(function):
+            if not _needs_arguments(function) and not (lazy and _generates(function)):
                 if not _gives(function):
                     return None
                 kept = self.source.split("\n")[: functions[-1].end_lineno]

@@ -20,7 +20,7 @@ from formatlab.store.atomic_file import write_atomically
 if TYPE_CHECKING:
     from rich.console import Console
 
-MOST_NAMED = 5
+MOST_NAMED = 20
 """Bad rows and files that are named; all are counted."""
 
 

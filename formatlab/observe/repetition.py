@@ -25,9 +25,9 @@ _MANY, _DISTINCT = 20, 0.1
 def is_loop(text: str) -> bool:
     """Whether most of a text is the same words or characters over and over.
 
-    Either one stretch of it comes again and again without a break to the end (nine tenths of
-    the text, four times), or fewer than a tenth of its many sentences
-    differ, or than a fifth of its few words.
+    Either one stretch of it comes again and again without a break to the end (nine tenths of the
+    text, four times), or fewer than a tenth of its many sentences differ, or than a fifth of its
+    few words.
     """
     sample = text[:_SAMPLE]
     if len(sample) < _SHORTEST:

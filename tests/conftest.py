@@ -7,10 +7,14 @@ os.environ["OMP_NUM_THREADS"] = "1"  # torch reads it when it is imported
 os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+import signal
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+# Started by a script in the background, a process ignores Ctrl-C, and so do those that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A loaded machine is slow without being wrong.
 hypothesis.settings.register_profile("laboratory", deadline=None, print_blob=True)

@@ -1,7 +1,8 @@
-"""Measures over rollouts: shares, entropies, winners, collapse, attractors, grader errors."""
+"""Measures over rollouts: shares, entropies, winners, collapse, drift, attractors, errors."""
 
 from formatlab.measure.attractor import Attractor, SeedInterval, attractor, seed_interval
 from formatlab.measure.collapse import collapse_step
+from formatlab.measure.drift import DRIFT_COLUMNS, Drift, drift
 from formatlab.measure.entropy import format_entropy, format_entropy_given_prompt
 from formatlab.measure.error_rates import ErrorRate, grader_errors
 from formatlab.measure.run_winners import record_winners, run_winners
@@ -9,13 +10,16 @@ from formatlab.measure.shares import shares
 from formatlab.measure.winners import UNDECIDED, WINNERS_SCHEMA, winners
 
 __all__ = [
+    "DRIFT_COLUMNS",
     "UNDECIDED",
     "WINNERS_SCHEMA",
     "Attractor",
+    "Drift",
     "ErrorRate",
     "SeedInterval",
     "attractor",
     "collapse_step",
+    "drift",
     "format_entropy",
     "format_entropy_given_prompt",
     "grader_errors",

@@ -63,11 +63,15 @@ def attractor(finals: Sequence[Mapping]) -> Attractor:
     )
 
 
-def seed_interval(values: Sequence[float]) -> SeedInterval:
-    """Return the mean over seeds with Student's 95% interval, cut to [0, 1].
+def seed_interval(
+    values: Sequence[float], *, lowest: float = 0.0, highest: float = 1.0
+) -> SeedInterval:
+    """Return the mean over seeds with Student's 95% interval, cut to what is possible.
 
     Args:
-        values: one share or accuracy a seed, at least one.
+        values: one number a seed, at least one.
+        lowest: the smallest that such a number can be; 0 for shares and accuracies.
+        highest: the largest that it can be.
     """
     mean = float(np.mean(values))
     n_seeds = len(values)
@@ -76,5 +80,5 @@ def seed_interval(values: Sequence[float]) -> SeedInterval:
     quantile = _T_QUANTILES[min(n_seeds - 1, len(_T_QUANTILES)) - 1]
     half = quantile * float(np.std(values, ddof=1)) / n_seeds**0.5
     return SeedInterval(
-        mean=mean, low=max(0.0, mean - half), high=min(1.0, mean + half), n_seeds=n_seeds
+        mean=mean, low=max(lowest, mean - half), high=min(highest, mean + half), n_seeds=n_seeds
     )

@@ -1,6 +1,7 @@
 """The figure of accuracy of each format against scale, at the base and at the end."""
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,11 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from formatlab.show.arm import Arm
 from formatlab.show.grader_table import grader_sentence
 from formatlab.show.palette import format_style
+from formatlab.show.reward_wording import titled
+from formatlab.show.run_result import RunResult
 from formatlab.show.sheet import QUIET, STYLE, sheet
 from formatlab.show.spread import SPREAD_WORDS, Measured, Spread, spread
-from formatlab.show.study import Arm, RunResult, Study
+from formatlab.show.study import Study
 from formatlab.show.wording import name_text
 
 NAME = "accuracy_by_scale"
@@ -23,6 +27,7 @@ NAME = "accuracy_by_scale"
 TITLE = "Accuracy of each format by scale"
 
 _FEWEST_ROLLOUTS = 20
+_HEADING_WIDTH = 48
 _DODGE = 0.022
 _TOPS = (0.05, 0.1, 0.2, 0.4, 1.0)
 
@@ -38,6 +43,7 @@ def accuracy_rows(study: Study) -> list[dict[str, Any]]:
     return [
         {
             "arm": arm.label,
+            **({} if study.only_correctness else {"reward": arm.reward}),
             "parameters": arm.parameters,
             "seed": run.seed,
             "run": run.name,
@@ -60,13 +66,15 @@ def accuracy_rows(study: Study) -> list[dict[str, Any]]:
 def accuracy_by_scale(study: Study) -> Figure:
     """Draw the figure: a row of two panels for each mixture and algorithm."""
     tags = _drawn_tags(study)
+    lines = max(_heading(setting, "at the last epoch").count("\n") for setting in study.settings)
     with matplotlib.rc_context(STYLE):
         page = sheet(
-            title=TITLE,
+            title=titled(TITLE, study.rewards),
             caption=_caption(study),
             panels=2 * len(study.settings),
             columns=2,
             panel_size=(3.6, 2.5),
+            heading=0.35 + 0.15 * lines,
             legend=[(_handle(tag), name_text(tag, 16)) for tag in tags],
         )
         top = _top(study, tags)
@@ -75,8 +83,7 @@ def accuracy_by_scale(study: Study) -> Figure:
             arms = [arm for arm in study.arms if arm.setting == setting]
             for moment, row_of in _MOMENTS:
                 panel = next(panels)
-                heading = f"{setting}: {moment}" if setting else moment
-                panel.set_title(heading[0].upper() + heading[1:])
+                panel.set_title(_heading(setting, moment))
                 _draw_panel(panel, arms, tags, row_of)
                 panel.set_ylim(-0.03 * top, 1.03 * top)
                 if moment == _MOMENTS[0][0]:
@@ -84,6 +91,14 @@ def accuracy_by_scale(study: Study) -> Figure:
                 else:
                     panel.tick_params(labelleft=False)
     return page.figure
+
+
+def _heading(setting: str, moment: str) -> str:
+    heading = f"{setting}: {moment}" if setting else moment
+    # Words of our own begin like a sentence; the name of an algorithm stays as it is.
+    if not setting or setting.startswith("mixture "):
+        heading = heading[0].upper() + heading[1:]
+    return textwrap.fill(heading, _HEADING_WIDTH)
 
 
 def _draw_panel(panel: Axes, arms: Sequence[Arm], tags: Sequence[str], row_of: Callable) -> None:

@@ -15,7 +15,27 @@ import jinja2
 from matplotlib.figure import Figure
 
 from formatlab.measure import UNDECIDED
-from formatlab.show import accuracy_by_scale, share_over_training, winner_by_scale
+from formatlab.show import (
+    accuracy_by_scale,
+    share_over_training,
+    training_signals,
+    winner_by_scale,
+)
+from formatlab.show.attractor_lines import attractor_lines, attractor_rows
+from formatlab.show.collapse_table import (
+    COLLAPSE_HEADINGS,
+    COLLAPSE_NOTE,
+    COLLAPSE_TITLE,
+    collapse_rows,
+    collapse_table,
+)
+from formatlab.show.drift_table import (
+    DRIFT_HEADINGS,
+    DRIFT_NOTE,
+    DRIFT_TITLE,
+    drift_rows,
+    drift_table,
+)
 from formatlab.show.grader_table import (
     GRADER_COMMAND,
     GRADER_HEADINGS,
@@ -24,19 +44,18 @@ from formatlab.show.grader_table import (
     grader_rows,
 )
 from formatlab.show.palette import FormatStyle, format_style, ink_on
+from formatlab.show.reward_wording import rewards_sentence
 from formatlab.show.sheet import save_figure
 from formatlab.show.specimen import specimen_trays
 from formatlab.show.study import Study, measured_study
 from formatlab.show.table import (
-    TABLE_NOTE,
-    attractor_lines,
-    attractor_rows,
     csv_text,
     graded_tags,
     markdown,
     notes,
     result_rows,
     study_table,
+    table_note,
 )
 from formatlab.show.wording import epoch_text, visible_text
 from formatlab.store import RunFolder
@@ -65,6 +84,12 @@ _FIGURES: tuple[tuple[str, str, Callable[[Study], Figure], Callable[[Study], lis
         accuracy_by_scale.TITLE,
         accuracy_by_scale.accuracy_by_scale,
         accuracy_by_scale.accuracy_rows,
+    ),
+    (
+        training_signals.NAME,
+        training_signals.TITLE,
+        training_signals.training_signals,
+        training_signals.signal_rows,
     ),
 )
 
@@ -96,6 +121,8 @@ def write_report(study_folder: Path, runs: Sequence[RunFolder]) -> Path:
     for name, rows in (
         ("results", result_rows(study)),
         ("attractors", attractor_rows(study)),
+        ("collapse", collapse_rows(study)),
+        ("drift", drift_rows(study)),
         ("grader_errors", grader_rows(study.tags)),
     ):
         write_text_atomically(study_folder / "tables" / f"{name}.csv", csv_text(rows))
@@ -131,7 +158,9 @@ def _page(study: Study, runs: Sequence[RunFolder], images: Mapping[str, str]) ->
         rows=rows,
         winner_column=headings.index("winner"),
         undecided=UNDECIDED,
-        table_note=TABLE_NOTE,
+        table_note=table_note(study),
+        rewards=rewards_sentence(study.rewards),
+        further=_further_tables(study),
         any_undertrained=any(run.undertrained for run in study.runs),
         grader_headings=GRADER_HEADINGS,
         grader=grader_cells(graded_tags(study)),
@@ -156,6 +185,24 @@ def _page(study: Study, runs: Sequence[RunFolder], images: Mapping[str, str]) ->
         ],
         badge=_badge,
     )
+
+
+def _further_tables(study: Study) -> list[dict[str, Any]]:
+    """Return the tables between the results and the figures, as the template needs them."""
+    return [
+        {
+            "name": name,
+            "title": title,
+            "headings": headings,
+            "rows": rows,
+            "note": note,
+        }
+        for name, title, headings, rows, note in (
+            ("collapse", COLLAPSE_TITLE, COLLAPSE_HEADINGS, collapse_table(study), COLLAPSE_NOTE),
+            ("drift", DRIFT_TITLE, DRIFT_HEADINGS, drift_table(study), DRIFT_NOTE),
+        )
+        if rows
+    ]
 
 
 def _read_epochs(winners: Sequence[Mapping[str, Any]]) -> list[float]:

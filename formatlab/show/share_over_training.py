@@ -10,10 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from formatlab.show.arm import Arm
 from formatlab.show.palette import format_style
+from formatlab.show.reward_wording import titled
+from formatlab.show.run_result import RunResult
 from formatlab.show.sheet import QUIET, STYLE, sheet
 from formatlab.show.spread import SPREAD_WORDS, Measured, spread
-from formatlab.show.study import Arm, RunResult, Study
+from formatlab.show.study import Study
 from formatlab.show.wording import name_text
 
 NAME = "share_over_training"
@@ -24,6 +27,10 @@ TITLE = "Format share over training"
 _RARE = 0.02
 _MOST_EPOCH_LABELS = 8
 _TITLE_WIDTH = 38
+
+# What is counted differs where learning is from documents, or from rounds of one policy.
+_FROM_DOCUMENTS = {"sft": "SFT step", "dpo": "DPO step"}
+_STEP_NAMES = _FROM_DOCUMENTS | {"expert_iteration": "step"}
 
 
 def share_rows(study: Study) -> list[dict[str, Any]]:
@@ -37,6 +44,7 @@ def share_rows(study: Study) -> list[dict[str, Any]]:
         for run in arm.runs:
             known = {
                 "arm": arm.label,
+                **({} if study.only_correctness else {"reward": arm.reward}),
                 "parameters": arm.parameters,
                 "seed": run.seed,
                 "run": run.name,
@@ -80,7 +88,7 @@ def share_over_training(study: Study) -> Figure:
     lines = max(title.count("\n") + 1 for title in titles)
     with matplotlib.rc_context(STYLE):
         page = sheet(
-            title=TITLE,
+            title=titled(TITLE, study.rewards),
             caption=_caption(study, [tag for tag in study.tags if tag not in common]),
             panels=len(study.arms),
             columns=columns,
@@ -91,7 +99,7 @@ def share_over_training(study: Study) -> Figure:
         for place, (arm, panel) in enumerate(zip(study.arms, page.panels, strict=True)):
             _draw_arm(panel, arm, tags)
             panel.set_title(titles[place], pad=24)
-            panel.set_xlabel("RL step")
+            panel.set_xlabel(_STEP_NAMES.get(arm.algorithm, "RL step"))
             if place % columns == 0:
                 panel.set_ylabel("share of rollouts")
                 _name_epochs(panel)
@@ -135,7 +143,9 @@ def _draw_lines(panel: Axes, arm: Arm, tag: str) -> None:
         return
     common = sorted(set.intersection(*map(set, counted)))
     means = [sum(of_run[step] for of_run in counted) / len(counted) for step in common]
-    panel.plot(common, means, color=colour, lw=1.8, zorder=3)
+    # One step alone would make no line.
+    marker = "." if len(common) == 1 else ""
+    panel.plot(common, means, color=colour, lw=1.8, marker=marker, zorder=3)
 
 
 def _draw_probe(panel: Axes, arm: Arm, tag: str) -> None:
@@ -175,10 +185,13 @@ def _draw_epochs(panel: Axes, arm: Arm) -> None:
         for row in run.winners:
             if row["epoch"] == int(row["epoch"]):
                 ends[row["step"]] = int(row["epoch"])
+        # In order of step, so that the first row of an epoch is that of its first step.
+        starts: dict[float, int] = {}
         for row in run.training:
-            if row["epoch"] >= 1:
-                first = min(r["step"] for r in run.training if r["epoch"] == row["epoch"])
-                ends.setdefault(first, int(row["epoch"]))
+            starts.setdefault(row["epoch"], row["step"])
+        for epoch, first in starts.items():
+            if epoch >= 1:
+                ends.setdefault(first, int(epoch))
     for step in ends:
         if step:
             panel.axvline(step, color="#9a9a9a", lw=0.8, ls=(0, (3, 2)), zorder=1)
@@ -244,6 +257,10 @@ def _caption(study: Study, rare: Sequence[str]) -> str:
         )
     words.append(f"Markers: probe of {study.probe_text}; {SPREAD_WORDS}.")
     words.append("Vertical lines: ends of epochs.")
+    if any(
+        arm.algorithm in _STEP_NAMES and not any(r.training for r in arm.runs) for arm in study.arms
+    ):
+        words.append("Dotted lines join the probes where training is from documents.")
     if any(run.undertrained for run in study.runs):
         words.append(
             "Seeds of an undertrained base are dashed and not in the mean where there are others."

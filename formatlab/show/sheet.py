@@ -76,6 +76,7 @@ def sheet(
     heading: float = 0.35,
     gap: float = 0.35,
     legend: Sequence[tuple[Artist, str]] = (),
+    legend_entry: float = _LEGEND_ENTRY,
 ) -> Sheet:
     """Lay out an empty sheet.
 
@@ -87,15 +88,18 @@ def sheet(
         panel_size: width and height of a panel in inches.
         heading: height above each panel for its title and labels, in inches.
         gap: between the panels of a row, in inches.
-        legend: handle and label of each entry.
+        legend: handle and label of each entry; a label may have several lines.
+        legend_entry: width of the widest entry, in inches.
     """
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)
     width_each, height_each = panel_size
     width = max(_LEFT + columns * (width_each + gap) - gap + _RIGHT, 6.4)
     lines = textwrap.wrap(caption, int((width - 0.3) * _CHARACTERS_AN_INCH), break_on_hyphens=False)
-    entries_a_row = max(1, int((width - 0.3) / _LEGEND_ENTRY))
-    legend_height = 0.24 * math.ceil(len(legend) / entries_a_row)
+    entries_a_row = max(1, int((width - 0.3) / legend_entry))
+    entry_lines = max((label.count("\n") + 1 for _, label in legend), default=1)
+    entry_height = 0.24 + _LINE * (entry_lines - 1)
+    legend_height = entry_height * math.ceil(len(legend) / entries_a_row)
     row_height = heading + height_each + _BELOW_PANEL
     height = _TITLE + rows * row_height + legend_height + _LINE * len(lines) + 0.24
 

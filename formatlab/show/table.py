@@ -10,6 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from formatlab.measure import UNDECIDED
+from formatlab.show.arm import Arm
+from formatlab.show.attractor_lines import attractor_lines
+from formatlab.show.collapse_table import (
+    COLLAPSE_HEADINGS,
+    COLLAPSE_NOTE,
+    COLLAPSE_TITLE,
+    collapse_table,
+    collapse_text,
+)
+from formatlab.show.drift_table import DRIFT_HEADINGS, DRIFT_NOTE, DRIFT_TITLE, drift_table
 from formatlab.show.grader_table import (
     GRADER_COMMAND,
     GRADER_HEADINGS,
@@ -18,7 +28,9 @@ from formatlab.show.grader_table import (
     print_grader_errors,
 )
 from formatlab.show.palette import format_style
-from formatlab.show.study import RunResult, Study
+from formatlab.show.reward_wording import rewards_sentence
+from formatlab.show.run_result import RunResult
+from formatlab.show.study import Study
 from formatlab.show.wording import (
     epoch_text,
     fraction_text,
@@ -30,11 +42,13 @@ from formatlab.show.wording import (
 
 _RARE = 0.01
 
-_UNRECOGNISED = {"none": " (no recognised format)"}
-
 
 def result_rows(study: Study) -> list[dict[str, Any]]:
-    """Return everything measured: one row a run and epoch of the probe, one column a number."""
+    """Return everything measured: one row a run and epoch of the probe, one column a number.
+
+    Studies with another reward than correctness have its name in a column. What would be a collapse
+    is in the column `drift_step` where the reward has no signal.
+    """
     rows = []
     for arm in study.arms:
         for run in arm.runs:
@@ -52,6 +66,11 @@ def result_rows(study: Study) -> list[dict[str, Any]]:
                     "undertrained": run.undertrained,
                     **{name: value for name, value in epoch.items() if name != "formats"},
                 }
+                if not study.only_correctness:
+                    row["reward"] = arm.reward
+                if study.any_without_signal:
+                    row["drift_step"] = None if arm.has_signal else row["collapse_step"]
+                    row["collapse_step"] = row["collapse_step"] if arm.has_signal else None
                 for tag in study.tags:
                     of = formats.get(tag, {"rollouts": 0, "share": 0.0})
                     for name in ("rollouts", "share", "share_low", "share_high"):
@@ -62,58 +81,6 @@ def result_rows(study: Study) -> list[dict[str, Any]]:
     return rows
 
 
-def attractor_rows(study: Study) -> list[dict[str, Any]]:
-    """Return one row an arm and format: wins and final share over finished, counted seeds."""
-    rows = []
-    for arm in study.arms:
-        found = arm.attractor
-        for tag, share in found.shares.items():
-            rows.append(
-                {
-                    "arm": arm.label,
-                    "parameters": arm.parameters,
-                    "n_seeds": found.n_seeds,
-                    "attractor": found.attractor,
-                    "undecided": found.wins.get(UNDECIDED, 0),
-                    "tag": tag,
-                    "wins": found.wins.get(tag, 0),
-                    "share": share.mean,
-                    "share_low": share.low,
-                    "share_high": share.high,
-                }
-            )
-    return rows
-
-
-def attractor_lines(study: Study) -> list[str]:
-    """Return a sentence an arm: what its runs end in."""
-    lines = []
-    for arm in study.arms:
-        found = arm.attractor
-        if not found.n_seeds:
-            lines.append(f"{arm.label}: no finished run that counts.")
-            continue
-        wins = ", ".join(f"{name_text(tag)} {number}" for tag, number in found.wins.items())
-        top = found.attractor
-        if top == UNDECIDED:
-            lines.append(f"{arm.label}: no format wins in most seeds ({wins}).")
-            continue
-        share = found.shares[top]
-        spread = (
-            "one seed"
-            if share.low is None or share.high is None
-            else f"95% interval over {share.n_seeds} seeds: {percent_text(share.low)} to "
-            f"{percent_text(share.high)}"
-        )
-        lines.append(
-            f"{arm.label}: {name_text(top)}{_UNRECOGNISED.get(top, '')} wins in "
-            f"{found.wins[top]} of {found.n_seeds} "
-            f"seed{'s' if found.n_seeds > 1 else ''}; its final share is "
-            f"{percent_text(share.mean)} ({spread})."
-        )
-    return lines
-
-
 TABLE_NOTE = (
     "Each format: its share of the probe, then its accuracy. Margin: share of the leading format "
     "less that of the runner-up, in percentage points, with its 95% cluster-bootstrap interval "
@@ -121,6 +88,16 @@ TABLE_NOTE = (
     "90% of the training rollouts to the end. Parameters: all, and without the embedding."
 )
 """What the columns of `study_table` are."""
+
+_DRIFT_SENTENCE = (
+    " Drift: the same under a reward without signal, by which no format can win; its winner is "
+    "only the format with the largest share."
+)
+
+
+def table_note(study: Study) -> str:
+    """Return what the columns of `study_table` are in this study."""
+    return TABLE_NOTE + _DRIFT_SENTENCE * study.any_without_signal
 
 
 def study_table(study: Study) -> tuple[list[str], list[list[str]]]:
@@ -144,7 +121,7 @@ def study_table(study: Study) -> tuple[list[str], list[list[str]]]:
             if not epochs:
                 rows.append([*first, "not probed", *[""] * (len(headings) - 4)])
             for epoch in epochs:
-                rows.append([*first, *_cells(epoch, tags, last=epoch is epochs[-1])])
+                rows.append([*first, *_cells(arm, epoch, tags, last=epoch is epochs[-1])])
                 first = ["", "", ""]
     return headings, rows
 
@@ -187,7 +164,8 @@ def print_study(study: Study, file: IO[str] | None = None) -> None:
     if any(run.undertrained for run in study.runs):
         console.print(Text("* undertrained base: shown, not counted"))
     print_grader_errors(graded_tags(study), console)
-    for line in [*notes(study), "", *attractor_lines(study)]:
+    head = list(filter(None, [rewards_sentence(study.rewards)]))
+    for line in [*head, *notes(study), "", *attractor_lines(study)]:
         console.print(Text(line), soft_wrap=True)
 
 
@@ -202,14 +180,19 @@ def notes(study: Study) -> list[str]:
 
 
 def markdown(study: Study) -> str:
-    """Return the result table as Markdown with its note, and that of the grader's errors."""
+    """Return the tables as Markdown with their notes: results, grader's errors, collapse, drift."""
     undertrained = any(run.undertrained for run in study.runs)
-    parts = [_markdown_table(*study_table(study)), TABLE_NOTE]
+    parts = list(filter(None, [rewards_sentence(study.rewards)]))
+    parts += [_markdown_table(*study_table(study)), table_note(study)]
     parts += ["\\* undertrained base: shown, not counted."] * undertrained
     parts += [f"- {line}" for line in notes(study)]
     if cells := grader_cells(graded_tags(study)):
         parts += [_markdown_table(GRADER_HEADINGS, cells)]
         parts += [f"{GRADER_NOTE} Measured by `{GRADER_COMMAND}`."]
+    collapses = _markdown_table(COLLAPSE_HEADINGS, collapse_table(study))
+    parts += [f"## {COLLAPSE_TITLE}", collapses, COLLAPSE_NOTE]
+    if drifts := drift_table(study):
+        parts += [f"## {DRIFT_TITLE}", _markdown_table(DRIFT_HEADINGS, drifts), DRIFT_NOTE]
     return "\n\n".join(parts) + "\n"
 
 
@@ -242,19 +225,18 @@ def _shown_tags(study: Study) -> list[str]:
     return [tag for tag in study.tags if tag in common]
 
 
-def _cells(epoch: Any, tags: Sequence[str], *, last: bool) -> list[str]:
+def _cells(arm: Arm, epoch: Any, tags: Sequence[str], *, last: bool) -> list[str]:
     formats = {of["tag"]: of for of in epoch["formats"]}
     cells = [epoch_text(epoch["epoch"])]
     for tag in tags:
         of = formats.get(tag)
         accuracy = fraction_text(of["accuracy"] if of else None)
         cells.append(f"{percent_text(of['share'] if of else 0.0)} {accuracy:>4}")
-    collapse = epoch["collapse_step"]
     return [
         *cells,
         name_text(epoch["winner"], 14),
         interval_text(epoch["margin"], epoch["margin_low"], epoch["margin_high"]),
-        ("-" if collapse is None else f"step {collapse}") if last else "",
+        collapse_text(arm, epoch["collapse_step"]) if last else "",
     ]
 
 

@@ -10,9 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from formatlab.measure import UNDECIDED
+from formatlab.show.arm import Arm
+from formatlab.show.attractor_lines import drift_end
 from formatlab.show.palette import format_style, ink_on
+from formatlab.show.reward_wording import titled
+from formatlab.show.run_result import RunResult
 from formatlab.show.sheet import QUIET, STYLE, sheet
-from formatlab.show.study import Arm, RunResult, Study
+from formatlab.show.study import Study
 from formatlab.show.wording import epoch_text, name_text, percent_text
 
 NAME = "winner_by_scale"
@@ -34,6 +38,7 @@ def winner_rows(study: Study) -> list[dict[str, Any]]:
     return [
         {
             "arm": arm.label,
+            **({} if study.only_correctness else {"reward": arm.reward}),
             "parameters": arm.parameters,
             "seed": run.seed,
             "run": run.name,
@@ -54,7 +59,7 @@ def winner_by_scale(study: Study) -> Figure:
     labels = [textwrap.fill(arm.label, _LABEL_WIDTH) for arm in study.arms]
     with matplotlib.rc_context(STYLE):
         page = sheet(
-            title=TITLE,
+            title=titled(TITLE, study.rewards),
             caption=_caption(study),
             panels=len(blocks),
             columns=1,
@@ -164,12 +169,15 @@ def _legend(study: Study) -> list[tuple[Artist, str]]:
 
 def _foot(arm: Arm) -> str:
     found = arm.attractor
+    head = "attractor:" if arm.has_signal else "drift:"
     if not found.n_seeds:
-        return "attractor:\nno run counted"
+        return f"{head}\nno run counted"
     number = found.wins.get(found.attractor, 0)
     if found.attractor == UNDECIDED:
-        return f"attractor:\nundecided (n = {found.n_seeds})"
-    return f"attractor:\n{name_text(found.attractor, 14)} ({number} of {found.n_seeds})"
+        return f"{head}\nundecided (n = {found.n_seeds})"
+    if not arm.has_signal:
+        head = "drifts to:" if drift_end(arm) else "stays with:"
+    return f"{head}\n{name_text(found.attractor, 14)} ({number} of {found.n_seeds})"
 
 
 def _caption(study: Study) -> str:
@@ -180,6 +188,11 @@ def _caption(study: Study) -> str:
         "prompts) of the margin to the runner-up covers 0. Attractor: the format that wins in "
         "more than half of the seeds; n: finished runs of a base that is not undertrained.",
     ]
+    if study.any_without_signal:
+        words.append(
+            "Where the reward carries no signal nothing is won; a policy drifts to the format that "
+            "leads in more than half of the seeds if the formats moved beyond chance and it gained."
+        )
     if unfinished:
         words.append("Runs that are not finished name the epoch shown and are not in n.")
     return " ".join(words) + study.mixtures_text

@@ -41,9 +41,10 @@ def epoch_text(epoch: float) -> str:
 
 def interval_text(middle: float, low: float | None, high: float | None) -> str:
     """Return a margin in percentage points with its interval: `32 [27, 37]`."""
+    # Rounded to an integer, which has no -0.
     if low is None or high is None:
-        return f"{100 * middle:.0f} [no interval]"
-    return f"{100 * middle:.0f} [{100 * low:.0f}, {100 * high:.0f}]"
+        return f"{round(100 * middle)} [no interval]"
+    return f"{round(100 * middle)} [{round(100 * low)}, {round(100 * high)}]"
 
 
 def mixture_text(mixture: Mapping[str, float]) -> str:

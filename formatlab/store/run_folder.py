@@ -9,6 +9,7 @@
                                               epoch goes on in epoch=000-part=001.parquet
   rollouts/split=probe/epoch=000.125.parquet  probe rollouts; epoch 0 is the base
   winners.parquet  one row an epoch
+  resumes.jsonl    one line a time that the run went on after an interruption
   checkpoints/
   DONE | FAILED    written last; FAILED holds the reason
 ```
@@ -56,6 +57,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._metrics = MetricsLog(path / "metrics.jsonl")
+        self._resumes = MetricsLog(path / "resumes.jsonl")
 
     @classmethod
     def create(cls, path: Path, *, config: Mapping[str, Any], env: Mapping[str, Any]) -> Self:
@@ -224,6 +226,14 @@ class RunFolder:
     def drop_metrics_from(self, step: int) -> None:
         """Remove the metrics whose step is `step` or later."""
         self._metrics.drop_from(step)
+
+    def note_resumed(self, *, step: int, lost: int) -> None:
+        """Record that the run goes on from `step` completed steps and makes `lost` ones again."""
+        self._resumes.append({"step": step, "lost": lost})
+
+    def resumes(self) -> list[dict[str, Any]]:
+        """Return a row for each time that the run went on after an interruption: step, lost."""
+        return self._resumes.rows()
 
     def write_winners(self, table: pa.Table) -> Path:
         """Write `winners.parquet`, replacing the one that is there."""

@@ -1,4 +1,4 @@
-"""The three figures: what they draw, and that nothing in a study stops them."""
+"""The figures: what they draw, and that nothing in a study stops them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,17 +11,11 @@ from formatlab.show.palette import format_style
 from formatlab.show.share_over_training import share_over_training, share_rows
 from formatlab.show.sheet import save_figure
 from formatlab.show.study import Study, measured_study
+from formatlab.show.training_signals import training_signals
 from formatlab.show.winner_by_scale import winner_by_scale, winner_rows
 
-FIGURES = (share_over_training, winner_by_scale, accuracy_by_scale)
-
-
-def all_text(figure: Figure) -> str:
-    texts = [text.get_text() for text in figure.texts]
-    for panel in figure.axes:
-        texts += [text.get_text() for text in panel.texts]
-        texts += [panel.get_title(loc="left"), *(t.get_text() for t in panel.get_xticklabels())]
-    return "\n".join(texts).replace("\u00a0", " ")
+PROBED = (share_over_training, winner_by_scale, accuracy_by_scale)
+FIGURES = (*PROBED, training_signals)
 
 
 def test_share_rows_hold_each_step_and_probe(grid) -> None:
@@ -54,7 +48,7 @@ def test_epochs_are_marked_where_they_end(grid) -> None:
     assert [label.get_text() for label in above.get_xticklabels()] == ["0", "1", "2"]
 
 
-def test_winner_cells_say_who_won_by_how_much(grid, make_run) -> None:
+def test_winner_cells_say_who_won_by_how_much(all_text, grid, make_run) -> None:
     undecided = make_run(seed=5, end={"program": 0.5, "prose": 0.5}, start={"program": 0.5})
     undertrained = make_run(seed=6, undertrained=True)
     study = measured_study([*grid, undecided, undertrained])
@@ -82,8 +76,10 @@ def test_accuracy_leaves_out_small_numbers_but_the_table_has_them(make_run) -> N
     assert points(last) == 0
 
 
-@pytest.mark.parametrize("draw", FIGURES)
-def test_captions_state_n_seeds_and_intervals(grid, draw: Callable[[Study], Figure]) -> None:
+@pytest.mark.parametrize("draw", PROBED)
+def test_captions_state_n_seeds_and_intervals(
+    all_text, grid, draw: Callable[[Study], Figure]
+) -> None:
     text = " ".join(all_text(draw(measured_study(grid))).split())
     assert "24 prompts x 8 samples" in text
     assert "95% cluster-bootstrap interval" in text
@@ -114,24 +110,48 @@ def test_runs_with_missing_pieces_and_odd_names_are_drawn(
     assert b"<svg" in files["svg"].read_bytes()
 
 
+CHAIN = "sft program+prose+latex, dpo program, expert_iteration"
+
+
 @pytest.mark.parametrize("draw", FIGURES)
 def test_text_stays_on_the_page_and_panels_apart(
     grid, make_run, draw: Callable[[Study], Figure]
 ) -> None:
     """Measured by the renderer: titles, labels and captions inside, panel titles not crossing."""
     long = make_run(scale="owner/A-Model-With-A-Long-Name-7B-Instruct", parameters=7_000_000_000)
-    figure = draw(measured_study([*grid, long]))
+    check_layout(draw(measured_study([*grid, long])))
+
+
+@pytest.mark.parametrize("draw", FIGURES)
+def test_many_arms_with_many_words_stay_on_the_page(
+    make_run, draw: Callable[[Study], Figure]
+) -> None:
+    rewards = ("random", "correctness, program false positives 20%, prose false negatives 5%")
+    arms = [
+        {"arm": arm, "reward": reward}
+        for arm in ("grpo", "ppo", "sft prose", CHAIN)
+        for reward in rewards
+    ]
+    metrics = [{"step": step, "epoch": step / 4, "reward": 0.5} for step in range(8)]
+    probed: dict = {"epochs": 1, "probe_epochs": (0.0, 1.0)}
+    runs = [make_run(config=config, metrics=metrics, **probed) for config in arms]
+    check_layout(draw(measured_study(runs)))
+
+
+def check_layout(figure: Figure) -> None:
     figure.draw_without_rendering()
     page = figure.bbox
     titles = [panel.title for panel in figure.axes]
     titles += [panel._left_title for panel in figure.axes]  # pyright: ignore
-    for text in [*figure.texts, *titles, *(t for panel in figure.axes for t in panel.texts)]:
+    legends = [text for legend in figure.legends for text in legend.get_texts()]
+    inside = [*figure.texts, *titles, *legends, *(t for of in figure.axes for t in of.texts)]
+    for text in inside:
         if text.get_text():
             box = text.get_window_extent()
             assert page.x0 <= box.x0 and box.x1 <= page.x1, text.get_text()
             assert page.y0 <= box.y0 and box.y1 <= page.y1, text.get_text()
     boxes = [text.get_window_extent() for text in titles if text.get_text()]
-    boxes += [text.get_window_extent() for text in figure.texts]
+    boxes += [text.get_window_extent() for text in [*figure.texts, *legends]]
     for index, one in enumerate(boxes):
         assert not any(one.overlaps(other) for other in boxes[index + 1 :])
 

@@ -7,7 +7,8 @@ import pytest
 
 from formatlab.errors import InputError
 from formatlab.measure import record_winners
-from formatlab.show.study import measured_run, measured_study
+from formatlab.show.run_result import measured_run
+from formatlab.show.study import measured_study
 from formatlab.store import RunFolder
 
 
@@ -132,3 +133,52 @@ def test_a_run_given_twice_is_refused(make_run) -> None:
 def test_no_runs_are_refused() -> None:
     with pytest.raises(InputError, match="no runs"):
         measured_study([])
+
+
+def test_arms_go_by_the_words_of_the_study(make_run) -> None:
+    words = ("sft prose", "sft prose, dpo prose", "sft prose, dpo prose, grpo")
+    runs = [
+        make_run(seed=seed, config={"arm": arm, "algorithm": arm.split(", ")[-1].split()[0]})
+        for arm in words
+        for seed in (0, 1)
+    ]
+    study = measured_study(runs)
+    assert [arm.label for arm in study.arms] == [f"0.15M, {arm}" for arm in words]
+    assert [arm.algorithm for arm in study.arms] == ["sft", "dpo", "grpo"]
+    assert [[run.seed for run in arm.runs] for arm in study.arms] == [[0, 1]] * 3
+
+
+@pytest.mark.parametrize(
+    ("arms", "settings"),
+    [
+        (["grpo", "grpo"], [""]),  # the only algorithm tells no arm from another
+        (["", ""], [""]),
+        (["ppo, separate critic"] * 2, ["ppo, separate critic"]),
+        (["grpo", "ppo"], ["grpo", "ppo"]),
+        (["", "ppo"], ["grpo", "ppo"]),
+    ],
+)
+def test_what_an_arm_is_called(make_run, arms: list[str], settings: list[str]) -> None:
+    runs = [make_run(seed=seed, config={"arm": arm}) for seed, arm in enumerate(arms)]
+    assert measured_study(runs).settings == settings
+
+
+def test_a_mixture_is_not_told_twice(make_run) -> None:
+    runs = [
+        make_run(mixture={name: 1.0}, config={"mixture_name": name, "arm": f"mixture {name}"})
+        for name in ("even", "skewed")
+    ]
+    assert measured_study(runs).settings == ["mixture even", "mixture skewed"]
+
+
+def test_runs_of_one_seed_in_one_named_arm_are_variants(make_run) -> None:
+    runs = [
+        make_run(config={"arm": "grpo", "settings": {"kl_coefficient": beta}})
+        for beta in (0.0, 0.1)
+    ]
+    assert measured_study(runs).settings == ["kl_coefficient 0.0", "kl_coefficient 0.1"]
+
+
+@pytest.mark.parametrize("algorithm", ["sft", "dpo"])
+def test_no_rollouts_are_missed_where_training_is_from_documents(make_run, algorithm: str) -> None:
+    assert measured_run(make_run(train=False, algorithm=algorithm)).notes == []

@@ -7,10 +7,9 @@ import sys
 
 import pytest
 
+from formatlab.show.attractor_lines import attractor_lines, attractor_rows
 from formatlab.show.study import measured_study
 from formatlab.show.table import (
-    attractor_lines,
-    attractor_rows,
     csv_text,
     markdown,
     print_study,

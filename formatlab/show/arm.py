@@ -1,0 +1,181 @@
+"""Arms: the runs of a study, grouped by what they have in common but the seed."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from formatlab.errors import InputError
+from formatlab.measure import Attractor, attractor
+from formatlab.show.reward_wording import CORRECTNESS, has_signal, reward_text, with_reward
+from formatlab.show.run_result import RunResult
+from formatlab.show.variant import variant_labels
+from formatlab.show.wording import model_text, name_text, parameters_text, visible_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """A mixture that occurs in a study."""
+
+    label: str
+    """Short and unique in the study."""
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """The runs of a study that differ in seed only: one scale, mixture, algorithm and reward."""
+
+    label: str
+    """Short and unique in the study."""
+    scale: str
+    parameters: int
+    """Total."""
+    setting: str
+    """Mixture, then the study's own words for the arm or its algorithm, reward and variant, as far
+    as the study has several of them; equal for arms that differ in scale only. A reward other than
+    correctness is always in it."""
+    reward: str
+    """Name of the reward."""
+    runs: Sequence[RunResult]
+    """By seed."""
+
+    @property
+    def algorithm(self) -> str:
+        """Name of the algorithm that trained the runs."""
+        return self.runs[0].config["algorithm"]
+
+    @property
+    def has_signal(self) -> bool:
+        """Whether the reward depends on what is written; without, nothing is a collapse."""
+        return has_signal(self.reward)
+
+    @property
+    def size(self) -> str:
+        """The scale in as few characters as possible, for axes."""
+        return self.scale if _is_size(self.scale) else parameters_text(self.parameters)
+
+    @property
+    def counted(self) -> Sequence[RunResult]:
+        """The runs that means are taken over: those of a trained base, or all if there is none."""
+        return [run for run in self.runs if not run.undertrained] or self.runs
+
+    @property
+    def finished(self) -> Sequence[RunResult]:
+        """The runs that are evidence of an end: finished, probed and of a trained base."""
+        return [run for run in self.runs if run.done and run.final and not run.undertrained]
+
+    @property
+    def attractor(self) -> Attractor:
+        """What the finished, counted runs end in; without runs of an undertrained base."""
+        return attractor([run.final for run in self.finished if run.final])
+
+
+def grouped_arms(results: Sequence[RunResult], mixtures: Sequence[Mixture]) -> list[Arm]:
+    """Group runs into arms, by setting, then by parameter count.
+
+    Raises:
+        InputError: the same run twice.
+    """
+    told = _Told(
+        mixtures=mixtures if len(mixtures) > 1 else (),
+        algorithms=len({_own_words(run) or run.config["algorithm"] for run in results}) > 1,
+        rewards=len({run.reward for run in results}) > 1,
+    )
+    groups: dict[tuple[str, str, int, str], list[RunResult]] = {}
+    for run in results:
+        scale = run.config["scale"]
+        key = (_words(run, told), run.reward, scale["parameters"], scale["name"])
+        groups.setdefault(key, []).append(run)
+    return sorted(
+        (
+            Arm(
+                label=", ".join(filter(None, [_scale_label(scale, parameters), setting])),
+                scale=scale,
+                parameters=parameters,
+                setting=setting,
+                reward=reward,
+                runs=sorted(runs, key=lambda run: run.seed),
+            )
+            for (words, reward, parameters, scale), of_group in groups.items()
+            for setting, runs in _settings(words, of_group).items()
+        ),
+        key=lambda arm: (arm.setting, arm.parameters, arm.scale),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Told:
+    """What an arm's words tell, because the study has several of it."""
+
+    mixtures: Sequence[Mixture]
+    algorithms: bool
+    """Or chains of stages, in the study's own words."""
+    rewards: bool
+
+
+def _words(run: RunResult, told: _Told) -> str:
+    """Return an arm's words but for its variant: the study's own, else algorithm and reward."""
+    own = _own_words(run)
+    # The name of the only algorithm tells no arm from another.
+    if own and (told.algorithms or own != run.config["algorithm"]):
+        words = [own]
+    else:
+        words = [run.config["algorithm"]] * told.algorithms
+    if told.rewards and run.reward == CORRECTNESS and own in ("", run.config["algorithm"]):
+        words.append(reward_text(run.reward))
+    if told.mixtures:
+        label = told.mixtures[_mixture_index(told.mixtures, run)].label
+        words = [label] * (label not in own.split(", ")) + words
+    text = ", ".join(words)
+    return text if run.reward == CORRECTNESS else with_reward(text, run.reward)
+
+
+def _own_words(run: RunResult) -> str:
+    """Return what the study calls the arm of a run; empty if nothing, as in early run folders."""
+    # Not cut to a width: two arms must not become one because they differ in the middle only.
+    return visible_text(" ".join(str(run.config.get("arm") or "").split()))
+
+
+def _settings(words: str, runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
+    """Return setting -> runs; several settings if a seed occurs twice in what is to be one arm."""
+    seeds = [run.seed for run in runs]
+    if len(set(seeds)) == len(seeds):
+        return {words: list(runs)}
+    settings: dict[str, list[RunResult]] = {}
+    for run, variant in zip(runs, variant_labels([run.config for run in runs]), strict=True):
+        of_setting = settings.setdefault(", ".join(filter(None, [words, variant])), [])
+        if any(other.seed == run.seed for other in of_setting):
+            raise InputError(
+                f"The run {run.name} is there twice, or another has its configuration. Give each "
+                "run once."
+            )
+        of_setting.append(run)
+    return settings
+
+
+def mixtures_of(results: Sequence[RunResult]) -> list[Mixture]:
+    """Return the mixtures of runs, each once, in their order."""
+    shares: list[Mapping[str, float]] = []
+    names: list[str] = []
+    for run in results:
+        if run.config["mixture"] not in shares:
+            shares.append(run.config["mixture"])
+            names.append(name_text(str(run.config.get("mixture_name", ""))))
+    unique = all(names) and len(set(names)) == len(names)
+    return [
+        Mixture(label=f"mixture {names[i] if unique else i + 1}", shares=of)
+        for i, of in enumerate(shares)
+    ]
+
+
+def _mixture_index(mixtures: Sequence[Mixture], run: RunResult) -> int:
+    return [mixture.shares for mixture in mixtures].index(run.config["mixture"])
+
+
+def _scale_label(scale: str, parameters: int) -> str:
+    return scale if _is_size(scale) else f"{model_text(scale)} ({parameters_text(parameters)})"
+
+
+def _is_size(scale: str) -> bool:
+    """Whether a scale's name is its parameter count, as `0.8M` is, and needs no further number."""
+    return re.fullmatch(r"\d+(\.\d+)?[kKMB]", scale) is not None

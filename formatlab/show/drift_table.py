@@ -1,0 +1,142 @@
+"""The table of drift: how far each run's formats and accuracy are from its base."""
+
+from typing import Any
+
+from formatlab.measure import SeedInterval, seed_interval
+from formatlab.show.arm import Arm
+from formatlab.show.run_result import RunResult
+from formatlab.show.study import Study
+from formatlab.show.wording import epoch_text, interval_text, percent_text
+
+DRIFT_TITLE = "Drift from the base"
+
+DRIFT_NOTE = (
+    "Drift: total variation distance between the format shares of the last probe and those of the "
+    "base (what the run started from), in percentage points: half the sum of the differences, with "
+    "its 95% cluster-bootstrap interval over prompts, paired. Chance: what two probes of an "
+    "unchanged policy of that size stay within in 95 of 100 cases, by permutation of base and "
+    "final inside each prompt; below it the interval says little, and one unchanged run in twenty "
+    "is beyond it. Accuracy: change in percentage points, likewise. Rows of seeds: mean over "
+    "finished seeds of a trained base, with Student's 95% interval, the seeds being the sample."
+)
+"""What the columns of `drift_table` are."""
+
+DRIFT_HEADINGS = [
+    *("arm", "seed", "epoch", "drift [95%]", "chance", "beyond chance", "accuracy change [95%]")
+]
+
+
+def drift_rows(study: Study) -> list[dict[str, Any]]:
+    """Return one row a run that has both probes, and after each arm's one of their mean.
+
+    `seed`, `run`, `floor` and `p_value` are empty in the row of the mean, whose `beyond_chance` is
+    the number of seeds.
+    """
+    rows = []
+    for arm in study.arms:
+        rows += [_run_row(arm, run) for run in arm.runs]
+        rows += _mean_rows(arm)
+    return [row for row in rows if row["total_variation"] is not None]
+
+
+def drift_table(study: Study) -> list[list[str]]:
+    """Return the rows that people read, under `DRIFT_HEADINGS`."""
+    cells, last = [], ""
+    for row in drift_rows(study):
+        accuracy = row["accuracy_change"]
+        of_mean = row["run"] is None
+        beyond = row["beyond_chance"]
+        cells.append(
+            [
+                "" if row["arm"] == last else row["arm"],
+                f"{row['n_seeds']} seeds"
+                if of_mean
+                else f"{row['seed']}{' *' if row['undertrained'] else ''}",
+                "" if of_mean else epoch_text(row["epoch"]),
+                interval_text(row["total_variation"], row["low"], row["high"]),
+                "" if of_mean else percent_text(row["floor"]).removesuffix("%"),
+                f"{beyond} of {row['n_seeds']}" if of_mean else ("yes" if beyond else "no"),
+                "-"
+                if accuracy is None
+                else interval_text(accuracy, row["accuracy_low"], row["accuracy_high"]),
+            ]
+        )
+        last = row["arm"]
+    return cells
+
+
+def _run_row(arm: Arm, run: RunResult) -> dict[str, Any]:
+    drift, base, final = run.drift, run.base or {}, run.final or {}
+    return _known(arm) | {
+        "seed": run.seed,
+        "run": run.name,
+        "undertrained": run.undertrained,
+        "n_seeds": 1,
+        "n_prompts": drift.n_prompts if drift else None,
+        "epoch": final.get("epoch"),
+        "step": final.get("step"),
+        "total_variation": drift.total_variation if drift else None,
+        "low": drift.low if drift else None,
+        "high": drift.high if drift else None,
+        "floor": drift.floor if drift else None,
+        "p_value": drift.p_value if drift else None,
+        "beyond_chance": drift.beyond_chance if drift else None,
+        "accuracy_base": base.get("accuracy"),
+        "accuracy_final": final.get("accuracy"),
+        "accuracy_change": drift.accuracy_change if drift else None,
+        "accuracy_low": drift.accuracy_low if drift else None,
+        "accuracy_high": drift.accuracy_high if drift else None,
+    }
+
+
+def _mean_rows(arm: Arm) -> list[dict[str, Any]]:
+    """Return the row of the mean, if there are seeds to take it over."""
+    runs = [run for run in arm.finished if run.drift]
+    if len(runs) < 2:
+        return []
+    rows = [_run_row(arm, run) for run in runs]
+    distance = _interval(rows, "total_variation")
+    change = _interval(rows, "accuracy_change", lowest=-1.0)
+    before, after = _interval(rows, "accuracy_base"), _interval(rows, "accuracy_final")
+    return [
+        _known(arm)
+        | dict.fromkeys(("seed", "run", "undertrained"))
+        | {
+            "n_seeds": len(runs),
+            "n_prompts": _common(rows, "n_prompts"),
+            "epoch": _common(rows, "epoch"),
+            "step": _common(rows, "step"),
+            "total_variation": distance.mean if distance else None,
+            "low": distance.low if distance else None,
+            "high": distance.high if distance else None,
+            "floor": None,
+            "p_value": None,
+            "beyond_chance": sum(row["beyond_chance"] for row in rows),
+            "accuracy_base": before.mean if before else None,
+            "accuracy_final": after.mean if after else None,
+            "accuracy_change": change.mean if change else None,
+            "accuracy_low": change.low if change else None,
+            "accuracy_high": change.high if change else None,
+        }
+    ]
+
+
+def _known(arm: Arm) -> dict[str, Any]:
+    return {
+        "arm": arm.label,
+        "algorithm": arm.algorithm,
+        "reward": arm.reward,
+        "parameters": arm.parameters,
+    }
+
+
+def _interval(rows: list[dict[str, Any]], name: str, *, lowest: float = 0.0) -> SeedInterval | None:
+    """Return the mean over seeds of one column, None if a seed has no number in it."""
+    values = [row[name] for row in rows]
+    return None if None in values else seed_interval(values, lowest=lowest)
+
+
+def _common(rows: list[dict[str, Any]], name: str) -> Any:
+    """Return what all rows have in a column, None if they differ."""
+    values = {row[name] for row in rows}
+    return values.pop() if len(values) == 1 else None

@@ -1,0 +1,142 @@
+"""A run as figures and tables see it: its folder, read and measured."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from formatlab.measure import (
+    DRIFT_COLUMNS,
+    WINNERS_SCHEMA,
+    Drift,
+    drift,
+    run_winners,
+    shares,
+)
+from formatlab.show.reward_wording import reward_name
+from formatlab.show.run_event import RunEvent, event_notes, run_events
+from formatlab.show.wording import epoch_text, name_text
+from formatlab.store import RunFolder
+
+_ENOUGH_ROLLOUTS = 20
+"""Rollouts of a format at the base below which its accuracy says nothing of the base."""
+
+_FROM_DOCUMENTS = ("sft", "dpo")
+"""Algorithms that learn from texts made beforehand, so that a run has no training rollouts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """One run, measured. It may be unfinished, and any of its pieces may be missing."""
+
+    name: str
+    """The run folder's name."""
+    config: Mapping[str, Any]
+    env: Mapping[str, Any]
+    winners: Sequence[Mapping[str, Any]]
+    """Rows of `formatlab.measure.winners`, one an epoch of the probe, ascending."""
+    training: Sequence[Mapping[str, Any]]
+    """Rows of `formatlab.measure.shares` by epoch and step of the training rollouts."""
+    signals: Sequence[Mapping[str, Any]]
+    """Lines of `metrics.jsonl`, ascending by step."""
+    drift: Drift | None
+    """Between the last probe after some training and the base; None without both."""
+    done: bool
+    failed: str | None
+
+    @property
+    def reward(self) -> str:
+        """Name of the reward."""
+        return reward_name(self.config)
+
+    @property
+    def events(self) -> list[RunEvent]:
+        """What training noticed, in order of step."""
+        return run_events(self.signals)
+
+    @property
+    def collapse_step(self) -> int | None:
+        """First step from which one format holds the training rollouts, whatever the reward."""
+        return self.winners[-1]["collapse_step"] if self.winners else None
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return self.config["seed"]
+
+    @property
+    def undertrained(self) -> bool:
+        """Whether the base was below the accuracy floor in every format."""
+        told = self.config.get("base", {}).get("undertrained")
+        if told is not None or self.base is None:
+            return bool(told)
+        floor = self.config.get("base", {}).get("floor", 0.0)
+        seen = [row for row in self.base["formats"] if row["rollouts"] >= _ENOUGH_ROLLOUTS]
+        accuracies = [row["accuracy"] for row in seen if row["accuracy"] is not None]
+        return bool(accuracies) and all(accuracy < floor for accuracy in accuracies)
+
+    @property
+    def base(self) -> Mapping[str, Any] | None:
+        """The winners row of the base, if it was probed."""
+        return self.winners[0] if self.winners and self.winners[0]["epoch"] == 0 else None
+
+    @property
+    def final(self) -> Mapping[str, Any] | None:
+        """The winners row of the last probe after some training, if there is one."""
+        return self.winners[-1] if self.winners and self.winners[-1]["epoch"] > 0 else None
+
+    @property
+    def notes(self) -> list[str]:
+        """What is missing or has to be known when this run is read, as sentences."""
+        found = []
+        if self.failed is not None:
+            found.append(f"Failed ({name_text(self.failed, 300)}).")
+        elif not self.done:
+            at = self.winners[-1]["epoch"] if self.winners else None
+            last = "not yet probed" if at is None else f"last probe: {_epoch_words(at)}"
+            found.append(f"Unfinished ({last}).")
+        if self.undertrained:
+            found.append("The base is undertrained; the run is shown but not counted.")
+        if not self.winners:
+            found.append("There are no probe rollouts, so no winners.")
+        elif self.base is None:
+            found.append("The base was not probed.")
+        elif self.final is None:
+            found.append("Only the base has been probed.")
+        if not self.training and self.config["algorithm"] not in _FROM_DOCUMENTS:
+            found.append("There are no training rollouts.")
+        # An event that ended the run is its reason to fail.
+        return found + event_notes([event for event in self.events if event.message != self.failed])
+
+
+def measured_run(run: RunFolder) -> RunResult:
+    """Read and measure a run folder.
+
+    The stored winners of a finished run are used; those of any other are made from its rollouts.
+    """
+    winners = run.winners() if run.done else None
+    if winners is None or not winners.schema.equals(WINNERS_SCHEMA):
+        winners = run_winners(run)
+    train = run.rollouts("train", columns=["epoch", "step", "tag", "correct", "well_formed"])
+    rows = winners.to_pylist()
+    return RunResult(
+        name=run.name,
+        config=run.config,
+        env=run.env,
+        winners=rows,
+        training=shares(train, by=["epoch", "step"]).to_pylist(),
+        signals=run.metrics(),
+        drift=_drift(run, [row["epoch"] for row in rows]),
+        done=run.done,
+        failed=run.failed,
+    )
+
+
+def _drift(run: RunFolder, epochs: Sequence[float]) -> Drift | None:
+    if len(epochs) < 2 or epochs[0] != 0:
+        return None
+    base = run.rollouts("probe", epoch=epochs[0], columns=DRIFT_COLUMNS)
+    return drift(base, run.rollouts("probe", epoch=epochs[-1], columns=DRIFT_COLUMNS))
+
+
+def _epoch_words(epoch: float) -> str:
+    return "the base" if epoch == 0 else f"epoch {epoch_text(epoch)}"

@@ -1,8 +1,8 @@
-"""A small GRPO run as a process of its own, which can be told to kill itself at a given moment.
+"""A small run as a process of its own, which can be told to kill itself at a given moment.
 
-Arguments: folder of the base, run folder, moment. Moments: `none`, `report:N` (after step N, before
-its checkpoint), `checkpoint:N` (in the middle of writing the Nth checkpoint), `probe:N` (when the
-Nth probe is about to be written), `policy:1` (when all steps are done).
+Arguments: algorithm, folder of the base, run folder, moment. Moments: `none`, `report:N` (after
+step N, before its checkpoint), `checkpoint:N` (in the middle of writing the Nth checkpoint),
+`probe:N` (when the Nth probe is about to be written), `policy:1` (when all steps are done).
 """
 
 import os
@@ -16,9 +16,16 @@ import transformers
 
 from formatlab.models.saved import silence_libraries
 from formatlab.store.run_folder import RunFolder
-from formatlab.train import run_grpo as module
+from formatlab.train import policy
+from formatlab.train.engine import Engine
+from formatlab.train.exploration import Exploration
 from formatlab.train.grpo import Grpo
+from formatlab.train.on_policy import OnPolicy
+from formatlab.train.ppo import Ppo
 from formatlab.train.probe import Probe
+from formatlab.train.reward import Reward
+from formatlab.train.rloo import Rloo
+from formatlab.train.run_on_policy import run_on_policy
 from formatlab.world.mixture import Mixture
 from formatlab.world.prompt import plain_prompt
 from formatlab.world.world import World
@@ -29,26 +36,46 @@ WORLD = World(
     max_steps=1,
     largest=5,
 )
-SETTINGS = Grpo(
-    learning_rate=1e-3,
-    prompts=12,
-    prompts_per_step=4,
-    group_size=4,
-    epochs=2,
-    completion_length=24,
-    checkpoint_every=1,
-)
+SMALL: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "prompts": 12,
+    "prompts_per_step": 4,
+    "group_size": 4,
+    "epochs": 2,
+    "completion_length": 24,
+    "checkpoint_every": 1,
+}
+SETTINGS = Grpo(**SMALL)
+ALGORITHMS: dict[str, OnPolicy] = {
+    "grpo": SETTINGS,
+    "ppo": Ppo(**SMALL, kl_coefficient=0.01, iterations=2),
+    "ppo-critic": Ppo(**SMALL, critic="model", sequences_per_update=8),
+    "rloo": Rloo(**SMALL, kl_coefficient=0.01),
+    "bonus": SETTINGS,
+}
+EXPLORATIONS = {"bonus": Exploration(bonus="ucb_mean")}
+DEFAULTS: dict[str, Any] = {
+    "lora": None,
+    "reward": Reward(),
+    "exploration": Exploration(),
+    "engine": Engine(),
+}
 PROBE = Probe(prompts=6, samples=2, fractions=(0.34,))
 
 
 def train(
-    base: Path, folder: Path, *, settings: Grpo = SETTINGS, report: Any = lambda *_: None, **options
+    base: Path,
+    folder: Path,
+    *,
+    settings: OnPolicy = SETTINGS,
+    report: Any = lambda *_: None,
+    **options: Any,
 ) -> RunFolder:
     """Run, or go on with, a small run in a folder."""
     torch.set_num_threads(1)
     silence_libraries()
     run = RunFolder.create(folder, config={"name": "small"}, env={})
-    module.run_grpo(
+    run_on_policy(
         run,
         model=base / "model",
         settings=settings,
@@ -57,9 +84,15 @@ def train(
         probe_prompts=[plain_prompt(p) for p in WORLD.problems("probe", PROBE.prompts)],
         seed=5,
         report=report,
-        **({"lora": None} | options),
+        **(DEFAULTS | options),
     )
     return run
+
+
+def start(algorithm: str, base: Path, folder: Path, *, report: Any = lambda *_: None) -> RunFolder:
+    """Run, or go on with, the small run of an algorithm."""
+    options = {"exploration": EXPLORATIONS.get(algorithm, Exploration()), "report": report}
+    return train(base, folder, settings=ALGORITHMS[algorithm], **options)
 
 
 def die() -> None:
@@ -69,7 +102,7 @@ def die() -> None:
 
 def main() -> None:
     """Parse the arguments and run."""
-    base, folder, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    algorithm, base, folder, moment = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
     kind, _, number = moment.partition(":")
     left = int(number or 0)
 
@@ -88,16 +121,17 @@ def main() -> None:
 
         transformers.Trainer._save_rng_state = dying_save
     if kind == "policy":
-        module._save_policy = count_down
+        policy.save_policy = count_down
     if kind == "probe":
-        write = module.write_probe
+        write = policy.write_probe
 
         def dying_write(*arguments: Any, **options: Any) -> None:
             count_down()
             write(*arguments, **options)
 
-        module.write_probe = dying_write
-    train(base, folder, report=count_down if kind == "report" else lambda *_: None)
+        policy.write_probe = dying_write
+    report = count_down if kind == "report" else lambda *_: None
+    start(algorithm, base, folder, report=report)
 
 
 if __name__ == "__main__":

@@ -124,12 +124,13 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
         for o in seen
         if o.grade.answer is not None
     }
+    entropies = [o.entropy for o in seen if o.entropy is not None]
     print(
         f"accuracy {row['accuracy']:.3f}; {_winner(row)}\n"
         f"H(F) {row['format_entropy']:.3f} nats, H(F|X) {row['format_entropy_given_prompt']:.3f} "
         f"nats (plug-in; compare at {probe.samples} samples a prompt only)\n"
         f"distinct answers {len(answers) / len(prompts):.2f} of {probe.samples} a prompt; "
-        f"entropy {sum(o.entropy for o in seen) / len(seen):.3f} nats a token; "
+        f"entropy {sum(entropies) / len(entropies):.3f} nats a token; "
         f"truncated {sum(o.truncated for o in seen) / len(seen):.1%}"
     )
     if options.output is not None:

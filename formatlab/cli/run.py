@@ -46,6 +46,7 @@ def main(arguments: list[str]) -> int:
     from formatlab.launch.cores import available_cores
     from formatlab.launch.experiment import load_experiment, preset_of
     from formatlab.launch.pool import run_all
+    from formatlab.launch.together import processes, run_together
     from formatlab.show.report import write_report
     from formatlab.show.study import measured_study
     from formatlab.show.table import print_study
@@ -68,13 +69,16 @@ def main(arguments: list[str]) -> int:
     _check_writable(options.runs_dir)
     console = Console(soft_wrap=True)
     try:
-        outcomes = run_all(
-            runs,
-            options.runs_dir,
-            experiment=path,
-            jobs=options.jobs or available_cores(),
-            console=console,
-        )
+        if processes() > 1:
+            outcomes = run_together(runs, options.runs_dir, console=console)
+        else:
+            outcomes = run_all(
+                runs,
+                options.runs_dir,
+                experiment=path,
+                jobs=options.jobs or available_cores(),
+                console=console,
+            )
     except KeyboardInterrupt:
         console.print(
             "Interrupted. What is done is kept; the same command goes on from there:\n"

@@ -1,4 +1,4 @@
-"""A run on the ladder: one (world, scale, algorithm, seed)."""
+"""A run on the ladder: one (world, scale, training, seed)."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -6,28 +6,27 @@ from pathlib import Path
 from formatlab.launch.lock import locked
 from formatlab.launch.make_base import find_base, make_base
 from formatlab.launch.progress import Progress
-from formatlab.launch.run import Emit, Run, train_run
+from formatlab.launch.run import Run
+from formatlab.launch.training import Emit, Training, train
 from formatlab.models.scale import find_scale
-from formatlab.store.config_hash import config_hash
 from formatlab.train.base import Base
-from formatlab.train.grpo import Grpo
-from formatlab.train.probe import Probe
 from formatlab.world.prompt import plain_prompt
 
 
 @dataclass(frozen=True, kw_only=True)
 class LadderRun(Run):
-    """GRPO of a base of the ladder in its own world."""
+    """The training of a base of the ladder in its own world."""
 
     study: str
     base: Base
-    grpo: Grpo
-    probe: Probe
+    training: Training
+    words: str = ""
+    """What tells it from the other runs of its scale and seed; empty where there are none."""
 
     @property
     def label(self) -> str:
-        """Scale and seed."""
-        return f"{self.base.scale} s{self.base.seed}"
+        """Scale, seed, and what else tells it from the others."""
+        return " ".join(filter(None, [f"{self.base.scale} s{self.base.seed}", self.words]))
 
     @property
     def most_threads(self) -> int | None:
@@ -39,18 +38,17 @@ class LadderRun(Run):
 
     def execute(self, runs: Path, emit: Emit) -> Path:
         """Make the base if there is none, then train."""
-        stage = f"base {self.label}"
+        stage = f"base {self.base.scale} s{self.base.seed}"
 
         def report(step: int, total: int, note: str) -> None:
             emit(Progress(stage, step, total, None, None, note))
 
-        world, seed = self.base.world, self.base.seed
-        prompts = [plain_prompt(p) for p in world.problems("rl", self.grpo.prompts)]
-        probe_prompts = [plain_prompt(p) for p in world.problems("probe", self.probe.prompts)]
+        world, training = self.base.world, self.training
+        prompts = [plain_prompt(p) for p in world.problems("rl", training.prompts)]
+        probe_prompts = [plain_prompt(p) for p in world.problems("probe", training.probe.prompts)]
         with locked(runs / "bases" / self.base.name, wait=True):
             base = find_base(self.base, runs) or make_base(self.base, runs, report)
-        config = {
-            "kind": "run",
+        common = {
             "study": self.study,
             "name": self.base.scale,
             "scale": {
@@ -61,9 +59,6 @@ class LadderRun(Run):
             },
             "mixture": dict(world.mixture.shares),
             "mixture_name": world.mixture.name,
-            "algorithm": "grpo",
-            "reward": "correctness",
-            "seed": seed,
             "world": asdict(world),
             "base": {
                 "config": self.base.config,
@@ -73,20 +68,16 @@ class LadderRun(Run):
                 "undertrained": base.summary["undertrained"],
                 "floor": self.base.pretraining.accuracy_floor,
             },
-            "grpo": self.grpo.config,
-            "probe": asdict(self.probe),
         }
-        name = f"{self.base.scale}-{world.mixture.name}-grpo-s{seed}-{config_hash(config)}"
-        return train_run(
-            runs / self.study / name,
-            config,
+        return train(
+            training,
+            runs / self.study,
+            common,
+            name=f"{self.base.scale}-{world.mixture.name}",
             label=self.label,
             model=base.path,
-            grpo=self.grpo,
             prompts=prompts,
-            probe=self.probe,
             probe_prompts=probe_prompts,
-            seed=seed,
-            lora=None,
+            world=world,
             emit=emit,
         )

@@ -58,8 +58,7 @@ def find_base(base: Base, runs: Path) -> BaseFolder | None:
 def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
     """Pretrain a base, measure it and mark it done; an interrupted one goes on where it was."""
     from formatlab.models.saved import load_saved
-    from formatlab.train.policy import observe_policy
-    from formatlab.train.run_grpo import write_probe
+    from formatlab.train.policy import observe_policy, write_probe
 
     folder = RunFolder.create(runs / "bases" / base.name, config=base.config, env=environment())
     corpus, tokenizer = _corpus(base, runs, report)

@@ -9,12 +9,9 @@ from typing import Any
 from formatlab.errors import InputError
 from formatlab.launch.make_base import checksum
 from formatlab.launch.progress import Progress
-from formatlab.launch.run import Emit, Run, train_run
-from formatlab.models.lora import LoraSettings
-from formatlab.store.config_hash import config_hash
+from formatlab.launch.run import Run
+from formatlab.launch.training import Emit, Training, train
 from formatlab.train.base import ACCURACY_FLOOR
-from formatlab.train.grpo import Grpo
-from formatlab.train.probe import Probe
 from formatlab.world.problem import Problem
 from formatlab.world.problem_set import load_problems
 from formatlab.world.prompt import Prompt, prompt_id
@@ -23,7 +20,7 @@ from formatlab.world.shots import Shots, prompt_text
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRun(Run):
-    """GRPO of a real pretrained model on real problems."""
+    """The training of a real pretrained model on real problems."""
 
     study: str
     model: str
@@ -35,15 +32,15 @@ class ModelRun(Run):
     probe_split: str
     shots: Shots
     chat: bool
-    grpo: Grpo
-    probe: Probe
-    lora: LoraSettings | None
-    seed: int
+    training: Training
+    words: str = ""
+    """What tells it from the other runs of its seed; empty where there are none."""
 
     @property
     def label(self) -> str:
-        """Model and seed."""
-        return f"{Path(self.model).name} s{self.seed}"
+        """Model, seed, and what else tells it from the others."""
+        name = f"{Path(self.model).name} s{self.training.seed}"
+        return " ".join(filter(None, [name, self.words]))
 
     def execute(self, runs: Path, emit: Emit) -> Path:
         """Read model and problems, then train."""
@@ -55,11 +52,13 @@ class ModelRun(Run):
         emit(Progress(f"model {self.label}", 0, 1, None, None, "reading"))
         source = find_model(self.model)
         # What takes long comes after what can be wrong.
-        problems = take_problems(self.problems, "train", self.grpo.prompts, option="--grpo.prompts")
+        training = self.training
+        option = f"--{training.stages[-1].settings.name.replace('_', '-')}.prompts"
+        problems = take_problems(self.problems, "train", training.prompts, option=option)
         probe_problems = take_problems(
             self.probe_problems,
             self.probe_split,
-            self.probe.prompts,
+            training.probe.prompts,
             option="--probe.prompts",
             without={problem.question for problem in problems},
         )
@@ -74,8 +73,7 @@ class ModelRun(Run):
         prompts = real_prompts(problems, self.shots, chat)
         probe_prompts = real_prompts(probe_problems, self.shots, chat)
         name = Path(self.model).name
-        config = {
-            "kind": "run",
+        common = {
             "study": self.study,
             "name": name,
             "scale": {
@@ -85,9 +83,6 @@ class ModelRun(Run):
             },
             "mixture": {},
             "mixture_name": "pretrained",
-            "algorithm": "grpo",
-            "reward": "correctness",
-            "seed": self.seed,
             "model": self.model,
             "problems": self.problems,
             "probe_problems": self.probe_problems,
@@ -96,22 +91,17 @@ class ModelRun(Run):
             "base": {"sha256": checksum(folder), "floor": ACCURACY_FLOOR},
             "shots": asdict(self.shots),
             "chat": self.chat,
-            "lora": asdict(self.lora) if self.lora else None,
-            "grpo": self.grpo.config,
-            "probe": asdict(self.probe),
         }
-        run = f"{name}-pretrained-grpo-s{self.seed}-{config_hash(config)}"
-        return train_run(
-            runs / self.study / run,
-            config,
+        return train(
+            training,
+            runs / self.study,
+            common,
+            name=f"{name}-pretrained",
             label=self.label,
             model=folder,
-            grpo=self.grpo,
             prompts=prompts,
-            probe=self.probe,
             probe_prompts=probe_prompts,
-            seed=self.seed,
-            lora=self.lora,
+            world=None,
             emit=emit,
         )
 

@@ -2,18 +2,32 @@
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal
+
+import tyro
 
 from formatlab.errors import InputError
 from formatlab.launch.ladder_run import LadderRun
 from formatlab.launch.model_run import ModelRun
 from formatlab.launch.run import Run
+from formatlab.launch.sweep import Sweep
+from formatlab.launch.training import Stage, Training
 from formatlab.models.lora import LoraSettings
-from formatlab.models.scale import Scale, find_scale
+from formatlab.models.scale import find_scale
+from formatlab.train.algorithm import Algorithm, AlgorithmName
 from formatlab.train.base import Base, Pretraining
-from formatlab.train.grpo import Grpo
+from formatlab.train.dpo import Dpo
+from formatlab.train.engine import Engine
+from formatlab.train.expert_iteration import ExpertIteration
+from formatlab.train.exploration import Exploration
+from formatlab.train.grpo import Grpo, dr_grpo, gspo, reinforce
+from formatlab.train.ppo import Ppo
 from formatlab.train.probe import Probe
+from formatlab.train.reward import Reward
+from formatlab.train.rloo import Rloo
+from formatlab.train.sft import Sft
 from formatlab.world.shots import Shots
 from formatlab.world.world import World
 
@@ -21,10 +35,47 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TAKEN = ("bases", "corpora", "models")
 
 
+@dataclass(frozen=True, kw_only=True)
 class Study(ABC):
     """What an experiment file holds under `PRESETS`, one for each preset."""
 
     name: str
+    """Name of the folder in the runs folder."""
+    seeds: tuple[int, ...] = (0,)
+    """Each decides a base's weights and documents' order, and its run's prompts and samples."""
+    algorithm: AlgorithmName = "grpo"
+    """What trains. dr_grpo, gspo and reinforce are presets over --grpo; the others have settings
+    under their own name."""
+    before: tuple[Literal["sft", "dpo"], ...] = ()
+    """Stages before it, in order, with the settings under --sft and --dpo."""
+    grpo: Grpo = field(default_factory=Grpo)
+    """Group relative policy optimisation."""
+    ppo: Ppo = field(default_factory=Ppo)
+    """Proximal policy optimisation with a critic."""
+    rloo: Rloo = field(default_factory=Rloo)
+    """REINFORCE leave-one-out."""
+    expert_iteration: ExpertIteration = field(default_factory=ExpertIteration)
+    """Rounds of sampling and fine-tuning on what was right."""
+    sft: Sft = field(default_factory=Sft)
+    """Supervised fine-tuning."""
+    dpo: Dpo = field(default_factory=Dpo)
+    """Direct preference optimisation."""
+    chains: Annotated[tuple[tuple[Algorithm, ...], ...], tyro.conf.Suppress] = ()
+    """Of a study that compares stages: chains of them, instead of `algorithm` and `before`."""
+    reward: Reward = field(default_factory=Reward)
+    """What rollouts are paid for."""
+    exploration: Exploration = field(default_factory=Exploration)
+    """What GRPO and PPO add for rare outcomes."""
+    train: Literal["full", "lora"] = "full"
+    """Train all weights, or an adapter."""
+    lora: LoraSettings = field(default_factory=LoraSettings)
+    """The adapter, where one is trained."""
+    engine: Engine = field(default_factory=Engine)
+    """What samples training rollouts."""
+    probe: Probe = field(default_factory=Probe)
+    """How every policy is observed."""
+    sweep: Sweep = field(default_factory=Sweep)
+    """What else is varied: every combination of the values named."""
 
     @abstractmethod
     def runs(self) -> list[Run]:
@@ -34,81 +85,120 @@ class Study(ABC):
             InputError: a field does not fit.
         """
 
+    def _check(self) -> None:
+        if not _NAME.fullmatch(self.name) or self.name in _TAKEN:
+            raise InputError(
+                f"study name {self.name!r}: letters, digits, '.', '_' and '-', beginning with a "
+                f"letter or digit, and none of {', '.join(_TAKEN)}"
+            )
+        self._check_axis("seeds", self.seeds)
+        if min(self.seeds) < 0:
+            raise InputError(f"study {self.name}: seed {min(self.seeds)}; seeds are 0 or more")
+        for name, values in vars(self.sweep).items():
+            if values:
+                self._check_axis(f"sweep.{name}", values)
+        if self.chains and (self.before or self.sweep.algorithm):
+            raise InputError(
+                f"study {self.name}: it compares chains of stages, so before and sweep.algorithm "
+                "have nothing to add"
+            )
+
+    def _check_axis(self, axis: str, values: tuple[object, ...]) -> None:
+        if not values:
+            raise InputError(f"study {self.name}: {axis} is empty; name at least one")
+        if len(set(values)) < len(values):
+            raise InputError(f"study {self.name}: {axis} names one of {values} twice")
+
+    def _trainings(self, seed: int) -> Iterator[tuple[Training, str]]:
+        """Every training of one base, with what tells it from the others."""
+        found: list[Training] = []
+        for stages in self._chains():
+            last = stages[-1]
+            for settings in self.sweep.settings(last.settings):
+                for reward in self.sweep.rewards(self.reward):
+                    for exploration in self.sweep.explorations(self.exploration):
+                        found.append(
+                            Training(
+                                stages=(*stages[:-1], replace(last, settings=settings)),
+                                reward=reward,
+                                exploration=exploration,
+                                engine=self.engine,
+                                lora=self.lora if self.train == "lora" else None,
+                                probe=self.probe,
+                                seed=seed,
+                            )
+                        )
+        for training in found:
+            yield training, _words(training, found)
+
+    def _chains(self) -> list[tuple[Stage, ...]]:
+        """The chains, and every beginning of one: what a stage leaves is a result of its own."""
+        if self.chains:
+            chains = [
+                tuple(Stage(algorithm=settings.name, settings=settings) for settings in chain)
+                for chain in self.chains
+            ]
+        else:
+            before = tuple(self._stage(name) for name in self.before)
+            chains = [
+                (*before, self._stage(name)) for name in self.sweep.algorithms(self.algorithm)
+            ]
+        beginnings = {chain[:end]: None for chain in chains for end in range(1, len(chain) + 1)}
+        return list(beginnings)
+
+    def _stage(self, name: AlgorithmName) -> Stage:
+        settings: dict[AlgorithmName, Algorithm] = {
+            "grpo": self.grpo,
+            "dr_grpo": dr_grpo(self.grpo),
+            "gspo": gspo(self.grpo),
+            "reinforce": reinforce(self.grpo),
+            "ppo": self.ppo,
+            "rloo": self.rloo,
+            "expert_iteration": self.expert_iteration,
+            "sft": self.sft,
+            "dpo": self.dpo,
+        }
+        return Stage(algorithm=name, settings=settings[name])
+
 
 @dataclass(frozen=True, kw_only=True)
 class LadderStudy(Study):
-    """Scales x seeds in one controlled world."""
+    """Scales x seeds x sweep in one controlled world."""
 
-    name: str
-    """Name of the folder in the runs folder."""
     world: World
     """Problems, formats and mixture."""
     scales: tuple[str, ...]
     """Scales of the ladder: 0.04M 0.08M 0.13M 0.27M 0.46M 1.9M 4.1M 12M 32M 107M."""
-    seeds: tuple[int, ...] = (0,)
-    """Each decides a base's weights and documents' order, and its run's prompts and samples."""
     pretraining: Pretraining
     """How every base is made."""
-    grpo: Grpo = Grpo()
-    """How every base is trained."""
-    probe: Probe = Probe()
-    """How every policy is observed."""
 
     def runs(self) -> list[Run]:
-        """One run a scale and seed, the largest scale first: it takes longest."""
-        _check_name(self.name)
-        _check_axis(self.name, "scales", self.scales)
-        _check_seeds(self.name, self.seeds)
+        """All combinations, the largest scale of a seed first: it takes longest."""
+        self._check()
+        self._check_axis("scales", self.scales)
         scales = sorted((find_scale(name) for name in self.scales), key=lambda s: -s.width)
-        return [
+        worlds = self.sweep.worlds(self.world)
+        runs = [
             LadderRun(
                 study=self.name,
-                base=Base(
-                    world=self.world, scale=scale.name, pretraining=self.pretraining, seed=seed
-                ),
-                grpo=_at_scale(self.grpo, scale),
-                probe=self.probe,
+                base=Base(world=world, scale=scale.name, pretraining=self.pretraining, seed=seed),
+                training=training.at_scale(scale),
+                words=", ".join(filter(None, [world.mixture.name * (len(worlds) > 1), words])),
             )
             for seed in self.seeds
             for scale in scales
+            for world in worlds
+            for training, words in self._trainings(seed)
         ]
-
-
-def _check_name(name: str) -> None:
-    """A name must be that of one folder, beside those that the lab itself makes."""
-    if not _NAME.fullmatch(name) or name in _TAKEN:
-        raise InputError(
-            f"study name {name!r}: letters, digits, '.', '_' and '-', beginning with a letter or "
-            f"digit, and none of {', '.join(_TAKEN)}"
-        )
-
-
-def _check_axis(name: str, axis: str, values: tuple[object, ...]) -> None:
-    if not values:
-        raise InputError(f"study {name}: {axis} is empty; name at least one")
-    if len(set(values)) < len(values):
-        raise InputError(f"study {name}: {axis} names one of {values} twice")
-
-
-def _check_seeds(name: str, seeds: tuple[int, ...]) -> None:
-    _check_axis(name, "seeds", seeds)
-    if min(seeds) < 0:
-        raise InputError(f"study {name}: seed {min(seeds)}; seeds are 0 or more")
-
-
-def _at_scale(grpo: Grpo, scale: Scale) -> Grpo:
-    """The settings with everything decided."""
-    if grpo.learning_rate is not None:
-        return grpo
-    return replace(grpo, learning_rate=scale.rl_learning_rate)
+        # A chain waits for its beginnings, so these come first.
+        runs.sort(key=lambda run: len(run.training.stages))
+        return [*runs]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelStudy(Study):
-    """One real model on real problems, over seeds."""
+    """One real model on real problems, over seeds and sweep."""
 
-    name: str
-    """Name of the folder in the runs folder."""
     model: str
     """Hub id, local folder, GGUF file, or `smollm2-135m` (installed by `make real`)."""
     problems: str
@@ -117,25 +207,21 @@ class ModelStudy(Study):
     """Problems to observe on; the same set if empty, without those trained on."""
     probe_split: str = "test"
     """Split to observe on, for sets that have several."""
-    seeds: tuple[int, ...] = (0,)
-    """Each decides one run's prompts and samples."""
-    shots: Shots = Shots(counts={})
+    shots: Shots = field(default_factory=lambda: Shots(counts={}))
     """Worked examples before each question: format -> number; none by default."""
     chat: bool = False
     """Whether to use the model's chat template."""
-    train: Literal["full", "lora"] = "full"
-    """Train all weights, or an adapter."""
-    lora: LoraSettings = LoraSettings()
-    """The adapter, where one is trained."""
-    grpo: Grpo
-    """How the model is trained."""
-    probe: Probe = Probe(prompts=128, samples=4)
+    probe: Probe = field(default_factory=lambda: Probe(prompts=128, samples=4))
     """How the policy is observed."""
 
     def runs(self) -> list[Run]:
-        """One run a seed."""
-        _check_name(self.name)
-        _check_seeds(self.name, self.seeds)
+        """One run a seed and training."""
+        self._check()
+        if self.sweep.mixture or self.sweep.mistranslated:
+            raise InputError(
+                f"study {self.name}: a real model's pretraining cannot be varied; leave "
+                "sweep.mixture and sweep.mistranslated out"
+            )
         return [
             ModelRun(
                 study=self.name,
@@ -145,10 +231,24 @@ class ModelStudy(Study):
                 probe_split=self.probe_split,
                 shots=self.shots,
                 chat=self.chat,
-                grpo=self.grpo,
-                probe=self.probe,
-                lora=self.lora if self.train == "lora" else None,
-                seed=seed,
+                training=training,
+                words=words,
             )
             for seed in self.seeds
+            for training, words in self._trainings(seed)
         ]
+
+
+def _words(training: Training, others: list[Training]) -> str:
+    """What tells a training from the others of its base."""
+    words = [training.label] if len({other.label for other in others}) > 1 else []
+    if len({other.reward.name for other in others}) > 1:
+        words.append(f"{training.reward.name} reward")
+    if len({other.exploration.name for other in others}) > 1:
+        words.append(f"bonus {training.exploration.name}")
+    same = [other for other in others if other.label == training.label]
+    settings = training.stages[-1].settings.config
+    for name, value in settings.items():
+        if len({str(other.stages[-1].settings.config[name]) for other in same}) > 1:
+            words.append(f"{name} {value}")
+    return ", ".join(words)

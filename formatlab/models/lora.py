@@ -1,12 +1,19 @@
 """Low-rank adapters: train a few added parameters instead of the whole model."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from formatlab.errors import InputError
 
 if TYPE_CHECKING:
     from peft import LoraConfig
+    from transformers import PreTrainedModel
+
+ADAPTER_CONFIG = "adapter_config.json"
+"""The file by which a folder is known to hold an adapter."""
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+"""The file that holds its weights."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,3 +55,11 @@ class LoraSettings:
             target_modules="all-linear" if targets is None else list(targets),
             task_type="CAUSAL_LM",
         )
+
+
+def merged(model: "PreTrainedModel", adapter: Path) -> "PreTrainedModel":
+    """The model with the adapter of a folder added into its weights."""
+    from peft import PeftModel
+
+    adapted: Any = PeftModel.from_pretrained(model, str(adapter))
+    return adapted.merge_and_unload()

@@ -1,17 +1,19 @@
 """Pretrained models from outside: a hub id, a local folder, a GGUF file, or a known package."""
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from formatlab.errors import InputError, RunError
 from formatlab.models.gguf import check_gguf, unquantised
+from formatlab.models.lora import ADAPTER_CONFIG, ADAPTER_WEIGHTS, merged
 from formatlab.models.saved import set_padding
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class ModelSource:
     """As the user gave it; the hub id where `path` is None."""
     path: Path | None
     """The folder of a transformers model, or a GGUF file; None for a model of the hub."""
+    adapter: Path | None = None
+    """Folder of an adapter that belongs on it, as a run with LoRA leaves it."""
 
     @property
     def is_gguf(self) -> bool:
@@ -54,6 +58,8 @@ def find_model(name: str) -> ModelSource:
         path = _local_model(Path(name).expanduser().absolute())
     except OSError as error:
         raise InputError(f"model {name!r} cannot be read: {error.strerror}") from error
+    if path is not None and (path / ADAPTER_CONFIG).is_file():
+        return _adapted(name, path)
     if path is not None:
         return ModelSource(name=name, path=path)
     if _reads_as_path(name):
@@ -108,6 +114,9 @@ def load_model(
         )
     if source.is_gguf:
         model = unquantised(model, dtype)
+    if source.adapter is not None:
+        with _reading(source.name):
+            model = merged(model, source.adapter)
     set_padding(tokenizer, source.name)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model.to(device).eval(), tokenizer
@@ -118,8 +127,9 @@ def materialise(source: ModelSource, cache_dir: Path) -> Path:
 
     TRL needs one where the KL coefficient is not 0: it loads the reference model by path. A local
     folder is returned as it is, a model of the hub is fetched whole into the hub's own cache. A
-    GGUF file is converted once, to bfloat16; the folder's name carries a digest of the file, and
-    the folder takes that name only when it is complete.
+    GGUF file is converted once, to bfloat16, and an adapter is merged once into what it adapts;
+    the folder's name carries a digest of the file, and the folder takes that name only when it is
+    complete.
 
     Args:
         source: From `find_model`.
@@ -129,6 +139,15 @@ def materialise(source: ModelSource, cache_dir: Path) -> Path:
         InputError: the model cannot be read.
         RunError: `cache_dir` cannot be written.
     """
+    import torch
+
+    if source.adapter is not None:
+        with (source.adapter / ADAPTER_WEIGHTS).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        folder = cache_dir / f"{source.adapter.parent.name}-{digest[:12]}"
+        if not folder.is_dir():
+            _convert(source, folder, torch.float32)
+        return folder
     if source.path is None:
         with _reading(source.name):
             folder = _snapshot(source.name, _SAVED_FILES)
@@ -141,15 +160,13 @@ def materialise(source: ModelSource, cache_dir: Path) -> Path:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     folder = cache_dir / f"{source.path.stem}-{digest[:12]}"
     if not folder.is_dir():
-        _convert(source, folder)
+        _convert(source, folder, torch.bfloat16)
     return folder
 
 
-def _convert(source: ModelSource, folder: Path) -> None:
+def _convert(source: ModelSource, folder: Path, dtype: "torch.dtype") -> None:
     """Write the model into `folder`, which appears whole or not at all."""
-    import torch
-
-    model, tokenizer = load_model(source, device="cpu", dtype=torch.bfloat16)
+    model, tokenizer = load_model(source, device="cpu", dtype=dtype)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".converting-") as unfinished:
@@ -190,6 +207,20 @@ def _packaged_gguf(name: str) -> Path:
     )
 
 
+def _adapted(name: str, adapter: Path) -> ModelSource:
+    """An adapter on the model that its configuration names."""
+    try:
+        text = (adapter / ADAPTER_CONFIG).read_text(encoding="utf-8")
+        start = json.loads(text)["base_model_name_or_path"]
+        return replace(find_model(start), name=name, adapter=adapter)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"model {name!r}: its {ADAPTER_CONFIG} is damaged ({error})") from error
+    except InputError as error:
+        raise InputError(
+            f"model {name!r} is an adapter, and what it adapts is gone: {error}"
+        ) from error
+
+
 def _local_model(path: Path) -> Path | None:
     """A folder of transformers, or a GGUF file by its path or alone in a folder; None for none."""
     if path.is_file():
@@ -197,7 +228,7 @@ def _local_model(path: Path) -> Path | None:
         return path
     if not path.is_dir():
         return None
-    if (path / "config.json").is_file():
+    if (path / "config.json").is_file() or (path / ADAPTER_CONFIG).is_file():
         return path
     files = sorted(path.glob("*.gguf"))
     if len(files) == 1:

@@ -1,7 +1,8 @@
 """The recorder: turns sampled completions into rollout rows, and keeps every one of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from formatlab.observe.grader import Grade
 from formatlab.store.rollout import Rollout, Split, rollouts_from_table
@@ -22,14 +23,18 @@ class Observation:
     """Length in tokens, the end mark included."""
     truncated: bool
     """Whether it was cut at the length limit."""
-    logprob: float
-    """Sum over its tokens, in nats, at temperature 1."""
-    entropy: float
-    """Mean over its tokens, in nats, at temperature 1."""
+    logprob: float | None
+    """Sum over its tokens, in nats, at temperature 1; None where the sampler does not tell."""
+    entropy: float | None
+    """Mean over its tokens, in nats, at temperature 1; None where the sampler does not tell."""
     reward: float | None = None
     """What the trainer was told; None for a probe."""
     advantage: float | None = None
     """What the policy was trained on; None for a probe."""
+
+    def numbered(self, sample: int) -> Self:
+        """The same observation at another place among those of its prompt."""
+        return replace(self, sample=sample)
 
 
 def rollout(

@@ -1,17 +1,20 @@
-"""Observing a policy: sampling the probe's prompts, and grading what comes."""
+"""The policy: observed on the probe's prompts, and left in the run folder at the end."""
 
+import os
+import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from formatlab.observe.grader import grade
-from formatlab.observe.recorder import Observation
+from formatlab.observe.recorder import Observation, rollout
+from formatlab.store.run_folder import RunFolder
 from formatlab.train.probe import Probe
 from formatlab.train.sampler import Sampled, sample
 from formatlab.world.problem import digest
 from formatlab.world.prompt import Prompt
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 
 def end_marks(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list[int]:
@@ -88,3 +91,31 @@ def observation(
         logprob=sum(sampled.logprobs),
         entropy=sum(sampled.entropies) / len(sampled.entropies),
     )
+
+
+def write_probe(
+    folder: RunFolder, observations: Sequence[Observation], *, step: int, epoch: float
+) -> None:
+    """Write one probe's rollouts."""
+    folder.write_rollouts(
+        "probe",
+        epoch,
+        [
+            rollout(o, run_id=folder.name, split="probe", step=step, epoch=epoch)
+            for o in observations
+        ],
+    )
+
+
+def save_policy(trainer: "Trainer", folder: RunFolder) -> None:
+    """Write the policy (the adapter alone, where one was trained), whole or not at all.
+
+    Where several processes train, every one of them has to call this.
+    """
+    unfinished, path = folder.path / ".policy-unfinished", folder.path / "policy"
+    trainer.save_model(str(unfinished))
+    if trainer.accelerator.is_main_process:
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(unfinished, path)
+    trainer.accelerator.wait_for_everyone()

@@ -1,29 +1,36 @@
-"""One GRPO run from a model on disk to a finished run folder, resumable at any moment."""
+"""One run of GRPO, PPO or RLOO, from a model on disk to its policy, resumable at any moment."""
 
-import os
-import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from formatlab.errors import RunError
+from formatlab.models.device import best_device
 from formatlab.models.lora import LoraSettings
 from formatlab.models.saved import load_saved, load_tokenizer
-from formatlab.observe.recorder import Observation, rollout
 from formatlab.store.run_folder import RunFolder
+from formatlab.train.checkpoints import newest_checkpoint
+from formatlab.train.engine import Engine
+from formatlab.train.exploration import Exploration
 from formatlab.train.grpo import Grpo
+from formatlab.train.on_policy import OnPolicy
+from formatlab.train.ppo import Ppo
 from formatlab.train.probe import Probe
+from formatlab.train.reward import Reward
+from formatlab.train.rloo import Rloo
+from formatlab.train.step_metrics import StepReport
 from formatlab.world.prompt import Prompt
 
 if TYPE_CHECKING:
-    from formatlab.train.grpo_trainer import StepReport
+    from formatlab.train.rollout_trainer import RolloutTrainer
 
 
-def probe_steps(settings: Grpo, probe: Probe) -> dict[int, float]:
+def probe_steps(settings: OnPolicy, probe: Probe) -> dict[int, float]:
     """Steps after which the policy is observed, with the epoch that each is.
 
-    The base (step 0), the fractions of the first epoch rounded to whole steps, and the end of
-    every epoch.
+    What the run starts from (step 0), the fractions of the first epoch rounded to whole steps, and
+    the end of every epoch.
     """
     per_epoch = settings.steps_per_epoch
     fractions = {round(fraction * per_epoch) for fraction in probe.fractions}
@@ -31,46 +38,119 @@ def probe_steps(settings: Grpo, probe: Probe) -> dict[int, float]:
     return {step: step / per_epoch for step in sorted({0} | (fractions - {0}) | ends)}
 
 
-def run_grpo(
+def run_on_policy(
     folder: RunFolder,
     *,
     model: Path,
-    settings: Grpo,
+    settings: OnPolicy,
+    reward: Reward,
+    exploration: Exploration,
+    engine: Engine,
     prompts: Sequence[Prompt],
     probe: Probe,
     probe_prompts: Sequence[Prompt],
     seed: int,
     lora: LoraSettings | None,
-    report: "StepReport",
+    report: StepReport,
 ) -> None:
     """Train, going on from the newest whole checkpoint, and leave the policy in `policy/`.
 
     Rollouts and metrics later than that checkpoint are dropped and made again; on a CPU they come
-    out the same, so a killed and resumed run equals one that ran through.
+    out the same, so a killed and resumed run equals one that ran through. Where `accelerate launch`
+    started several processes, each of them has to call this; the first one writes.
 
     Args:
         folder: the run folder.
-        model: a transformers folder, the base.
-        settings: of GRPO.
+        model: a transformers folder, what training starts from; KL is measured against it.
+        settings: of the algorithm.
+        reward: what rollouts are paid for.
+        exploration: what is added to their advantages.
+        engine: what samples them.
         prompts: one epoch; `settings.prompts` of them.
         probe: how to observe the policy.
         probe_prompts: what to observe it on.
         seed: decides the order of prompts and all training samples.
         lora: train an adapter; None for all weights.
         report: told about every step.
+
+    Raises:
+        InputError: settings that cannot be trained with.
+        RunError: training could not go on; the message says why.
     """
-    from datasets import Dataset
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
     from transformers import PrinterCallback
 
-    from formatlab.train.grpo_trainer import (
-        LabGrpoTrainer,
-        ProbeCallback,
-        grpo_config,
-        newest_checkpoint,
-    )
-    from formatlab.train.policy import observe_policy
+    from formatlab.train.policy import observe_policy, save_policy, write_probe
+    from formatlab.train.rollout_trainer import ProbeCallback
 
+    engine.check_installed()
     steps = probe_steps(settings, probe)
+    processes = PartialState(cpu=best_device().type == "cpu")
+    found: list[Any] = [None, 0]
+    if processes.is_main_process:
+        found = list(_resumed(folder, settings, steps))
+    broadcast_object_list(found)
+    checkpoint, first_step = found
+
+    tokenizer = load_tokenizer(model)
+    base = None
+    if lora is None and (settings.kl_coefficient == 0 or isinstance(settings, Ppo)):
+        base = load_saved(model).requires_grad_(False)  # else TRL holds it already
+    trainer: RolloutTrainer = _trainer(
+        settings,
+        engine,
+        model=model,
+        output=folder.checkpoints,
+        processes=processes.num_processes,
+        reward=reward,
+        exploration=exploration,
+        seed=seed,
+        folder=folder,
+        base=base,
+        first_step=first_step,
+        report=report,
+        train_dataset=_dataset(prompts),
+        processing_class=tokenizer,
+        peft_config=lora.config() if lora else None,
+    )
+    hf_trainer: Any = trainer
+    hf_trainer.remove_callback(PrinterCallback)
+
+    def observe(update: int) -> None:
+        step = update // settings.updates_per_step
+        if processes.is_main_process or trainer.sharded:
+            with ExitStack() as stack:
+                policy = trainer.observing(stack)
+                seen = observe_policy(
+                    policy, tokenizer, probe_prompts, probe, limit=settings.completion_length
+                )
+            if processes.is_main_process:
+                write_probe(folder, seen, step=step, epoch=steps[step])
+        processes.wait_for_everyone()
+
+    if steps[0] not in folder.epochs("probe"):
+        processes.wait_for_everyone()  # nobody may find the file that another is about to write
+        observe(0)
+    hf_trainer.add_callback(
+        ProbeCallback(updates=[s * settings.updates_per_step for s in steps], probe=observe)
+    )
+    hf_trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if processes.is_main_process:
+        trainer.flush()
+        if not _complete(folder, settings, steps, settings.steps):
+            raise RunError(
+                f"{folder.path} lacks rollouts of its own run; run the same command again, and it "
+                "is made anew"
+            )
+    save_policy(hf_trainer, folder)
+
+
+def _resumed(
+    folder: RunFolder, settings: OnPolicy, steps: dict[int, float]
+) -> tuple[Path | None, int]:
+    """The checkpoint to go on from and its step; what is later than it is dropped."""
+    before = len(folder.metrics())
     checkpoint = newest_checkpoint(folder.checkpoints)
     first_step = checkpoint[1] // settings.updates_per_step if checkpoint else 0
     folder.drop_rollouts_from(first_step)
@@ -79,65 +159,40 @@ def run_grpo(
         checkpoint, first_step = None, 0
         folder.drop_rollouts_from(0)
         folder.drop_metrics_from(0)
-
-    tokenizer = load_tokenizer(model)
-    base = None
-    if lora is None and settings.kl_coefficient == 0:  # else TRL holds the base already
-        base = load_saved(model).requires_grad_(False)
-    trainer = LabGrpoTrainer(
-        settings=settings,
-        seed=seed,
-        folder=folder,
-        base=base,
-        first_step=first_step,
-        report=report,
-        model=str(model),
-        args=grpo_config(settings, output=folder.checkpoints, seed=seed),
-        train_dataset=Dataset.from_list([_row(prompt) for prompt in prompts]),
-        processing_class=tokenizer,
-        peft_config=lora.config() if lora else None,
-    )
-    trainer.remove_callback(PrinterCallback)
-
-    def observe(update: int) -> None:
-        step = update // settings.updates_per_step
-        policy = trainer.accelerator.unwrap_model(trainer.model)
-        with trainer.accelerator.autocast():
-            seen = observe_policy(
-                policy, tokenizer, probe_prompts, probe, limit=settings.completion_length
-            )
-        write_probe(folder, seen, step=step, epoch=steps[step])
-
-    if steps[0] not in folder.epochs("probe"):
-        observe(0)
-    trainer.add_callback(
-        ProbeCallback(updates=[s * settings.updates_per_step for s in steps], probe=observe)
-    )
-    trainer.train(resume_from_checkpoint=str(checkpoint[0]) if checkpoint else None)
-    trainer.flush()
-    if not _complete(folder, settings, steps, settings.steps):
-        raise RunError(
-            f"{folder.path} lacks rollouts of its own run; run the same command again, and it is "
-            "made anew"
-        )
-    _save_policy(trainer, folder)
+    if before:
+        folder.note_resumed(step=first_step, lost=before - first_step)
+    return (checkpoint[0] if checkpoint else None), first_step
 
 
-def write_probe(
-    folder: RunFolder, observations: Sequence[Observation], *, step: int, epoch: float
-) -> None:
-    """Write one probe's rollouts."""
-    folder.write_rollouts(
-        "probe",
-        epoch,
-        [
-            rollout(o, run_id=folder.name, split="probe", step=step, epoch=epoch)
-            for o in observations
-        ],
-    )
+def _trainer(
+    settings: OnPolicy,
+    engine: Engine,
+    *,
+    model: Path,
+    output: Path,
+    processes: int,
+    **lab: Any,
+) -> Any:
+    arguments: dict[str, Any] = {"output": output, "seed": lab["seed"], "processes": processes}
+    lab |= {"settings": settings, "engine": engine, "model": str(model)}
+    match settings:
+        case Grpo():
+            from formatlab.train.grpo_trainer import LabGrpoTrainer, grpo_config
+
+            return LabGrpoTrainer(args=grpo_config(settings, engine, **arguments), **lab)
+        case Ppo():
+            from formatlab.train.ppo_trainer import LabPpoTrainer, ppo_config
+
+            return LabPpoTrainer(args=ppo_config(settings, engine, **arguments), **lab)
+        case Rloo():
+            from formatlab.train.rloo_trainer import LabRlooTrainer, rloo_config
+
+            return LabRlooTrainer(args=rloo_config(settings, engine, **arguments), **lab)
+        case _:
+            raise TypeError(f"{type(settings).__name__} is not an algorithm of this kind")
 
 
-def _complete(folder: RunFolder, settings: Grpo, steps: dict[int, float], done: int) -> bool:
+def _complete(folder: RunFolder, settings: OnPolicy, steps: dict[int, float], done: int) -> bool:
     """Whether the folder holds all training rollouts and probes of the first `done` steps."""
     rollouts = folder.rollouts("train", columns=["step"]).num_rows
     probed = folder.epochs("probe")
@@ -145,20 +200,10 @@ def _complete(folder: RunFolder, settings: Grpo, steps: dict[int, float], done: 
     return rollouts == done * settings.rollouts_per_step and all(e in probed for e in due)
 
 
-def _row(prompt: Prompt) -> dict[str, str]:
-    """A row of the training set, under the names that TRL and the reward read."""
-    return {
-        "prompt": prompt.text,
-        "gold": prompt.gold,
-        "prompt_id": prompt.id,
-        "family": prompt.family,
-    }
+def _dataset(prompts: Sequence[Prompt]) -> Any:
+    """The training set, under the names that TRL and the reward read."""
+    from datasets import Dataset
 
-
-def _save_policy(trainer: Any, folder: RunFolder) -> None:
-    """Write the policy (the adapter alone, where one was trained), whole or not at all."""
-    unfinished, path = folder.path / ".policy-unfinished", folder.path / "policy"
-    trainer.save_model(str(unfinished))
-    if path.exists():
-        shutil.rmtree(path)
-    os.replace(unfinished, path)
+    return Dataset.from_list(
+        [{"prompt": p.text, "gold": p.gold, "prompt_id": p.id, "family": p.family} for p in prompts]
+    )

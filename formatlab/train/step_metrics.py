@@ -1,18 +1,22 @@
 """What is said of a set of rollouts in one line: of a training step, or of a base."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from formatlab.observe.recorder import Observation
+
+StepReport = Callable[[int, dict[str, Any]], None]
+"""Told (steps done, the step's line of metrics.jsonl)."""
 
 
 def step_metrics(observations: Sequence[Observation]) -> dict[str, Any]:
     """Reward, entropy, lengths, truncation, and share and accuracy of every tag."""
     count = len(observations)
     by_tag = _correct_by_tag(observations)
+    entropies = [o.entropy for o in observations if o.entropy is not None]
     return {
         "reward": sum(o.reward or 0.0 for o in observations) / count,
-        "entropy": sum(o.entropy for o in observations) / count,
+        "entropy": sum(entropies) / len(entropies) if entropies else None,
         "tokens_mean": sum(o.tokens for o in observations) / count,
         "tokens_max": max(o.tokens for o in observations),
         "truncated": sum(o.truncated for o in observations) / count,

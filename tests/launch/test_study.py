@@ -1,6 +1,7 @@
 import inspect
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -9,7 +10,15 @@ from formatlab.launch.experiment import load_experiment
 from formatlab.launch.ladder_run import LadderRun
 from formatlab.launch.model_run import ModelRun
 from formatlab.launch.study import LadderStudy, ModelStudy
+from formatlab.launch.sweep import Sweep
+from formatlab.models.lora import LoraSettings
 from formatlab.models.scale import LADDER
+from formatlab.train.algorithm import Algorithm, AlgorithmName
+from formatlab.train.dpo import Dpo
+from formatlab.train.exploration import Exploration
+from formatlab.train.grpo import Grpo
+from formatlab.train.reward import Reward
+from formatlab.train.sft import Sft
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
@@ -25,6 +34,10 @@ def ladder_runs(study: LadderStudy) -> list[LadderRun]:
     return [run for run in study.runs() if isinstance(run, LadderRun)]
 
 
+def settings(run: LadderRun) -> Algorithm:
+    return run.training.stages[-1].settings
+
+
 def test_a_ladder_study_is_the_grid_of_scales_and_seeds_largest_scale_first(demo: LadderStudy):
     runs = ladder_runs(replace(demo, scales=("0.04M", "0.27M", "0.13M"), seeds=(0, 7)))
     assert [(run.base.seed, run.base.scale) for run in runs] == [
@@ -35,9 +48,9 @@ def test_a_ladder_study_is_the_grid_of_scales_and_seeds_largest_scale_first(demo
 
 def test_the_learning_rate_of_rl_follows_the_scale_unless_it_is_given(demo: LadderStudy):
     for run in ladder_runs(demo):
-        assert run.grpo.learning_rate == LADDER[run.base.scale].rl_learning_rate
+        assert settings(run).learning_rate == LADDER[run.base.scale].rl_learning_rate
     given = replace(demo, grpo=replace(demo.grpo, learning_rate=2e-4))
-    assert {run.grpo.learning_rate for run in ladder_runs(given)} == {2e-4}
+    assert {settings(run).learning_rate for run in ladder_runs(given)} == {2e-4}
 
 
 def test_the_help_of_scales_lists_the_whole_ladder():
@@ -84,9 +97,9 @@ def test_a_model_study_is_a_run_a_seed(preset: str):
     study = load_experiment(EXPERIMENTS / "gsm8k.py")[1][preset]
     assert isinstance(study, ModelStudy)
     runs = replace(study, seeds=(3, 4), train="lora").runs()
-    assert all(isinstance(run, ModelRun) and run.lora is not None for run in runs)
-    assert [run.seed for run in runs if isinstance(run, ModelRun)] == [3, 4]
-    assert all(run.lora is None for run in study.runs() if isinstance(run, ModelRun))
+    assert all(isinstance(run, ModelRun) and run.training.lora is not None for run in runs)
+    assert [run.training.seed for run in runs if isinstance(run, ModelRun)] == [3, 4]
+    assert all(run.training.lora is None for run in study.runs() if isinstance(run, ModelRun))
 
 
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.py")), ids=lambda path: path.stem)
@@ -94,3 +107,108 @@ def test_every_experiment_says_what_it_expects_before_it_is_run(path: Path):
     docstring, presets = load_experiment(path)
     assert "Endpoint" in docstring
     assert all(study.runs() for study in presets.values())
+
+
+@pytest.mark.parametrize("name", get_args(AlgorithmName))
+def test_every_algorithm_is_a_switch(demo: LadderStudy, name: AlgorithmName):
+    runs = ladder_runs(replace(demo, algorithm=name))
+    assert {run.training.stages[-1].algorithm for run in runs} == {name}
+    assert all(settings(run).learning_rate for run in runs)
+    assert {run.words for run in runs} == {""}
+
+
+def test_presets_change_what_defines_them_and_keep_the_rest(demo: LadderStudy):
+    own = replace(demo, grpo=Grpo(epochs=5, learning_rate=1e-4))
+    (gspo,) = {settings(run) for run in ladder_runs(replace(own, algorithm="gspo"))}
+    assert isinstance(gspo, Grpo)
+    assert (gspo.epochs, gspo.ratio, gspo.loss_type) == (5, "sequence", "grpo")
+    assert (gspo.clip_epsilon, gspo.clip_epsilon_high, gspo.updates_per_step) == (3e-4, 4e-4, 4)
+    (reinforce,) = {settings(run) for run in ladder_runs(replace(own, algorithm="reinforce"))}
+    assert isinstance(reinforce, Grpo)
+    assert (reinforce.scale_rewards, reinforce.updates_per_step) == ("none", 1)
+
+
+def test_a_sweep_is_every_combination_of_its_values(demo: LadderStudy):
+    sweep = Sweep(
+        kl_coefficient=(0.0, 0.01),
+        temperature=(0.7, 1.0),
+        group_size=(4,),
+        learning_rate=(1e-4, 1e-3),
+        epochs=(1, 3),
+        reward=("correctness", "random"),
+        bonus=("none", "ucb_mean"),
+    )
+    runs = ladder_runs(replace(demo, scales=("0.04M",), sweep=sweep))
+    assert len(runs) == len({run.words for run in runs}) == 2**6
+    assert {settings(run).config["group_size"] for run in runs} == {4}
+    assert {run.training.reward.name for run in runs} == {"correctness", "random"}
+    assert "random reward" in {run.words.split(", ")[0] for run in runs}
+    assert len({run.base.name for run in runs}) == 1  # one base for all of them
+
+
+def test_mixtures_and_their_fidelity_are_axes(demo: LadderStudy):
+    sweep = Sweep(mixture=("program=.5,prose=.5", "prose=1"), mistranslated=("none", "times+fold"))
+    study = replace(demo, scales=("0.04M",), sweep=replace(sweep, mixture=sweep.mixture[:1]))
+    mixtures = [run.base.world.mixture for run in ladder_runs(study)]
+    assert [dict(mixture.shares) for mixture in mixtures] == [{"program": 0.5, "prose": 0.5}] * 2
+    assert [dict(mixture.mistranslates) for mixture in mixtures] == [
+        {},
+        {"program": ("times", "fold")},
+    ]
+    assert len({run.words for run in ladder_runs(study)}) == 2
+    with pytest.raises(InputError, match="misreads anything"):
+        replace(demo, sweep=sweep).runs()
+
+
+@pytest.mark.parametrize(
+    ("sweep", "named"),
+    [
+        (Sweep(mixture=("prose",)), "is no mixture"),
+        (Sweep(mixture=("prose=.5,program=.2",)), "sum to 0.7"),
+        (Sweep(epochs=(1, 1)), "twice"),
+        (Sweep(algorithm=("sft",), group_size=(4,)), "sft has no group_size"),
+        (Sweep(mistranslated=("bogus",)), "bogus"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_sweeps_that_make_no_sense_are_refused(demo: LadderStudy, sweep: Sweep, named: str):
+    with pytest.raises(InputError, match=named):
+        replace(demo, sweep=sweep).runs()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"algorithm": "rloo", "exploration": Exploration(bonus="batch")},
+        {"algorithm": "sft", "reward": Reward(kind="random")},
+        {"algorithm": "dpo", "reward": Reward(false_positives={"prose": 0.1})},
+        {"reward": Reward(kind="random"), "sweep": Sweep(reward=("none",))},
+        {"chains": ((Grpo(),),), "before": ("sft",)},
+    ],
+    ids=str,
+)
+def test_what_an_algorithm_cannot_do_is_refused(demo: LadderStudy, changes: dict):
+    with pytest.raises(InputError):
+        replace(demo, **changes).runs()
+
+
+def test_a_chain_is_a_run_a_stage_and_beginnings_are_shared(demo: LadderStudy):
+    prose, dpo = Sft(formats=("prose",)), Dpo()
+    study = replace(
+        demo, scales=("0.04M",), chains=((prose, dpo, Grpo()), (prose, Grpo()), (Grpo(),))
+    )
+    assert [run.words for run in ladder_runs(study)] == [
+        "sft prose",
+        "grpo",
+        "sft prose, dpo prose",
+        "sft prose, grpo",
+        "sft prose, dpo prose, grpo",
+    ]
+
+
+def test_stages_before_an_algorithm_are_switches_too(demo: LadderStudy):
+    study = replace(demo, scales=("0.04M",), before=("sft", "dpo"), algorithm="ppo", train="lora")
+    runs = ladder_runs(study)
+    assert runs[-1].training.label == "sft mixture, dpo prose, ppo"
+    assert len(runs) == 3
+    assert {run.training.lora for run in runs} == {LoraSettings()}

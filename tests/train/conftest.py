@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from grpo_process import WORLD
+from on_policy_process import WORLD
 
 from formatlab.launch.make_base import make_base
 from formatlab.train.base import Base, Pretraining

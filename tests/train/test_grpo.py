@@ -3,7 +3,7 @@ import pytest
 from formatlab.errors import InputError
 from formatlab.train.grpo import Grpo, echo_chamber_grpo
 from formatlab.train.probe import Probe
-from formatlab.train.run_grpo import probe_steps
+from formatlab.train.run_on_policy import probe_steps
 
 
 @pytest.mark.parametrize(

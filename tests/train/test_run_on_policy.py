@@ -1,4 +1,4 @@
-"""GRPO runs as a whole: what is recorded is complete and true, and a kill changes nothing."""
+"""On-policy runs as a whole: what is recorded is complete and true, and a kill changes nothing."""
 
 import os
 import shutil
@@ -9,21 +9,37 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import grpo_process
 import numpy as np
+import on_policy_process
 import pytest
-from grpo_process import PROBE, SETTINGS, train
+from on_policy_process import ALGORITHMS, PROBE, SETTINGS, start, train
 from safetensors.torch import load_file
 
 from formatlab.models.lora import LoraSettings
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.run_grpo import probe_steps
+from formatlab.train.run_on_policy import probe_steps
+
+
+class WholeRuns(dict[str, RunFolder]):
+    """Runs that were not interrupted, by algorithm, each made when it is first asked for."""
+
+    def __init__(self, base: Path, folder: Path) -> None:
+        self._base, self._folder = base, folder
+
+    def __missing__(self, algorithm: str) -> RunFolder:
+        self[algorithm] = start(algorithm, self._base, self._folder / algorithm / "run")
+        return self[algorithm]
 
 
 @pytest.fixture(scope="module")
-def whole_run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """A run that was not interrupted."""
-    return train(tiny_base, tmp_path_factory.mktemp("whole") / "run")
+def whole_runs(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFolder]:
+    return WholeRuns(tiny_base, tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(scope="module")
+def whole_run(whole_runs: dict[str, RunFolder]) -> RunFolder:
+    """A run of GRPO that was not interrupted."""
+    return whole_runs["grpo"]
 
 
 def rows(run: RunFolder, split: Any) -> list[dict[str, Any]]:
@@ -120,27 +136,44 @@ def test_kl_to_the_base_is_logged_without_a_kl_coefficient_and_starts_at_0(whole
 
 
 @pytest.mark.parametrize(
-    ("moment", "steps_at_kill"),
+    ("algorithm", "moment", "steps_at_kill"),
     [
-        ("report:2", 2),
-        ("checkpoint:2", 2),
-        ("probe:2", 1),
-        ("report:5", 5),
-        ("checkpoint:4", 4),
-        ("policy:1", 6),
+        ("grpo", "report:2", 2),
+        ("grpo", "checkpoint:2", 2),
+        ("grpo", "probe:2", 1),
+        ("grpo", "report:5", 5),
+        ("grpo", "checkpoint:4", 4),
+        ("grpo", "policy:1", 6),
+        ("rloo", "checkpoint:2", 2),
+        ("rloo", "report:5", 5),
+        ("ppo", "checkpoint:2", 2),
+        ("ppo", "report:5", 5),
+        ("ppo-critic", "report:5", 5),
+        ("bonus", "report:5", 5),
     ],
 )
 def test_a_killed_and_resumed_run_equals_one_that_ran_through(
-    tiny_base: Path, tmp_path: Path, whole_run: RunFolder, moment: str, steps_at_kill: int
+    tiny_base: Path,
+    tmp_path: Path,
+    whole_runs: dict[str, RunFolder],
+    algorithm: str,
+    moment: str,
+    steps_at_kill: int,
 ):
-    command = [sys.executable, grpo_process.__file__, str(tiny_base), str(tmp_path / "run")]
+    whole_run = whole_runs[algorithm]
+    command = [sys.executable, on_policy_process.__file__, algorithm, str(tiny_base)]
+    command.append(str(tmp_path / "run"))
     killed = subprocess.run([*command, moment], env=os.environ, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     before = RunFolder.open(tmp_path / "run")
-    assert len(before.metrics()) in (steps_at_kill, steps_at_kill - 1)
+    made = len(before.metrics())
+    assert made in (steps_at_kill, steps_at_kill - 1)
     resumed = subprocess.run([*command, "none"], env=os.environ, capture_output=True, text=True)
     assert resumed.returncode == 0, resumed.stderr
     run = RunFolder.open(tmp_path / "run")
+    for again in run.resumes():  # says what was lost: at most what came after the last checkpoint
+        assert again["lost"] == made - again["step"] <= ALGORITHMS[algorithm].checkpoint_every
+    assert len(run.resumes()) == (made > 0)
     for split in ("train", "probe"):
         assert rows(run, split) == rows(whole_run, split)
     assert metrics(run) == metrics(whole_run)
@@ -148,9 +181,13 @@ def test_a_killed_and_resumed_run_equals_one_that_ran_through(
     assert all(ours[name].equal(theirs[name]) for name in theirs)
 
 
-def test_the_same_seed_gives_the_same_run(tiny_base: Path, tmp_path: Path, whole_run: RunFolder):
-    again = train(tiny_base, tmp_path / "run")
-    assert rows(again, "train") == rows(whole_run, "train")
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_same_seed_gives_the_same_run(
+    tiny_base: Path, tmp_path: Path, whole_runs: dict[str, RunFolder], algorithm: str
+):
+    again = start(algorithm, tiny_base, tmp_path / "run")
+    assert rows(again, "train") == rows(whole_runs[algorithm], "train")
+    assert metrics(again) == metrics(whole_runs[algorithm])
 
 
 @pytest.mark.parametrize(
@@ -162,6 +199,9 @@ def test_the_same_seed_gives_the_same_run(tiny_base: Path, tmp_path: Path, whole
         {"micro_batch": 4, "loss_type": "dapo"},
         {"schedule": "cosine_with_min_lr", "warmup": 0.2},
         {"precision": "bfloat16"},
+        {"entropy_coefficient": 0.01},
+        {"ratio": "sequence", "loss_type": "luspo"},
+        *({"loss_type": name} for name in ("grpo", "bnpo", "cispo", "sapo", "vespo")),
     ],
     ids=str,
 )

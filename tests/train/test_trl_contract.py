@@ -4,30 +4,80 @@ import inspect
 
 import pytest
 from transformers import Trainer
+from trl.models.utils import unwrap_model_for_generation
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.rloo_config import RLOOConfig
+from trl.trainer.rloo_trainer import RLOOTrainer
 
 HOOKS = {
     "_get_train_sampler": ["self", "dataset"],
-    "_generate_single_turn": [
-        "self",
-        "prompt_ids",
-        "images",
-        "multimodal_fields",
-        "num_generations",
-        "has_tool_images",
-    ],
     "_generate_and_score_completions": ["self", "inputs"],
     "_save_checkpoint": ["self", "model", "trial"],
     "log": ["self", "logs", "start_time"],
 }
+SINGLE_TURN = ["self", "prompt_ids", "images", "multimodal_fields"]
+TRAINERS = (GRPOTrainer, RLOOTrainer)
 
 
+@pytest.mark.parametrize("trainer", TRAINERS, ids=lambda trainer: trainer.__name__)
 @pytest.mark.parametrize(("name", "parameters"), HOOKS.items())
-def test_overridden_methods_take_what_they_took(name: str, parameters: list[str]):
-    assert hasattr(GRPOTrainer, name), f"GRPOTrainer.{name} is gone; LabGrpoTrainer overrides it"
-    found = list(inspect.signature(getattr(GRPOTrainer, name)).parameters)
-    assert found == parameters, f"GRPOTrainer.{name} takes {found} now, not {parameters}"
+def test_overridden_methods_take_what_they_took(trainer: type, name: str, parameters: list[str]):
+    of = f"{trainer.__name__}.{name}"
+    assert hasattr(trainer, name), f"{of} is gone; RolloutTrainer overrides it"
+    found = list(inspect.signature(getattr(trainer, name)).parameters)
+    assert found == parameters, f"{of} takes {found} now, not {parameters}"
+
+
+@pytest.mark.parametrize(
+    ("trainer", "parameters"),
+    [
+        (GRPOTrainer, [*SINGLE_TURN, "num_generations", "has_tool_images"]),
+        (RLOOTrainer, SINGLE_TURN),
+    ],
+    ids=["grpo", "rloo"],
+)
+def test_single_turns_are_asked_for_as_they_were(trainer: type, parameters: list[str]):
+    method = getattr(trainer, "_generate_single_turn", None)
+    name = f"{trainer.__name__}._generate_single_turn"
+    assert method is not None, f"{name} is gone; the lab's sampler stands in its place"
+    found = list(inspect.signature(method).parameters)
+    assert found == parameters, f"{name} takes {found} now, not {parameters}"
+
+
+@pytest.mark.parametrize(
+    ("method", "text", "use"),
+    [
+        ("_generate", "self._generate_single_turn(", "the lab's sampler is called"),
+        ("_generate_and_score_completions", "self._calculate_rewards(", "rewards are asked for"),
+        ("_generate_and_score_completions", '"advantages": advantages', "advantages are recorded"),
+        ("_generate_and_score_completions", '"completion_mask": completion_mask', "KL is masked"),
+        ("_prepare_inputs", "self._generate_and_score_completions(", "each batch is recorded once"),
+        ("log", "self._metrics[mode]", "losses are read from the logs"),
+    ],
+)
+def test_rloo_still_calls_and_returns_what_the_records_rest_on(method: str, text: str, use: str):
+    source = inspect.getsource(getattr(RLOOTrainer, method))
+    assert text in source, f"RLOOTrainer.{method} no longer has `{text}`, by which {use}"
+
+
+def test_advantages_of_tokens_are_taken_as_they_are():
+    source = inspect.getsource(GRPOTrainer._compute_loss)
+    assert "if advantages.dim() == 1:" in source, (
+        "GRPOTrainer._compute_loss no longer takes advantages (B, T) beside (B,), on which PPO and "
+        "the bonuses for exploration rest"
+    )
+
+
+def test_sharded_models_are_unwrapped_as_they_were():
+    found = list(inspect.signature(unwrap_model_for_generation).parameters)[:2]
+    assert found == ["model", "accelerator"], (
+        f"unwrap_model_for_generation takes {found} now; probes of sharded policies go through it"
+    )
+    source = inspect.getsource(GRPOTrainer._generate_single_turn)
+    assert "self._dist.summon_full_params(self.model_wrapped" in source, (
+        "GRPOTrainer no longer has _dist.summon_full_params; probes of sharded policies use it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,7 +116,19 @@ def test_transformers_writes_the_trainer_state_last_into_a_checkpoint():
         "temperature",
         "epsilon",
         "disable_dropout",
+        "importance_sampling_level",
+        "epsilon_high",
+        "entropy_coef",
+        "use_vllm",
+        "vllm_mode",
+        "vllm_gpu_memory_utilization",
+        "vllm_server_base_url",
     ],
 )
 def test_options_go_by_the_names_that_are_set(name: str):
     assert name in GRPOConfig.__dataclass_fields__, f"GRPOConfig has no field {name} any more"
+
+
+@pytest.mark.parametrize("name", ["beta", "num_iterations", "epsilon", "normalize_advantages"])
+def test_options_of_rloo_go_by_the_names_that_are_set(name: str):
+    assert name in RLOOConfig.__dataclass_fields__, f"RLOOConfig has no field {name} any more"

@@ -1,0 +1,60 @@
+"""What do shares do when the reward says nothing about correctness?
+
+The control arms of every claim about collapse. `correctness` is the reference; `random` pays as
+many rollouts of a batch as are right, drawn by lot; `none` pays nothing, so that there is no
+gradient and nothing may move; `inverted` pays what is wrong. The preset `biased` pays correctness
+with a verifier that also accepts three wrong programs in ten: the arm in which the grader decides
+the winner.
+
+Hypotheses. none: the policy does not change at all; what differs between its probes is zero, since
+they draw with the same seeds. random: shares drift, in another direction with each seed, and by
+less than under correctness; accuracy does not rise. inverted: accuracy falls towards 0, and the
+format that is wrong most often, or text of no format, takes over. biased: `program` wins at 0.13M,
+where prose wins under correctness, because an error rate of 0.3 on wrong answers outweighs the
+difference in accuracy.
+
+Endpoints, fixed before the runs: total variation distance between the shares of the base's probe
+and of the last one, with its floor under a permutation; accuracy at the last probe; and the winner.
+No arm without signal (random, none) may be called a collapse by correctness, whatever its shares
+do.
+"""
+
+from dataclasses import replace
+
+from formatlab.launch.study import LadderStudy
+from formatlab.launch.sweep import Sweep
+from formatlab.train.base import Pretraining
+from formatlab.train.reward import Reward
+from formatlab.world.mixture import Mixture
+from formatlab.world.world import World
+
+WORLD = World(
+    mixture=Mixture(
+        name="four",
+        shares={"program": 0.25, "tool_tags": 0.15, "latex": 0.25, "prose": 0.35},
+        mistranslates={"program": ("times", "fold"), "tool_tags": ("times", "fold")},
+    ),
+    families=("chain",),
+    max_steps=3,
+    largest=20,
+)
+
+CPU = LadderStudy(
+    name="controls",
+    world=WORLD,
+    scales=("0.04M", "0.13M"),
+    seeds=(0, 1, 2),
+    pretraining=Pretraining(tokens=6_000_000),
+    sweep=Sweep(reward=("correctness", "random", "none", "inverted")),
+)
+
+PRESETS = {
+    "cpu": CPU,
+    "demo": replace(CPU, scales=("0.04M",), seeds=(0,)),
+    "biased": replace(
+        CPU,
+        name="controls_biased",
+        reward=Reward(false_positives={"program": 0.3}),
+        sweep=Sweep(),
+    ),
+}

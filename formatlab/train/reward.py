@@ -1,0 +1,148 @@
+"""The reward: what a rollout is paid, and the arms that make a collapse an experiment.
+
+Correctness is what every claim of the lab is about. The other arms exist to be compared with it,
+and a run that was paid in another way says so in every title and table.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from formatlab.errors import InputError
+from formatlab.observe.grader import Grade, grade
+from formatlab.observe.tagger import NONE
+from formatlab.world.formats import FORMATS
+from formatlab.world.problem import digest
+
+RewardKind = Literal["correctness", "random", "none", "inverted"]
+
+Seeds = Callable[[int], Sequence[int]]
+"""Given the number of rows in a batch, a seed for each: from the run and the step alone, so that
+the same rollout is paid the same again after a resume."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reward:
+    """What a rollout is paid: 1 or 0."""
+
+    kind: RewardKind = "correctness"
+    """`correctness`: a right answer is paid. `random`: as many rollouts of a batch are paid as are
+    right in it, drawn blindly; the mean is that of correctness and the signal is gone, so what
+    still moves is drift by the algorithm itself. `none`: nothing is paid; the floor of noise, and
+    of whatever else is in the loss (KL, entropy, bonuses). `inverted`: all but right answers are
+    paid; shows that the direction follows the reward."""
+    false_positives: dict[str, float] = field(default_factory=dict)
+    """Format -> probability that a wrong answer in it is paid; formats not named have none. With
+    `false_negatives` the way to study a verifier that favours a format."""
+    false_negatives: dict[str, float] = field(default_factory=dict)
+    """Format -> probability that a right answer in it is not paid; formats not named have none."""
+
+    def __post_init__(self) -> None:
+        """Check formats and probabilities."""
+        for name, rates in self._errors:
+            for form, rate in rates.items():
+                if form not in FORMATS and form != NONE:
+                    raise InputError(
+                        f"reward: {name} names the format {form!r}; "
+                        f"known formats: {', '.join((*FORMATS, NONE))}"
+                    )
+                if not 0 <= rate <= 1:
+                    raise InputError(
+                        f"reward: {name} of {form} is {rate}; a probability lies between 0 and 1"
+                    )
+            if rates and self.kind != "correctness":
+                raise InputError(
+                    f"reward: {name} are errors of a correctness reward, and kind is "
+                    f"{self.kind!r}; leave one of the two out"
+                )
+
+    @property
+    def name(self) -> str:
+        """The reward in words, for titles and tables."""
+        errors = [
+            f"{form} {name.replace('_', ' ')} {100 * rate:.6g}%"
+            for name, rates in self._errors
+            for form, rate in _nonzero(rates).items()
+        ]
+        return ", ".join([self.kind, *errors])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides the result, ready for JSON; a rate of 0 is no error."""
+        errors = {name: kept for name, rates in self._errors if (kept := _nonzero(rates))}
+        return {"kind": self.kind, **errors}
+
+    @property
+    def informative(self) -> bool:
+        """Whether it depends on what is right; where not, no collapse is one by correctness."""
+        return self.kind in ("correctness", "inverted")
+
+    def pay(self, grades: Sequence[Grade], seeds: Sequence[int]) -> list[float]:
+        """What each rollout of a batch gets.
+
+        Args:
+            grades: of all rollouts that are rewarded together.
+            seeds: one for each; they alone decide what is drawn, on every machine alike.
+        """
+        draws = [_draw(seed) for _, seed in zip(grades, seeds, strict=True)]
+        match self.kind:
+            case "none":
+                return [0.0] * len(grades)
+            case "inverted":
+                return [float(not seen.correct) for seen in grades]
+            case "random":
+                paid = sum(seen.correct for seen in grades)
+                lucky = set(sorted(range(len(draws)), key=lambda row: draws[row])[:paid])
+                return [float(row in lucky) for row in range(len(draws))]
+            case "correctness":
+                return [
+                    float(seen.correct != (draw < self._error_rate(seen)))
+                    for seen, draw in zip(grades, draws, strict=True)
+                ]
+
+    def _error_rate(self, seen: Grade) -> float:
+        rates = self.false_negatives if seen.correct else self.false_positives
+        return rates.get(seen.tag.format, 0.0)
+
+    @property
+    def _errors(self) -> tuple[tuple[str, dict[str, float]], ...]:
+        return (
+            ("false_positives", self.false_positives),
+            ("false_negatives", self.false_negatives),
+        )
+
+
+class RewardFunction:
+    """The reward as TRL calls it; what it saw of the last batch stays readable."""
+
+    __name__ = "reward"
+
+    def __init__(self, reward: Reward, seeds: Seeds) -> None:
+        """Start with no batch seen.
+
+        Args:
+            reward: what is paid.
+            seeds: asked once a batch. Where several processes train, each rewards its own rows, and
+                its rows need seeds of their own; `random` then keeps the mean in each.
+        """
+        self._reward = reward
+        self._seeds = seeds
+        self.texts: list[str] = []
+        self.grades: list[Grade] = []
+        self.rewards: list[float] = []
+
+    def __call__(self, completions: list[str], gold: list[str], **_: object) -> list[float]:
+        """Grade and pay a batch of completions against the right answers of their prompts."""
+        self.texts = list(completions)
+        self.grades = [grade(text, right) for text, right in zip(completions, gold, strict=True)]
+        self.rewards = self._reward.pay(self.grades, self._seeds(len(self.grades)))
+        return list(self.rewards)
+
+
+def _draw(seed: int) -> float:
+    """A uniform number in [0, 1) that depends on the seed alone, and on no other use of it."""
+    return (digest("reward", seed) >> 11) / 2**53  # as many bits as a float holds
+
+
+def _nonzero(rates: dict[str, float]) -> dict[str, float]:
+    return {form: rates[form] for form in sorted(rates) if rates[form]}

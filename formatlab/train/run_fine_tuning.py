@@ -1,0 +1,136 @@
+"""A run of SFT or DPO over examples that stand: probes, metrics, resume and the policy."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from formatlab.errors import RunError
+from formatlab.models.lora import LoraSettings
+from formatlab.models.saved import load_tokenizer
+from formatlab.store.run_folder import RunFolder
+from formatlab.train.checkpoints import newest_checkpoint
+from formatlab.train.fine_tuning import FineTuning
+from formatlab.train.health import step_events
+from formatlab.train.probe import Probe
+from formatlab.world.prompt import Prompt
+
+if TYPE_CHECKING:
+    from formatlab.train.rollout_trainer import StepReport
+
+LOGGED = {
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "learning_rate": "lr",
+    "mean_token_accuracy": "token_accuracy",
+    "rewards/margins": "margin",
+    "rewards/accuracies": "margin_accuracy",
+    "rewards/chosen": "reward_chosen",
+    "rewards/rejected": "reward_rejected",
+    "logps/chosen": "logprob_chosen",
+    "logps/rejected": "logprob_rejected",
+}
+"""What TRL logs of an update, and what `metrics.jsonl` calls it. The last four are means over the
+sequences of the batch: of beta times the log-ratio to the reference model, and of the policy's
+log-probability in nats, which DPO may lower for the chosen ones too."""
+
+
+def run_fine_tuning(
+    folder: RunFolder,
+    rows: Sequence[Mapping[str, list[int]]],
+    *,
+    model: Path,
+    settings: FineTuning,
+    probe: Probe,
+    probe_prompts: Sequence[Prompt],
+    seed: int,
+    lora: LoraSettings | None,
+    report: "StepReport",
+    about: Mapping[str, Any],
+) -> None:
+    """Train on the rows, going on from the newest whole checkpoint, and leave `policy/`.
+
+    Args:
+        folder: the run folder.
+        rows: tokenised examples or pairs, the same at every start.
+        model: a transformers folder, the starting model.
+        settings: of SFT or DPO.
+        probe: how to observe the policy.
+        probe_prompts: what to observe it on.
+        seed: decides the order of examples.
+        lora: train an adapter; None for all weights.
+        report: told about every step.
+        about: what is known of the rows, for the first step's line.
+
+    Raises:
+        RunError: training could not go on; the message says why.
+    """
+    from formatlab.train.fine_tuning_trainer import AfterUpdates, fine_tuning_trainer
+    from formatlab.train.policy import observe_policy, save_policy, write_probe
+
+    moments = settings.probe_steps(len(rows), probe)
+    before = len(folder.metrics())
+    checkpoint = newest_checkpoint(folder.checkpoints)
+    done = checkpoint[1] if checkpoint else 0
+    folder.drop_metrics_from(done)
+    due = {epoch for step, epoch in moments.items() if 0 < step <= done}
+    if len(folder.metrics()) < done or not due <= set(folder.epochs("probe")):
+        checkpoint, done = None, 0  # somebody removed a file
+        folder.drop_metrics_from(0)
+    # The rollouts that the examples come from are of step 0 and stay.
+    folder.drop_rollouts_from(max(done, 1))
+    if before:
+        folder.note_resumed(step=done, lost=before - done)
+
+    per_pass = settings.updates_per_pass(len(rows))
+    tokenizer = load_tokenizer(model)
+    started = time.perf_counter()
+    lines = folder.metrics()
+
+    def logged(update: int, logs: dict[str, float]) -> None:
+        nonlocal started
+        now, step = time.perf_counter(), update - 1
+        line = {
+            "step": step,
+            "epoch": step / per_pass,
+            **{ours: logs[theirs] for theirs, ours in LOGGED.items() if theirs in logs},
+            "seconds": now - started,
+            **(about if step == 0 else {}),
+        }
+        started = now
+        lines.append(line)
+        events = step_events(lines, rewarded=False)
+        if events:
+            line["events"] = [event.record for event in events]
+        folder.append_metrics(line)
+        report(update, line)
+        fatal = [event.message for event in events if event.fatal]
+        if fatal:
+            raise RunError(fatal[0])
+
+    trainer = fine_tuning_trainer(
+        settings,
+        rows,
+        model=model,
+        tokenizer=tokenizer,
+        lora=lora,
+        output=folder.checkpoints,
+        seed=seed,
+        logged=logged,
+    )
+
+    def observe(step: int) -> None:
+        policy: Any = trainer.accelerator.unwrap_model(trainer.model)
+        with trainer.accelerator.autocast():
+            seen = observe_policy(
+                policy, tokenizer, probe_prompts, probe, limit=settings.completion_length
+            )
+        write_probe(folder, seen, step=step, epoch=moments[step])
+
+    if moments[0] not in folder.epochs("probe"):
+        observe(0)
+    calls: dict[int, Callable[[], None]] = {step: partial(observe, step) for step in moments}
+    trainer.add_callback(AfterUpdates(calls))
+    trainer.train(resume_from_checkpoint=str(checkpoint[0]) if checkpoint else None)
+    save_policy(trainer, folder)

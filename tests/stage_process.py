@@ -1,0 +1,180 @@
+"""A small run of SFT, DPO or expert iteration, which can be told to kill itself at a given moment.
+
+Arguments: stage, folder of the base, run folder, moment. Moments: `none`, `sampled:N` (before the
+Nth file of training rollouts is written), `report:N` (after the Nth step, before its checkpoint),
+`checkpoint:N` (in the middle of writing the Nth checkpoint), `probe:N` (before the Nth probe is
+written), `round:N` (before the Nth round's policy is put in its place), `policy:1` (when all steps
+are done).
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from on_policy_process import WORLD
+from safetensors.torch import load_file
+
+from formatlab.models.saved import silence_libraries
+from formatlab.store.run_folder import RunFolder
+from formatlab.train import policy
+from formatlab.train.dpo import Dpo
+from formatlab.train.expert_iteration import ExpertIteration
+from formatlab.train.fine_tuning import FineTuning
+from formatlab.train.probe import Probe
+from formatlab.train.reward import Reward
+from formatlab.train.run_dpo import run_dpo
+from formatlab.train.run_expert_iteration import run_expert_iteration
+from formatlab.train.run_sft import run_sft
+from formatlab.train.sft import Sft
+from formatlab.world.prompt import plain_prompt
+
+SMALL: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "prompts": 12,
+    "samples": 16,
+    "epochs": 2,
+    "examples": 8,
+    "batch": 4,
+    "completion_length": 24,
+    "checkpoint_every": 1,
+}
+SMALLER: dict[str, Any] = {**SMALL, "batch": 3}
+STAGES: dict[str, FineTuning | ExpertIteration] = {
+    "sft": Sft(**SMALL, source="rollouts"),
+    "sft-documents": Sft(**SMALL, source="documents"),
+    "dpo": Dpo(**SMALLER, toward="tool_tags"),
+    "expert_iteration": ExpertIteration(
+        learning_rate=1e-3,
+        prompts=8,
+        prompts_per_step=4,
+        group_size=8,
+        rounds=2,
+        sft_batch=4,
+        completion_length=24,
+        checkpoint_every=2,
+    ),
+}
+PROBE = Probe(prompts=6, samples=2, fractions=(0.5,))
+
+
+def train(
+    base: Path,
+    folder: Path,
+    settings: Any,
+    *,
+    report: Any = lambda *_: None,
+    seed: int = 5,
+    **options: Any,
+) -> RunFolder:
+    """Run, or go on with, a small run in a folder."""
+    torch.set_num_threads(1)
+    silence_libraries()
+    run = RunFolder.create(folder, config={"name": "small"}, env={})
+    arguments: dict[str, Any] = {
+        "model": base / "model",
+        "settings": settings,
+        "prompts": [plain_prompt(p) for p in WORLD.problems("rl", settings.prompts)],
+        "probe": PROBE,
+        "probe_prompts": [plain_prompt(p) for p in WORLD.problems("probe", PROBE.prompts)],
+        "seed": seed,
+        "report": report,
+        "lora": None,
+    }
+    by_stage: dict[str, Any] = {"reward": Reward()}
+    if isinstance(settings, FineTuning):
+        by_stage = {"world": WORLD}
+    arguments |= by_stage | options
+    match settings:
+        case ExpertIteration():
+            run_expert_iteration(run, **arguments)
+        case Sft():
+            run_sft(run, **arguments)
+        case Dpo():
+            run_dpo(run, **arguments)
+    return run
+
+
+def rows(run: RunFolder, split: Any) -> list[dict[str, Any]]:
+    return run.rollouts(split).to_pylist()
+
+
+def metrics(run: RunFolder) -> list[dict[str, Any]]:
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in run.metrics()]
+
+
+def weights(run: RunFolder) -> dict[str, torch.Tensor]:
+    return load_file(run.path / "policy" / "model.safetensors")
+
+
+def same(ours: RunFolder, theirs: RunFolder) -> bool:
+    """Whether two runs have the same rollouts, metrics and weights, to the bit."""
+    ours_w, theirs_w = weights(ours), weights(theirs)
+    return (
+        all(rows(ours, split) == rows(theirs, split) for split in ("train", "probe"))
+        and metrics(ours) == metrics(theirs)
+        and all(ours_w[name].equal(theirs_w[name]) for name in theirs_w)
+    )
+
+
+class Killed(BaseException):
+    """Ends a run as a kill would, as far as one process can do that to itself and go on."""
+
+
+def plant(moment: str, die: Callable[[], None], patch: Callable[..., None]) -> Callable[..., None]:
+    """Have `die` called at a moment; gives what the run is to report to.
+
+    Args:
+        moment: see above.
+        die: ends the run.
+        patch: called as `setattr` is.
+    """
+    kind, _, number = moment.partition(":")
+    left = int(number or 0)
+
+    def count_down(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            die()
+
+    def dying(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True) -> None:
+        function = getattr(owner, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            if when(*arguments):
+                count_down()
+            return function(*arguments, **options)
+
+        patch(owner, name, counted)
+
+    match kind:
+        case "sampled":
+            dying(RunFolder, "write_rollouts", lambda _, split, *__: split == "train")
+        case "checkpoint":
+            dying(transformers.Trainer, "_save_rng_state")
+        case "probe":
+            dying(policy, "write_probe")
+        case "round":
+            dying(os, "replace", lambda _, target: Path(target).name.startswith("round-"))
+        case "policy":
+            dying(os, "replace", lambda _, target: Path(target).name == "policy")
+    return count_down if kind == "report" else lambda *_: None
+
+
+def main() -> None:
+    """Parse the arguments and run."""
+    stage, base, folder, moment = sys.argv[1:]
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    train(Path(base), Path(folder), STAGES[stage], report=plant(moment, die, setattr))
+
+
+if __name__ == "__main__":
+    main()

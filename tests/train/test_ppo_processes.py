@@ -1,0 +1,62 @@
+"""Two processes train one PPO run, and it comes out as with one process.
+
+Run as a program, by each of the processes: folder of the base, run folder, kind of critic.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from accelerate import PartialState
+from on_policy_process import SMALL, train
+from safetensors.torch import load_file
+
+from formatlab.train.critic import CRITIC_FILE
+from formatlab.train.ppo import Ppo
+
+ROOT = Path(__file__).parents[2]
+
+
+def settings(critic: str) -> Ppo:
+    return Ppo(**SMALL, iterations=2, kl_coefficient=0.05, critic=cast(Any, critic))
+
+
+@pytest.mark.parametrize("critic", ["head", "model"])
+def test_two_processes_train_the_critic_and_the_policy_that_one_does(
+    tiny_base: Path, tmp_path: Path, critic: str, monkeypatch: pytest.MonkeyPatch
+):
+    one = train(tiny_base, tmp_path / "one" / "run", settings=settings(critic))
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
+    arguments = [__file__, str(tiny_base), str(tmp_path / "two" / "run"), critic]
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")
+    done = subprocess.run([*launch, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    two = type(one).open(tmp_path / "two" / "run")
+    lines = zip(one.metrics(), two.metrics(), strict=True)
+    for ours, theirs in lines:
+        for name in ("reward", "loss", "kl", "value_loss", "value_mean", "kl_penalty"):
+            assert theirs[name] == pytest.approx(ours[name], rel=1e-3, abs=1e-5), name
+        assert theirs["explained_variance"] == pytest.approx(ours["explained_variance"], abs=1e-3)
+    critics = [
+        load_file(next(run.checkpoints.glob("checkpoint-*")) / CRITIC_FILE) for run in (one, two)
+    ]
+    difference = (critics[0]["weight"] - critics[1]["weight"]).abs().max()
+    assert difference < 0.05 * critics[0]["weight"].abs().max()
+
+
+def main() -> None:
+    PartialState(cpu=True)
+    train(Path(sys.argv[1]), Path(sys.argv[2]), settings=settings(sys.argv[3]))
+
+
+if __name__ == "__main__":
+    main()

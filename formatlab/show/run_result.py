@@ -38,6 +38,8 @@ class RunResult:
     """Rows of `formatlab.measure.shares` by epoch and step of the training rollouts."""
     signals: Sequence[Mapping[str, Any]]
     """Lines of `metrics.jsonl`, ascending by step."""
+    resumes: Sequence[Mapping[str, Any]]
+    """Each time that the run went on after an interruption: the step, and steps made again."""
     drift: Drift | None
     """Between the last probe after some training and the base; None without both."""
     done: bool
@@ -104,6 +106,10 @@ class RunResult:
             found.append("Only the base has been probed.")
         if not self.training and self.config["algorithm"] not in _FROM_DOCUMENTS:
             found.append("There are no training rollouts.")
+        if self.resumes:
+            times = "once" if len(self.resumes) == 1 else f"{len(self.resumes)} times"
+            again = sum(row["lost"] for row in self.resumes)
+            found.append(f"Interrupted {times}; {again} steps were made again, as they had been.")
         # An event that ended the run is its reason to fail.
         return found + event_notes([event for event in self.events if event.message != self.failed])
 
@@ -125,6 +131,7 @@ def measured_run(run: RunFolder) -> RunResult:
         winners=rows,
         training=shares(train, by=["epoch", "step"]).to_pylist(),
         signals=run.metrics(),
+        resumes=run.resumes(),
         drift=_drift(run, [row["epoch"] for row in rows]),
         done=run.done,
         failed=run.failed,

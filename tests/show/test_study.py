@@ -182,3 +182,12 @@ def test_runs_of_one_seed_in_one_named_arm_are_variants(make_run) -> None:
 @pytest.mark.parametrize("algorithm", ["sft", "dpo"])
 def test_no_rollouts_are_missed_where_training_is_from_documents(make_run, algorithm: str) -> None:
     assert measured_run(make_run(train=False, algorithm=algorithm)).notes == []
+
+
+def test_an_interrupted_run_says_what_was_made_again(make_run) -> None:
+    run = make_run()
+    assert not any("Interrupted" in note for note in measured_run(run).notes)
+    run.note_resumed(step=4, lost=2)
+    run.note_resumed(step=8, lost=0)
+    (note,) = [note for note in measured_run(run).notes if "Interrupted" in note]
+    assert note.startswith("Interrupted 2 times; 2 steps")

@@ -146,9 +146,7 @@ def test_kl_to_the_base_is_logged_without_a_kl_coefficient_and_starts_at_0(whole
         ("grpo", "policy:1", 6),
         ("rloo", "checkpoint:2", 2),
         ("rloo", "report:5", 5),
-        ("ppo", "checkpoint:2", 2),
-        ("ppo", "report:5", 5),
-        ("ppo-critic", "report:5", 5),
+        ("ppo", "checkpoint:4", 4),
         ("bonus", "report:5", 5),
     ],
 )

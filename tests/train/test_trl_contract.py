@@ -61,14 +61,6 @@ def test_rloo_still_calls_and_returns_what_the_records_rest_on(method: str, text
     assert text in source, f"RLOOTrainer.{method} no longer has `{text}`, by which {use}"
 
 
-def test_advantages_of_tokens_are_taken_as_they_are():
-    source = inspect.getsource(GRPOTrainer._compute_loss)
-    assert "if advantages.dim() == 1:" in source, (
-        "GRPOTrainer._compute_loss no longer takes advantages (B, T) beside (B,), on which PPO and "
-        "the bonuses for exploration rest"
-    )
-
-
 def test_sharded_models_are_unwrapped_as_they_were():
     found = list(inspect.signature(unwrap_model_for_generation).parameters)[:2]
     assert found == ["model", "accelerator"], (
@@ -132,3 +124,12 @@ def test_options_go_by_the_names_that_are_set(name: str):
 @pytest.mark.parametrize("name", ["beta", "num_iterations", "epsilon", "normalize_advantages"])
 def test_options_of_rloo_go_by_the_names_that_are_set(name: str):
     assert name in RLOOConfig.__dataclass_fields__, f"RLOOConfig has no field {name} any more"
+
+
+@pytest.mark.parametrize("trainer", TRAINERS, ids=lambda trainer: trainer.__name__)
+@pytest.mark.parametrize("name", ["_tokenizer", "eos_token_ids", "ref_model", "_dist"])
+def test_trainers_still_hold_what_is_read_of_them(trainer: type, name: str):
+    source = "".join(inspect.getsource(cls) for cls in trainer.__mro__[:2])
+    assert f"self.{name} =" in source, (
+        f"{trainer.__name__} no longer sets self.{name}, which RolloutTrainer reads"
+    )

@@ -14,7 +14,7 @@ from formatlab.measure import run_winners
 from formatlab.store.run_folder import RunFolder
 
 
-@pytest.mark.parametrize("algorithm", ["grpo", "ppo", "rloo", "bonus"])
+@pytest.mark.parametrize("algorithm", ["grpo", "rloo", "bonus"])
 def test_two_processes_give_the_winners_of_one(tiny_base: Path, tmp_path: Path, algorithm: str):
     launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
     script = [on_policy_process.__file__, algorithm, str(tiny_base), str(tmp_path / "two"), "none"]

@@ -9,11 +9,13 @@ Endpoint: the winner at the last probe, with the interval of its margin. A base 
 often than the floor in every format is undertrained for this purpose, and its run is not counted.
 
 Presets: `cpu` is a few small steps that show the whole path on two cores; `paper` is the original
-work's settings (arXiv 2504.07912), for a GPU.
+work's settings of GRPO, PPO and expert iteration (arXiv 2504.07912), for a GPU.
 """
 
 from formatlab.launch.study import ModelStudy
+from formatlab.train.expert_iteration import echo_chamber_expert_iteration
 from formatlab.train.grpo import Grpo, echo_chamber_grpo
+from formatlab.train.ppo import echo_chamber_ppo
 from formatlab.train.probe import Probe
 
 PRESETS = {
@@ -41,6 +43,8 @@ PRESETS = {
         problems="gsm8k",
         chat=True,
         grpo=echo_chamber_grpo(),
+        ppo=echo_chamber_ppo(),
+        expert_iteration=echo_chamber_expert_iteration(),
         probe=Probe(prompts=256, samples=4, batch=512),
     ),
 }

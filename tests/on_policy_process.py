@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import transformers
+from accelerate import PartialState
 
 from formatlab.models.saved import silence_libraries
 from formatlab.store.run_folder import RunFolder
@@ -53,7 +54,10 @@ ALGORITHMS: dict[str, OnPolicy] = {
     "rloo": Rloo(**SMALL, kl_coefficient=0.01),
     "bonus": SETTINGS,
 }
-EXPLORATIONS = {"bonus": Exploration(bonus="ucb_mean")}
+OPTIONS: dict[str, dict[str, Any]] = {
+    # Drawn by lot, so that a resumed run has to draw the same lots again.
+    "bonus": {"exploration": Exploration(bonus="ucb_mean"), "reward": Reward(kind="random")},
+}
 DEFAULTS: dict[str, Any] = {
     "lora": None,
     "reward": Reward(),
@@ -91,8 +95,8 @@ def train(
 
 def start(algorithm: str, base: Path, folder: Path, *, report: Any = lambda *_: None) -> RunFolder:
     """Run, or go on with, the small run of an algorithm."""
-    options = {"exploration": EXPLORATIONS.get(algorithm, Exploration()), "report": report}
-    return train(base, folder, settings=ALGORITHMS[algorithm], **options)
+    options = OPTIONS.get(algorithm, {})
+    return train(base, folder, settings=ALGORITHMS[algorithm], report=report, **options)
 
 
 def die() -> None:
@@ -132,6 +136,7 @@ def main() -> None:
         policy.write_probe = dying_write
     report = count_down if kind == "report" else lambda *_: None
     start(algorithm, base, folder, report=report)
+    print(f"one of {PartialState().num_processes} processes")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 """A run on the ladder: one (world, scale, training, seed)."""
 
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from formatlab.launch.lock import locked
-from formatlab.launch.make_base import find_base, make_base
+from formatlab.launch.make_base import BaseFolder, find_base, make_base
 from formatlab.launch.progress import Progress
 from formatlab.launch.run import Run
 from formatlab.launch.training import Emit, Training, train
+from formatlab.models.device import best_device
 from formatlab.models.scale import find_scale
 from formatlab.train.base import Base
+from formatlab.train.pretrain import Report
 from formatlab.world.prompt import plain_prompt
 
 
@@ -46,8 +49,7 @@ class LadderRun(Run):
         world, training = self.base.world, self.training
         prompts = [plain_prompt(p) for p in world.problems("rl", training.prompts)]
         probe_prompts = [plain_prompt(p) for p in world.problems("probe", training.probe.prompts)]
-        with locked(runs / "bases" / self.base.name, wait=True):
-            base = find_base(self.base, runs) or make_base(self.base, runs, report)
+        base = self._base(runs, report)
         common = {
             "study": self.study,
             "name": self.base.scale,
@@ -81,3 +83,17 @@ class LadderRun(Run):
             world=world,
             emit=emit,
         )
+
+    def _base(self, runs: Path, report: Report) -> BaseFolder:
+        """The base, made if there is none; of several processes by the first, while others wait."""
+        from accelerate import PartialState
+
+        makes_it = PartialState(cpu=best_device().type == "cpu").is_main_process
+        while True:
+            with locked(runs / "bases" / self.base.name, wait=True):
+                found = find_base(self.base, runs)
+                if found is None and makes_it:
+                    return make_base(self.base, runs, report)
+            if found is not None:
+                return found
+            time.sleep(1)

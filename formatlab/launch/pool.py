@@ -124,7 +124,7 @@ def _work(
         outcome = Outcome(run.label, None, str(error), error.exit_status)
     except torch.OutOfMemoryError as error:
         reason = str(error).partition("\n")[0]
-        advice = "lower --grpo.micro-batch or --probe.batch, or run fewer --jobs"
+        advice = "lower the algorithm's micro_batch or --probe.batch, or run fewer --jobs"
         outcome = Outcome(run.label, None, f"{reason}; {advice}", 1)
     except Exception as error:
         full = disk_full(error, runs_dir)

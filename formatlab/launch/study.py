@@ -22,7 +22,7 @@ from formatlab.train.dpo import Dpo
 from formatlab.train.engine import Engine
 from formatlab.train.expert_iteration import ExpertIteration
 from formatlab.train.exploration import Exploration
-from formatlab.train.grpo import Grpo, dr_grpo, gspo, reinforce
+from formatlab.train.grpo import PRESETS, Grpo
 from formatlab.train.ppo import Ppo
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward
@@ -110,55 +110,60 @@ class Study(ABC):
             raise InputError(f"study {self.name}: {axis} names one of {values} twice")
 
     def _trainings(self, seed: int) -> Iterator[tuple[Training, str]]:
-        """Every training of one base, with what tells it from the others."""
-        found: list[Training] = []
-        for stages in self._chains():
-            last = stages[-1]
+        """Every training of one base, with what tells it from the others.
+
+        Axes, reward and bonus are those of a chain's last stage. What its beginnings leave are
+        results of their own; equal ones are one.
+        """
+        whole = [
+            Training(
+                stages=stages,
+                reward=reward,
+                exploration=exploration,
+                engine=self.engine,
+                lora=self.lora if self.train == "lora" else None,
+                probe=self.probe,
+                seed=seed,
+            )
+            for stages in self._chains()
+            for reward in self.sweep.rewards(self.reward)
+            for exploration in self.sweep.explorations(self.exploration)
+        ]
+        found = {
+            beginning.key: beginning
+            for training in whole
+            for end in range(1, len(training.stages) + 1)
+            for beginning in [training.beginning(end)]
+        }
+        trainings = list(found.values())
+        for training in trainings:
+            yield training, _words(training, trainings)
+
+    def _chains(self) -> Iterator[tuple[Stage, ...]]:
+        """The chains that are asked for, the last stage of each with every value of the axes."""
+        for chain in self.chains:
+            *before, last = (Stage(algorithm=of.name, settings=of) for of in chain)
             for settings in self.sweep.settings(last.settings):
-                for reward in self.sweep.rewards(self.reward):
-                    for exploration in self.sweep.explorations(self.exploration):
-                        found.append(
-                            Training(
-                                stages=(*stages[:-1], replace(last, settings=settings)),
-                                reward=reward,
-                                exploration=exploration,
-                                engine=self.engine,
-                                lora=self.lora if self.train == "lora" else None,
-                                probe=self.probe,
-                                seed=seed,
-                            )
-                        )
-        for training in found:
-            yield training, _words(training, found)
-
-    def _chains(self) -> list[tuple[Stage, ...]]:
-        """The chains, and every beginning of one: what a stage leaves is a result of its own."""
+                yield (*before, replace(last, settings=settings))
         if self.chains:
-            chains = [
-                tuple(Stage(algorithm=settings.name, settings=settings) for settings in chain)
-                for chain in self.chains
-            ]
-        else:
-            before = tuple(self._stage(name) for name in self.before)
-            chains = [
-                (*before, self._stage(name)) for name in self.sweep.algorithms(self.algorithm)
-            ]
-        beginnings = {chain[:end]: None for chain in chains for end in range(1, len(chain) + 1)}
-        return list(beginnings)
+            return
+        before = [Stage(algorithm=name, settings=self._settings(name)) for name in self.before]
+        for name in self.sweep.algorithms(self.algorithm):
+            for settings in self.sweep.settings(self._settings(name)):
+                if isinstance(settings, Grpo) and name in PRESETS:
+                    settings = PRESETS[name](settings)
+                yield (*before, Stage(algorithm=name, settings=settings))
 
-    def _stage(self, name: AlgorithmName) -> Stage:
-        settings: dict[AlgorithmName, Algorithm] = {
+    def _settings(self, name: AlgorithmName) -> Algorithm:
+        settings: dict[str, Algorithm] = {
             "grpo": self.grpo,
-            "dr_grpo": dr_grpo(self.grpo),
-            "gspo": gspo(self.grpo),
-            "reinforce": reinforce(self.grpo),
             "ppo": self.ppo,
             "rloo": self.rloo,
             "expert_iteration": self.expert_iteration,
             "sft": self.sft,
             "dpo": self.dpo,
         }
-        return Stage(algorithm=name, settings=settings[name])
+        return settings.get(name, self.grpo)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,13 +220,20 @@ class ModelStudy(Study):
     """How the policy is observed."""
 
     def runs(self) -> list[Run]:
-        """One run a seed and training."""
+        """One run a seed and training.
+
+        Raises:
+            InputError: a field does not fit, or a learning rate is not given.
+        """
         self._check()
         if self.sweep.mixture or self.sweep.mistranslated:
             raise InputError(
                 f"study {self.name}: a real model's pretraining cannot be varied; leave "
                 "sweep.mixture and sweep.mistranslated out"
             )
+        trainings = [found for seed in self.seeds for found in self._trainings(seed)]
+        for training, _ in trainings:
+            training.check_learning_rates()
         return [
             ModelRun(
                 study=self.name,
@@ -234,21 +246,21 @@ class ModelStudy(Study):
                 training=training,
                 words=words,
             )
-            for seed in self.seeds
-            for training, words in self._trainings(seed)
+            for training, words in trainings
         ]
 
 
 def _words(training: Training, others: list[Training]) -> str:
     """What tells a training from the others of its base."""
     words = [training.label] if len({other.label for other in others}) > 1 else []
-    if len({other.reward.name for other in others}) > 1:
-        words.append(f"{training.reward.name} reward")
-    if len({other.exploration.name for other in others}) > 1:
-        words.append(f"bonus {training.exploration.name}")
     same = [other for other in others if other.label == training.label]
-    settings = training.stages[-1].settings.config
-    for name, value in settings.items():
-        if len({str(other.stages[-1].settings.config[name]) for other in same}) > 1:
-            words.append(f"{name} {value}")
+    if len({other.reward.name for other in same}) > 1:
+        words.append(f"{training.reward.name} reward")
+    if len({other.exploration.name for other in same}) > 1:
+        words.append(f"bonus {training.exploration.name}")
+    for index, stage in enumerate(training.stages):
+        for name, value in stage.settings.config.items():
+            values = {str(other.stages[index].settings.config[name]) for other in same}
+            if len(values) > 1:
+                words.append(f"{name} {value}")
     return ", ".join(words)

@@ -8,7 +8,7 @@ from typing import Any
 
 from formatlab.errors import InputError
 from formatlab.train.algorithm import Algorithm, AlgorithmName
-from formatlab.train.exploration import Exploration
+from formatlab.train.exploration import BonusName, Exploration
 from formatlab.train.reward import Reward, RewardKind
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World
@@ -25,8 +25,8 @@ class Sweep:
     """Algorithms, each with its own settings."""
     reward: tuple[RewardKind, ...] = ()
     """Kinds of reward."""
-    bonus: tuple[str, ...] = ()
-    """Bonuses for exploration: none, ucb_mean, ucb_constant, batch."""
+    bonus: tuple[BonusName, ...] = ()
+    """Bonuses for exploration."""
     kl_coefficient: tuple[float, ...] = ()
     """Weights of the KL divergence to the base."""
     entropy_coefficient: tuple[float, ...] = ()

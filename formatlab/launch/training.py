@@ -17,7 +17,7 @@ from formatlab.models.saved import load_saved, load_tokenizer
 from formatlab.models.scale import Scale
 from formatlab.store.config_hash import config_hash
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.algorithm import SAMPLED, Algorithm
+from formatlab.train.algorithm import EXPLORING, SAMPLED, Algorithm
 from formatlab.train.dpo import Dpo
 from formatlab.train.engine import Engine
 from formatlab.train.environment import environment
@@ -77,7 +77,7 @@ class Training:
     def __post_init__(self) -> None:
         """Check what stages cannot do."""
         last = self.stages[-1].settings
-        if self.exploration.bonus != "none" and last.name not in ("grpo", "ppo"):
+        if self.exploration.bonus != "none" and not isinstance(last, EXPLORING):
             raise InputError(
                 f"exploration: {last.name} has no advantage of tokens that a bonus could be added "
                 "to; take grpo or ppo, or leave exploration out"
@@ -85,10 +85,39 @@ class Training:
         if self.reward != Reward() and not isinstance(last, SAMPLED):
             raise InputError(f"reward: {last.name} gives no rewards; leave --reward out")
 
+    def beginning(self, end: int) -> Self:
+        """The first `end` stages as a training of their own, with what of the rest they heed."""
+        last = self.stages[end - 1].settings
+        return replace(
+            self,
+            stages=self.stages[:end],
+            reward=self.reward if isinstance(last, SAMPLED) else Reward(),
+            exploration=self.exploration if isinstance(last, EXPLORING) else Exploration(),
+        )
+
     @property
     def prompts(self) -> int:
         """Most prompts that a stage trains on."""
         return max(stage.settings.prompts for stage in self.stages)
+
+    @property
+    def key(self) -> str:
+        """Equal for trainings that are one, however they were come to."""
+        return config_hash({"stages": [self.config(i) for i in range(len(self.stages))]})
+
+    def check_learning_rates(self) -> None:
+        """Check that every stage has a learning rate; on the ladder it follows from the scale.
+
+        Raises:
+            InputError: one has none.
+        """
+        for stage in self.stages:
+            if stage.settings.learning_rate is None:
+                option = stage.settings.name.replace("_", "-")
+                raise InputError(
+                    f"{stage.settings.name}: learning_rate is not set, and a real model has no "
+                    f"scale that it could follow from; give --{option}.learning-rate"
+                )
 
     def at_scale(self, scale: Scale) -> Self:
         """The same, with the learning rates that follow from a scale of the ladder."""
@@ -122,9 +151,12 @@ class Training:
             "probe": asdict(self.probe),
             "seed": self.seed,
         }
+        own = self.beginning(index + 1)
         if isinstance(stage.settings, SAMPLED):
-            config |= {"reward": self.reward.name, "reward_settings": self.reward.config}
-            config |= {"exploration": self.exploration.config}
+            config |= {"reward": own.reward.name, "reward_settings": own.reward.config}
+            config |= {"exploration": own.exploration.config}
+        if self.engine.vllm != "off":  # whose draws are others
+            config["engine"] = self.engine.vllm
         return config
 
 
@@ -155,12 +187,14 @@ def train(
         world: what renders documents; None for real models.
         emit: told of the progress.
     """
+    if training.lora is not None:
+        training.lora.check(model)
     path = runs
     for index, stage in enumerate(training.stages):
         config = {"kind": "run", **common, **training.config(index)}
         path = runs / f"{name}-{stage.algorithm}-s{training.seed}-{config_hash(config)}"
         _train_stage(
-            training,
+            training.beginning(index + 1),
             stage,
             path,
             config,
@@ -170,7 +204,6 @@ def train(
             probe_prompts=probe_prompts,
             world=world,
             emit=emit,
-            wait=index < len(training.stages) - 1,  # another run may need the same one
         )
         if index < len(training.stages) - 1:
             model = _whole_model(path, model)
@@ -189,11 +222,11 @@ def _train_stage(
     probe_prompts: list[Prompt],
     world: World | None,
     emit: Emit,
-    wait: bool,
 ) -> None:
     """Train unless it is done, measure, and mark the run folder at `path`.
 
-    Where `accelerate launch` started several processes, the first one writes.
+    A chain and its beginning may come to the same stage at once: one trains, the other waits. Where
+    `accelerate launch` started several processes, the first one writes.
     """
     from accelerate import PartialState
 
@@ -201,7 +234,12 @@ def _train_stage(
 
     processes = PartialState(cpu=best_device().type == "cpu")
     settings, title = stage.settings, f"{stage.algorithm} {label}"
-    with locked(path, wait=wait) if processes.is_main_process else nullcontext():
+
+    def waiting() -> None:
+        emit(Progress(title, 0, settings.steps, None, None, "another process is at it; waiting"))
+
+    lock = locked(path, wait=True, waiting=waiting) if processes.is_main_process else nullcontext()
+    with lock:
         if processes.is_main_process:
             RunFolder.create(path, config=config, env=environment()).clear_failed()
         processes.wait_for_everyone()

@@ -43,6 +43,31 @@ class LoraSettings:
         if self.target_modules and "lm_head" in self.target_modules:
             raise InputError("LoRA target modules: TRL cannot train an adapter on lm_head")
 
+    def check(self, model: Path) -> None:
+        """Check that a model has the layers that are named.
+
+        Args:
+            model: a transformers folder.
+
+        Raises:
+            InputError: it has not; the message names those it has.
+        """
+        if self.target_modules is None:
+            return
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM
+
+        with torch.device("meta"):  # its shape alone
+            shape: Any = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model))
+        layers = [n for n, of in shape.named_modules() if isinstance(of, torch.nn.Linear)]
+        for target in self.target_modules:
+            if not any(layer == target or layer.endswith(f".{target}") for layer in layers):
+                known = sorted({layer.rsplit(".", 1)[-1] for layer in layers} - {"lm_head"})
+                raise InputError(
+                    f"LoRA target modules: the model has no linear layer {target!r}; it has "
+                    f"{', '.join(known)}"
+                )
+
     def config(self) -> "LoraConfig":
         """The same as peft's configuration."""
         from peft import LoraConfig

@@ -212,13 +212,13 @@ def _adapted(name: str, adapter: Path) -> ModelSource:
     try:
         text = (adapter / ADAPTER_CONFIG).read_text(encoding="utf-8")
         start = json.loads(text)["base_model_name_or_path"]
+        if not (adapter / ADAPTER_WEIGHTS).is_file():
+            raise InputError(f"{ADAPTER_WEIGHTS} is missing in {adapter}")
         return replace(find_model(start), name=name, adapter=adapter)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"model {name!r}: its {ADAPTER_CONFIG} is damaged ({error})") from error
     except InputError as error:
-        raise InputError(
-            f"model {name!r} is an adapter, and what it adapts is gone: {error}"
-        ) from error
+        raise InputError(f"model {name!r} is an adapter, and cannot be read: {error}") from error
 
 
 def _local_model(path: Path) -> Path | None:

@@ -41,6 +41,8 @@ def _flat(config: Mapping[str, Any], parents: str = "") -> dict[str, str]:
     for key, value in config.items():
         if key in _SEED_KEYS or (key == _NAME_KEY and not parents):
             continue
+        if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            value = {str(number): item for number, item in enumerate(value)}
         if isinstance(value, Mapping):
             found |= _flat(value, f"{parents}{key}.")
         else:

@@ -25,5 +25,8 @@ AlgorithmName = Literal[
 Algorithm = Grpo | Ppo | Rloo | ExpertIteration | Sft | Dpo
 """Settings of one stage of training."""
 
+EXPLORING = (Grpo, Ppo)
+"""Those that a bonus for exploration can be added to."""
+
 SAMPLED = (Grpo, Ppo, Rloo, ExpertIteration)
 """Those that learn from rollouts that they reward."""

@@ -85,7 +85,7 @@ def problems_of(world: World, prompts: Sequence[Prompt]) -> dict[str, Problem]:
 
 def _format(world: World, formats: Sequence[str], index: int, problems: int, random: Random) -> str:
     if formats:
-        return formats[(index + index // problems) % len(formats)]
+        return formats[(index % problems + index // problems) % len(formats)]
     names = sorted(world.mixture.shares)
     return random.choices(names, weights=[world.mixture.shares[name] for name in names])[0]
 

@@ -24,6 +24,8 @@ from formatlab.errors import InputError
 from formatlab.observe.grader import Grade
 from formatlab.store.rollout import encodable
 
+BonusName = Literal["none", "ucb_mean", "ucb_constant", "batch"]
+
 Outcome = str | None
 """What a rollout came to: its answer as graded, a number plainly, so that `7.0` and `7 apples` are
 one; or the name of its format. None is the answer that cannot be read. All of those are one class,
@@ -42,7 +44,7 @@ _WORDS = {
 class Exploration:
     """Settings of outcome-based exploration. The defaults of the numbers are the paper's."""
 
-    bonus: Literal["none", "ucb_mean", "ucb_constant", "batch"] = "none"
+    bonus: BonusName = "none"
     """Which bonus: against what the whole training has seen (`ucb_mean`, `ucb_constant`), or
     against the other rollouts of the prompt in the batch (`batch`)."""
     over: Literal["answer", "format"] = "answer"
@@ -55,7 +57,13 @@ class Exploration:
     The paper takes 1 for easy problems."""
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check names and ranges."""
+        if self.bonus not in _WORDS:
+            raise InputError(
+                f"exploration: unknown bonus {self.bonus!r}; known: {', '.join(_WORDS)}"
+            )
+        if self.over not in ("answer", "format"):
+            raise InputError(f"exploration: over is {self.over!r}; answer or format")
         if not 0 <= self.coefficient < math.inf:
             raise InputError(
                 f"exploration: coefficient is {self.coefficient}; it cannot be negative"

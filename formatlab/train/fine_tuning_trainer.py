@@ -12,7 +12,6 @@ from typing import Any, cast
 from datasets import Dataset
 from torch.utils.data import Sampler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, Trainer
-from transformers import TrainerCallback as Callback
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.sft_config import SFTConfig
@@ -76,19 +75,6 @@ class LabDpoTrainer(FineTuningTrainer, DPOTrainer):
     ) -> Any:
         """Leave the rows as they are: TRL would tokenise texts here, and can't be told not to."""
         return dataset
-
-
-class AfterUpdates(Callback):
-    """Calls back after given updates."""
-
-    def __init__(self, call: Mapping[int, Callable[[], None]]) -> None:
-        """After update `n`, call `call[n]`."""
-        self._call = dict(call)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Call if there is something to call."""
-        if state.global_step in self._call:
-            self._call[state.global_step]()
 
 
 def fine_tuning_trainer(

@@ -1,5 +1,6 @@
 """GRPO: its settings, under the field's names, and its presets."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -44,7 +45,15 @@ def gspo(settings: Grpo) -> Grpo:
     """GSPO (Zheng et al. 2025, arXiv:2507.18071): the ratio of whole sequences, in four updates.
 
     Clipped at 3e-4 below and 4e-4 above 1, as in the paper's section 5.1.
+
+    Raises:
+        InputError: a step whose rollouts cannot be divided by four.
     """
+    if settings.rollouts_per_step % 4:
+        raise InputError(
+            f"gspo: a step has {settings.rollouts_per_step} rollouts, which four updates cannot "
+            "share equally; change prompts_per_step or group_size"
+        )
     return replace(
         settings,
         loss_type="grpo",
@@ -70,6 +79,14 @@ def reinforce(settings: Grpo) -> Grpo:
         iterations=1,
         sequences_per_update=None,
     )
+
+
+PRESETS: dict[str, Callable[[Grpo], Grpo]] = {
+    "dr_grpo": dr_grpo,
+    "gspo": gspo,
+    "reinforce": reinforce,
+}
+"""What `--algorithm` calls them; each changes what defines it and keeps the other settings."""
 
 
 def echo_chamber_grpo(prompts: int = 7_424) -> Grpo:

@@ -92,8 +92,8 @@ def _not_finite(lines: Lines) -> Event | None:
         kind="not_finite",
         message=(
             f"The {' and the '.join(broken)} {verb} not finite at step {_step(lines)}, and after "
-            "such an update neither are the weights. Go on from an earlier checkpoint, or start "
-            "again, with a lower learning rate or in float32."
+            "such an update neither are the weights. Start again with a "
+            "lower learning rate, or in float32."
         ),
         fatal=True,
     )

@@ -75,8 +75,8 @@ class OnPolicy:
                 )
         if self.group_size < 2:
             raise InputError(
-                f"{self.name}: group_size is {self.group_size}; an advantage compares the "
-                "completions of one prompt, so at least 2 are needed"
+                f"{self.name}: group_size is {self.group_size}; TRL's batches are made of groups "
+                "of completions of one prompt, so at least 2 are needed"
             )
         if self.prompts % self.prompts_per_step:
             raise InputError(
@@ -88,25 +88,22 @@ class OnPolicy:
                 f"{self.name}: sequences_per_update is {self.update_sequences}; it must divide the "
                 f"{self.rollouts_per_step} rollouts of a step"
             )
-        if self.temperature <= 0:
+        if not self.temperature > 0:
             raise InputError(f"{self.name}: temperature is {self.temperature}; it must be positive")
         for name in (
             "learning_rate",
             "kl_coefficient",
             "entropy_coefficient",
-            "warmup",
             "gradient_clip",
             "clip_epsilon",
         ):
-            if (getattr(self, name) or 0) < 0:
+            if not (getattr(self, name) or 0) >= 0:
                 raise InputError(
                     f"{self.name}: {name} is {getattr(self, name)}; it cannot be negative"
                 )
         for name in ("warmup", "adam_beta2"):
-            if not getattr(self, name) < 1:
-                raise InputError(
-                    f"{self.name}: {name} is {getattr(self, name)}; it must be below 1"
-                )
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{self.name}: {name} is {getattr(self, name)}; from 0 to below 1")
 
     @property
     def config(self) -> dict[str, Any]:
@@ -140,10 +137,19 @@ class OnPolicy:
         """Optimiser updates made from one batch of rollouts."""
         return self.rollouts_per_step // self.update_sequences * self.iterations
 
-    @property
-    def micro_batch_sequences(self) -> int:
-        """Rollouts in one forward pass: the largest divisor of an update within `micro_batch`."""
-        size = min(self.micro_batch, self.update_sequences)
-        while self.update_sequences % size:
-            size -= 1
-        return size
+    def micro_batch_sequences(self, processes: int = 1) -> int:
+        """Rollouts in one forward pass: the largest divisor of a process's part of an update.
+
+        Args:
+            processes: that share an update.
+
+        Raises:
+            InputError: they cannot share it equally.
+        """
+        share, rest = divmod(self.update_sequences, processes)
+        if rest:
+            raise InputError(
+                f"{self.name}: an update takes {self.update_sequences} rollouts, which {processes} "
+                "processes cannot share equally; change sequences_per_update or prompts_per_step"
+            )
+        return next(n for n in range(min(self.micro_batch, share), 0, -1) if share % n == 0)

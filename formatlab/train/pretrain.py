@@ -7,7 +7,7 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from formatlab.errors import RunError
 from formatlab.models.device import best_device
@@ -65,14 +65,16 @@ def pretrain(
     bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
     accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=device.type == "cpu")
     torch.manual_seed(digest("initial weights", base.seed) % 2**63)
-    model = new_model(scale, tokenizer)
+    model: Any = new_model(scale, tokenizer)
     optimizer = _optimizer(model, settings, scale.learning_rate)
     order = batch_order(corpus, batch=scale.batch_documents, seed=base.seed)
     total = len(order)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_then_linear(settings, total))
     done = _restore(folder, model, optimizer, schedule)
     folder.drop_metrics_from(done)
-    model, optimizer = accelerator.prepare(model, optimizer)
+    # One process makes a base, also where several were started, and waits for nobody's gradients.
+    model = accelerator.prepare_model(model, evaluation_mode=True)
+    optimizer = accelerator.prepare_optimizer(optimizer)
     model.train()
     pad = _token_id(tokenizer.pad_token_id)
     seen = int(sum((corpus.offsets[o + 1] - corpus.offsets[o]).sum() for o in order[:done]))

@@ -72,11 +72,6 @@ class Reward:
         errors = {name: kept for name, rates in self._errors if (kept := _nonzero(rates))}
         return {"kind": self.kind, **errors}
 
-    @property
-    def informative(self) -> bool:
-        """Whether it depends on what is right; where not, no collapse is one by correctness."""
-        return self.kind in ("correctness", "inverted")
-
     def pay(self, grades: Sequence[Grade], seeds: Sequence[int]) -> list[float]:
         """What each rollout of a batch gets.
 

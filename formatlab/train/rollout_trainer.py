@@ -10,7 +10,7 @@ Shapes: B rollouts of this process, of the N of a step on all processes; P token
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -19,7 +19,7 @@ import torch
 from accelerate.utils import DistributedType, gather_object
 from datasets import Dataset
 from torch.utils.data import Sampler
-from transformers import PreTrainedModel, TrainerCallback
+from transformers import PreTrainedModel
 from trl.models.utils import unwrap_model_for_generation
 
 from formatlab.errors import RunError
@@ -378,20 +378,6 @@ class RolloutTrainer:
 
     def _save_extra(self, checkpoint: Path) -> None:
         """Add to a checkpoint what TRL does not know of; on one process only."""
-
-
-class ProbeCallback(TrainerCallback):
-    """Calls back after the updates at which the policy is to be observed."""
-
-    def __init__(self, *, updates: Sequence[int], probe: Callable[[int], None]) -> None:
-        """Observe after each of `updates` optimiser updates."""
-        self._updates = frozenset(updates)
-        self._probe = probe
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Run the probe if it is due."""
-        if state.global_step in self._updates:
-            self._probe(state.global_step)
 
 
 def _mean(rows: Sequence[dict[str, float]], key: str) -> float | None:

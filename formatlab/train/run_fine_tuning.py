@@ -66,7 +66,8 @@ def run_fine_tuning(
     Raises:
         RunError: training could not go on; the message says why.
     """
-    from formatlab.train.fine_tuning_trainer import AfterUpdates, fine_tuning_trainer
+    from formatlab.train.after_updates import AfterUpdates
+    from formatlab.train.fine_tuning_trainer import fine_tuning_trainer
     from formatlab.train.policy import observe_policy, save_policy, write_probe
 
     moments = settings.probe_steps(len(rows), probe)

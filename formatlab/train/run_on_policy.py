@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,8 +82,8 @@ def run_on_policy(
     from accelerate.utils import broadcast_object_list
     from transformers import PrinterCallback
 
+    from formatlab.train.after_updates import AfterUpdates
     from formatlab.train.policy import observe_policy, save_policy, write_probe
-    from formatlab.train.rollout_trainer import ProbeCallback
 
     engine.check_installed()
     steps = probe_steps(settings, probe)
@@ -117,8 +118,7 @@ def run_on_policy(
     hf_trainer: Any = trainer
     hf_trainer.remove_callback(PrinterCallback)
 
-    def observe(update: int) -> None:
-        step = update // settings.updates_per_step
+    def observe(step: int) -> None:
         if processes.is_main_process or trainer.sharded:
             with ExitStack() as stack:
                 policy = trainer.observing(stack)
@@ -132,9 +132,8 @@ def run_on_policy(
     if steps[0] not in folder.epochs("probe"):
         processes.wait_for_everyone()  # nobody may find the file that another is about to write
         observe(0)
-    hf_trainer.add_callback(
-        ProbeCallback(updates=[s * settings.updates_per_step for s in steps], probe=observe)
-    )
+    calls = {step * settings.updates_per_step: partial(observe, step) for step in steps}
+    hf_trainer.add_callback(AfterUpdates(calls))
     hf_trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if processes.is_main_process:
         trainer.flush()

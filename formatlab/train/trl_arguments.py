@@ -29,16 +29,8 @@ def trl_arguments(
             f"{settings.name}: learning_rate is not set; "
             f"give --{settings.name.replace('_', '-')}.learning-rate"
         )
-    if settings.update_sequences % processes:
-        raise InputError(
-            f"{settings.name}: an update takes {settings.update_sequences} rollouts, which "
-            f"{processes} processes cannot share equally; change sequences_per_update or "
-            "prompts_per_step"
-        )
     share = settings.update_sequences // processes
-    micro = next(
-        size for size in range(min(settings.micro_batch, share), 0, -1) if share % size == 0
-    )
+    micro = settings.micro_batch_sequences(processes)
     minimum = {"min_lr_rate": 0.1} if settings.schedule == "cosine_with_min_lr" else {}
     updates = settings.steps * settings.updates_per_step
     arguments = {

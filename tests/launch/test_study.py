@@ -212,3 +212,60 @@ def test_stages_before_an_algorithm_are_switches_too(demo: LadderStudy):
     assert runs[-1].training.label == "sft mixture, dpo prose, ppo"
     assert len(runs) == 3
     assert {run.training.lora for run in runs} == {LoraSettings()}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reward": Reward(kind="random")},
+        {"exploration": Exploration(bonus="ucb_mean")},
+        {"sweep": Sweep(reward=("correctness", "random"))},
+        {"sweep": Sweep(kl_coefficient=(0.0, 0.01), temperature=(0.7, 1.0))},
+    ],
+    ids=str,
+)
+def test_axes_reward_and_bonus_are_those_of_a_chains_last_stage(demo: LadderStudy, changes: dict):
+    runs = ladder_runs(replace(demo, scales=("0.04M",), before=("sft",), **changes))
+    (sft, *rest) = runs
+    assert sft.training.label == "sft mixture"
+    assert (sft.training.reward, sft.training.exploration) == (Reward(), Exploration())
+    assert {run.training.label for run in rest} == {"sft mixture, grpo"}
+    assert len({run.words for run in runs}) == len(runs)
+
+
+def test_chains_that_differ_in_an_earlier_stage_alone_are_told_apart(demo: LadderStudy):
+    chains = tuple((Sft(epochs=epochs), Grpo()) for epochs in (1, 3))
+    runs = ladder_runs(replace(demo, scales=("0.04M",), chains=chains))
+    assert [run.words for run in runs] == [
+        "sft mixture, epochs 1",
+        "sft mixture, epochs 3",
+        "sft mixture, grpo, epochs 1",
+        "sft mixture, grpo, epochs 3",
+    ]
+
+
+def test_a_preset_holds_at_every_value_of_an_axis_and_only_where_it_is_asked_for(
+    demo: LadderStudy,
+):
+    swept = replace(demo, algorithm="gspo", sweep=Sweep(group_size=(4, 8)))
+    updates = [
+        stage.updates_per_step
+        for run in ladder_runs(swept)
+        if isinstance(stage := settings(run), Grpo)
+    ]
+    assert updates == [4, 4, 4, 4]
+    odd = replace(demo, grpo=Grpo(prompts=7, prompts_per_step=7, group_size=2))
+    assert odd.runs()
+    with pytest.raises(InputError, match="four updates cannot share"):
+        replace(odd, algorithm="gspo").runs()
+
+
+def test_a_real_models_run_needs_a_learning_rate_before_anything_is_read():
+    study = load_experiment(EXPERIMENTS / "gsm8k.py")[1]["cpu"]
+    with pytest.raises(InputError, match=r"--ppo\.learning-rate"):
+        replace(study, algorithm="ppo").runs()
+    paper = load_experiment(EXPERIMENTS / "gsm8k.py")[1]["paper"]
+    for name in ("ppo", "expert_iteration"):
+        (run,) = replace(paper, algorithm=name).runs()
+        assert isinstance(run, ModelRun)
+        assert run.training.stages[-1].settings.completion_length == 1024

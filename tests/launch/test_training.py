@@ -1,12 +1,14 @@
 """Chains of stages as runs: folders, what each starts from, and what is shared."""
 
+import multiprocessing
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from formatlab.errors import RunError
+from formatlab.errors import InputError, RunError
 from formatlab.launch.ladder_run import LadderRun
 from formatlab.launch.run import Run
 from formatlab.launch.study import LadderStudy
@@ -92,6 +94,36 @@ def test_an_adapter_is_a_model_to_probe_like_any_other(runs_dir: Path, tmp_path:
     assert source.path is not None
     start, _ = load_model(find_model(str(source.path)), device="cpu", dtype=torch.float32)
     assert not model(ids).logits.equal(start(ids).logits)
+
+
+def test_layers_that_a_model_has_not_are_named_before_training(runs_dir: Path):
+    lora = LoraSettings(target_modules=("q_proj", "nonsense"))
+    (run,) = replace(STUDY, before=(), train="lora", lora=lora).runs()
+    with pytest.raises(InputError, match=r"'nonsense'; it has .*q_proj"):
+        run.execute(runs_dir, lambda _: None)
+
+
+def test_a_beginning_and_its_chain_side_by_side_train_it_once(tmp_path: Path, runs_dir: Path):
+    """As workers of the pool would, from the same base."""
+    for name in ("bases", "corpora"):
+        shutil.copytree(runs_dir / name, tmp_path / name)
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(target=run.execute, args=(tmp_path, _say_nothing))
+        for run in replace(STUDY, before=("sft",)).runs()
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    folders = sorted(path.parent for path in tmp_path.glob("chain/*/DONE"))
+    assert [folder.name.split("-")[2] for folder in folders] == ["grpo", "sft"]
+    assert not any(RunFolder.open(folder).resumes() for folder in folders)
+
+
+def _say_nothing(_: object) -> None:
+    """Progress that nobody looks at."""
 
 
 def test_a_run_that_cannot_go_on_says_why_in_its_folder(runs_dir: Path):

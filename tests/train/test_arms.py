@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from on_policy_process import SETTINGS, train
+from on_policy_process import SETTINGS, SMALL, train
 from safetensors.torch import load_file
 
 from formatlab.errors import InputError, RunError
+from formatlab.models.lora import LoraSettings
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.engine import Engine
 from formatlab.train.exploration import Exploration
@@ -153,3 +154,20 @@ def test_weights_that_are_gone_stop_the_run_with_the_reason(tiny_base: Path, tmp
     run = RunFolder.open(tmp_path / "run")
     assert run.metrics()[-1]["events"][0]["kind"] == "not_finite"
     assert len(run.metrics()) < settings.steps
+
+
+@pytest.mark.parametrize(
+    "changes", [{"ratio": "sequence", "loss_type": "grpo"}, {"loss_type": "cispo"}], ids=str
+)
+def test_a_bonus_works_with_other_losses(tiny_base: Path, tmp_path: Path, changes: Any):
+    settings, bonus = replace(SHORT, **changes), Exploration(bonus="ucb_constant")
+    run = train(tiny_base, tmp_path / "run", settings=settings, exploration=bonus)
+    assert all(line["bonus"] != 0 and line["loss"] is not None for line in run.metrics())
+
+
+def test_rloo_trains_an_adapter(tiny_base: Path, tmp_path: Path):
+    settings = Rloo(**{**SMALL, "epochs": 1, "learning_rate": 1e-2}, kl_coefficient=0.01)
+    run = train(tiny_base, tmp_path / "run", settings=settings, lora=LoraSettings(rank=4))
+    assert (run.path / "policy" / "adapter_model.safetensors").exists()
+    assert run.metrics()[0]["kl"] == pytest.approx(0, abs=1e-5)
+    assert run.metrics()[-1]["kl"] > 1e-5

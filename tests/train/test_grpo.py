@@ -15,6 +15,9 @@ from formatlab.train.run_on_policy import probe_steps
         ({"temperature": 0.0}, "temperature"),
         ({"epochs": 0}, "epochs is 0"),
         ({"learning_rate": -1.0}, "learning_rate"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"adam_beta2": -1.0}, "adam_beta2"),
+        ({"clip_epsilon_high": 0.1}, "clip_epsilon_high"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_by_name(changes: dict, named: str):
@@ -35,7 +38,15 @@ def test_the_papers_preset_makes_eight_updates_of_64_sequences_a_step():
     ("limit", "sequences", "expected"), [(512, None, 512), (300, None, 256), (16, 64, 16)]
 )
 def test_micro_batches_divide_an_update(limit: int, sequences: int | None, expected: int):
-    assert Grpo(micro_batch=limit, sequences_per_update=sequences).micro_batch_sequences == expected
+    assert (
+        Grpo(micro_batch=limit, sequences_per_update=sequences).micro_batch_sequences() == expected
+    )
+
+
+def test_processes_share_an_update_equally_or_say_so():
+    assert Grpo().micro_batch_sequences(2) == 256
+    with pytest.raises(InputError, match="3 processes cannot share"):
+        Grpo().micro_batch_sequences(3)
 
 
 def test_probes_are_at_the_base_at_fractions_of_epoch_1_and_after_each_epoch():

@@ -106,22 +106,21 @@ def test_draws_are_the_same_in_every_process() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reward", "name", "informative"),
+    ("reward", "name"),
     [
-        (Reward(), "correctness", True),
-        (Reward(kind="random"), "random", False),
-        (Reward(kind="none"), "none", False),
-        (Reward(kind="inverted"), "inverted", True),
-        (Reward(false_positives={"prose": 0.2}), "correctness, prose false positives 20%", True),
+        (Reward(), "correctness"),
+        (Reward(kind="random"), "random"),
+        (Reward(kind="none"), "none"),
+        (Reward(kind="inverted"), "inverted"),
+        (Reward(false_positives={"prose": 0.2}), "correctness, prose false positives 20%"),
         (
             Reward(false_positives={"prose": 0.07, "json": 0.0}, false_negatives={"latex": 0.125}),
             "correctness, prose false positives 7%, latex false negatives 12.5%",
-            True,
         ),
     ],
 )
-def test_names(reward: Reward, name: str, informative: bool) -> None:
-    assert (reward.name, reward.informative) == (name, informative)
+def test_names(reward: Reward, name: str) -> None:
+    assert reward.name == name
 
 
 def test_config_holds_what_decides() -> None:

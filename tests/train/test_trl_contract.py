@@ -9,6 +9,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.rloo_config import RLOOConfig
 from trl.trainer.rloo_trainer import RLOOTrainer
+from upstream import in_order, parameters_of, source_of
 
 HOOKS = {
     "_get_train_sampler": ["self", "dataset"],
@@ -23,10 +24,8 @@ TRAINERS = (GRPOTrainer, RLOOTrainer)
 @pytest.mark.parametrize("trainer", TRAINERS, ids=lambda trainer: trainer.__name__)
 @pytest.mark.parametrize(("name", "parameters"), HOOKS.items())
 def test_overridden_methods_take_what_they_took(trainer: type, name: str, parameters: list[str]):
-    of = f"{trainer.__name__}.{name}"
-    assert hasattr(trainer, name), f"{of} is gone; RolloutTrainer overrides it"
-    found = list(inspect.signature(getattr(trainer, name)).parameters)
-    assert found == parameters, f"{of} takes {found} now, not {parameters}"
+    found = parameters_of(trainer, name)
+    assert found == parameters, f"{trainer.__name__}.{name} takes {found} now, not {parameters}"
 
 
 @pytest.mark.parametrize(
@@ -38,11 +37,10 @@ def test_overridden_methods_take_what_they_took(trainer: type, name: str, parame
     ids=["grpo", "rloo"],
 )
 def test_single_turns_are_asked_for_as_they_were(trainer: type, parameters: list[str]):
-    method = getattr(trainer, "_generate_single_turn", None)
-    name = f"{trainer.__name__}._generate_single_turn"
-    assert method is not None, f"{name} is gone; the lab's sampler stands in its place"
-    found = list(inspect.signature(method).parameters)
-    assert found == parameters, f"{name} takes {found} now, not {parameters}"
+    found = parameters_of(trainer, "_generate_single_turn")
+    assert found == parameters, (
+        f"{trainer.__name__}._generate_single_turn takes {found} now, not {parameters}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +55,7 @@ def test_single_turns_are_asked_for_as_they_were(trainer: type, parameters: list
     ],
 )
 def test_rloo_still_calls_and_returns_what_the_records_rest_on(method: str, text: str, use: str):
-    source = inspect.getsource(getattr(RLOOTrainer, method))
+    source = source_of(RLOOTrainer, method)
     assert text in source, f"RLOOTrainer.{method} no longer has `{text}`, by which {use}"
 
 
@@ -66,7 +64,7 @@ def test_sharded_models_are_unwrapped_as_they_were():
     assert found == ["model", "accelerator"], (
         f"unwrap_model_for_generation takes {found} now; probes of sharded policies go through it"
     )
-    source = inspect.getsource(GRPOTrainer._generate_single_turn)
+    source = source_of(GRPOTrainer, "_generate_single_turn")
     assert "self._dist.summon_full_params(self.model_wrapped" in source, (
         "GRPOTrainer no longer has _dist.summon_full_params; probes of sharded policies use it"
     )
@@ -85,14 +83,14 @@ def test_sharded_models_are_unwrapped_as_they_were():
     ],
 )
 def test_trl_still_calls_and_returns_what_the_records_rest_on(method: str, text: str, use: str):
-    source = inspect.getsource(getattr(GRPOTrainer, method))
+    source = source_of(GRPOTrainer, method)
     assert text in source, f"GRPOTrainer.{method} no longer has `{text}`, by which {use}"
 
 
 def test_transformers_writes_the_trainer_state_last_into_a_checkpoint():
-    source = inspect.getsource(Trainer._save_checkpoint)
-    state, model = source.index("save_to_json"), source.index("self.save_model(")
-    assert model < state
+    source = source_of(Trainer, "_save_checkpoint")
+    written = in_order(source, ["self.save_model(", "save_to_json"], "Trainer._save_checkpoint")
+    assert written, "the trainer's state, which a resume reads, is no longer written last"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +119,19 @@ def test_options_go_by_the_names_that_are_set(name: str):
     assert name in GRPOConfig.__dataclass_fields__, f"GRPOConfig has no field {name} any more"
 
 
-@pytest.mark.parametrize("name", ["beta", "num_iterations", "epsilon", "normalize_advantages"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "beta",
+        "num_iterations",
+        "epsilon",
+        "normalize_advantages",
+        "use_vllm",
+        "vllm_mode",
+        "vllm_gpu_memory_utilization",
+        "vllm_server_base_url",
+    ],
+)
 def test_options_of_rloo_go_by_the_names_that_are_set(name: str):
     assert name in RLOOConfig.__dataclass_fields__, f"RLOOConfig has no field {name} any more"
 

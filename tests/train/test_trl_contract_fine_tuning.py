@@ -1,13 +1,12 @@
 """What SFT and DPO rest on in TRL and transformers is there: each failure says what moved."""
 
-import inspect
-
 import pytest
 from transformers import Trainer
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
+from upstream import parameters_of, source_of
 
 
 @pytest.mark.parametrize(
@@ -28,7 +27,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling, SFTTrainer
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_overridden_methods_take_what_they_took(owner: type, name: str, parameters: list[str]):
-    found = list(inspect.signature(getattr(owner, name)).parameters)
+    found = parameters_of(owner, name)
     assert found == parameters, f"{owner.__name__}.{name} takes {found} now, not {parameters}"
 
 
@@ -47,7 +46,7 @@ def test_overridden_methods_take_what_they_took(owner: type, name: str, paramete
     ],
 )
 def test_trl_still_does_what_the_stages_rest_on(owner: type, method: str, text: str, use: str):
-    source = inspect.getsource(getattr(owner, method))
+    source = source_of(owner, method)
     assert text in source, f"{owner.__name__}.{method} no longer has `{text}`, by which {use}"
 
 

@@ -6,6 +6,7 @@ import pytest
 from transformers import Trainer
 from trl.trainer import utils
 from trl.trainer.grpo_trainer import GRPOTrainer
+from upstream import in_order, parameters_of, source_of
 
 
 @pytest.mark.parametrize(
@@ -19,8 +20,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 def test_overridden_methods_take_what_they_took(
     owner: type, name: str, parameters: list[str] | None
 ):
-    assert hasattr(owner, name), f"{owner.__name__}.{name} is gone; LabPpoTrainer overrides it"
-    found = list(inspect.signature(getattr(owner, name)).parameters)
+    found = parameters_of(owner, name)
     if parameters is None:
         assert "resume_from_checkpoint" in found, f"{name} no longer takes resume_from_checkpoint"
     else:
@@ -75,15 +75,15 @@ def test_overridden_methods_take_what_they_took(
     ],
 )
 def test_what_the_critic_rests_on_is_still_done(owner: type, method: str, text: str, use: str):
-    source = inspect.getsource(getattr(owner, method))
+    source = source_of(owner, method)
     assert text in source, f"{owner.__name__}.{method} no longer has `{text}`, by which {use}"
 
 
 def test_one_forward_pass_of_the_trunk_makes_the_loss():
-    source = inspect.getsource(GRPOTrainer._compute_loss)
+    source = source_of(GRPOTrainer, "_compute_loss")
     passes = source.count("self._get_per_token_logps_and_entropies(")
     assert passes == 1, f"the loss makes {passes} forward passes; the head reads one pass's states"
-    fused = inspect.getsource(utils.add_fused_lm_head)
+    fused = source_of(utils, "add_fused_lm_head")
     assert "getattr(self, backbone_attr)(*args, **kwargs)" in fused, (
         "TRL's fused head no longer calls the trunk as a module, so a hook on it sees nothing"
     )
@@ -91,22 +91,19 @@ def test_one_forward_pass_of_the_trunk_makes_the_loss():
 
 
 def test_gradients_are_clipped_before_the_callback_and_learning_rates_follow_it():
-    source = inspect.getsource(Trainer._run_epoch)
-    order = [
-        source.index(text)
-        for text in (
-            "self._clip_grad_norm(model)",
-            "on_pre_optimizer_step(",
-            "self.optimizer.step()",
-            "on_optimizer_step(",
-            "self.lr_scheduler.step()",
-        )
+    steps = [
+        "self._clip_grad_norm(model)",
+        "on_pre_optimizer_step(",
+        "self.optimizer.step()",
+        "on_optimizer_step(",
+        "self.lr_scheduler.step()",
     ]
-    assert order == sorted(order), "transformers updates in another order; see CriticUpdate"
+    ordered = in_order(source_of(Trainer, "_run_epoch"), steps, "Trainer._run_epoch")
+    assert ordered, "transformers updates in another order; see CriticUpdate"
 
 
 def test_the_schedule_is_made_after_the_optimiser_has_all_its_groups():
-    source = inspect.getsource(Trainer)
-    assert source.index("self.create_optimizer()") < source.index("self.create_scheduler(num"), (
+    made = ["self.create_optimizer()", "self.create_scheduler(num"]
+    assert in_order(inspect.getsource(Trainer), made, "Trainer"), (
         "transformers makes the schedule before the optimiser, so the critic's rate has none"
     )

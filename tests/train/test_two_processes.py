@@ -16,7 +16,8 @@ from formatlab.store.run_folder import RunFolder
 
 @pytest.mark.parametrize("algorithm", ["grpo", "rloo", "bonus"])
 def test_two_processes_give_the_winners_of_one(tiny_base: Path, tmp_path: Path, algorithm: str):
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    # Without a GPU this is two processes on the CPU; with --cpu accelerate would start one alone.
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     script = [on_policy_process.__file__, algorithm, str(tiny_base), str(tmp_path / "two"), "none"]
     done = subprocess.run(
         [sys.executable, *launch, "--num_machines", "1", "--main_process_port", "0", *script],
@@ -25,6 +26,7 @@ def test_two_processes_give_the_winners_of_one(tiny_base: Path, tmp_path: Path, 
         text=True,
     )
     assert done.returncode == 0, done.stderr
+    assert done.stdout.count("one of 2 processes") == 2
     two, settings = RunFolder.open(tmp_path / "two"), ALGORITHMS[algorithm]
     one = start(algorithm, tiny_base, tmp_path / "one")
 

@@ -1,0 +1,74 @@
+"""Several processes started by a launcher execute a study together, from an empty folder on."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from formatlab.store.run_folder import RunFolder
+
+EXPERIMENT = '''"""Endpoint: none; a study of seconds."""
+
+from formatlab.launch.study import LadderStudy
+from formatlab.train.base import Pretraining
+from formatlab.train.grpo import Grpo
+from formatlab.train.probe import Probe
+from formatlab.world.mixture import Mixture
+from formatlab.world.world import World
+
+PRESETS = {
+    "tiny": LadderStudy(
+        name="together",
+        world=World(
+            mixture=Mixture(name="tiny", shares={"direct": 0.4, "tool_tags": 0.6}),
+            families=("chain",),
+            max_steps=1,
+            largest=5,
+        ),
+        scales=("0.04M",),
+        pretraining=Pretraining(tokens=300_000, vocabulary=300),
+        grpo=Grpo(prompts=8, prompts_per_step=4, group_size=4, epochs=1, completion_length=24),
+        probe=Probe(prompts=6, samples=2, fractions=()),
+    )
+}
+'''
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.py"
+    path.write_text(EXPERIMENT)
+    return path
+
+
+def launch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return subprocess.run(
+        [sys.executable, *command, "-m", "formatlab", "run", *map(str, arguments)],
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_one_process_makes_the_base_and_both_train_the_run(experiment: Path, tmp_path: Path):
+    done = launch(experiment, "--runs-dir", tmp_path / "runs")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("0.04M  ") == 1  # one table, by the first process
+    (folder,) = (tmp_path / "runs" / "together").glob("0.04M-*")
+    run = RunFolder.open(folder)
+    assert run.done
+    assert run.rollouts("train").num_rows == 32
+    (base,) = (tmp_path / "runs" / "bases").glob("0.04M-*")
+    assert RunFolder.open(base).done
+    assert not RunFolder.open(base).resumes()
+
+
+def test_a_stage_for_one_process_says_so(experiment: Path, tmp_path: Path):
+    done = launch(experiment, "--runs-dir", tmp_path / "runs", "--algorithm", "sft")
+    assert done.returncode != 0
+    assert "sft: 2 processes were started" in done.stderr
+    assert "Traceback" not in done.stdout

@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> int:
 
     from formatlab.launch.cores import available_cores
     from formatlab.launch.experiment import load_experiment, preset_of
+    from formatlab.launch.idle_options import check_heeded
     from formatlab.launch.pool import run_all
     from formatlab.launch.together import processes, run_together
     from formatlab.show.report import write_report
@@ -63,6 +64,7 @@ def main(arguments: list[str]) -> int:
         prog=f"formatlab run {path}",
         description=f"{docstring}\n\npresets: {', '.join(presets)}",
     )
+    check_heeded(options.study, study)
     runs = options.study.runs()
     if options.jobs < 0:
         raise InputError(f"--jobs is {options.jobs}; 0 (one for each core) or more")

@@ -27,7 +27,11 @@ def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:
     except FormatlabError:
         raise
     except Exception as error:  # whatever the file does wrong is its author's to mend
-        lines = [f.lineno for f in extract_tb(error.__traceback__) if f.filename == str(path)]
+        lines = [
+            f.lineno
+            for f in extract_tb(error.__traceback__)
+            if Path(f.filename).resolve() == path.resolve()
+        ]
         raise InputError(
             f"{path}, line {lines[-1] if lines else '?'}: {type(error).__name__}: {error}"
         ) from error

@@ -24,12 +24,16 @@ class LadderRun(Run):
     base: Base
     training: Training
     words: str = ""
-    """What tells it from the other runs of its scale and seed; empty where there are none."""
+    """What beside its stages tells it from the other runs of its scale and seed."""
 
     @property
     def label(self) -> str:
-        """Scale, seed, and what else tells it from the others."""
-        return " ".join(filter(None, [f"{self.base.scale} s{self.base.seed}", self.words]))
+        """Stages, scale, seed, and what else tells it from the others."""
+        return f"{self.training.label} {self._place}"
+
+    @property
+    def _place(self) -> str:
+        return ", ".join(filter(None, [f"{self.base.scale} s{self.base.seed}", self.words]))
 
     @property
     def most_threads(self) -> int | None:
@@ -76,7 +80,7 @@ class LadderRun(Run):
             runs / self.study,
             common,
             name=f"{self.base.scale}-{world.mixture.name}",
-            label=self.label,
+            place=self._place,
             model=base.path,
             prompts=prompts,
             probe_prompts=probe_prompts,

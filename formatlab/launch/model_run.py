@@ -34,13 +34,17 @@ class ModelRun(Run):
     chat: bool
     training: Training
     words: str = ""
-    """What tells it from the other runs of its seed; empty where there are none."""
+    """What beside its stages tells it from the other runs of its seed."""
 
     @property
     def label(self) -> str:
-        """Model, seed, and what else tells it from the others."""
+        """Stages, model, seed, and what else tells it from the others."""
+        return f"{self.training.label} {self._place}"
+
+    @property
+    def _place(self) -> str:
         name = f"{Path(self.model).name} s{self.training.seed}"
-        return " ".join(filter(None, [name, self.words]))
+        return ", ".join(filter(None, [name, self.words]))
 
     def execute(self, runs: Path, emit: Emit) -> Path:
         """Read model and problems, then train."""
@@ -49,7 +53,7 @@ class ModelRun(Run):
         from formatlab.models.parameters import count_parameters
         from formatlab.models.source import ModelSource, find_model, load_model, materialise
 
-        emit(Progress(f"model {self.label}", 0, 1, None, None, "reading"))
+        emit(Progress(f"model {Path(self.model).name}", 0, 1, None, None, "reading"))
         source = find_model(self.model)
         # What takes long comes after what can be wrong.
         training = self.training
@@ -97,7 +101,7 @@ class ModelRun(Run):
             runs / self.study,
             common,
             name=f"{name}-pretrained",
-            label=self.label,
+            place=self._place,
             model=folder,
             prompts=prompts,
             probe_prompts=probe_prompts,

@@ -34,6 +34,9 @@ from formatlab.world.world import World
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TAKEN = ("bases", "corpora", "models")
 
+SETTINGS = ("grpo", "ppo", "rloo", "expert_iteration", "sft", "dpo")
+"""Fields of a study that hold the settings of the algorithm of that name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Study(ABC):
@@ -91,6 +94,7 @@ class Study(ABC):
                 f"study name {self.name!r}: letters, digits, '.', '_' and '-', beginning with a "
                 f"letter or digit, and none of {', '.join(_TAKEN)}"
             )
+        self.engine.check_installed()
         self._check_axis("seeds", self.seeds)
         if min(self.seeds) < 0:
             raise InputError(f"study {self.name}: seed {min(self.seeds)}; seeds are 0 or more")
@@ -110,7 +114,7 @@ class Study(ABC):
             raise InputError(f"study {self.name}: {axis} names one of {values} twice")
 
     def _trainings(self, seed: int) -> Iterator[tuple[Training, str]]:
-        """Every training of one base, with what tells it from the others.
+        """Every training of one base, with what beside its chain tells it from the others.
 
         Axes, reward and bonus are those of a chain's last stage. What its beginnings leave are
         results of their own; equal ones are one.
@@ -155,15 +159,14 @@ class Study(ABC):
                 yield (*before, Stage(algorithm=name, settings=settings))
 
     def _settings(self, name: AlgorithmName) -> Algorithm:
-        settings: dict[str, Algorithm] = {
-            "grpo": self.grpo,
-            "ppo": self.ppo,
-            "rloo": self.rloo,
-            "expert_iteration": self.expert_iteration,
-            "sft": self.sft,
-            "dpo": self.dpo,
-        }
-        return settings.get(name, self.grpo)
+        return getattr(self, name) if name in SETTINGS else self.grpo
+
+    @property
+    def algorithms(self) -> set[str]:
+        """Names of all algorithms that train somewhere in the study."""
+        if self.chains:
+            return {settings.name for chain in self.chains for settings in chain}
+        return {*self.before, *self.sweep.algorithms(self.algorithm)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,8 +254,8 @@ class ModelStudy(Study):
 
 
 def _words(training: Training, others: list[Training]) -> str:
-    """What tells a training from the others of its base."""
-    words = [training.label] if len({other.label for other in others}) > 1 else []
+    """What beside its chain tells a training from the others of its base."""
+    words = []
     same = [other for other in others if other.label == training.label]
     if len({other.reward.name for other in same}) > 1:
         words.append(f"{training.reward.name} reward")

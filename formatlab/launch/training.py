@@ -166,7 +166,7 @@ def train(
     common: Mapping[str, Any],
     *,
     name: str,
-    label: str,
+    place: str,
     model: Path,
     prompts: list[Prompt],
     probe_prompts: list[Prompt],
@@ -180,7 +180,7 @@ def train(
         runs: the study's folder.
         common: what else decides the result; part of every configuration.
         name: what every run folder's name begins with.
-        label: what the progress display calls the run.
+        place: what the progress display says beside the stages: scale, seed, and the like.
         model: a transformers folder, what the first stage starts from.
         prompts: of training; the first ones where a stage takes fewer.
         probe_prompts: what policies are observed on.
@@ -198,7 +198,7 @@ def train(
             stage,
             path,
             config,
-            label=label,
+            place=place,
             model=model,
             prompts=prompts[: stage.settings.prompts],
             probe_prompts=probe_prompts,
@@ -216,7 +216,7 @@ def _train_stage(
     path: Path,
     config: Mapping[str, Any],
     *,
-    label: str,
+    place: str,
     model: Path,
     prompts: list[Prompt],
     probe_prompts: list[Prompt],
@@ -233,7 +233,7 @@ def _train_stage(
     from formatlab.measure import record_winners
 
     processes = PartialState(cpu=best_device().type == "cpu")
-    settings, title = stage.settings, f"{stage.algorithm} {label}"
+    settings, title = stage.settings, f"{training.label} {place}"
 
     def waiting() -> None:
         emit(Progress(title, 0, settings.steps, None, None, "another process is at it; waiting"))
@@ -247,7 +247,9 @@ def _train_stage(
         if folder.done:
             return
         resumed = len(folder.resumes())
-        emit(Progress(title, 0, settings.steps, None, None, "observing what it starts from"))
+        made = len(folder.metrics())
+        begin = "going on from its newest checkpoint" if made else "observing what it starts from"
+        emit(Progress(title, made, settings.steps, None, None, begin))
 
         def report(step: int, line: dict[str, Any]) -> None:
             share: dict[str, float] = line.get("share", {})

@@ -1,5 +1,6 @@
 """On-policy settings: what GRPO, PPO and RLOO have in common, under the field's names."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
@@ -97,9 +98,9 @@ class OnPolicy:
             "gradient_clip",
             "clip_epsilon",
         ):
-            if not (getattr(self, name) or 0) >= 0:
+            if not 0 <= (getattr(self, name) or 0) < math.inf:
                 raise InputError(
-                    f"{self.name}: {name} is {getattr(self, name)}; it cannot be negative"
+                    f"{self.name}: {name} is {getattr(self, name)}; it must be 0 or more"
                 )
         for name in ("warmup", "adam_beta2"):
             if not 0 <= getattr(self, name) < 1:

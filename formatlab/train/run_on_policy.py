@@ -85,7 +85,6 @@ def run_on_policy(
     from formatlab.train.after_updates import AfterUpdates
     from formatlab.train.policy import observe_policy, save_policy, write_probe
 
-    engine.check_installed()
     steps = probe_steps(settings, probe)
     processes = PartialState(cpu=best_device().type == "cpu")
     found: list[Any] = [None, 0]

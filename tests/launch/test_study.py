@@ -7,6 +7,7 @@ import pytest
 
 from formatlab.errors import InputError
 from formatlab.launch.experiment import load_experiment
+from formatlab.launch.idle_options import check_heeded
 from formatlab.launch.ladder_run import LadderRun
 from formatlab.launch.model_run import ModelRun
 from formatlab.launch.study import LadderStudy, ModelStudy
@@ -17,6 +18,7 @@ from formatlab.train.algorithm import Algorithm, AlgorithmName
 from formatlab.train.dpo import Dpo
 from formatlab.train.exploration import Exploration
 from formatlab.train.grpo import Grpo
+from formatlab.train.ppo import Ppo
 from formatlab.train.reward import Reward
 from formatlab.train.sft import Sft
 
@@ -139,7 +141,7 @@ def test_a_sweep_is_every_combination_of_its_values(demo: LadderStudy):
         bonus=("none", "ucb_mean"),
     )
     runs = ladder_runs(replace(demo, scales=("0.04M",), sweep=sweep))
-    assert len(runs) == len({run.words for run in runs}) == 2**6
+    assert len(runs) == len({run.label for run in runs}) == 2**6
     assert {settings(run).config["group_size"] for run in runs} == {4}
     assert {run.training.reward.name for run in runs} == {"correctness", "random"}
     assert "random reward" in {run.words.split(", ")[0] for run in runs}
@@ -155,7 +157,7 @@ def test_mixtures_and_their_fidelity_are_axes(demo: LadderStudy):
         {},
         {"program": ("times", "fold")},
     ]
-    assert len({run.words for run in ladder_runs(study)}) == 2
+    assert len({run.label for run in ladder_runs(study)}) == 2
     with pytest.raises(InputError, match="misreads anything"):
         replace(demo, sweep=sweep).runs()
 
@@ -197,7 +199,7 @@ def test_a_chain_is_a_run_a_stage_and_beginnings_are_shared(demo: LadderStudy):
     study = replace(
         demo, scales=("0.04M",), chains=((prose, dpo, Grpo()), (prose, Grpo()), (Grpo(),))
     )
-    assert [run.words for run in ladder_runs(study)] == [
+    assert [run.training.label for run in ladder_runs(study)] == [
         "sft prose",
         "grpo",
         "sft prose, dpo prose",
@@ -230,17 +232,17 @@ def test_axes_reward_and_bonus_are_those_of_a_chains_last_stage(demo: LadderStud
     assert sft.training.label == "sft mixture"
     assert (sft.training.reward, sft.training.exploration) == (Reward(), Exploration())
     assert {run.training.label for run in rest} == {"sft mixture, grpo"}
-    assert len({run.words for run in runs}) == len(runs)
+    assert len({run.label for run in runs}) == len(runs)
 
 
 def test_chains_that_differ_in_an_earlier_stage_alone_are_told_apart(demo: LadderStudy):
     chains = tuple((Sft(epochs=epochs), Grpo()) for epochs in (1, 3))
     runs = ladder_runs(replace(demo, scales=("0.04M",), chains=chains))
-    assert [run.words for run in runs] == [
-        "sft mixture, epochs 1",
-        "sft mixture, epochs 3",
-        "sft mixture, grpo, epochs 1",
-        "sft mixture, grpo, epochs 3",
+    assert [run.label for run in runs] == [
+        "sft mixture 0.04M s0, epochs 1",
+        "sft mixture 0.04M s0, epochs 3",
+        "sft mixture, grpo 0.04M s0, epochs 1",
+        "sft mixture, grpo 0.04M s0, epochs 3",
     ]
 
 
@@ -269,3 +271,38 @@ def test_a_real_models_run_needs_a_learning_rate_before_anything_is_read():
         (run,) = replace(paper, algorithm=name).runs()
         assert isinstance(run, ModelRun)
         assert run.training.stages[-1].settings.completion_length == 1024
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"ppo": Ppo(epochs=5)}, r"--ppo\.\* has no effect: this study trains with grpo"),
+        ({"chains": ((Sft(), Grpo()),), "sft": Sft(epochs=3)}, "settings of their own"),
+        ({"algorithm": "dr_grpo", "grpo": Grpo(loss_type="sapo")}, r"--grpo\.loss-type"),
+        ({"lora": LoraSettings(rank=4)}, "--train lora"),
+        ({"exploration": Exploration(coefficient=0.5)}, r"without --exploration\.bonus"),
+        ({"exploration": Exploration(bonus="batch", baseline=1.0)}, "ucb_constant"),
+        ({"algorithm": "rloo", "sweep": Sweep(algorithm=("grpo",))}, r"--sweep\.algorithm names"),
+    ],
+    ids=str,
+)
+def test_options_that_nothing_would_heed_are_refused(demo: LadderStudy, changes: dict, named: str):
+    with pytest.raises(InputError, match=named):
+        check_heeded(replace(demo, **changes), demo)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"algorithm": "ppo", "ppo": Ppo(epochs=5)},
+        {"algorithm": "gspo", "grpo": Grpo(epochs=5, learning_rate=1e-4)},
+        {"before": ("sft",), "sft": Sft(epochs=3)},
+        {"sweep": Sweep(algorithm=("rloo", "ppo")), "ppo": Ppo(epochs=5)},
+        {"train": "lora", "lora": LoraSettings(rank=4)},
+        {"sweep": Sweep(bonus=("none", "batch")), "exploration": Exploration(coefficient=0.5)},
+    ],
+    ids=str,
+)
+def test_options_that_are_heeded_are_not(demo: LadderStudy, changes: dict):
+    check_heeded(replace(demo, **changes), demo)

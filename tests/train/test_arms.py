@@ -137,12 +137,10 @@ def test_what_trl_samples_itself_is_recorded_too(
     assert all(line["entropy"] is None and line["kl"] is not None for line in run.metrics())
 
 
-def test_vllm_that_is_not_installed_is_said_before_anything_is_done(
-    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_vllm_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("formatlab.train.engine.find_spec", lambda _: None)
     with pytest.raises(InputError, match="vLLM is not installed"):
-        train(tiny_base, tmp_path / "run", engine=Engine(vllm="colocate"))
+        Engine(vllm="colocate").check_installed()
     with pytest.raises(InputError, match="vllm_memory"):
         Engine(vllm_memory=1.5)
 

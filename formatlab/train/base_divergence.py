@@ -19,9 +19,6 @@ def kl_to_base(
 ) -> float:
     """Mean over completion tokens of the k3 estimate of KL(policy || base), in nats.
 
-    k3 = exp(d) - d - 1 with d = log base - log policy (Schulman 2020), both at the sampling
-    temperature, as for the other algorithms.
-
     Args:
         policy: what sampled the completions.
         base: the frozen base; None where it is the policy without its adapter.
@@ -40,10 +37,46 @@ def kl_to_base(
         else:
             with policy.disable_adapter():
                 theirs, _ = _logprobs(policy, *part, temperature=temperature, pad=pad)
-        difference = (theirs - ours)[mask]
-        total += (difference.exp() - difference - 1).sum().item()
-        tokens += len(difference)
+        total += k3(ours, theirs)[mask].sum().item()
+        tokens += int(mask.sum())
     return total / tokens
+
+
+def k3(policy: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
+    """The k3 estimate of KL(policy || base) at tokens that the policy drew, in nats.
+
+    exp(d) - d - 1 with d = log base - log policy (Schulman 2020), both at the sampling temperature,
+    as in TRL's own metric: the samples are from that policy.
+
+    Args:
+        policy: log-probabilities of the tokens under the policy, of any shape.
+        base: the same under the base.
+    """
+    difference = base - policy
+    return difference.exp() - difference - 1
+
+
+@torch.no_grad()
+def completion_logprobs(
+    model: Any, ids: torch.Tensor, mask: torch.Tensor, *, length: int, temperature: float
+) -> torch.Tensor:
+    """Log-probabilities of the last `length` tokens of every row, (b, length).
+
+    Args:
+        model: a causal language model.
+        ids: prompts, padded on the left, and completions, padded on the right, (b, P + C).
+        mask: 1 where a token is no padding, (b, P + C).
+        length: C.
+        temperature: divides the logits.
+    """
+    logits = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+        logits_to_keep=length + 1,
+    ).logits[:, :-1]  # (b, C, V)
+    logp = torch.log_softmax(logits.float() / temperature, dim=-1)
+    return logp.gather(2, ids[:, -length:, None])[..., 0]
 
 
 def _logprobs(
@@ -67,11 +100,5 @@ def _logprobs(
     first = torch.tensor([before - len(p) for p in prompts], device=model.device)[:, None]
     end = torch.tensor([before + len(c) for c in completions], device=model.device)[:, None]
     mask = (places >= first) & (places < end)
-    logits = model(
-        input_ids=ids,
-        attention_mask=mask.long(),
-        position_ids=(mask.long().cumsum(1) - 1).clamp(min=0),
-        logits_to_keep=after + 1,
-    ).logits[:, :-1]  # (b, C, V)
-    logp = torch.log_softmax(logits.float() / temperature, dim=-1)
-    return logp.gather(2, ids[:, -after:, None])[..., 0], mask[:, -after:]
+    logp = completion_logprobs(model, ids, mask.long(), length=after, temperature=temperature)
+    return logp, mask[:, -after:]

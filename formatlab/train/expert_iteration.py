@@ -1,15 +1,15 @@
 """Expert iteration: sample, keep the right answers, fine-tune on them, and again."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from formatlab.errors import InputError
-from formatlab.train.on_policy import Schedule
 from formatlab.train.sft import Sft
+from formatlab.train.stage_settings import StageSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExpertIteration:
+class ExpertIteration(StageSettings):
     """Settings of expert iteration (Anthony et al. 2017; here as in arXiv 2504.07912).
 
     A round samples every prompt once from the newest policy, keeps of each prompt the distinct
@@ -19,19 +19,14 @@ class ExpertIteration:
     """
 
     name: ClassVar[str] = "expert_iteration"
+    counts: ClassVar[tuple[str, ...]] = (
+        "prompts_per_step",
+        "group_size",
+        "rounds",
+        "sft_epochs",
+        "sft_batch",
+    )
 
-    learning_rate: float | None = None
-    """Peak learning rate of AdamW; None: the one that follows from the scale of the ladder."""
-    schedule: Schedule = "linear"
-    """Course of the learning rate in a round after warm-up, by transformers' name."""
-    warmup: float = 0.1
-    """Share of a round's updates over which the learning rate rises."""
-    adam_beta2: float = 0.999
-    """AdamW's second-moment decay."""
-    gradient_clip: float = 1.0
-    """Largest norm of the gradient."""
-    prompts: int = 1024
-    """Different prompts in a round."""
     prompts_per_step: int = 64
     """Different prompts in one step."""
     group_size: int = 8
@@ -44,56 +39,15 @@ class ExpertIteration:
     """Passes over the kept completions in a round."""
     sft_batch: int = 16
     """Completions in one optimiser update."""
-    temperature: float = 1.0
-    """Sampling temperature of training rollouts."""
-    completion_length: int = 64
-    """Most tokens of a completion; longer ones are cut and count as truncated."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of forward and backward passes; weights are updated in float32 either way."""
-    micro_batch: int = 512
-    """Most rollouts in one forward pass; bounds memory."""
-    checkpoint_every: int = 8
-    """Steps, or updates of a round's fine-tuning, between checkpoints."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name in (
-            "prompts",
-            "prompts_per_step",
-            "group_size",
-            "rounds",
-            "sft_epochs",
-            "sft_batch",
-            "completion_length",
-            "micro_batch",
-            "checkpoint_every",
-        ):
-            if getattr(self, name) < 1:
-                raise InputError(
-                    f"{self.name}: {name} is {getattr(self, name)}; it must be at least 1"
-                )
+        """Check that steps divide a round."""
+        super().__post_init__()
         if self.prompts % self.prompts_per_step:
             raise InputError(
                 f"{self.name}: prompts is {self.prompts}, not a multiple of prompts_per_step "
                 f"({self.prompts_per_step}); the rest would never be sampled"
             )
-        for name in ("temperature", "gradient_clip"):
-            if getattr(self, name) <= 0:
-                raise InputError(
-                    f"{self.name}: {name} is {getattr(self, name)}; it must be positive"
-                )
-        if (self.learning_rate or 0) < 0:
-            raise InputError(
-                f"{self.name}: learning_rate is {self.learning_rate}; it cannot be negative"
-            )
-        for name in ("warmup", "adam_beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{self.name}: {name} is {getattr(self, name)}; from 0 to below 1")
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Everything that decides the result, ready for JSON."""
-        return {k: v for k, v in asdict(self).items() if k != "checkpoint_every"}
 
     @property
     def epochs(self) -> int:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from peft import PeftModel, get_peft_model
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
@@ -29,6 +29,7 @@ from formatlab.store.rollout import rollouts_from_table
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.base_divergence import kl_to_base
 from formatlab.train.checkpoints import newest_checkpoint
+from formatlab.train.draws import row_seeds
 from formatlab.train.epoch_order import EpochOrder
 from formatlab.train.examples import paid_answers, sft_row
 from formatlab.train.expert_iteration import ExpertIteration
@@ -192,9 +193,9 @@ class ExpertRounds:
         order.set_epoch(number - 1)
         return list(order)
 
-    def _seeds(self, kind: str, step: int) -> list[int]:
-        stream = digest(kind, self.seed, step)
-        return [(stream + row) % 2**63 for row in range(self.settings.rollouts_per_step)]
+    def _seeds(self, kind: Literal["train", "reward"], step: int) -> list[int]:
+        rows = range(self.settings.rollouts_per_step)
+        return row_seeds(kind, seed=self.seed, step=step, rows=rows)
 
     def _sample(self, policy: Any, ids: list[list[int]], step: int) -> list[Sampled]:
         """The rollouts of a step, as many side by side as fit, a prompt's together."""

@@ -12,6 +12,7 @@ Shapes: B rollouts of this process, of the N of a step on all processes; P token
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -26,7 +27,9 @@ from formatlab.errors import RunError
 from formatlab.observe.recorder import Observation, TrainRecorder, sample_numbers
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.answer_tokens import answer_tokens
+from formatlab.train.base_divergence import completion_logprobs, k3
 from formatlab.train.checkpoints import mark_whole
+from formatlab.train.draws import row_seeds
 from formatlab.train.engine import Engine
 from formatlab.train.epoch_order import EpochOrder
 from formatlab.train.exploration import Exploration, OutcomeCounts
@@ -36,7 +39,6 @@ from formatlab.train.policy import end_marks
 from formatlab.train.reward import Reward, RewardFunction
 from formatlab.train.sampler import Sampled, sample
 from formatlab.train.step_metrics import StepReport, step_metrics
-from formatlab.world.problem import digest
 from formatlab.world.prompt import Prompt
 
 
@@ -91,7 +93,7 @@ class RolloutTrainer:
         self._base = base
         self._report = report
         self._reward = reward
-        self._paid = RewardFunction(reward, seeds=self._reward_seeds)
+        self._paid = RewardFunction(reward, seeds=partial(self._seeds, "reward"))
         self._recorder = TrainRecorder(folder, epoch=first_step // settings.steps_per_epoch)
         self._counts = OutcomeCounts(exploration)
         if exploration.bonus != "none":
@@ -139,11 +141,7 @@ class RolloutTrainer:
         return list(range(first, first + count))
 
     def _seeds(self, kind: Literal["train", "reward"], count: int) -> list[int]:
-        stream = digest(kind, self._seed, self.steps_done)
-        return [(stream + row) % 2**63 for row in self._rows(count)]
-
-    def _reward_seeds(self, count: int) -> list[int]:
-        return self._seeds("reward", count)
+        return row_seeds(kind, seed=self._seed, step=self.steps_done, rows=self._rows(count))
 
     def _get_train_sampler(self, dataset: Dataset | None = None) -> Sampler[int]:
         rows = dataset if dataset is not None else self.train_dataset
@@ -280,17 +278,12 @@ class RolloutTrainer:
 
     @torch.no_grad()
     def _kl_to_base(self, batch: dict[str, torch.Tensor]) -> float:
-        """Mean over completion tokens of the k3 estimate of KL(policy || base), in nats.
-
-        k3 = exp(d) - d - 1 with d = log base - log policy (Schulman 2020), both at the sampling
-        temperature, as in TRL's own metric: the samples are from that policy.
-        """
+        """Mean over the completion tokens of all processes, see `base_divergence`."""
         mask = batch["completion_mask"].bool()  # (B, C)
-        difference = self._base_logprobs(batch) - self._policy_logprobs(batch)  # (B, C)
-        k3 = (difference.exp() - difference - 1)[mask]
-        total = torch.stack([k3.sum(), mask.sum().to(k3)])
-        nats, tokens = self.accelerator.reduce(total, reduction="sum").tolist()
-        return nats / tokens
+        nats = k3(self._policy_logprobs(batch), self._base_logprobs(batch))[mask]
+        total = torch.stack([nats.sum(), mask.sum().to(nats)])
+        divergence, tokens = self.accelerator.reduce(total, reduction="sum").tolist()
+        return divergence / tokens
 
     def _policy_logprobs(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Log-probabilities (B, C) of the completion's tokens under the policy that drew them."""
@@ -316,19 +309,18 @@ class RolloutTrainer:
         """Log-probabilities (B, C) of the completion's tokens at the sampling temperature."""
         ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)  # (B, P + C)
         mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
-        kept = batch["completion_ids"].shape[1]
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
         rows = []
         for part in torch.arange(len(ids)).split(self.args.per_device_train_batch_size):
-            with torch.no_grad(), self.accelerator.autocast():
-                logits = model(
-                    input_ids=ids[part],
-                    attention_mask=mask[part],
-                    position_ids=positions[part],
-                    logits_to_keep=kept + 1,
-                ).logits[:, :-1]  # (b, C, V)
-            logp = torch.log_softmax(logits.float() / self._settings.temperature, dim=-1)
-            rows.append(logp.gather(2, ids[part, -kept:, None])[..., 0])
+            with self.accelerator.autocast():
+                rows.append(
+                    completion_logprobs(
+                        model,
+                        ids[part],
+                        mask[part],
+                        length=batch["completion_ids"].shape[1],
+                        temperature=self._settings.temperature,
+                    )
+                )
         return torch.cat(rows)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:

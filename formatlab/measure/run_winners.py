@@ -7,6 +7,9 @@ from formatlab.measure.collapse import DEFAULT_THRESHOLD, collapse_step
 from formatlab.measure.winners import PROBE_COLUMNS, winners
 from formatlab.store import RunFolder
 
+_FROM_EXAMPLES = ("sft", "dpo")
+"""Algorithms whose training rollouts are all of step 0: what they start from, and no course."""
+
 
 def run_winners(
     run: RunFolder,
@@ -26,10 +29,12 @@ def run_winners(
     Returns:
         One row an epoch of the probe, see `formatlab.measure.winners`; none without a probe.
     """
-    train = run.rollouts("train", columns=["step", "tag"])
-    collapsed = collapse_step(
-        train["step"].to_numpy(), train["tag"].to_pylist(), threshold=threshold
-    )
+    collapsed = None
+    if run.config.get("algorithm") not in _FROM_EXAMPLES:
+        train = run.rollouts("train", columns=["step", "tag"])
+        collapsed = collapse_step(
+            train["step"].to_numpy(), train["tag"].to_pylist(), threshold=threshold
+        )
     probe = run.rollouts("probe", columns=PROBE_COLUMNS)
     return winners(probe, collapse_step=collapsed, resamples=resamples, seed=seed)
 

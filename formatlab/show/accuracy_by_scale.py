@@ -1,25 +1,25 @@
 """The figure of accuracy of each format against scale, at the base and at the end."""
 
 import math
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from formatlab.show.arm import Arm
 from formatlab.show.grader_table import grader_sentence
 from formatlab.show.palette import format_style
 from formatlab.show.reward_wording import titled
 from formatlab.show.run_result import RunResult
-from formatlab.show.sheet import QUIET, STYLE, sheet
+from formatlab.show.sheet import QUIET, STYLE, exact_percent, sheet
 from formatlab.show.spread import SPREAD_WORDS, Measured, Spread, spread
 from formatlab.show.study import Study
-from formatlab.show.wording import name_text
+from formatlab.show.wording import name_text, wrapped_text
 
 NAME = "accuracy_by_scale"
 """Name of the figure's files and of the table behind it."""
@@ -28,6 +28,8 @@ TITLE = "Accuracy of each format by scale"
 
 _FEWEST_ROLLOUTS = 20
 _HEADING_WIDTH = 48
+_NARROW_HEADING_WIDTH = 34
+_MOST_WIDE = 6
 _DODGE = 0.022
 _TOPS = (0.05, 0.1, 0.2, 0.4, 1.0)
 
@@ -64,41 +66,84 @@ def accuracy_rows(study: Study) -> list[dict[str, Any]]:
 
 
 def accuracy_by_scale(study: Study) -> Figure:
-    """Draw the figure: a row of two panels for each mixture and algorithm."""
+    """Draw the figure: two panels for each setting, or one if all settings start alike."""
     tags = _drawn_tags(study)
-    lines = max(_heading(setting, "at the last epoch").count("\n") for setting in study.settings)
+    drawn = _drawn(study)
+    wide = len(drawn) > _MOST_WIDE
+    headings = [_heading(setting, words, narrow=wide) for setting, words, _, _ in drawn]
+    columns = 2 if len(drawn) <= 2 else 4 if wide else 3 if len(drawn) % 2 else 2
     with matplotlib.rc_context(STYLE):
         page = sheet(
             title=titled(TITLE, study.rewards),
             caption=_caption(study),
-            panels=2 * len(study.settings),
-            columns=2,
-            panel_size=(3.6, 2.5),
-            heading=0.35 + 0.15 * lines,
+            panels=len(drawn),
+            columns=columns,
+            panel_size=(2.7, 2.1) if wide else (3.6, 2.5),
+            heading=0.35 + 0.15 * max(heading.count("\n") for heading in headings),
             legend=[(_handle(tag), name_text(tag, 16)) for tag in tags],
         )
         top = _top(study, tags)
-        panels = iter(page.panels)
-        for setting in study.settings:
-            arms = [arm for arm in study.arms if arm.setting == setting]
-            for moment, row_of in _MOMENTS:
-                panel = next(panels)
-                panel.set_title(_heading(setting, moment))
-                _draw_panel(panel, arms, tags, row_of)
-                panel.set_ylim(-0.03 * top, 1.03 * top)
-                if moment == _MOMENTS[0][0]:
-                    panel.set_ylabel("accuracy")
-                else:
-                    panel.tick_params(labelleft=False)
+        for place, (panel, (_, _, arms, row_of)) in enumerate(zip(page.panels, drawn, strict=True)):
+            panel.set_title(headings[place])
+            _draw_panel(panel, arms, tags, row_of)
+            panel.set_ylim(-0.03 * top, 1.03 * top)
+            if place % columns == 0:
+                panel.set_ylabel("accuracy")
+            else:
+                panel.tick_params(labelleft=False)
     return page.figure
 
 
-def _heading(setting: str, moment: str) -> str:
+def _drawn(study: Study) -> list[tuple[str, str, Sequence[Arm], Callable]]:
+    """Return setting, moment, arms and what is read of their runs, panel by panel."""
+    (_, of_start), (at_end, of_end) = _MOMENTS
+    by_setting = {
+        setting: [arm for arm in study.arms if arm.setting == setting] for setting in study.settings
+    }
+    shared = _shared_start(study)
+    panels: list[tuple[str, str, Sequence[Arm], Callable]] = []
+    if shared:
+        panels.append(("", _at_start(shared[0]), shared, of_start))
+    for setting, arms in by_setting.items():
+        if not shared:
+            panels.append((setting, _at_start(arms[0]), arms, of_start))
+        panels.append((setting, at_end, arms, of_end))
+    return panels
+
+
+def _at_start(arm: Arm) -> str:
+    return f"at the {arm.start_name}"
+
+
+def _shared_start(study: Study) -> list[Arm]:
+    """Return an arm a scale with the runs of all settings, each seed once, if all start alike.
+
+    Several settings start alike if no two runs of one scale and seed differ at the start.
+    """
+    if len(study.settings) < 2:
+        return []
+    found: dict[tuple[int, str], dict[int, RunResult]] = {}
+    firsts: dict[tuple[int, str], Arm] = {}
+    for arm in study.arms:
+        key = (arm.parameters, arm.scale)
+        firsts.setdefault(key, arm)
+        of_scale = found.setdefault(key, {})
+        for run in arm.runs:
+            other = of_scale.setdefault(run.seed, run)
+            if (run.base or {}).get("formats") != (other.base or {}).get("formats"):
+                return []
+    return [
+        replace(firsts[key], runs=[found[key][seed] for seed in sorted(found[key])])
+        for key in sorted(found)
+    ]
+
+
+def _heading(setting: str, moment: str, *, narrow: bool) -> str:
     heading = f"{setting}: {moment}" if setting else moment
     # Words of our own begin like a sentence; the name of an algorithm stays as it is.
     if not setting or setting.startswith("mixture "):
         heading = heading[0].upper() + heading[1:]
-    return textwrap.fill(heading, _HEADING_WIDTH)
+    return wrapped_text(heading, _NARROW_HEADING_WIDTH if narrow else _HEADING_WIDTH)
 
 
 def _draw_panel(panel: Axes, arms: Sequence[Arm], tags: Sequence[str], row_of: Callable) -> None:
@@ -106,7 +151,7 @@ def _draw_panel(panel: Axes, arms: Sequence[Arm], tags: Sequence[str], row_of: C
     width = max(max(places) - min(places), 0.5)
     panel.set_xlim(min(places) - 0.17 * width, max(places) + 0.17 * width)
     panel.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    panel.yaxis.set_major_formatter(FuncFormatter(exact_percent))
     panel.set_xticks(*_ticks(places, arms, width))
     panel.set_xlabel("parameters (logarithmic)" if len(arms) > 1 else "parameters")
     any_point = False

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from formatlab.errors import InputError
 from formatlab.measure import Attractor, attractor
-from formatlab.show.reward_wording import CORRECTNESS, has_signal, reward_text, with_reward
+from formatlab.show.reward_wording import CORRECTNESS, has_signal, with_reward
 from formatlab.show.run_result import RunResult
 from formatlab.show.variant import variant_labels
 from formatlab.show.wording import model_text, name_text, parameters_text, visible_text
@@ -19,6 +19,11 @@ class Mixture:
     label: str
     """Short and unique in the study."""
     shares: Mapping[str, float]
+    name: str = ""
+    """As the study calls it; mixtures of equal shares and different names may differ in what they
+    mistranslate."""
+    mistranslates: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Format -> phrases that it renders wrongly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +48,11 @@ class Arm:
     def algorithm(self) -> str:
         """Name of the algorithm that trained the runs."""
         return self.runs[0].config["algorithm"]
+
+    @property
+    def start_name(self) -> str:
+        """What the runs started from: the base, or after other stages the start."""
+        return self.runs[0].start_name
 
     @property
     def has_signal(self) -> bool:
@@ -79,7 +89,7 @@ def grouped_arms(results: Sequence[RunResult], mixtures: Sequence[Mixture]) -> l
     told = _Told(
         mixtures=mixtures if len(mixtures) > 1 else (),
         algorithms=len({_own_words(run) or run.config["algorithm"] for run in results}) > 1,
-        rewards=len({run.reward for run in results}) > 1,
+        rewards=len(told_rewards(results)) > 1,
     )
     groups: dict[tuple[str, str, int, str], list[RunResult]] = {}
     for run in results:
@@ -121,13 +131,12 @@ def _words(run: RunResult, told: _Told) -> str:
         words = [own]
     else:
         words = [run.config["algorithm"]] * told.algorithms
-    if told.rewards and run.reward == CORRECTNESS and own in ("", run.config["algorithm"]):
-        words.append(reward_text(run.reward))
     if told.mixtures:
         label = told.mixtures[_mixture_index(told.mixtures, run)].label
         words = [label] * (label not in own.split(", ")) + words
     text = ", ".join(words)
-    return text if run.reward == CORRECTNESS else with_reward(text, run.reward)
+    silent = run.from_documents or not told.rewards
+    return text if run.reward == CORRECTNESS and silent else with_reward(text, run.reward)
 
 
 def _own_words(run: RunResult) -> str:
@@ -153,23 +162,52 @@ def _settings(words: str, runs: Sequence[RunResult]) -> dict[str, list[RunResult
     return settings
 
 
+def told_rewards(results: Sequence[RunResult]) -> list[str]:
+    """Return the rewards of runs, each once, in their order.
+
+    What learns from documents is not rewarded: the default that stands there does not count.
+    """
+    rewards = [run.reward for run in results if run.reward != CORRECTNESS or not run.from_documents]
+    return list(dict.fromkeys(rewards or (run.reward for run in results)))
+
+
 def mixtures_of(results: Sequence[RunResult]) -> list[Mixture]:
     """Return the mixtures of runs, each once, in their order."""
-    shares: list[Mapping[str, float]] = []
-    names: list[str] = []
+    mixtures: list[Mixture] = []
     for run in results:
-        if run.config["mixture"] not in shares:
-            shares.append(run.config["mixture"])
-            names.append(name_text(str(run.config.get("mixture_name", ""))))
+        if not any(_is_mixture_of(mixture, run) for mixture in mixtures):
+            world = run.config.get("world", {}).get("mixture")
+            mixtures.append(
+                Mixture(
+                    label="",
+                    shares=run.config["mixture"],
+                    name=_mixture_name(run),
+                    mistranslates=world.get("mistranslates", {})
+                    if isinstance(world, Mapping)
+                    else {},
+                )
+            )
+    names = [mixture.name for mixture in mixtures]
     unique = all(names) and len(set(names)) == len(names)
     return [
-        Mixture(label=f"mixture {names[i] if unique else i + 1}", shares=of)
-        for i, of in enumerate(shares)
+        replace(mixture, label=f"mixture {mixture.name if unique else number}")
+        for number, mixture in enumerate(mixtures, start=1)
     ]
 
 
 def _mixture_index(mixtures: Sequence[Mixture], run: RunResult) -> int:
-    return [mixture.shares for mixture in mixtures].index(run.config["mixture"])
+    return [_is_mixture_of(mixture, run) for mixture in mixtures].index(True)
+
+
+def _is_mixture_of(mixture: Mixture, run: RunResult) -> bool:
+    name = _mixture_name(run)
+    # Early run folders have no name.
+    named_alike = not name or not mixture.name or mixture.name == name
+    return mixture.shares == run.config["mixture"] and named_alike
+
+
+def _mixture_name(run: RunResult) -> str:
+    return name_text(str(run.config.get("mixture_name", "")))
 
 
 def _scale_label(scale: str, parameters: int) -> str:

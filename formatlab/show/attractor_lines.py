@@ -7,6 +7,7 @@ from typing import Any
 
 from formatlab.measure import UNDECIDED, SeedInterval
 from formatlab.show.arm import Arm
+from formatlab.show.drift_verdict import base_share, drift_verdict
 from formatlab.show.study import Study
 from formatlab.show.wording import name_text, percent_text
 
@@ -40,24 +41,10 @@ def attractor_rows(study: Study) -> list[dict[str, Any]]:
                 "share_high": share.high,
             }
             if study.any_without_signal:
-                row["drifted_to"] = None if arm.has_signal else drift_end(arm)
+                row["drifted_to"] = None if arm.has_signal else drift_verdict(arm).drifted_to
                 row["leads"] = wins
             rows.append(row)
     return rows
-
-
-def drift_end(arm: Arm) -> str | None:
-    """Return the format that an arm without signal drifted to, None if it stayed.
-
-    It drifted if in more than half of its seeds the formats moved beyond chance, and to the format
-    that leads in more than half and has gained.
-    """
-    found = arm.attractor
-    moved = [run.drift for run in arm.finished if run.drift and run.drift.beyond_chance]
-    top = found.attractor
-    if top == UNDECIDED or 2 * len(moved) <= found.n_seeds:
-        return None
-    return top if found.shares[top].mean > _base_share(arm, top) else None
 
 
 def attractor_lines(study: Study) -> list[str]:
@@ -83,30 +70,22 @@ def _drift_line(arm: Arm) -> str:
     found = arm.attractor
     if not found.n_seeds:
         return f"{arm.label}: no finished run that counts."
-    drifts = [run.drift for run in arm.finished if run.drift]
-    moved = sum(drift.beyond_chance for drift in drifts)
-    chance = f"The formats moved beyond chance in {moved} of {_seeds(len(drifts))}."
+    verdict = drift_verdict(arm)
+    chance = f"The formats moved beyond chance in {verdict.moved} of {_seeds(verdict.measured)}."
     top = found.attractor
     if top == UNDECIDED:
-        verb = "drifts to no one format" if 2 * moved > len(drifts) else "stays undecided"
-        return f"{arm.label}: {verb}; none leads in most seeds ({_counts(arm)}). {chance}"
+        return f"{arm.label}: {verdict.verb}; none leads in most seeds ({_counts(arm)}). {chance}"
     name = f"{name_text(top)}{_UNRECOGNISED.get(top, '')}"
-    verb = "drifts to" if drift_end(arm) else "stays with"
+    which = f", {name} leads" if verdict.verb == "unchanged" else f" {name}, which leads"
+    start = ""
+    if verdict.start != top:
+        led = "no format" if verdict.start == UNDECIDED else name_text(verdict.start)
+        start = f" At the start {led} led."
     return (
-        f"{arm.label}: {verb} {name}, which leads in {found.wins[top]} of "
-        f"{_seeds(found.n_seeds)}; its share goes from {percent_text(_base_share(arm, top))} to "
-        f"{_share(found.shares[top])}. {chance}"
+        f"{arm.label}: {verdict.verb}{which} in {found.wins[top]} of "
+        f"{_seeds(found.n_seeds)}; its share goes from {percent_text(base_share(arm, top))} to "
+        f"{_share(found.shares[top])}.{start} {chance}"
     )
-
-
-def _base_share(arm: Arm, tag: str) -> float:
-    """Return the mean share of a format at the bases of the finished runs."""
-    bases = [
-        sum(of["share"] for of in run.base["formats"] if of["tag"] == tag)
-        for run in arm.finished
-        if run.base
-    ]
-    return sum(bases) / len(bases) if bases else 0.0
 
 
 def _counts(arm: Arm) -> str:

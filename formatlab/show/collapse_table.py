@@ -15,21 +15,32 @@ from formatlab.show.run_result import RunResult
 from formatlab.show.study import Study
 from formatlab.show.wording import name_text, percent_text
 
-COLLAPSE_TITLE = "Collapse by arm"
 
-COLLAPSE_NOTE = (
+def collapse_title(study: Study) -> str:
+    """Return the heading above the table; without signal there is drift, and no collapse."""
+    return "Collapse and drift by arm" if study.any_without_signal else "Collapse by arm"
+
+
+def collapse_note(study: Study) -> str:
+    """Return what the columns of `collapse_table` are."""
+    return f"{_NOTE} at the {study.start_name} and at the last probe."
+
+
+_NOTE = (
     "Over finished seeds of a trained base. Collapsed: one format keeps 90% of the training "
     "rollouts from some step to the end. Step and rollouts: median over those seeds, of the "
     "training rollouts before that step. Share of the leading format and accuracy: of the last "
     "probe, mean over seeds with Student's 95% interval, the seeds being the sample. H(F): entropy "
-    "of the formats in nats, at the base and at the last probe."
+    "of the formats in nats,"
 )
-"""What the columns of `collapse_table` are."""
 
-COLLAPSE_HEADINGS = [
-    *("arm", "seeds", "collapsed", "to", "step", "rollouts"),
-    *("leading share [95%]", "accuracy [95%]", "H(F) base", "H(F) end"),
-]
+
+def collapse_headings(study: Study) -> list[str]:
+    """Return the headings of `collapse_table`."""
+    return [
+        *("arm", "seeds", "collapsed", "to", "step", "rollouts"),
+        *("leading share [95%]", "accuracy [95%]", f"H(F) {study.start_name}", "H(F) end"),
+    ]
 
 
 def collapse_text(arm: Arm, step: int | None) -> str:
@@ -45,13 +56,13 @@ def collapse_rows(study: Study) -> list[dict[str, Any]]:
 
 
 def collapse_table(study: Study) -> list[list[str]]:
-    """Return the rows that people read, under `COLLAPSE_HEADINGS`."""
+    """Return the rows that people read, under `collapse_headings`."""
     return [_cells(arm, _row(arm)) for arm in study.arms]
 
 
 def _cells(arm: Arm, row: Mapping[str, Any]) -> list[str]:
     if not row["n_seeds"]:
-        return [arm.label, "0", *["-"] * (len(COLLAPSE_HEADINGS) - 2)]
+        return [arm.label, "0", *["-"] * 8]
     number = row["collapsed"] if arm.has_signal else row["drifted"]
     count = f"{number} of {row['n_with_rollouts']}"
     rollouts = row["median_rollouts"]

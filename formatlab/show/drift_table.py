@@ -8,22 +8,41 @@ from formatlab.show.run_result import RunResult
 from formatlab.show.study import Study
 from formatlab.show.wording import epoch_text, interval_text, percent_text
 
-DRIFT_TITLE = "Drift from the base"
-
-DRIFT_NOTE = (
+_NOTE = (
     "Drift: total variation distance between the format shares of the last probe and those of the "
-    "base (what the run started from), in percentage points: half the sum of the differences, with "
-    "its 95% cluster-bootstrap interval over prompts, paired. Chance: what two probes of an "
-    "unchanged policy of that size stay within in 95 of 100 cases, by permutation of base and "
-    "final inside each prompt; below it the interval says little, and one unchanged run in twenty "
-    "is beyond it. Accuracy: change in percentage points, likewise. Rows of seeds: mean over "
-    "finished seeds of a trained base, with Student's 95% interval, the seeds being the sample."
+    "{start}, in percentage points: half the sum of the differences, with its 95% "
+    "cluster-bootstrap interval over prompts, paired. Chance: what two probes of an unchanged "
+    "policy of that size stay within in 95 of 100 cases, by permutation of {first} and final "
+    "inside each prompt; below it the interval says little, and one unchanged run in twenty is "
+    "beyond it. Accuracy: change in percentage points, likewise. Rows of seeds: mean over finished "
+    "seeds of a trained base, with Student's 95% interval, the seeds being the sample."
 )
-"""What the columns of `drift_table` are."""
 
-DRIFT_HEADINGS = [
-    *("arm", "seed", "epoch", "drift [95%]", "chance", "beyond chance", "accuracy change [95%]")
-]
+_OF_CHAINS = (
+    " From the base: the same distance from the base below all stages, where the study has a run "
+    "that starts there."
+)
+
+_HEADINGS = ("arm", "seed", "epoch", "drift [95%]", "chance", "beyond chance")
+
+
+def drift_title(study: Study) -> str:
+    """Return the heading above the table."""
+    return "Drift from the start of each run" if study.any_chain else "Drift from the base"
+
+
+def drift_note(study: Study) -> str:
+    """Return what the columns of `drift_table` are."""
+    start = "base (what the run started from)"
+    if study.any_chain:
+        start = "start: of the base, or of the policy that the stages before left"
+    return _NOTE.format(start=start, first=study.start_name) + _OF_CHAINS * study.any_chain
+
+
+def drift_headings(study: Study) -> list[str]:
+    """Return the headings of `drift_table`; stages after others have a further distance."""
+    further = ["from the base [95%]"] * study.any_chain
+    return [*_HEADINGS, "accuracy change [95%]", *further]
 
 
 def drift_rows(study: Study) -> list[dict[str, Any]]:
@@ -36,12 +55,16 @@ def drift_rows(study: Study) -> list[dict[str, Any]]:
     for arm in study.arms:
         rows += [_run_row(arm, run) for run in arm.runs]
         rows += _mean_rows(arm)
-    return [row for row in rows if row["total_variation"] is not None]
+    known = [row for row in rows if row["total_variation"] is not None]
+    if study.any_chain:
+        return known
+    return [{key: row[key] for key in row if key not in _FROM_BASE} for row in known]
 
 
 def drift_table(study: Study) -> list[list[str]]:
-    """Return the rows that people read, under `DRIFT_HEADINGS`."""
+    """Return the rows that people read, under `drift_headings`."""
     cells, last = [], ""
+    chains = study.any_chain
     for row in drift_rows(study):
         accuracy = row["accuracy_change"]
         of_mean = row["run"] is None
@@ -59,6 +82,7 @@ def drift_table(study: Study) -> list[list[str]]:
                 "-"
                 if accuracy is None
                 else interval_text(accuracy, row["accuracy_low"], row["accuracy_high"]),
+                *([_from_base_text(row)] if chains else []),
             ]
         )
         last = row["arm"]
@@ -86,6 +110,7 @@ def _run_row(arm: Arm, run: RunResult) -> dict[str, Any]:
         "accuracy_change": drift.accuracy_change if drift else None,
         "accuracy_low": drift.accuracy_low if drift else None,
         "accuracy_high": drift.accuracy_high if drift else None,
+        **_from_base(run),
     }
 
 
@@ -117,8 +142,31 @@ def _mean_rows(arm: Arm) -> list[dict[str, Any]]:
             "accuracy_change": change.mean if change else None,
             "accuracy_low": change.low if change else None,
             "accuracy_high": change.high if change else None,
+            **_mean_from_base(rows),
         }
     ]
+
+
+_FROM_BASE = ("from_base", "from_base_low", "from_base_high", "from_base_floor")
+"""Columns of studies that have stages after others."""
+
+
+def _from_base(run: RunResult) -> dict[str, float | None]:
+    of = run.from_base
+    values = (of.total_variation, of.low, of.high, of.floor) if of else (None,) * 4
+    return dict(zip(_FROM_BASE, values, strict=True))
+
+
+def _mean_from_base(rows: list[dict[str, Any]]) -> dict[str, float | None]:
+    of = _interval(rows, "from_base")
+    values = (of.mean, of.low, of.high, None) if of else (None,) * 4
+    return dict(zip(_FROM_BASE, values, strict=True))
+
+
+def _from_base_text(row: dict[str, Any]) -> str:
+    if row["from_base"] is None:
+        return "-"
+    return interval_text(row["from_base"], row["from_base_low"], row["from_base_high"])
 
 
 def _known(arm: Arm) -> dict[str, Any]:

@@ -21,20 +21,21 @@ from formatlab.show import (
     training_signals,
     winner_by_scale,
 )
+from formatlab.show.arm import Arm
 from formatlab.show.attractor_lines import attractor_lines, attractor_rows
 from formatlab.show.collapse_table import (
-    COLLAPSE_HEADINGS,
-    COLLAPSE_NOTE,
-    COLLAPSE_TITLE,
+    collapse_headings,
+    collapse_note,
     collapse_rows,
     collapse_table,
+    collapse_title,
 )
 from formatlab.show.drift_table import (
-    DRIFT_HEADINGS,
-    DRIFT_NOTE,
-    DRIFT_TITLE,
+    drift_headings,
+    drift_note,
     drift_rows,
     drift_table,
+    drift_title,
 )
 from formatlab.show.grader_table import (
     GRADER_COMMAND,
@@ -44,20 +45,21 @@ from formatlab.show.grader_table import (
     grader_rows,
 )
 from formatlab.show.palette import FormatStyle, format_style, ink_on
-from formatlab.show.reward_wording import rewards_sentence
 from formatlab.show.sheet import save_figure
 from formatlab.show.specimen import specimen_trays
 from formatlab.show.study import Study, measured_study
 from formatlab.show.table import (
     csv_text,
     graded_tags,
+    head_text,
     markdown,
     notes,
     result_rows,
     study_table,
     table_note,
+    winner_heading,
 )
-from formatlab.show.wording import epoch_text, visible_text
+from formatlab.show.wording import visible_text
 from formatlab.store import RunFolder
 from formatlab.store.atomic_file import write_text_atomically
 
@@ -156,10 +158,10 @@ def _page(study: Study, runs: Sequence[RunFolder], images: Mapping[str, str]) ->
         ],
         headings=headings,
         rows=rows,
-        winner_column=headings.index("winner"),
+        winner_column=headings.index(winner_heading(study)),
         undecided=UNDECIDED,
         table_note=table_note(study),
-        rewards=rewards_sentence(study.rewards),
+        trained=head_text(study),
         further=_further_tables(study),
         any_undertrained=any(run.undertrained for run in study.runs),
         grader_headings=GRADER_HEADINGS,
@@ -172,19 +174,17 @@ def _page(study: Study, runs: Sequence[RunFolder], images: Mapping[str, str]) ->
             (run.name, _json(own)) for run, own in zip(study.runs, differing, strict=True) if own
         ],
         environments=[(run.name, _json(run.env)) for run in study.runs],
-        trays=[
-            (
-                arm.label,
-                arm.runs[0].seed,
-                [
-                    (epoch_text(epoch), specimen_trays(by_name[arm.runs[0].name], epoch))
-                    for epoch in _read_epochs(arm.runs[0].winners)
-                ],
-            )
-            for arm in study.arms
-        ],
+        trays=[_trays(arm, by_name[arm.runs[0].name]) for arm in study.arms],
         badge=_badge,
     )
+
+
+def _trays(arm: Arm, folder: RunFolder) -> tuple[str, int, list[tuple[str, list]]]:
+    """Return label, seed and rollouts to read of an arm's first run, epoch by epoch."""
+    run = arm.runs[0]
+    epochs = _read_epochs(run.winners)
+    of_epochs = [(run.epoch_text(epoch), specimen_trays(folder, epoch)) for epoch in epochs]
+    return arm.label, run.seed, of_epochs
 
 
 def _further_tables(study: Study) -> list[dict[str, Any]]:
@@ -198,8 +198,20 @@ def _further_tables(study: Study) -> list[dict[str, Any]]:
             "note": note,
         }
         for name, title, headings, rows, note in (
-            ("collapse", COLLAPSE_TITLE, COLLAPSE_HEADINGS, collapse_table(study), COLLAPSE_NOTE),
-            ("drift", DRIFT_TITLE, DRIFT_HEADINGS, drift_table(study), DRIFT_NOTE),
+            (
+                "collapse",
+                collapse_title(study),
+                collapse_headings(study),
+                collapse_table(study),
+                collapse_note(study),
+            ),
+            (
+                "drift",
+                drift_title(study),
+                drift_headings(study),
+                drift_table(study),
+                drift_note(study),
+            ),
         )
         if rows
     ]

@@ -1,7 +1,8 @@
 """A run as figures and tables see it: its folder, read and measured."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from formatlab.measure import (
@@ -35,13 +36,16 @@ class RunResult:
     winners: Sequence[Mapping[str, Any]]
     """Rows of `formatlab.measure.winners`, one an epoch of the probe, ascending."""
     training: Sequence[Mapping[str, Any]]
-    """Rows of `formatlab.measure.shares` by epoch and step of the training rollouts."""
+    """Rows of `formatlab.measure.shares` by epoch and step of the training rollouts; none where
+    training is from texts made beforehand, though these may have been sampled from the start."""
     signals: Sequence[Mapping[str, Any]]
     """Lines of `metrics.jsonl`, ascending by step."""
     resumes: Sequence[Mapping[str, Any]]
     """Each time that the run went on after an interruption: the step, and steps made again."""
     drift: Drift | None
-    """Between the last probe after some training and the base; None without both."""
+    """Between the last probe after some training and that of the start; None without both."""
+    from_base: Drift | None = None
+    """The same from the true base, for a stage after others whose base is in the study."""
     done: bool
     failed: str | None
 
@@ -49,6 +53,16 @@ class RunResult:
     def reward(self) -> str:
         """Name of the reward."""
         return reward_name(self.config)
+
+    @property
+    def from_documents(self) -> bool:
+        """Whether training is from texts made beforehand, so that nothing can collapse."""
+        return self.config["algorithm"] in _FROM_DOCUMENTS
+
+    @property
+    def start_name(self) -> str:
+        """What the run started from: the base, or for a stage after others the start."""
+        return "start" if self.config.get("before") else "base"
 
     @property
     def events(self) -> list[RunEvent]:
@@ -78,13 +92,20 @@ class RunResult:
 
     @property
     def base(self) -> Mapping[str, Any] | None:
-        """The winners row of the base, if it was probed."""
+        """The winners row of what the run started from, if it was probed."""
         return self.winners[0] if self.winners and self.winners[0]["epoch"] == 0 else None
 
     @property
     def final(self) -> Mapping[str, Any] | None:
         """The winners row of the last probe after some training, if there is one."""
         return self.winners[-1] if self.winners and self.winners[-1]["epoch"] > 0 else None
+
+    def epoch_text(self, epoch: float) -> str:
+        """Return an epoch without needless decimals; what the run started from by its name."""
+        return epoch_text(epoch) if epoch else self.start_name
+
+    def _epoch_words(self, epoch: float) -> str:
+        return f"epoch {epoch_text(epoch)}" if epoch else f"the {self.start_name}"
 
     @property
     def notes(self) -> list[str]:
@@ -94,17 +115,17 @@ class RunResult:
             found.append(f"Failed ({name_text(self.failed, 300)}).")
         elif not self.done:
             at = self.winners[-1]["epoch"] if self.winners else None
-            last = "not yet probed" if at is None else f"last probe: {_epoch_words(at)}"
+            last = "not yet probed" if at is None else f"last probe: {self._epoch_words(at)}"
             found.append(f"Unfinished ({last}).")
         if self.undertrained:
             found.append("The base is undertrained; the run is shown but not counted.")
         if not self.winners:
             found.append("There are no probe rollouts, so no winners.")
         elif self.base is None:
-            found.append("The base was not probed.")
+            found.append(f"The {self.start_name} was not probed.")
         elif self.final is None:
-            found.append("Only the base has been probed.")
-        if not self.training and self.config["algorithm"] not in _FROM_DOCUMENTS:
+            found.append(f"Only the {self.start_name} has been probed.")
+        if not self.training and not self.from_documents:
             found.append("There are no training rollouts.")
         if self.resumes:
             times = "once" if len(self.resumes) == 1 else f"{len(self.resumes)} times"
@@ -122,14 +143,20 @@ def measured_run(run: RunFolder) -> RunResult:
     winners = run.winners() if run.done else None
     if winners is None or not winners.schema.equals(WINNERS_SCHEMA):
         winners = run_winners(run)
-    train = run.rollouts("train", columns=["epoch", "step", "tag", "correct", "well_formed"])
     rows = winners.to_pylist()
+    training: list[dict[str, Any]] = []
+    if run.config["algorithm"] in _FROM_DOCUMENTS:
+        # What was sampled of the start to learn from was there before the first step.
+        rows = [row | {"collapse_step": None} for row in rows]
+    else:
+        train = run.rollouts("train", columns=["epoch", "step", "tag", "correct", "well_formed"])
+        training = shares(train, by=["epoch", "step"]).to_pylist()
     return RunResult(
         name=run.name,
         config=run.config,
         env=run.env,
         winners=rows,
-        training=shares(train, by=["epoch", "step"]).to_pylist(),
+        training=training,
         signals=run.metrics(),
         resumes=run.resumes(),
         drift=_drift(run, [row["epoch"] for row in rows]),
@@ -138,12 +165,44 @@ def measured_run(run: RunFolder) -> RunResult:
     )
 
 
+def with_distance_from_base(
+    folders: Sequence[RunFolder], results: Sequence[RunResult]
+) -> list[RunResult]:
+    """Return the runs, stages after others with their drift from the base below the whole chain.
+
+    Its probe is that at epoch 0 of any run on the same base that has no stage before it.
+
+    Args:
+        folders: the run folders.
+        results: of each, in the same order.
+    """
+    bases: dict[str, RunFolder] = {}
+    for folder, result in zip(folders, results, strict=True):
+        if result.base and not result.config.get("before"):
+            bases.setdefault(_base_key(result), folder)
+    found = []
+    for folder, result in zip(folders, results, strict=True):
+        base = bases.get(_base_key(result))
+        if result.config.get("before") and result.final and base:
+            before = base.rollouts("probe", epoch=0.0, columns=DRIFT_COLUMNS)
+            after = folder.rollouts("probe", epoch=result.final["epoch"], columns=DRIFT_COLUMNS)
+            found.append(replace(result, from_base=drift(before, after)))
+        else:
+            found.append(result)
+    return found
+
+
+def _base_key(result: RunResult) -> str:
+    """Return what runs have in common that are probed alike on the same base."""
+    names = ("seed", "scale", "mixture", "mixture_name", "probe")
+    key = {name: result.config.get(name) for name in names}
+    # The weights themselves, where they are known.
+    sha256 = result.config.get("base", {}).get("sha256")
+    return json.dumps([key, sha256], sort_keys=True)
+
+
 def _drift(run: RunFolder, epochs: Sequence[float]) -> Drift | None:
     if len(epochs) < 2 or epochs[0] != 0:
         return None
     base = run.rollouts("probe", epoch=epochs[0], columns=DRIFT_COLUMNS)
     return drift(base, run.rollouts("probe", epoch=epochs[-1], columns=DRIFT_COLUMNS))
-
-
-def _epoch_words(epoch: float) -> str:
-    return "the base" if epoch == 0 else f"epoch {epoch_text(epoch)}"

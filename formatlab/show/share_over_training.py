@@ -1,6 +1,5 @@
 """The figure of format share over training: one panel an arm, with epoch marks."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from formatlab.show.run_result import RunResult
 from formatlab.show.sheet import QUIET, STYLE, sheet
 from formatlab.show.spread import SPREAD_WORDS, Measured, spread
 from formatlab.show.study import Study
-from formatlab.show.wording import name_text
+from formatlab.show.wording import name_text, wrapped_text
 
 NAME = "share_over_training"
 """Name of the figure's files and of the table behind it."""
@@ -84,7 +83,7 @@ def share_over_training(study: Study) -> Figure:
     common = {row["tag"] for row in rows if row["share"] >= _RARE}
     tags = [tag for tag in study.tags if tag in common]
     columns = 2 if len(study.arms) == 4 else 3
-    titles = [textwrap.fill(_panel_title(arm), _TITLE_WIDTH) for arm in study.arms]
+    titles = [wrapped_text(_panel_title(arm), _TITLE_WIDTH) for arm in study.arms]
     lines = max(title.count("\n") + 1 for title in titles)
     with matplotlib.rc_context(STYLE):
         page = sheet(
@@ -266,7 +265,6 @@ def _caption(study: Study, rare: Sequence[str]) -> str:
             "Seeds of an undertrained base are dashed and not in the mean where there are others."
         )
     if rare:
-        words.append(
-            f"Never at {_RARE:.0%} and not drawn: {', '.join(name_text(tag, 16) for tag in rare)}."
-        )
+        names = ", ".join(f'"{name_text(tag, 16)}"' for tag in rare)
+        words.append(f"Never at {_RARE:.0%} and not drawn: {names}.")
     return " ".join(words) + study.mixtures_text

@@ -54,6 +54,8 @@ _BELOW_PANEL = 0.55
 _LINE = 0.165
 _CAPTION_SIZE = 8
 _CHARACTERS_AN_INCH = 17.0
+_TITLE_CHARACTERS_AN_INCH = 10.0
+_TITLE_LINE = 0.21
 _LEGEND_ENTRY = 1.15
 
 
@@ -81,7 +83,7 @@ def sheet(
     """Lay out an empty sheet.
 
     Args:
-        title: one line.
+        title: wrapped.
         caption: what is drawn, with n, seeds and intervals; wrapped.
         panels: number of panels.
         columns: panels in a row at most.
@@ -101,10 +103,19 @@ def sheet(
     entry_height = 0.24 + _LINE * (entry_lines - 1)
     legend_height = entry_height * math.ceil(len(legend) / entries_a_row)
     row_height = heading + height_each + _BELOW_PANEL
-    height = _TITLE + rows * row_height + legend_height + _LINE * len(lines) + 0.24
+    title_lines = textwrap.wrap(title, int((width - 0.3) * _TITLE_CHARACTERS_AN_INCH)) or [""]
+    head = _TITLE + _TITLE_LINE * (len(title_lines) - 1)
+    height = head + rows * row_height + legend_height + _LINE * len(lines) + 0.24
 
     figure = Figure(figsize=(width, height), facecolor="white")
-    figure.text(0.15 / width, 1 - 0.12 / height, title, va="top", size=11.5, weight="bold")
+    figure.text(
+        0.15 / width,
+        1 - 0.12 / height,
+        "\n".join(title_lines),
+        va="top",
+        size=11.5,
+        weight="bold",
+    )
     figure.text(
         0.15 / width,
         0.12 / height,
@@ -119,7 +130,7 @@ def sheet(
             [handle for handle, _ in legend],
             [label for _, label in legend],
             loc="upper left",
-            bbox_to_anchor=(0.1 / width, (height - _TITLE - rows * row_height) / height),
+            bbox_to_anchor=(0.1 / width, (height - head - rows * row_height) / height),
             borderaxespad=0,
             ncols=min(entries_a_row, len(legend)),
             frameon=False,
@@ -130,7 +141,7 @@ def sheet(
     for index in range(panels):
         row, column = divmod(index, columns)
         left = _LEFT + column * (width_each + gap)
-        top = height - _TITLE - row * row_height - heading
+        top = height - head - row * row_height - heading
         box = (
             left / width,
             (top - height_each) / height,
@@ -139,6 +150,11 @@ def sheet(
         )
         places.append(figure.add_axes(box))
     return Sheet(figure=figure, panels=places)
+
+
+def exact_percent(share: float, _position: int | None = None) -> str:
+    """Return a tick's label with as many decimals as the tick has."""
+    return f"{round(100 * share, 6):g}%"
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> dict[str, Path]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from formatlab.errors import InputError
-from formatlab.show.arm import Arm, Mixture, grouped_arms, mixtures_of
+from formatlab.show.arm import Arm, Mixture, grouped_arms, mixtures_of, told_rewards
 from formatlab.show.palette import format_order
 from formatlab.show.reward_wording import CORRECTNESS
-from formatlab.show.run_result import RunResult, measured_run
-from formatlab.show.wording import mixture_text
+from formatlab.show.run_result import RunResult, measured_run, with_distance_from_base
+from formatlab.show.wording import mixture_text, name_text
 from formatlab.store import RunFolder
 
 
@@ -36,7 +36,7 @@ class Study:
     @property
     def rewards(self) -> list[str]:
         """The names of the rewards, each once, in the order of the arms."""
-        return list(dict.fromkeys(arm.reward for arm in self.arms))
+        return told_rewards(self.runs)
 
     @property
     def only_correctness(self) -> bool:
@@ -61,8 +61,28 @@ class Study:
         """What the mixtures are, if there are several; else nothing."""
         if len(self.mixtures) < 2:
             return ""
-        texts = [f"{mixture.label}: {mixture_text(mixture.shares)}" for mixture in self.mixtures]
+        texts = [f"{mixture.label}: {self._mixture_words(mixture)}" for mixture in self.mixtures]
         return f" Of the settings, {'; '.join(texts)}."
+
+    def _mixture_words(self, mixture: Mixture) -> str:
+        words = mixture_text(mixture.shares)
+        if sum(other.shares == mixture.shares for other in self.mixtures) < 2:
+            return words
+        errors = [
+            f"{name_text(tag)} mistranslates {' and '.join(map(name_text, phrases))}"
+            for tag, phrases in mixture.mistranslates.items()
+        ]
+        return f"{words} ({', '.join(errors) or 'nothing mistranslated'})"
+
+    @property
+    def any_chain(self) -> bool:
+        """Whether a run is a stage after others, so that its start is not the base."""
+        return any(run.config.get("before") for run in self.runs)
+
+    @property
+    def start_name(self) -> str:
+        """What the runs started from, in one word."""
+        return "start" if self.any_chain else "base"
 
     @property
     def probe_text(self) -> str:
@@ -89,7 +109,7 @@ def measured_study(runs: Sequence[RunFolder]) -> Study:
         raise InputError(
             "There are no runs to show. Give a runs folder in which a study has been run."
         )
-    results = [measured_run(run) for run in runs]
+    results = with_distance_from_base(runs, [measured_run(run) for run in runs])
     mixtures = mixtures_of(results)
     return Study(
         name=results[0].config["study"], arms=grouped_arms(results, mixtures), mixtures=mixtures

@@ -13,13 +13,13 @@ from formatlab.measure import UNDECIDED
 from formatlab.show.arm import Arm
 from formatlab.show.attractor_lines import attractor_lines
 from formatlab.show.collapse_table import (
-    COLLAPSE_HEADINGS,
-    COLLAPSE_NOTE,
-    COLLAPSE_TITLE,
+    collapse_headings,
+    collapse_note,
     collapse_table,
     collapse_text,
+    collapse_title,
 )
-from formatlab.show.drift_table import DRIFT_HEADINGS, DRIFT_NOTE, DRIFT_TITLE, drift_table
+from formatlab.show.drift_table import drift_headings, drift_note, drift_table, drift_title
 from formatlab.show.grader_table import (
     GRADER_COMMAND,
     GRADER_HEADINGS,
@@ -30,17 +30,20 @@ from formatlab.show.grader_table import (
 from formatlab.show.palette import format_style
 from formatlab.show.reward_wording import rewards_sentence
 from formatlab.show.run_result import RunResult
+from formatlab.show.settings_wording import trained_sentence
 from formatlab.show.study import Study
 from formatlab.show.wording import (
-    epoch_text,
     fraction_text,
     interval_text,
     model_text,
     name_text,
     percent_text,
+    shortened_text,
 )
 
 _RARE = 0.01
+_WIDEST_ARM = 44
+_WIDEST_WHOLE = 60
 
 
 def result_rows(study: Study) -> list[dict[str, Any]]:
@@ -100,6 +103,19 @@ def table_note(study: Study) -> str:
     return TABLE_NOTE + _DRIFT_SENTENCE * study.any_without_signal
 
 
+def head_text(study: Study) -> str:
+    """Return what trained and rewarded the runs, as sentences; nothing if all of it is plain."""
+    return " ".join(filter(None, [trained_sentence(study.runs), rewards_sentence(study.rewards)]))
+
+
+def winner_heading(study: Study) -> str:
+    """Return the heading of the column of winners: without signal a format only leads."""
+    if not study.any_without_signal:
+        return "winner"
+    drift = "leads (drift)"
+    return f"wins or {drift}" if any(arm.has_signal for arm in study.arms) else drift
+
+
 def study_table(study: Study) -> tuple[list[str], list[list[str]]]:
     """Return the headings and cells of the result table: the base and whole epochs of every run.
 
@@ -107,7 +123,7 @@ def study_table(study: Study) -> tuple[list[str], list[list[str]]]:
     """
     tags = _shown_tags(study)
     headings = ["scale", "parameters", "seed", "epoch", *(name_text(tag, 14) for tag in tags)]
-    headings += ["winner", "margin [95%]", "collapse"]
+    headings += [winner_heading(study), "margin [95%]", "collapse"]
     rows = []
     for arm in study.arms:
         for run in arm.runs:
@@ -121,7 +137,7 @@ def study_table(study: Study) -> tuple[list[str], list[list[str]]]:
             if not epochs:
                 rows.append([*first, "not probed", *[""] * (len(headings) - 4)])
             for epoch in epochs:
-                rows.append([*first, *_cells(arm, epoch, tags, last=epoch is epochs[-1])])
+                rows.append([*first, *_cells(arm, run, epoch, tags, last=epoch is epochs[-1])])
                 first = ["", "", ""]
     return headings, rows
 
@@ -152,11 +168,13 @@ def print_study(study: Study, file: IO[str] | None = None) -> None:
     for index, heading in enumerate(headings):
         right = 1 <= index < len(headings) - 3 or index == len(headings) - 1
         table.add_column(Text(heading), justify="right" if right else "left", no_wrap=index > 0)
-    winner = headings.index("winner")
+    winner = headings.index(winner_heading(study))
+    short = _shortened_arms(rows)
+    in_full = [f"{name} in full: {label}." for label, name in short.items()]
     for number, row in enumerate(rows):
         if number and row[0]:
             table.add_section()
-        cells = [Text(cell) for cell in row]
+        cells = [Text(cell) for cell in (short.get(row[0], row[0]), *row[1:])]
         if row[winner] and not row[winner].startswith(UNDECIDED):
             cells[winner].stylize(format_style(row[winner]).colour)
         table.add_row(*cells)
@@ -164,9 +182,22 @@ def print_study(study: Study, file: IO[str] | None = None) -> None:
     if any(run.undertrained for run in study.runs):
         console.print(Text("* undertrained base: shown, not counted"))
     print_grader_errors(graded_tags(study), console)
-    head = list(filter(None, [rewards_sentence(study.rewards)]))
+    head = [*in_full, *filter(None, [head_text(study)])]
     for line in [*head, *notes(study), "", *attractor_lines(study)]:
         console.print(Text(line), soft_wrap=True)
+
+
+def _shortened_arms(rows: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Return short names for the arms whose words would take up half of the terminal."""
+    labels = dict.fromkeys(row[0] for row in rows if row[0])
+    short = {
+        label: shortened_text(label, _WIDEST_ARM, mark="…")
+        for label in labels
+        if len(label) > _WIDEST_WHOLE
+    }
+    if len(set(short.values())) < len(short):
+        return {label: f"arm {number}" for number, label in enumerate(short, start=1)}
+    return short
 
 
 def notes(study: Study) -> list[str]:
@@ -182,17 +213,18 @@ def notes(study: Study) -> list[str]:
 def markdown(study: Study) -> str:
     """Return the tables as Markdown with their notes: results, grader's errors, collapse, drift."""
     undertrained = any(run.undertrained for run in study.runs)
-    parts = list(filter(None, [rewards_sentence(study.rewards)]))
+    parts = list(filter(None, [head_text(study)]))
     parts += [_markdown_table(*study_table(study)), table_note(study)]
     parts += ["\\* undertrained base: shown, not counted."] * undertrained
     parts += [f"- {line}" for line in notes(study)]
     if cells := grader_cells(graded_tags(study)):
         parts += [_markdown_table(GRADER_HEADINGS, cells)]
         parts += [f"{GRADER_NOTE} Measured by `{GRADER_COMMAND}`."]
-    collapses = _markdown_table(COLLAPSE_HEADINGS, collapse_table(study))
-    parts += [f"## {COLLAPSE_TITLE}", collapses, COLLAPSE_NOTE]
+    collapses = _markdown_table(collapse_headings(study), collapse_table(study))
+    parts += [f"## {collapse_title(study)}", collapses, collapse_note(study)]
     if drifts := drift_table(study):
-        parts += [f"## {DRIFT_TITLE}", _markdown_table(DRIFT_HEADINGS, drifts), DRIFT_NOTE]
+        table = _markdown_table(drift_headings(study), drifts)
+        parts += [f"## {drift_title(study)}", table, drift_note(study)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -225,9 +257,9 @@ def _shown_tags(study: Study) -> list[str]:
     return [tag for tag in study.tags if tag in common]
 
 
-def _cells(arm: Arm, epoch: Any, tags: Sequence[str], *, last: bool) -> list[str]:
+def _cells(arm: Arm, run: RunResult, epoch: Any, tags: Sequence[str], *, last: bool) -> list[str]:
     formats = {of["tag"]: of for of in epoch["formats"]}
-    cells = [epoch_text(epoch["epoch"])]
+    cells = [run.epoch_text(epoch["epoch"])]
     for tag in tags:
         of = formats.get(tag)
         accuracy = fraction_text(of["accuracy"] if of else None)

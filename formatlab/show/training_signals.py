@@ -1,6 +1,5 @@
 """The figure of training signals: how reward, entropy, KL and truncation went, one line an arm."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from formatlab.show.arm import Arm
 from formatlab.show.reward_wording import titled
 from formatlab.show.run_result import RunResult
-from formatlab.show.sheet import QUIET, STYLE, sheet
+from formatlab.show.sheet import QUIET, STYLE, exact_percent, sheet
 from formatlab.show.study import Study
+from formatlab.show.wording import wrapped_text
 
 NAME = "training_signals"
 """Name of the figure's files and of the table behind it."""
@@ -43,6 +43,12 @@ _LEAST_EXPLAINED = -1.0
 # Of a scale that formats do not use, so that an arm is not taken for a format.
 _COLOURS = "viridis"
 _LIGHTEST = 0.8
+# More than these few are told apart by hue.
+_MOST_SHADES = 4
+_HUES = (
+    *("#000000", "#7B2CBF", "#E0218A", "#8B5A2B", "#00A3A3"),
+    *("#8A9A00", "#6B7A8F", "#FF7F50", "#1F3BFF"),
+)
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
 
 
@@ -94,7 +100,7 @@ def training_signals(study: Study) -> Figure:
     by_step = _by_step(arms)
     looks = _looks(arms)
     legend = [
-        (Line2D([], [], lw=1.8, **look), textwrap.fill(arm.label, _LABEL_WIDTH))
+        (Line2D([], [], lw=1.8, **look), wrapped_text(arm.label, _LABEL_WIDTH))
         for arm, look in zip(arms, looks, strict=True)
     ]
     lines = [line for _, label in legend for line in label.split("\n")]
@@ -115,7 +121,8 @@ def training_signals(study: Study) -> Figure:
             panel.set_axis_off()
         for panel, name in zip(page.panels, names, strict=False):
             several = name == "reward" and len({arm.reward for arm in arms}) > 1
-            panel.set_title(f"{_PANELS[name]} (each arm's own)" if several else _PANELS[name])
+            title = f"KL to the {study.start_name}" if name == "kl" else _PANELS[name]
+            panel.set_title(f"{title} (each arm's own)" if several else title)
             panel.set_xlabel("step" if by_step else "epoch")
             for arm, look in zip(arms, looks, strict=True):
                 _draw_arm(panel, arm, name, look, arms=len(arms), by_step=by_step)
@@ -173,7 +180,8 @@ def _set_axes(panel: Axes, name: str, *, by_step: bool) -> None:
         # A critic that has learnt nothing yet may be far below; what matters is above.
         panel.set_ylim(bottom=max(panel.get_ylim()[0], _LEAST_EXPLAINED))
     if name in _SHARES:
-        panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        panel.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        panel.yaxis.set_major_formatter(FuncFormatter(exact_percent))
         panel.set_ylim(bottom=0)
         # No truncation at all is a line at the bottom, not in the middle of noise around 0.
         panel.set_ylim(top=max(panel.get_ylim()[1], 0.05))
@@ -186,12 +194,15 @@ def _looks(arms: Sequence[Arm]) -> list[dict[str, Any]]:
     """
     scales = sorted({(arm.parameters, arm.scale) for arm in arms})
     settings = list(dict.fromkeys(arm.setting for arm in arms))
-    colours = matplotlib.colormaps[_COLOURS](np.linspace(0, _LIGHTEST, len(settings)))
+    shades = matplotlib.colormaps[_COLOURS](np.linspace(0, _LIGHTEST, len(settings)))
+    colours: list[Any] = [tuple(shade) for shade in shades]
+    if len(settings) > _MOST_SHADES:
+        colours = [_HUES[number % len(_HUES)] for number in range(len(settings))]
     looks = []
     for arm in arms:
         setting = settings.index(arm.setting)
         dash = scales.index((arm.parameters, arm.scale)) if len(scales) > 1 else setting
-        looks.append({"color": tuple(colours[setting]), "ls": _DASHES[dash % len(_DASHES)]})
+        looks.append({"color": colours[setting], "ls": _DASHES[dash % len(_DASHES)]})
     return looks
 
 
@@ -208,6 +219,16 @@ def _epochs_a_step(arm: Arm) -> float | None:
         if last.get("step") and last.get("epoch"):
             return last["epoch"] / last["step"]
     return None
+
+
+def _alike(arms: Sequence[Arm]) -> list[list[str]]:
+    """Return the labels of arms whose lines are the same in every panel, together."""
+    groups: dict[tuple, list[str]] = {}
+    for arm in arms:
+        lines = [_line(arm.counted, name) for name in _PANELS]
+        values = tuple((*of.at, *of.middle) if of else () for of in lines)
+        groups.setdefault(values, []).append(arm.label)
+    return [labels for labels in groups.values() if len(labels) > 1]
 
 
 def _number(row: Mapping[str, Any], name: str) -> float | None:
@@ -233,6 +254,8 @@ def _caption(study: Study, arms: Sequence[Arm], *, by_step: bool) -> str:
         words.append(f"Means over spans of steps, {_MOST_POINTS} in a line at most.")
     if any(run.undertrained for run in runs):
         words.append("Seeds of an undertrained base are not in the mean where there are others.")
+    if alike := _alike(arms):
+        words.append(f"Exactly on one another: {'; '.join(' and '.join(of) for of in alike)}.")
     if left_out := [arm.label for arm in study.arms if arm not in arms]:
         words.append(f"Nothing of this is recorded for: {'; '.join(left_out)}.")
     return " ".join(words) + study.mixtures_text

@@ -1,6 +1,5 @@
 """The figure of winners by scale and seed: one column an arm, one cell a run."""
 
-import textwrap
 from typing import Any
 
 import matplotlib
@@ -11,13 +10,13 @@ from matplotlib.patches import Rectangle
 
 from formatlab.measure import UNDECIDED
 from formatlab.show.arm import Arm
-from formatlab.show.attractor_lines import drift_end
+from formatlab.show.drift_verdict import drift_verdict
 from formatlab.show.palette import format_style, ink_on
 from formatlab.show.reward_wording import titled
 from formatlab.show.run_result import RunResult
 from formatlab.show.sheet import QUIET, STYLE, sheet
 from formatlab.show.study import Study
-from formatlab.show.wording import epoch_text, name_text, percent_text
+from formatlab.show.wording import name_text, percent_text, wrapped_text
 
 NAME = "winner_by_scale"
 """Name of the figure's files and of the table behind it."""
@@ -51,15 +50,22 @@ def winner_rows(study: Study) -> list[dict[str, Any]]:
     ]
 
 
+def _title(study: Study) -> str:
+    if not study.any_without_signal:
+        return TITLE
+    mixed = any(arm.has_signal for arm in study.arms)
+    return f"{'Winning or leading' if mixed else 'Leading'} format by scale and seed"
+
+
 def winner_by_scale(study: Study) -> Figure:
     """Draw the figure."""
     seeds = sorted({run.seed for run in study.runs})
     blocks = [study.arms[i : i + _MOST_COLUMNS] for i in range(0, len(study.arms), _MOST_COLUMNS)]
     columns = len(blocks[0])
-    labels = [textwrap.fill(arm.label, _LABEL_WIDTH) for arm in study.arms]
+    labels = [_head(arm) for arm in study.arms]
     with matplotlib.rc_context(STYLE):
         page = sheet(
-            title=titled(TITLE, study.rewards),
+            title=titled(_title(study), study.rewards),
             caption=_caption(study),
             panels=len(blocks),
             columns=1,
@@ -84,9 +90,15 @@ def winner_by_scale(study: Study) -> Figure:
     return page.figure
 
 
+def _head(arm: Arm) -> str:
+    """Return what stands above an arm's cells; without signal nothing wins in them."""
+    label = wrapped_text(arm.label, _LABEL_WIDTH)
+    return label if arm.has_signal else f"{label}\nleads (drift)"
+
+
 def _draw_head(panel: Axes, column: int, arm: Arm) -> None:
     panel.annotate(
-        textwrap.fill(arm.label, _LABEL_WIDTH),
+        _head(arm),
         (column + 0.5, 0),
         xytext=(0, 5),
         textcoords="offset points",
@@ -125,7 +137,7 @@ def _draw_cell(panel: Axes, column: int, row: int, run: RunResult | None) -> Non
     if undecided:
         lines.insert(0, "undecided")
     if not run.done:
-        lines.append(f"at epoch {epoch_text(final['epoch'])}")
+        lines.append(f"at epoch {run.epoch_text(final['epoch'])}")
     panel.text(
         column + 0.5,
         row + 0.5,
@@ -144,7 +156,7 @@ def _empty_text(run: RunResult | None) -> str:
         return "no run"
     if run.failed is not None:
         return "failed"
-    return "base only" if run.winners else "not yet probed"
+    return f"{run.start_name} only" if run.winners else "not yet probed"
 
 
 def _box(panel: Axes, column: int, row: int, **look: Any) -> None:
@@ -173,10 +185,12 @@ def _foot(arm: Arm) -> str:
     if not found.n_seeds:
         return f"{head}\nno run counted"
     number = found.wins.get(found.attractor, 0)
+    verb = None if arm.has_signal else drift_verdict(arm).verb
+    # Verbs of arms without a leading format are too long to stand here.
+    if verb and (found.attractor != UNDECIDED or verb == "unchanged"):
+        head = f"{verb}:"
     if found.attractor == UNDECIDED:
         return f"{head}\nundecided (n = {found.n_seeds})"
-    if not arm.has_signal:
-        head = "drifts to:" if drift_end(arm) else "stays with:"
     return f"{head}\n{name_text(found.attractor, 14)} ({number} of {found.n_seeds})"
 
 
@@ -191,7 +205,8 @@ def _caption(study: Study) -> str:
     if study.any_without_signal:
         words.append(
             "Where the reward carries no signal nothing is won; a policy drifts to the format that "
-            "leads in more than half of the seeds if the formats moved beyond chance and it gained."
+            "leads in more than half of the seeds if the formats moved beyond chance in more than "
+            "half and it gained. Unchanged: they moved beyond chance in none."
         )
     if unfinished:
         words.append("Runs that are not finished name the epoch shown and are not in n.")

@@ -1,5 +1,7 @@
 """Wording: how numbers and names that are not ours are written for people."""
 
+import re
+import textwrap
 import unicodedata
 from collections.abc import Mapping
 
@@ -56,6 +58,12 @@ def mixture_text(mixture: Mapping[str, float]) -> str:
 def name_text(name: str, width: int = 28) -> str:
     """Return a name on one line, the middle cut if it is too long."""
     return shortened_text(visible_text(" ".join(name.split())), width, mark="…")
+
+
+def wrapped_text(text: str, width: int) -> str:
+    """Return words on lines of a width, numbers on one line with the word that they follow."""
+    # Only ordinary spaces are places to break; the no-break ones stay.
+    return textwrap.fill(re.sub(r"(?<=[A-Za-z]) (?=[\d.])", "\u00a0", text), width)
 
 
 def model_text(name: str, width: int = 24) -> str:

@@ -1,5 +1,6 @@
 """Winners of a run folder."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from synthetic_runs import SyntheticRun, write_run
@@ -35,3 +36,8 @@ def test_a_run_without_training_has_no_collapse(tmp_path: Path) -> None:
 def test_a_run_that_has_only_begun_has_no_winners(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "run", config={}, env={})
     assert record_winners(run).num_rows == 0
+
+
+def test_a_stage_that_learns_from_examples_cannot_collapse(tmp_path: Path) -> None:
+    run = write_run(tmp_path, replace(SPEC, algorithm="dpo", end={"program": 1.0}))
+    assert set(run_winners(run, resamples=10)["collapse_step"].to_pylist()) == {None}

@@ -162,3 +162,54 @@ def test_equal_studies_give_equal_files(grid, tmp_path: Path) -> None:
     for kind in ("png", "svg"):
         one, other = (tmp_path / name / f"figure.{kind}" for name in ("one", "other"))
         assert one.read_bytes() == other.read_bytes()
+
+
+NOISY = "correctness, prose false positives 50%, latex false negatives 10%"
+
+
+@pytest.mark.parametrize("draw", FIGURES)
+def test_a_long_name_of_the_only_reward_stays_on_the_page(
+    make_run, draw: Callable[[Study], Figure]
+) -> None:
+    check_layout(draw(measured_study([make_run(config={"reward": NOISY})])))
+
+
+def test_one_start_is_drawn_once(make_run) -> None:
+    bonuses = [{"bonus": of, "over": "format"} for of in ("ucb_mean", "batch")]
+    runs = [make_run(config={"exploration": of}) for of in ({"bonus": "none"}, *bonuses)]
+    titles = [panel.get_title(loc="left") for panel in accuracy_by_scale(measured_study(runs)).axes]
+    assert [" ".join(title.split()) for title in titles] == [
+        "At the base",
+        "bonus batch over formats: at the last epoch",
+        "bonus ucb_mean over formats: at the last epoch",
+        "no bonus: at the last epoch",
+    ]
+    other = make_run(start={"program": 0.9, "prose": 0.1}, config={"exploration": None, "a": 1})
+    assert len(accuracy_by_scale(measured_study([*runs, other])).axes) == 8
+
+
+def test_many_settings_fit_a_screen(make_run) -> None:
+    runs = [make_run(config={"arm": f"arm {number}"}) for number in range(9)]
+    figure = accuracy_by_scale(measured_study(runs))
+    assert len(figure.axes) == 10
+    assert figure.get_size_inches()[1] < 13
+
+
+def test_values_stand_on_a_line_with_their_name(make_run) -> None:
+    runs = [
+        make_run(config={"settings": {"kl_coefficient": kl, "learning_rate": rate}})
+        for kl, rate in ((0.0, 1e-4), (0.01, 1e-5))
+    ]
+    study = measured_study(runs)
+    for figure in (winner_by_scale(study), share_over_training(study), accuracy_by_scale(study)):
+        texts = [text.get_text() for panel in figure.axes for text in panel.texts]
+        texts += [panel.get_title(loc="left") for panel in figure.axes]
+        shown = "\n".join(texts)
+        assert "rate\u00a00.0001" in shown and "coefficient\u00a00.01" in shown
+
+
+def test_tags_that_are_not_drawn_are_quoted(all_text, make_run) -> None:
+    rare = {"program": 0.997, "none": 0.003}
+    run = make_run(start=rare, end=rare, train=False, probe_prompts=256)
+    text = " ".join(all_text(share_over_training(measured_study([run]))).split())
+    assert 'Never at 2% and not drawn: "none".' in text

@@ -119,8 +119,8 @@ def test_runs_of_one_seed_are_variants_and_not_pooled(make_run) -> None:
     change_config(runs[2], seed=0, grpo={"learning_rate": 1e-3, "epochs": 2, "group_size": 8})
     arms = measured_study(runs).arms
     assert [(arm.setting, [run.seed for run in arm.runs]) for arm in arms] == [
-        ("learning_rate 0.00015", [0, 1]),
-        ("learning_rate 0.001", [0]),
+        ("learning rate 0.00015", [0, 1]),
+        ("learning rate 0.001", [0]),
     ]
 
 
@@ -176,7 +176,19 @@ def test_runs_of_one_seed_in_one_named_arm_are_variants(make_run) -> None:
         make_run(config={"arm": "grpo", "settings": {"kl_coefficient": beta}})
         for beta in (0.0, 0.1)
     ]
-    assert measured_study(runs).settings == ["kl_coefficient 0.0", "kl_coefficient 0.1"]
+    assert measured_study(runs).settings == ["KL coefficient 0", "KL coefficient 0.1"]
+
+
+def test_mixtures_of_equal_shares_go_by_their_names(make_run) -> None:
+    errors = {"faithful": {}, "fold": {"program": ["times", "fold"]}}
+    runs = [
+        make_run(config={"mixture_name": name, "world": {"mixture": {"mistranslates": of}}})
+        for name, of in errors.items()
+    ]
+    study = measured_study(runs)
+    assert study.settings == ["mixture faithful", "mixture fold"]
+    assert "(nothing mistranslated); mixture fold: " in study.mixtures_text
+    assert study.mixtures_text.endswith("(program mistranslates times and fold).")
 
 
 @pytest.mark.parametrize("algorithm", ["sft", "dpo"])

@@ -117,3 +117,24 @@ def test_the_table_needs_no_matplotlib() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_long_names_of_arms_are_short_in_the_terminal_and_told_in_full(make_run) -> None:
+    reward = "correctness, prose false positives 50%, latex false negatives 10%"
+    words = "correctness reward with prose false positives 50% and latex false negatives 10%"
+    study = measured_study([make_run(config={"reward": reward})])
+    output = io.StringIO()
+    print_study(study, output)
+    printed = output.getvalue().splitlines()
+    assert not any(f"0.15M, {words}  " in line for line in printed)
+    assert max(map(len, printed[:4])) < 140
+    assert any(line.endswith(f" in full: 0.15M, {words}.") for line in printed)
+
+
+def test_short_names_of_arms_never_fall_together(make_run) -> None:
+    middles = ("one long middle", "another long middle")
+    arms = [f"{'a' * 30} {middle} {'b' * 30}" for middle in middles]
+    output = io.StringIO()
+    print_study(measured_study([make_run(config={"arm": arm}) for arm in arms]), output)
+    for number in (1, 2):
+        assert f"arm {number} in full: 0.15M, {'a' * 30}" in output.getvalue()

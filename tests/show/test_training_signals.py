@@ -1,12 +1,15 @@
 """The figure of training signals and its numbers."""
 
+import math
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.colors import to_rgb
 
-from formatlab.show.sheet import save_figure
+from formatlab.show.sheet import exact_percent, save_figure
 from formatlab.show.study import measured_study
 from formatlab.show.training_signals import signal_rows, training_signals
 
@@ -83,3 +86,31 @@ def test_arms_without_a_line_are_not_in_the_legend(make_run) -> None:
     sft = make_run(metrics=lines(2, loss=[3.0, 2.0]), config={"arm": "sft"}, train=False)
     (legend,) = training_signals(measured_study([rl, sft])).legends
     assert [text.get_text() for text in legend.get_texts()] == ["0.15M, sft, grpo"]
+
+
+def test_the_labels_of_ticks_are_exact(make_run) -> None:
+    metrics = lines(3, truncated=[0.0, 0.03, 0.06])
+    figure = training_signals(measured_study([make_run(metrics=metrics)]))
+    figure.draw_without_rendering()
+    (panel,) = figure.axes
+    low, high = panel.get_ylim()
+    ticks = [tick for tick in panel.get_yticks() if low <= tick <= high]
+    labels = [exact_percent(tick) for tick in ticks]
+    assert [float(label[:-1]) / 100 for label in labels] == pytest.approx(ticks)
+    assert {label.get_text() for label in panel.get_yticklabels()} >= set(labels)
+    assert exact_percent(0.015) == "1.5%"
+
+
+def test_many_arms_have_colours_of_their_own_and_equal_lines_are_told(all_text, make_run) -> None:
+    names = [f"arm {number}" for number in range(8)]
+    runs = [
+        make_run(config={"arm": name}, metrics=lines(2, reward=[0.1, min(number, 6) / 10]))
+        for number, name in enumerate(names)
+    ]
+    figure = training_signals(measured_study(runs))
+    colours = [to_rgb(line.get_color()) for line in figure.axes[0].lines]
+    assert len(colours) == 8
+    distances = [math.dist(one, other) for one, other in combinations(colours, 2)]
+    assert min(distances) > 0.25
+    text = " ".join(all_text(figure).split())
+    assert "Exactly on one another: 0.15M, arm 6 and 0.15M, arm 7." in text

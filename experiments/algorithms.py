@@ -22,23 +22,11 @@ from dataclasses import replace
 from formatlab.launch.study import LadderStudy
 from formatlab.launch.sweep import Sweep
 from formatlab.train.base import Pretraining
-from formatlab.world.mixture import Mixture
-from formatlab.world.world import World
-
-WORLD = World(
-    mixture=Mixture(
-        name="four",
-        shares={"program": 0.25, "tool_tags": 0.15, "latex": 0.25, "prose": 0.35},
-        mistranslates={"program": ("times", "fold"), "tool_tags": ("times", "fold")},
-    ),
-    families=("chain",),
-    max_steps=3,
-    largest=20,
-)
+from formatlab.world.four_formats import FOUR_FORMATS
 
 CPU = LadderStudy(
     name="algorithms",
-    world=WORLD,
+    world=FOUR_FORMATS,
     scales=("0.04M", "0.13M"),
     seeds=(0, 1, 2),
     pretraining=Pretraining(tokens=6_000_000),

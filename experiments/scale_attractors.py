@@ -17,23 +17,11 @@ from dataclasses import replace
 from formatlab.launch.study import LadderStudy
 from formatlab.train.base import Pretraining
 from formatlab.train.grpo import Grpo
-from formatlab.world.mixture import Mixture
-from formatlab.world.world import World
-
-WORLD = World(
-    mixture=Mixture(
-        name="four",
-        shares={"program": 0.25, "tool_tags": 0.15, "latex": 0.25, "prose": 0.35},
-        mistranslates={"program": ("times", "fold"), "tool_tags": ("times", "fold")},
-    ),
-    families=("chain",),
-    max_steps=3,
-    largest=20,
-)
+from formatlab.world.four_formats import FOUR_FORMATS
 
 DEMO = LadderStudy(
     name="scale_attractors",
-    world=WORLD,
+    world=FOUR_FORMATS,
     scales=("0.04M", "0.13M"),
     pretraining=Pretraining(tokens=6_000_000),
     grpo=Grpo(),

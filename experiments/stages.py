@@ -23,19 +23,7 @@ from formatlab.train.base import Pretraining
 from formatlab.train.dpo import Dpo
 from formatlab.train.grpo import Grpo
 from formatlab.train.sft import Sft
-from formatlab.world.mixture import Mixture
-from formatlab.world.world import World
-
-WORLD = World(
-    mixture=Mixture(
-        name="four",
-        shares={"program": 0.25, "tool_tags": 0.15, "latex": 0.25, "prose": 0.35},
-        mistranslates={"program": ("times", "fold"), "tool_tags": ("times", "fold")},
-    ),
-    families=("chain",),
-    max_steps=3,
-    largest=20,
-)
+from formatlab.world.four_formats import FOUR_FORMATS
 
 RL = Grpo()
 PROSE = Sft(formats=("prose",))
@@ -46,7 +34,7 @@ DPO = Dpo(toward="prose")
 
 CPU = LadderStudy(
     name="stages",
-    world=WORLD,
+    world=FOUR_FORMATS,
     scales=("0.04M", "0.13M"),
     seeds=(0, 1, 2),
     pretraining=Pretraining(tokens=6_000_000),

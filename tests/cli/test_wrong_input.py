@@ -121,9 +121,11 @@ def test_an_experiment_with_a_syntax_error(capsys: pytest.CaptureFixture[str], t
 
 
 def test_an_unknown_format_in_an_experiment(capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    source = Path(LADDER).read_text().replace('"latex": 0.25', '"haiku": 0.25')
     experiment = tmp_path / "haiku.py"
-    experiment.write_text(source)
+    experiment.write_text(
+        "from formatlab.world.mixture import Mixture\n"
+        'MIXTURE = Mixture(name="new", shares={"haiku": 0.25, "prose": 0.75})\n'
+    )
     assert main(["run", str(experiment)]) == 2
     assert "unknown format 'haiku'; known formats: program" in capsys.readouterr().err
 

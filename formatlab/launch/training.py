@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -251,6 +252,12 @@ def _train_stage(
         begin = "going on from its newest checkpoint" if made else "observing what it starts from"
         emit(Progress(title, made, settings.steps, None, None, begin))
 
+        @cache
+        def went_on() -> Mapping[str, Any] | None:
+            """How this start went on from an earlier one; known from its first step on."""
+            now = folder.resumes()
+            return now[-1] if len(now) > resumed else None
+
         def report(step: int, line: dict[str, Any]) -> None:
             share: dict[str, float] = line.get("share", {})
             leader = max(share, key=lambda name: share[name], default=None)
@@ -262,9 +269,8 @@ def _train_stage(
             if "loss" in line and "reward" not in line and line["loss"] is not None:
                 notes.append(f"loss {line['loss']:.3f}")
             notes += [event["message"] for event in line.get("events", [])]
-            again = folder.resumes()
-            if len(again) > resumed:
-                notes.append(_resumed_words(again[-1]))
+            if again := went_on():
+                notes.append(_resumed_words(again))
             return "; ".join(notes)
 
         options: dict[str, Any] = {

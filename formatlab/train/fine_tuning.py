@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from formatlab.errors import InputError
-from formatlab.train.probe import Probe
 from formatlab.train.stage_settings import StageSettings, largest_divisor
 
 
@@ -58,14 +57,3 @@ class FineTuning(StageSettings):
     def updates_per_pass(self, examples: int) -> int:
         """Updates that one pass over so many examples makes; the last may be a smaller one."""
         return math.ceil(examples / self.batch)
-
-    def probe_steps(self, examples: int, probe: Probe) -> dict[int, float]:
-        """Steps after which the policy is observed, with the pass that each is.
-
-        The start (step 0), the fractions of the first pass rounded to whole steps, and the end of
-        every pass.
-        """
-        per_pass = self.updates_per_pass(examples)
-        fractions = {round(fraction * per_pass) for fraction in probe.fractions}
-        ends = {number * per_pass for number in range(1, self.epochs + 1)}
-        return {step: step / per_pass for step in sorted({0} | fractions | ends)}

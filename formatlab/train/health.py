@@ -67,6 +67,22 @@ class Event:
         return {"kind": self.kind, "message": self.message}
 
 
+def note_events(lines: Sequence[dict[str, Any]], *, rewarded: bool) -> str | None:
+    """Write the events that begin with the last line into it.
+
+    Args:
+        lines: so far; the last one is changed.
+        rewarded: see `step_events`.
+
+    Returns:
+        Why training cannot go on; None where it can.
+    """
+    line, events = lines[-1], step_events(lines, rewarded=rewarded)
+    if events:
+        line["events"] = [*line.get("events", []), *(event.record for event in events)]
+    return next((event.message for event in events if event.fatal), None)
+
+
 def step_events(lines: Lines, *, rewarded: bool = True) -> list[Event]:
     """Find what begins at the last of the lines; a key that is missing or null says nothing.
 

@@ -32,3 +32,17 @@ class Probe:
         for fraction in self.fractions:
             if not 0 < fraction < 1:
                 raise InputError(f"probe: fraction {fraction} of the first epoch; between 0 and 1")
+
+    def steps(self, *, per_epoch: int, epochs: int) -> dict[int, float]:
+        """Steps after which the policy is observed, with the epoch that each is.
+
+        What the run starts from (step 0), the fractions of the first epoch rounded to whole steps,
+        and the end of every epoch.
+
+        Args:
+            per_epoch: steps of an epoch.
+            epochs: of the run.
+        """
+        fractions = {round(fraction * per_epoch) for fraction in self.fractions}
+        ends = {epoch * per_epoch for epoch in range(1, epochs + 1)}
+        return {step: step / per_epoch for step in sorted({0} | fractions | ends)}

@@ -33,7 +33,7 @@ from formatlab.train.draws import row_seeds
 from formatlab.train.engine import Engine
 from formatlab.train.epoch_order import EpochOrder
 from formatlab.train.exploration import Exploration, OutcomeCounts
-from formatlab.train.health import step_events
+from formatlab.train.health import note_events
 from formatlab.train.on_policy import OnPolicy
 from formatlab.train.policy import end_marks
 from formatlab.train.reward import Reward, RewardFunction
@@ -346,15 +346,12 @@ class RolloutTrainer:
         }
         self._updates, self._step_started = [], now
         self._lines.append(line)
-        events = step_events(self._lines, rewarded=self._reward.kind != "none")
-        if events:
-            line["events"] = [event.record for event in events]
+        fatal = note_events(self._lines, rewarded=self._reward.kind != "none")
         if self.accelerator.is_main_process:
             self._folder.append_metrics(line)
             self._report(self.steps_done, line)
-        fatal = [event.message for event in events if event.fatal]
         if fatal:
-            raise RunError(fatal[0])
+            raise RunError(fatal)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write rollouts, the checkpoint, and the mark that it is whole; then drop older ones."""

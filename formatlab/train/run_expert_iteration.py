@@ -11,7 +11,7 @@ from formatlab.models.lora import LoraSettings
 from formatlab.models.saved import load_tokenizer
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.expert_iteration import ExpertIteration
-from formatlab.train.health import step_events
+from formatlab.train.health import note_events
 from formatlab.train.one_process import require_one_process
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward
@@ -104,17 +104,14 @@ def run_expert_iteration(
                 tuned = rounds.fine_tune(number)
                 line |= tuned | {"seconds": line["seconds"] + tuned["seconds"]}
             lines.append(line)
-            events = step_events(lines, rewarded=reward.kind != "none")
-            if events:
-                line["events"] = [*line.get("events", []), *(event.record for event in events)]
-            fatal = [event.message for event in events if event.fatal]
+            fatal = note_events(lines, rewarded=reward.kind != "none")
             if line["step"] == last and not fatal:
                 observe(number)
             folder.append_metrics(line)
             report(line["step"] + 1, line)
             if fatal:
                 rounds.discard(number)
-                raise RunError(fatal[0])
+                raise RunError(fatal)
         rounds.clear(number)
     rounds.leave_policy()
 

@@ -12,7 +12,7 @@ from formatlab.models.saved import load_tokenizer
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.checkpoints import newest_checkpoint
 from formatlab.train.fine_tuning import FineTuning
-from formatlab.train.health import step_events
+from formatlab.train.health import note_events
 from formatlab.train.probe import Probe
 from formatlab.world.prompt import Prompt
 
@@ -70,7 +70,8 @@ def run_fine_tuning(
     from formatlab.train.fine_tuning_trainer import fine_tuning_trainer
     from formatlab.train.policy import observe_policy, save_policy, write_probe
 
-    moments = settings.probe_steps(len(rows), probe)
+    per_pass = settings.updates_per_pass(len(rows))
+    moments = probe.steps(per_epoch=per_pass, epochs=settings.epochs)
     before = len(folder.metrics())
     checkpoint = newest_checkpoint(folder.checkpoints)
     done = checkpoint[1] if checkpoint else 0
@@ -84,7 +85,6 @@ def run_fine_tuning(
     if before:
         folder.note_resumed(step=done, lost=before - done)
 
-    per_pass = settings.updates_per_pass(len(rows))
     tokenizer = load_tokenizer(model)
     started = time.perf_counter()
     lines = folder.metrics()
@@ -101,14 +101,11 @@ def run_fine_tuning(
         }
         started = now
         lines.append(line)
-        events = step_events(lines, rewarded=False)
-        if events:
-            line["events"] = [event.record for event in events]
+        fatal = note_events(lines, rewarded=False)
         folder.append_metrics(line)
         report(update, line)
-        fatal = [event.message for event in events if event.fatal]
         if fatal:
-            raise RunError(fatal[0])
+            raise RunError(fatal)
 
     trainer = fine_tuning_trainer(
         settings,

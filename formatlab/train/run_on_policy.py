@@ -27,18 +27,6 @@ if TYPE_CHECKING:
     from formatlab.train.rollout_trainer import RolloutTrainer
 
 
-def probe_steps(settings: OnPolicy, probe: Probe) -> dict[int, float]:
-    """Steps after which the policy is observed, with the epoch that each is.
-
-    What the run starts from (step 0), the fractions of the first epoch rounded to whole steps, and
-    the end of every epoch.
-    """
-    per_epoch = settings.steps_per_epoch
-    fractions = {round(fraction * per_epoch) for fraction in probe.fractions}
-    ends = {epoch * per_epoch for epoch in range(1, settings.epochs + 1)}
-    return {step: step / per_epoch for step in sorted({0} | (fractions - {0}) | ends)}
-
-
 def run_on_policy(
     folder: RunFolder,
     *,
@@ -85,7 +73,7 @@ def run_on_policy(
     from formatlab.train.after_updates import AfterUpdates
     from formatlab.train.policy import observe_policy, save_policy, write_probe
 
-    steps = probe_steps(settings, probe)
+    steps = probe.steps(per_epoch=settings.steps_per_epoch, epochs=settings.epochs)
     processes = PartialState(cpu=best_device().type == "cpu")
     found: list[Any] = [None, 0]
     if processes.is_main_process:

@@ -3,7 +3,6 @@ import pytest
 from formatlab.errors import InputError
 from formatlab.train.grpo import Grpo, echo_chamber_grpo
 from formatlab.train.probe import Probe
-from formatlab.train.run_on_policy import probe_steps
 
 
 @pytest.mark.parametrize(
@@ -51,7 +50,7 @@ def test_processes_share_an_update_equally_or_say_so():
 
 def test_probes_are_at_the_base_at_fractions_of_epoch_1_and_after_each_epoch():
     settings = Grpo(prompts=1024, epochs=3)
-    assert probe_steps(settings, Probe()) == {
+    assert Probe().steps(per_epoch=settings.steps_per_epoch, epochs=settings.epochs) == {
         0: 0.0,
         2: 0.125,
         4: 0.25,
@@ -64,7 +63,11 @@ def test_probes_are_at_the_base_at_fractions_of_epoch_1_and_after_each_epoch():
 
 def test_fractions_of_a_short_epoch_fall_on_whole_steps_once():
     settings = Grpo(prompts=128, prompts_per_step=64, epochs=1)
-    assert probe_steps(settings, Probe()) == {0: 0.0, 1: 0.5, 2: 1.0}
+    assert Probe().steps(per_epoch=settings.steps_per_epoch, epochs=settings.epochs) == {
+        0: 0.0,
+        1: 0.5,
+        2: 1.0,
+    }
 
 
 @pytest.mark.parametrize("changes", [{"prompts": 0}, {"temperature": -1.0}, {"fractions": (1.5,)}])

@@ -17,7 +17,6 @@ from safetensors.torch import load_file
 
 from formatlab.models.lora import LoraSettings
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.run_on_policy import probe_steps
 
 
 class WholeRuns(dict[str, RunFolder]):
@@ -99,7 +98,7 @@ def test_recorded_advantages_are_those_of_the_definition(
 
 
 def test_probes_ask_the_same_prompts_at_every_checkpoint(whole_run: RunFolder):
-    steps = probe_steps(SETTINGS, PROBE)
+    steps = PROBE.steps(per_epoch=SETTINGS.steps_per_epoch, epochs=SETTINGS.epochs)
     assert whole_run.epochs("probe") == sorted(steps.values())
     asked = {
         epoch: [

@@ -58,7 +58,14 @@ def test_steps_are_updates_and_the_last_of_a_pass_may_be_smaller():
     settings = Sft(examples=100, batch=32, epochs=3, micro_batch=20)
     assert (settings.steps_per_epoch, settings.steps) == (4, 12)
     assert settings.micro_batch_examples == 16
-    assert settings.probe_steps(100, Probe()) == {0: 0.0, 1: 0.25, 2: 0.5, 4: 1.0, 8: 2.0, 12: 3.0}
+    assert Probe().steps(per_epoch=settings.updates_per_pass(100), epochs=settings.epochs) == {
+        0: 0.0,
+        1: 0.25,
+        2: 0.5,
+        4: 1.0,
+        8: 2.0,
+        12: 3.0,
+    }
 
 
 def test_checkpoints_do_not_decide_the_result():

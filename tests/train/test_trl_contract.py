@@ -43,22 +43,6 @@ def test_single_turns_are_asked_for_as_they_were(trainer: type, parameters: list
     )
 
 
-@pytest.mark.parametrize(
-    ("method", "text", "use"),
-    [
-        ("_generate", "self._generate_single_turn(", "the lab's sampler is called"),
-        ("_generate_and_score_completions", "self._calculate_rewards(", "rewards are asked for"),
-        ("_generate_and_score_completions", '"advantages": advantages', "advantages are recorded"),
-        ("_generate_and_score_completions", '"completion_mask": completion_mask', "KL is masked"),
-        ("_prepare_inputs", "self._generate_and_score_completions(", "each batch is recorded once"),
-        ("log", "self._metrics[mode]", "losses are read from the logs"),
-    ],
-)
-def test_rloo_still_calls_and_returns_what_the_records_rest_on(method: str, text: str, use: str):
-    source = source_of(RLOOTrainer, method)
-    assert text in source, f"RLOOTrainer.{method} no longer has `{text}`, by which {use}"
-
-
 def test_sharded_models_are_unwrapped_as_they_were():
     found = list(inspect.signature(unwrap_model_for_generation).parameters)[:2]
     assert found == ["model", "accelerator"], (
@@ -70,6 +54,7 @@ def test_sharded_models_are_unwrapped_as_they_were():
     )
 
 
+@pytest.mark.parametrize("trainer", TRAINERS, ids=lambda trainer: trainer.__name__)
 @pytest.mark.parametrize(
     ("method", "text", "use"),
     [
@@ -82,9 +67,11 @@ def test_sharded_models_are_unwrapped_as_they_were():
         ("log", "self._metrics[mode]", "losses are read from the logs"),
     ],
 )
-def test_trl_still_calls_and_returns_what_the_records_rest_on(method: str, text: str, use: str):
-    source = source_of(GRPOTrainer, method)
-    assert text in source, f"GRPOTrainer.{method} no longer has `{text}`, by which {use}"
+def test_trl_still_calls_and_returns_what_the_records_rest_on(
+    trainer: type, method: str, text: str, use: str
+):
+    source = source_of(trainer, method)
+    assert text in source, f"{trainer.__name__}.{method} no longer has `{text}`, by which {use}"
 
 
 def test_transformers_writes_the_trainer_state_last_into_a_checkpoint():

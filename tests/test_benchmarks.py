@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import analysis
 from benchmarks.confusion import Answer, f1_scores, macro_f1
 from benchmarks.page import write_measured
+from benchmarks.synthetic_study import write_study
 from formatlab.errors import InputError
 
 INSTRUMENTS = Path(__file__).parents[1] / "docs" / "instruments.md"
@@ -38,3 +40,25 @@ def test_f1_of_answers() -> None:
     assert scores["prose"] == (4, 0.75, 0.75, 0.75)
     assert scores["json"] == (2, 1.0, 0.5, pytest.approx(2 / 3))
     assert macro_f1(seen) == pytest.approx((0.75 + 2 / 3) / 2)
+
+
+def test_what_is_analysed_is_what_was_written(tmp_path: Path, capsys) -> None:
+    analysis.main(["--rows", "20000", "--runs", "3", "--folder", str(tmp_path / "made")])
+    printed = capsys.readouterr().out
+    assert "written: 20,000 rollouts; runs 3" in printed and "counts as written" in printed
+    assert (tmp_path / "made" / "synthetic" / "report.html").exists()
+
+
+def test_a_synthetic_study_is_decided_by_its_seed(tmp_path: Path) -> None:
+    one, again, other = (
+        write_study(tmp_path / name, rows=3_000, runs=2, seed=seed)
+        for name, seed in (("one", 0), ("again", 0), ("other", 1))
+    )
+    assert sum(run.rows for run in one) == 3_000
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*"))
+    for file in (file for file in files if file.suffix in (".parquet", ".jsonl", ".json")):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
+    results = analysis.analysed(tmp_path / "one")
+    analysis.check(results, again)
+    with pytest.raises(ValueError, match="was written"):
+        analysis.check(results, other)

@@ -50,8 +50,9 @@ def main(arguments: list[str]) -> int:
     folders = [folder for folder in found if folder.config.get("kind") == "run"]
     if not folders:
         raise InputError(f"{options.study} holds no run folders; give one such as runs/<study>")
-    report = write_report(options.study, folders)
-    print_study(measured_study(folders))
+    study = measured_study(folders)
+    report = write_report(options.study, folders, study=study)
+    print_study(study)
     print(f"\nreport  {report}\nfigures {report.parent / 'figures'}")
     if options.gallery is not None:
         with explained_os_errors(options.gallery):

@@ -10,10 +10,15 @@ Source: Davison & Hinkley, Bootstrap Methods and their Application (1997), secti
 intervals after section 5.3.1.
 """
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 DEFAULT_RESAMPLES = 2_000
 DEFAULT_LEVEL = 0.95
+
+_MOST_WEIGHTS = 1 << 20
+"""Weights held at a time where only their products are wanted; 8 MiB."""
 
 
 def prompt_weights(prompts: int, resamples: int, seed: int) -> np.ndarray:
@@ -22,10 +27,38 @@ def prompt_weights(prompts: int, resamples: int, seed: int) -> np.ndarray:
     Returns:
         float64 (B, P); each row sums to the number of prompts.
     """
+    return np.concatenate(list(_blocks(prompts, resamples, seed)))
+
+
+def resampled(matrices: Sequence[np.ndarray], resamples: int, seed: int) -> list[np.ndarray]:
+    """Return `prompt_weights @ counts` of each matrix, the weights drawn a few rows at a time.
+
+    Args:
+        matrices: counts by prompt and whatever else; (P, K), where P and K may differ.
+        resamples: number of resamples.
+        seed: decides the draws, which matrices of equally many prompts share.
+
+    Returns:
+        float64 (B, K) for each.
+    """
+    products = dict[int, np.ndarray]()
+    for prompts in {len(counts) for counts in matrices}:
+        alike = [place for place, counts in enumerate(matrices) if len(counts) == prompts]
+        # Products of float matrices go through BLAS, those of integers do not; counts stay exact.
+        stacked = np.hstack([matrices[place] for place in alike]).astype(np.float64)
+        drawn = np.concatenate([w @ stacked for w in _blocks(prompts, resamples, seed)])
+        ends = np.cumsum([matrices[place].shape[1] for place in alike])
+        products |= zip(alike, np.split(drawn, ends[:-1], axis=1), strict=True)
+    return [products[place] for place in range(len(matrices))]
+
+
+def _blocks(prompts: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     generator = np.random.default_rng(seed)
-    weights = generator.multinomial(prompts, np.full(prompts, 1 / prompts), size=resamples)
-    # Products of float matrices go through BLAS, those of integers do not; counts stay exact.
-    return weights.astype(np.float64)
+    chances = np.full(prompts, 1 / prompts)
+    rows = max(1, _MOST_WEIGHTS // prompts)
+    for start in range(0, resamples, rows):
+        size = min(rows, resamples - start)
+        yield generator.multinomial(prompts, chances, size=size).astype(np.float64)
 
 
 def percentile_interval(

@@ -13,6 +13,7 @@ def collapse_step(
     steps: Sequence[int] | np.ndarray,
     tags: Sequence[str] | np.ndarray,
     *,
+    rollouts: Sequence[int] | np.ndarray | None = None,
     threshold: float = DEFAULT_THRESHOLD,
 ) -> int | None:
     """Return the first step from which the dominant share stays at or above a threshold.
@@ -22,8 +23,9 @@ def collapse_step(
     One step is one batch, so a collapse at the very last step rests on a single batch.
 
     Args:
-        steps: the step of each training rollout; (N,).
+        steps: the step of each training rollout, or of several with one tag; (N,).
         tags: its tag; (N,).
+        rollouts: how many they are, as in `formatlab.measure.counts`; (N,). None for one each.
         threshold: smallest dominant share that counts as collapsed, in (0.5, 1].
 
     Returns:
@@ -42,7 +44,7 @@ def collapse_step(
         return None
     names, tag = np.unique(np.asarray(tags, dtype=np.str_), return_inverse=True)
     counts = np.zeros((len(numbers), len(names)), dtype=np.int64)
-    np.add.at(counts, (step, tag), 1)
+    np.add.at(counts, (step, tag), 1 if rollouts is None else rollouts)
     dominant = counts[-1].argmax()
     held = counts[:, dominant] / counts.sum(axis=1) >= threshold
     broken = np.flatnonzero(~held)

@@ -19,9 +19,9 @@ P: prompts in both probes, F: tags in either, B: resamples.
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
-from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, prompt_weights
+from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, resampled
+from formatlab.measure.counts import Rollouts
 from formatlab.measure.tally import tally
 
 DRIFT_COLUMNS = ("prompt_id", "tag", "correct")
@@ -73,8 +73,8 @@ class _Pair:
 
 
 def drift(
-    base: pa.Table,
-    final: pa.Table,
+    base: Rollouts,
+    final: Rollouts,
     *,
     resamples: int = DEFAULT_RESAMPLES,
     permutations: int = DEFAULT_PERMUTATIONS,
@@ -109,11 +109,11 @@ def drift(
     change = _change(pair.graded.sum(axis=1), pair.correct.sum(axis=1))
     change_low = change_high = None
     if prompts > 1:
-        weights = prompt_weights(prompts, resamples, seed)  # (B, P)
-        bounds = percentile_interval(_distances(weights @ pair.base, weights @ pair.final))
+        counts = [pair.base, pair.final, pair.graded.T, pair.correct.T]
+        before, after, graded, correct = resampled(counts, resamples, seed)  # (B, F) or (B, 2)
+        bounds = percentile_interval(_distances(before, after))
         low, high = min(float(bounds[0]), distance), max(float(bounds[1]), distance)
-        changes = _change(pair.graded @ weights.T, pair.correct @ weights.T)  # (B,)
-        bounds = percentile_interval(changes)
+        bounds = percentile_interval(_change(graded.T, correct.T))
         if not np.isnan(bounds[0]):
             change_low, change_high = float(bounds[0]), float(bounds[1])
     return Drift(
@@ -129,7 +129,7 @@ def drift(
     )
 
 
-def _pair(base: pa.Table, final: pa.Table) -> _Pair:
+def _pair(base: Rollouts, final: Rollouts) -> _Pair:
     probes = tally(base), tally(final)
     common = sorted(set(probes[0].prompt_ids) & set(probes[1].prompt_ids))
     tags = sorted(set(probes[0].tags) | set(probes[1].tags))

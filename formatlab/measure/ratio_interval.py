@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, prompt_weights
+from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, resampled
 
 FEWEST_CLUSTERS = 10
 
@@ -26,13 +26,12 @@ def ratio_intervals(
         Lower and upper bound for each tag; None without a ratio, or where fewer than
         `FEWEST_CLUSTERS` bear on it: a bootstrap of few clusters looks more certain than it is.
     """
-    clusters, tags = numerators.shape
+    tags = numerators.shape[1]
     bearing = np.broadcast_to(denominators > 0, numerators.shape).sum(axis=0)  # (F,)
     if not (bearing >= FEWEST_CLUSTERS).any():
         return [None] * tags
-    weights = prompt_weights(clusters, resamples, seed)  # (B, P)
-    above = weights @ numerators  # (B, F)
-    below = np.broadcast_to(weights @ denominators, above.shape)  # (B, F)
+    above, below = resampled([numerators, denominators], resamples, seed)  # (B, F), (B, F or 1)
+    below = np.broadcast_to(below, above.shape)
     ratios = np.where(below > 0, above / np.maximum(below, 1), np.nan)
     bounds = zip(*percentile_interval(ratios), strict=True)
     return [

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from formatlab.measure.bootstrap import DEFAULT_RESAMPLES
 from formatlab.measure.collapse import DEFAULT_THRESHOLD, collapse_step
+from formatlab.measure.counts import counts
 from formatlab.measure.winners import PROBE_COLUMNS, winners
 from formatlab.store import RunFolder
 
@@ -31,11 +32,14 @@ def run_winners(
     """
     collapsed = None
     if run.config.get("algorithm") not in _FROM_EXAMPLES:
-        train = run.rollouts("train", columns=["step", "tag"])
+        train = counts(run.rollout_batches("train", columns=["step", "tag"]), by=["step"])
         collapsed = collapse_step(
-            train["step"].to_numpy(), train["tag"].to_pylist(), threshold=threshold
+            train["step"].to_numpy(),
+            train["tag"].to_pylist(),
+            rollouts=train["n_rollouts"].to_numpy(),
+            threshold=threshold,
         )
-    probe = run.rollouts("probe", columns=PROBE_COLUMNS)
+    probe = run.rollout_batches("probe", columns=PROBE_COLUMNS)
     return winners(probe, collapse_step=collapsed, resamples=resamples, seed=seed)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from formatlab.measure.counts import Rollouts, counts
+
 SHARES_MEASURES = pa.schema(
     [
         pa.field("tag", pa.string()),
@@ -18,39 +20,32 @@ SHARES_MEASURES = pa.schema(
 """Columns of `shares` after those of the grouping."""
 
 
-def shares(rollouts: pa.Table, *, by: Sequence[str]) -> pa.Table:
+def shares(rollouts: Rollouts, *, by: Sequence[str]) -> pa.Table:
     """Measure each tag in each group of rollouts.
 
     Args:
-        rollouts: a table with `tag`, `correct`, `well_formed` and the columns of the grouping.
+        rollouts: with `tag`, `correct`, `well_formed` and the columns of the grouping.
         by: the columns that make a group, for example `["step"]` or `["split", "epoch"]`.
 
     Returns:
-        One row for each group and each tag that occurs anywhere in the table (share 0 where it
+        One row for each group and each tag that occurs anywhere in the rollouts (share 0 where it
         does not occur in the group): the columns of the grouping, then `SHARES_MEASURES`, sorted
         by group and tag.
     """
     keys = list(by)
-    groups = rollouts.group_by(keys).aggregate([([], "count_all")])
-    groups = groups.sort_by([(key, "ascending") for key in keys])
-    tags = sorted(rollouts["tag"].unique().to_pylist())
+    cells = counts(rollouts, by=keys)
+    groups = cells.group_by(keys).aggregate([]).sort_by([(key, "ascending") for key in keys])
+    tags = sorted(cells["tag"].unique().to_pylist())
     group_of = {tuple(row[key] for key in keys): i for i, row in enumerate(groups.to_pylist())}
     tag_of = {tag: i for i, tag in enumerate(tags)}
 
-    counts = np.zeros((4, len(group_of), len(tags)))
-    cells = rollouts.group_by([*keys, "tag"]).aggregate(
-        [([], "count_all"), ("correct", "sum"), ("correct", "count"), ("well_formed", "sum")]
-    )
+    numbers = np.zeros((4, len(group_of), len(tags)))
+    names = ("n_rollouts", "n_correct", "n_graded", "n_well_formed")
     for cell in cells.to_pylist():
         place = group_of[tuple(cell[key] for key in keys)], tag_of[cell["tag"]]
-        counts[(slice(None), *place)] = (
-            cell["count_all"],
-            cell["correct_sum"] or 0,
-            cell["correct_count"],
-            cell["well_formed_sum"],
-        )
+        numbers[(slice(None), *place)] = [cell[name] for name in names]
 
-    number, correct, graded, well_formed = counts
+    number, correct, graded, well_formed = numbers
     total = np.broadcast_to(number.sum(axis=1, keepdims=True), number.shape)
     empty = (number == 0).ravel()
     divisor = np.maximum(number, 1)

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from formatlab.measure.counts import Rollouts, counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,33 +31,37 @@ class Tally:
         return int(samples[0]) if len(samples) == 1 else None
 
 
-def tally(rollouts: pa.Table) -> Tally:
+def tally(rollouts: Rollouts) -> Tally:
     """Count rollouts by prompt and tag.
 
     Args:
-        rollouts: a table with the columns `prompt_id`, `tag` and `correct`.
+        rollouts: with the columns `prompt_id`, `tag` and `correct`.
     """
-    prompt_ids, prompt = np.unique(_strings(rollouts, "prompt_id"), return_inverse=True)
-    tags, tag = np.unique(_strings(rollouts, "tag"), return_inverse=True)
-    graded = _bools(rollouts["correct"].is_valid())
-    correct = _bools(rollouts["correct"].fill_null(False))
-    counts = np.zeros((3, len(prompt_ids), len(tags)), dtype=np.int64)
-    np.add.at(counts[0], (prompt, tag), 1)
-    np.add.at(counts[1], (prompt[graded], tag[graded]), 1)
-    np.add.at(counts[2], (prompt[correct], tag[correct]), 1)
+    return tally_of_counts(counts(rollouts, by=["prompt_id"]))
+
+
+def tally_of_counts(counted: pa.Table) -> Tally:
+    """Arrange counts by prompt and tag.
+
+    Args:
+        counted: `counts` by `prompt_id`, or by more than that, which is then added up.
+    """
+    prompt_ids, prompt = _places(counted["prompt_id"])
+    tags, tag = _places(counted["tag"])
+    arranged = np.zeros((3, len(prompt_ids), len(tags)), dtype=np.int64)
+    for index, name in enumerate(("n_rollouts", "n_graded", "n_correct")):
+        np.add.at(arranged[index], (prompt, tag), counted[name].to_numpy())
     return Tally(
-        prompt_ids=tuple(prompt_ids.tolist()),
-        tags=tuple(tags.tolist()),
-        rollouts=counts[0],
-        graded=counts[1],
-        correct=counts[2],
+        prompt_ids=prompt_ids,
+        tags=tags,
+        rollouts=arranged[0],
+        graded=arranged[1],
+        correct=arranged[2],
     )
 
 
-def _bools(column: pa.ChunkedArray) -> np.ndarray:
-    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def _strings(table: pa.Table, column: str) -> np.ndarray:
-    # Fixed-width strings sort many times faster than the objects Arrow gives.
-    return np.asarray(table[column].to_pylist(), dtype=np.str_)
+def _places(column: pa.ChunkedArray) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the strings that occur, sorted, and the place among them of each row's."""
+    names = sorted(column.unique().to_pylist())
+    found = pc.index_in(column, pa.array(names, pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
+    return tuple(names), found.to_numpy()

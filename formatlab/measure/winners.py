@@ -1,12 +1,15 @@
 """Winners: at each epoch of the probe the format with the largest share, with its interval."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, prompt_weights
+from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, resampled
+from formatlab.measure.counts import Rollouts, counts
 from formatlab.measure.entropy import format_entropy, format_entropy_given_prompt
-from formatlab.measure.tally import Tally, tally
+from formatlab.measure.tally import Tally, tally_of_counts
 
 UNDECIDED = "undecided"
 """The winner where the interval of the margin covers 0."""
@@ -66,7 +69,7 @@ WINNERS_SCHEMA = pa.schema(
 
 
 def winners(
-    probe: pa.Table,
+    probe: Rollouts,
     *,
     collapse_step: int | None = None,
     resamples: int = DEFAULT_RESAMPLES,
@@ -89,20 +92,27 @@ def winners(
     Returns:
         One row an epoch, ascending, with `WINNERS_SCHEMA`.
     """
-    rows = []
-    for epoch in sorted(probe["epoch"].unique().to_pylist()):
-        of_epoch = probe.filter(pc.field("epoch") == epoch)
-        row = _epoch_row(tally(of_epoch), resamples=resamples, seed=seed)
-        row |= {
+    counted = counts(probe, by=["epoch", "step", "prompt_id"])
+    by_epoch = {
+        epoch: counted.filter(pc.field("epoch") == epoch)
+        for epoch in sorted(counted["epoch"].unique().to_pylist())
+    }
+    tallies = [tally_of_counts(of_epoch) for of_epoch in by_epoch.values()]
+    matrices = [of for tally in tallies for of in (tally.rollouts, tally.graded, tally.correct)]
+    drawn = resampled(matrices, resamples, seed)
+    rows = [
+        _epoch_row(tally, drawn[3 * place : 3 * place + 3])
+        | {
             "epoch": epoch,
-            "step": pc.max(of_epoch["step"]).as_py(),  # pyright: ignore[reportAttributeAccessIssue]
+            "step": pc.max(by_epoch[epoch]["step"]).as_py(),  # pyright: ignore[reportAttributeAccessIssue]
             "collapse_step": collapse_step,
         }
-        rows.append(row)
+        for place, (epoch, tally) in enumerate(zip(by_epoch, tallies, strict=True))
+    ]
     return pa.Table.from_pylist(rows, schema=WINNERS_SCHEMA)
 
 
-def _epoch_row(counts: Tally, *, resamples: int, seed: int) -> dict[str, object]:
+def _epoch_row(counts: Tally, drawn: Sequence[np.ndarray]) -> dict[str, object]:
     by_tag = counts.rollouts.sum(axis=0)  # (F,)
     graded = counts.graded.sum(axis=0)  # (F,)
     correct = counts.correct.sum(axis=0)  # (F,)
@@ -113,7 +123,7 @@ def _epoch_row(counts: Tally, *, resamples: int, seed: int) -> dict[str, object]
     runner_up = int(order[1]) if len(order) > 1 else None
     second = by_tag[runner_up] if runner_up is not None else 0
 
-    bounds = _bounds(counts, leader, resamples=resamples, seed=seed)
+    bounds = _bounds(counts, leader, drawn)
     margin_low, margin_high = bounds["margin"]
     decided = margin_low is not None and margin_low > 0
     return {
@@ -147,17 +157,20 @@ def _epoch_row(counts: Tally, *, resamples: int, seed: int) -> dict[str, object]
     }
 
 
-def _bounds(counts: Tally, leader: int, *, resamples: int, seed: int) -> dict:
-    """Return (low, high) of the margin, and of share and accuracy for each tag."""
+def _bounds(counts: Tally, leader: int, drawn: Sequence[np.ndarray]) -> dict:
+    """Return (low, high) of the margin, and of share and accuracy for each tag.
+
+    Args:
+        counts: of the probe.
+        leader: number of its tag.
+        drawn: rollouts, graded and correct ones of each resample by tag; (B, F) each.
+    """
     prompts, tags = counts.rollouts.shape
     if prompts < 2:
         nothing = (None, None)
         return {"margin": nothing, "share": [nothing] * tags, "accuracy": [nothing] * tags}
-    weights = prompt_weights(prompts, resamples, seed)
-    drawn = weights @ counts.rollouts  # (B, F)
-    correct = weights @ counts.correct  # (B, F)
-    share = drawn / drawn.sum(axis=1, keepdims=True)
-    graded = weights @ counts.graded  # (B, F)
+    rollouts, graded, correct = drawn
+    share = rollouts / rollouts.sum(axis=1, keepdims=True)
     accuracy = np.where(graded > 0, correct / np.maximum(graded, 1), np.nan)
     others = np.delete(share, leader, axis=1)
     margin = share[:, leader] - others.max(axis=1, initial=0.0)  # (B,)

@@ -96,7 +96,9 @@ _FIGURES: tuple[tuple[str, str, Callable[[Study], Figure], Callable[[Study], lis
 )
 
 
-def write_report(study_folder: Path, runs: Sequence[RunFolder]) -> Path:
+def write_report(
+    study_folder: Path, runs: Sequence[RunFolder], *, study: Study | None = None
+) -> Path:
     """Write the report, the figures and the tables of a study.
 
     Figures go to `figures/*.png` and `*.svg`, tables to `tables/*.csv` and `results.md`; each
@@ -106,6 +108,7 @@ def write_report(study_folder: Path, runs: Sequence[RunFolder]) -> Path:
     Args:
         study_folder: where to write; made if needed.
         runs: the runs of one study.
+        study: what `measured_study` gave for these runs, if they have been measured already.
 
     Returns:
         The path of `report.html`.
@@ -114,7 +117,7 @@ def write_report(study_folder: Path, runs: Sequence[RunFolder]) -> Path:
         InputError: no runs, runs that do not belong together, or no permission to write.
         RunError: a damaged rollout file, or no space left.
     """
-    study = measured_study(runs)
+    study = study or measured_study(runs)
     images = {}
     for name, _, draw, rows in _FIGURES:
         files = save_figure(draw(study), study_folder / "figures", name)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from formatlab.measure.counts import counts
 from formatlab.show.palette import format_order
 from formatlab.show.wording import shortened_text, visible_text
 from formatlab.store import Rollout, RunFolder
@@ -50,25 +51,41 @@ def specimen_trays(run: RunFolder, epoch: float) -> list[SpecimenTray]:
         run: the run folder.
         epoch: of the probe.
     """
-    by_tag: dict[str, list[Rollout]] = {}
-    for row in rollouts_from_table(run.rollouts("probe", epoch=epoch)):
-        by_tag.setdefault(row.tag, []).append(row)
-    trays = []
-    for tag in format_order(set(by_tag)):
-        rows = by_tag[tag]
-        firsts = [
-            next((row for row in rows if row.correct), None),
-            next((row for row in rows if not row.correct), None),
-        ]
-        trays.append(
-            SpecimenTray(
-                tag=tag,
-                n_rollouts=len(rows),
-                n_correct=sum(bool(row.correct) for row in rows),
-                specimens=[_specimen(row) for row in firsts if row is not None],
-            )
+    tags = counts(run.rollout_batches("probe", epoch=epoch, columns=["tag", "correct"]), by=[])
+    of_tag = {row["tag"]: row for row in tags.to_pylist()}
+    n_kinds = sum(
+        (row["n_correct"] > 0) + (row["n_correct"] < row["n_rollouts"]) for row in of_tag.values()
+    )
+    firsts = _firsts(run, epoch, n_kinds)
+    return [
+        SpecimenTray(
+            tag=tag,
+            n_rollouts=of_tag[tag]["n_rollouts"],
+            n_correct=of_tag[tag]["n_correct"],
+            specimens=[
+                _specimen(firsts[tag, correct])
+                for correct in (True, False)
+                if (tag, correct) in firsts
+            ],
         )
-    return trays
+        for tag in format_order(set(of_tag))
+    ]
+
+
+def _firsts(run: RunFolder, epoch: float, n_kinds: int) -> dict[tuple[str, bool], Rollout]:
+    """Return the first rollout of each tag that is correct, and the first that is not.
+
+    Texts are read no further than to the last of so many kinds.
+    """
+    firsts: dict[tuple[str, bool], Rollout] = {}
+    for batch in run.rollout_batches("probe", epoch=epoch):
+        correct = batch["correct"].fill_null(False).to_pylist()
+        for place, kind in enumerate(zip(batch["tag"].to_pylist(), correct, strict=True)):
+            if kind not in firsts:
+                (firsts[kind],) = rollouts_from_table(batch.slice(place, 1))
+        if len(firsts) == n_kinds:
+            break
+    return firsts
 
 
 def _specimen(row: Rollout) -> Specimen:

@@ -1,7 +1,8 @@
 """Rollout files: parquet files of one split and epoch, their names, writing and reading."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,12 @@ from formatlab.store.atomic_file import write_atomically
 from formatlab.store.rollout import READABLE_VERSIONS, ROLLOUT_SCHEMA, SCHEMA_VERSION
 
 _NAME = re.compile(r"epoch=(\d{3,}(?:\.\d+)?)(?:-part=(\d{3,}))?\.parquet")
+
+_BATCH_ROWS = 8_192
+"""Rows read at a time where a file is read as a stream; 32 MB if each has 4,000 characters."""
+
+_BUFFER = 1 << 18
+"""Bytes of a column read at a time; without a buffer a column is read from end to end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -62,26 +69,23 @@ def read_rollout_file(path: Path, columns: Sequence[str] | None = None) -> pa.Ta
         RunError: not readable as parquet, or of a version that is not known.
         KeyError: a column that rollouts do not have.
     """
-    names = ROLLOUT_SCHEMA.names if columns is None else list(columns)
-    schema = rollout_schema(names)
-    try:
-        # ParquetFile and not read_table: the latter adds partition columns from the path.
-        with pq.ParquetFile(path) as file:
-            metadata = file.schema_arrow.metadata or {}
-            version = metadata.get(b"formatlab_schema_version", b"none").decode()
-            known = version in {str(number) for number in READABLE_VERSIONS}
-            table = file.read(columns=names) if known else None
-    except (pa.ArrowException, OSError) as error:
-        raise RunError(
-            f"cannot read the rollouts in {path} ({' '.join(str(error).split())}); remove the "
-            "run's folder, and the same `formatlab run` makes it again"
-        ) from error
-    if table is None:
-        raise RunError(
-            f"{path} has rollouts of schema version {version}, and this formatlab reads versions "
-            f"{', '.join(map(str, READABLE_VERSIONS))}. Read it with the formatlab that wrote it."
-        )
-    return _upgraded(table, names).select(names).cast(schema)
+    schema = rollout_schema(ROLLOUT_SCHEMA.names if columns is None else columns)
+    with _opened(path) as file:
+        table = file.read(columns=schema.names)
+    return _upgraded(table, schema)
+
+
+def rollout_file_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Read a rollout file as `read_rollout_file` does, a few thousand rows at a time.
+
+    Raises:
+        RunError: not readable as parquet, or of a version that is not known.
+        KeyError: a column that rollouts do not have.
+    """
+    schema = rollout_schema(ROLLOUT_SCHEMA.names if columns is None else columns)
+    with _opened(path) as file:
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=schema.names):
+            yield _upgraded(pa.Table.from_batches([batch]), schema)
 
 
 def rollout_schema(columns: Sequence[str]) -> pa.Schema:
@@ -91,13 +95,37 @@ def rollout_schema(columns: Sequence[str]) -> pa.Schema:
     )
 
 
-def _upgraded(table: pa.Table, names: Sequence[str]) -> pa.Table:
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A rollout file of a version that is read."""
+    try:
+        # ParquetFile and not read_table: the latter adds partition columns from the path.
+        with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
+            _check_version(path, file.schema_arrow.metadata or {})
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        raise RunError(
+            f"cannot read the rollouts in {path} ({' '.join(str(error).split())}); remove the "
+            "run's folder, and the same `formatlab run` makes it again"
+        ) from error
+
+
+def _check_version(path: Path, metadata: Mapping[bytes, bytes]) -> None:
+    version = metadata.get(b"formatlab_schema_version", b"none").decode()
+    if version not in {str(number) for number in READABLE_VERSIONS}:
+        raise RunError(
+            f"{path} has rollouts of schema version {version}, and this formatlab reads versions "
+            f"{', '.join(map(str, READABLE_VERSIONS))}. Read it with the formatlab that wrote it."
+        )
+
+
+def _upgraded(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """The table with what its version of the schema did not have yet."""
     if "schema_version" in table.column_names:
         number = table.column_names.index("schema_version")
         versions = pa.array([SCHEMA_VERSION] * table.num_rows, pa.int32())
         table = table.set_column(number, "schema_version", versions)
-    if "mixed_formats" in names and "mixed_formats" not in table.column_names:
+    if "mixed_formats" in schema.names and "mixed_formats" not in table.column_names:
         kind = ROLLOUT_SCHEMA.field("mixed_formats").type
         table = table.append_column("mixed_formats", pa.array([[]] * table.num_rows, kind))
-    return table
+    return table.select(schema.names).cast(schema)

@@ -17,7 +17,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,6 +33,7 @@ from formatlab.store.atomic_file import (
     write_json_atomically,
     write_text_atomically,
 )
+from formatlab.store.config_differences import config_differences
 from formatlab.store.metrics_log import MetricsLog
 from formatlab.store.rollout import (
     READABLE_VERSIONS,
@@ -44,6 +45,7 @@ from formatlab.store.rollout import (
 )
 from formatlab.store.rollout_file import (
     read_rollout_file,
+    rollout_file_batches,
     rollout_file_name,
     rollout_files,
     rollout_schema,
@@ -195,6 +197,30 @@ class RunFolder:
         names = ROLLOUT_SCHEMA.names if columns is None else columns
         return rollout_schema(names).empty_table()
 
+    def count_rollouts(self, split: Split) -> int:
+        """Return the number of rollouts of a split, which no rollout is read for."""
+        files = rollout_files(self._rollout_folder(split))
+        return sum(pq.read_metadata(file.path).num_rows for file in files)
+
+    def rollout_batches(
+        self, split: Split, *, epoch: float | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """Read the tables that `rollouts` gives as one, a few thousand rows at a time.
+
+        Memory does not grow with the number of rollouts. Nothing comes if there are none.
+
+        Args:
+            split: train or probe.
+            epoch: only this epoch; None for all.
+            columns: only these columns; None for all.
+
+        Raises:
+            RunError: a file is damaged or of another schema version; when it is come to.
+        """
+        for file in rollout_files(self._rollout_folder(split)):
+            if epoch in (None, file.epoch):
+                yield from rollout_file_batches(file.path, columns)
+
     def epochs(self, split: Split) -> list[float]:
         """Return the epochs that have a rollout file, ascending."""
         files = rollout_files(self._rollout_folder(split))
@@ -338,7 +364,7 @@ class RunFolder:
                     path.unlink()
 
     def _check_equal(self, config: Mapping[str, Any]) -> None:
-        differences = _differences(self.config, json.loads(json.dumps(config)))
+        differences = config_differences(self.config, json.loads(json.dumps(config)))
         if differences:
             raise InputError(
                 f"{self.path} was made by another configuration: {'; '.join(differences)}. "
@@ -347,7 +373,7 @@ class RunFolder:
 
     def _check_empty(self) -> None:
         # What a creation killed before its last file may have left is no obstacle.
-        ours = {self._env_path.name, self.checkpoints.name}
+        ours = {self._env_path.name, self._failed_path.name, self.checkpoints.name}
         others = sorted(
             path.name
             for path in self.path.iterdir()
@@ -358,25 +384,6 @@ class RunFolder:
                 f"{self.path} exists and is not a run folder (it holds {', '.join(others[:3])}). "
                 "Choose another folder."
             )
-
-
-_ABSENT = object()
-
-
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any], parents: str = "") -> list[str]:
-    """Say for each key in which two configurations differ what stands there and here."""
-    found: list[str] = []
-    for key in sorted(there.keys() | here.keys()):
-        old, new = there.get(key, _ABSENT), here.get(key, _ABSENT)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += _differences(old, new, f"{parents}{key}.")
-        elif old != new:
-            found.append(f"{parents}{key} is {_shown(old)} there and {_shown(new)} here")
-    return found
-
-
-def _shown(value: Any) -> str:
-    return "absent" if value is _ABSENT else json.dumps(value, ensure_ascii=False)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from formatlab.measure.bootstrap import percentile_interval, prompt_weights
+from formatlab.measure import bootstrap
+from formatlab.measure.bootstrap import percentile_interval, prompt_weights, resampled
 
 
 def test_each_resample_draws_as_many_prompts_as_there_are() -> None:
@@ -17,6 +18,18 @@ def test_each_resample_draws_as_many_prompts_as_there_are() -> None:
 def test_the_seed_decides() -> None:
     assert (prompt_weights(9, 20, seed=3) == prompt_weights(9, 20, seed=3)).all()
     assert (prompt_weights(9, 20, seed=3) != prompt_weights(9, 20, seed=4)).any()
+
+
+def test_weights_are_the_same_however_many_are_drawn_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = np.random.default_rng(0)
+    matrices = [generator.integers(0, 9, shape) for shape in ((7, 3), (5, 2), (7, 1))]
+    expected = [prompt_weights(len(counts), 40, seed=1) @ counts for counts in matrices]
+    for most in (1, 14, 50, 10_000):
+        monkeypatch.setattr(bootstrap, "_MOST_WEIGHTS", most)
+        drawn = resampled(matrices, 40, seed=1)
+        assert [found.tolist() for found in drawn] == [found.tolist() for found in expected]
 
 
 def test_the_interval_holds_the_middle_of_the_resamples() -> None:

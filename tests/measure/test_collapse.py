@@ -40,6 +40,12 @@ def test_steps_are_those_given_and_in_any_order() -> None:
     assert collapse_step(steps, tags) == 20
 
 
+def test_rollouts_may_come_as_counts() -> None:
+    steps, tags = [0, 0, 1, 1], ["a", "b", "a", "b"]
+    assert collapse_step(steps, tags, rollouts=[1, 1, 9, 1]) == 1
+    assert collapse_step(steps, tags, rollouts=[1, 1, 8, 1]) is None
+
+
 def test_the_threshold_decides() -> None:
     batches = ["aaab", "aaaab", "aaaaaaaaab"]
     assert [collapse(batches, threshold) for threshold in (0.7, 0.8, 0.9, 1.0)] == [0, 1, 2, None]

@@ -119,3 +119,9 @@ def test_without_grades_there_is_no_change_of_accuracy() -> None:
 def test_equal_seeds_give_equal_numbers() -> None:
     pair = sampled({"a": 0.5, "b": 0.5}, 16, 1), sampled({"a": 0.6, "b": 0.4}, 16, 2)
     assert measured(*pair) == measured(*pair)
+
+
+def test_probes_may_come_in_pieces() -> None:
+    pair = sampled({"a": 0.5, "b": 0.5}, 16, 1), sampled({"a": 0.6, "b": 0.4}, 16, 2)
+    pieces = [[probe.slice(at, 50) for at in range(0, probe.num_rows, 50)] for probe in pair]
+    assert drift(pieces[0], iter(pieces[1])) == drift(*pair)

@@ -3,10 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from synthetic_runs import SyntheticRun, write_run
 
 from formatlab.measure.run_winners import record_winners, run_winners
-from formatlab.store import RunFolder
+from formatlab.measure.winners import winners
+from formatlab.store import RunFolder, rollout_file
 
 SPEC = SyntheticRun(
     start={"program": 0.5, "prose": 0.5},
@@ -25,6 +27,17 @@ def test_a_whole_run(tmp_path: Path) -> None:
     assert table["epoch"].to_pylist() == [0.0, 0.125, 0.25, 0.5, 1.0, 2.0]
     assert table["winner"][-1].as_py() == "prose"
     assert 0 < table["collapse_step"][0].as_py() < 32
+
+
+def test_rollouts_are_never_all_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = write_run(tmp_path, SPEC)
+    columns = ["epoch", "step", "prompt_id", "tag", "correct"]
+    whole = winners(run.rollouts("probe", columns=columns), resamples=100)
+    monkeypatch.setattr(rollout_file, "_BATCH_ROWS", 100)
+    monkeypatch.delattr(RunFolder, "rollouts")
+    found = run_winners(run, threshold=0.8, resamples=100)
+    assert found.drop_columns(["collapse_step"]) == whole.drop_columns(["collapse_step"])
+    assert 0 < found["collapse_step"][0].as_py() < 32
 
 
 def test_a_run_without_training_has_no_collapse(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from synthetic_runs import probe_rollouts, rollout
 
 from formatlab.show.specimen import specimen_trays
-from formatlab.store import RunFolder
+from formatlab.store import RunFolder, rollout_file
 
 
 def test_the_first_correct_and_the_first_wrong_of_each_tag(tmp_path: Path) -> None:
@@ -18,6 +19,19 @@ def test_the_first_correct_and_the_first_wrong_of_each_tag(tmp_path: Path) -> No
     assert (second.tag, second.n_rollouts, len(second.specimens)) == ("b", 2, 1)
     assert [tray.tag for tray in specimen_trays(run, 1.0)] == ["c"]
     assert specimen_trays(run, 2.0) == []
+
+
+def test_probes_are_read_a_few_rollouts_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder.create(tmp_path / "run", config={}, env={})
+    rows = probe_rollouts({"p": "aaab", "q": "bbA", "r": "aAbBc"})
+    run.write_rollouts("probe", 0.0, rows)
+    whole = specimen_trays(run, 0.0)
+    monkeypatch.setattr(rollout_file, "_BATCH_ROWS", 2)
+    monkeypatch.delattr(RunFolder, "rollouts")
+    assert specimen_trays(run, 0.0) == whole
+    assert [(s.prompt_id, s.sample) for s in whole[0].specimens] == [("q", 2), ("p", 0)]
 
 
 def test_oddities_are_told_and_long_or_odd_texts_made_readable(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from synthetic_runs import rollout
 
 from formatlab.errors import RunError
+from formatlab.store import rollout_file
 from formatlab.store.rollout import (
+    READABLE_VERSIONS,
     ROLLOUT_SCHEMA,
     SCHEMA_VERSION,
     rollouts_from_table,
@@ -19,6 +21,7 @@ from formatlab.store.rollout import (
 )
 from formatlab.store.rollout_file import (
     read_rollout_file,
+    rollout_file_batches,
     rollout_file_name,
     rollout_files,
     write_rollout_file,
@@ -102,6 +105,42 @@ def test_version_1_is_read_as_this_version(tmp_path: Path) -> None:
     assert rollouts_from_table(table) == rows
     assert read_rollout_file(path, ["mixed_formats"]).to_pydict() == {"mixed_formats": [[], []]}
     assert read_rollout_file(path, ["tag"]).column_names == ["tag"]
+
+
+@pytest.mark.parametrize("columns", [None, ["tag", "split"], ["mixed_formats"]])
+@pytest.mark.parametrize("version", READABLE_VERSIONS)
+def test_batches_are_the_file_a_few_rows_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, columns: list[str] | None
+) -> None:
+    monkeypatch.setattr(rollout_file, "_BATCH_ROWS", 2)
+    path = tmp_path / "file"
+    table = rollouts_to_table([rollout(sample=sample, tag=f"t{sample % 2}") for sample in range(5)])
+    if version == 1:
+        table = table.drop_columns(["mixed_formats"])
+        table = table.set_column(0, "schema_version", pa.array([1] * 5, pa.int32()))
+    metadata = {"formatlab_schema_version": str(version)}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    batches = list(rollout_file_batches(path, columns))
+    assert [batch.num_rows for batch in batches] == [2, 2, 1]
+    whole = read_rollout_file(path, columns)
+    assert all(batch.schema.equals(whole.schema, check_metadata=True) for batch in batches)
+    assert pa.concat_tables(batches).to_pylist() == whole.to_pylist()
+
+
+def test_batches_of_a_file_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "epoch=000.parquet"
+    path.write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(RunError, match="epoch=000"):
+        list(rollout_file_batches(path))
+    pq.write_table(pa.table({"tag": ["prose"]}), path)
+    with pytest.raises(RunError, match="schema version"):
+        list(rollout_file_batches(path))
+    write_rollout_file(path, rollouts_to_table([rollout()]))
+    content = bytearray(path.read_bytes())
+    content[20:-2000] = bytes(len(content) - 2020)
+    path.write_bytes(content)
+    with pytest.raises(RunError, match="epoch=000"):
+        list(rollout_file_batches(path))
 
 
 def test_a_full_disk_is_explained_and_costs_nothing_written_before(tmp_path: Path) -> None:

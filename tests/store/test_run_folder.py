@@ -43,6 +43,17 @@ def test_an_equal_configuration_reopens_and_keeps_the_first_environment(run: Run
     assert steps(again, "probe") == [0]
 
 
+def test_rollouts_come_in_batches_in_the_same_order(run: RunFolder) -> None:
+    for epoch, part in ((1.0, 0), (0.0, 1), (0.0, 0)):
+        row = rollout(epoch=epoch, step=part)
+        run.write_rollouts("probe", epoch, [row], part=part)
+    batches = list(run.rollout_batches("probe", columns=["epoch", "step"]))
+    assert pa.concat_tables(batches) == run.rollouts("probe", columns=["epoch", "step"])
+    (only,) = run.rollout_batches("probe", epoch=1.0)
+    assert only.num_rows == 1
+    assert list(run.rollout_batches("train")) == []
+
+
 def test_reopening_removes_what_a_killed_writer_left(run: RunFolder) -> None:
     run.write_rollouts("probe", 0.0, [rollout()])
     left = [

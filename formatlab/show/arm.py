@@ -90,6 +90,9 @@ def grouped_arms(results: Sequence[RunResult], mixtures: Sequence[Mixture]) -> l
         mixtures=mixtures if len(mixtures) > 1 else (),
         algorithms=len({_own_words(run) or run.config["algorithm"] for run in results}) > 1,
         rewards=len(told_rewards(results)) > 1,
+        bases=any(run.several_of_base for run in results)
+        and len({run.base_seed for run in results}) > 1,
+        worlds=len({run.world_seed for run in results}) > 1,
     )
     groups: dict[tuple[str, str, int, str], list[RunResult]] = {}
     for run in results:
@@ -121,6 +124,10 @@ class _Told:
     algorithms: bool
     """Or chains of stages, in the study's own words."""
     rewards: bool
+    bases: bool
+    """Of which each is an arm, where sampling is what is repeated."""
+    worlds: bool
+    """Of several seeds."""
 
 
 def _words(run: RunResult, told: _Told) -> str:
@@ -134,6 +141,7 @@ def _words(run: RunResult, told: _Told) -> str:
     if told.mixtures:
         label = told.mixtures[_mixture_index(told.mixtures, run)].label
         words = [label] * (label not in own.split(", ")) + words
+    words += [f"world {run.world_seed}"] * told.worlds + [f"base s{run.base_seed}"] * told.bases
     text = ", ".join(words)
     silent = run.from_documents or not told.rewards
     return text if run.reward == CORRECTNESS and silent else with_reward(text, run.reward)

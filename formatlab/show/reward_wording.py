@@ -17,7 +17,10 @@ _WITHOUT_SIGNAL = ("random", "none")
 
 def reward_name(config: Mapping[str, Any]) -> str:
     """Return the name of the reward in a run's configuration; early ones have correctness only."""
-    return visible_text(" ".join(str(config.get("reward") or CORRECTNESS).split()))
+    name = config.get("reward") or CORRECTNESS
+    if isinstance(name, list):  # of a recorded trainer, which may have several
+        name = " + ".join(map(str, name))
+    return visible_text(" ".join(str(name).split()))
 
 
 def has_signal(reward: str) -> bool:

@@ -1,9 +1,11 @@
 """A run as figures and tables see it: its folder, read and measured."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import pyarrow as pa
 
 from formatlab.measure import (
     DRIFT_COLUMNS,
@@ -48,6 +50,9 @@ class RunResult:
     """The same from the true base, for a stage after others whose base is in the study."""
     done: bool
     failed: str | None
+    several_of_base: bool = False
+    """Whether the study trains bases with several seeds of sampling each. Such runs are no sample
+    of bases, so the runs of one base are an arm."""
 
     @property
     def reward(self) -> str:
@@ -76,8 +81,20 @@ class RunResult:
 
     @property
     def seed(self) -> int:
-        """Seed of the run."""
-        return self.config["seed"]
+        """What tells the run from the others of its arm: the base's seed, or that of sampling."""
+        return self.config["seed"] if self.several_of_base else self.base_seed
+
+    @property
+    def base_seed(self) -> int:
+        """Seed of the base's weights; of a real model, which has one, that of sampling."""
+        base = self.config.get("base", {}).get("config", {})
+        return base.get("seed", self.config["seed"])
+
+    @property
+    def world_seed(self) -> int:
+        """Seed of problems and documents; 0 for real problems."""
+        world = self.config.get("world")
+        return world.get("seed", 0) if isinstance(world, Mapping) else 0
 
     @property
     def undertrained(self) -> bool:
@@ -135,6 +152,14 @@ class RunResult:
         return found + event_notes([event for event in self.events if event.message != self.failed])
 
 
+def seeds_text(run: RunResult) -> str:
+    """Return all seeds of a run: `0`, or `world 1, base 0, sampling 2` where they are not one."""
+    sampling = run.config["seed"]
+    if not run.world_seed and run.base_seed == sampling:
+        return str(sampling)
+    return f"world {run.world_seed}, base {run.base_seed}, sampling {sampling}"
+
+
 def measured_run(run: RunFolder) -> RunResult:
     """Read and measure a run folder.
 
@@ -149,7 +174,9 @@ def measured_run(run: RunFolder) -> RunResult:
         # What was sampled of the start to learn from was there before the first step.
         rows = [row | {"collapse_step": None} for row in rows]
     else:
-        train = run.rollouts("train", columns=["epoch", "step", "tag", "correct", "well_formed"])
+        train = run.rollout_batches(
+            "train", columns=["epoch", "step", "tag", "correct", "well_formed"]
+        )
         training = shares(train, by=["epoch", "step"]).to_pylist()
     return RunResult(
         name=run.name,
@@ -184,8 +211,8 @@ def with_distance_from_base(
     for folder, result in zip(folders, results, strict=True):
         base = bases.get(_base_key(result))
         if result.config.get("before") and result.final and base:
-            before = base.rollouts("probe", epoch=0.0, columns=DRIFT_COLUMNS)
-            after = folder.rollouts("probe", epoch=result.final["epoch"], columns=DRIFT_COLUMNS)
+            before = _probe(base, 0.0)
+            after = _probe(folder, result.final["epoch"])
             found.append(replace(result, from_base=drift(before, after)))
         else:
             found.append(result)
@@ -204,5 +231,8 @@ def _base_key(result: RunResult) -> str:
 def _drift(run: RunFolder, epochs: Sequence[float]) -> Drift | None:
     if len(epochs) < 2 or epochs[0] != 0:
         return None
-    base = run.rollouts("probe", epoch=epochs[0], columns=DRIFT_COLUMNS)
-    return drift(base, run.rollouts("probe", epoch=epochs[-1], columns=DRIFT_COLUMNS))
+    return drift(_probe(run, epochs[0]), _probe(run, epochs[-1]))
+
+
+def _probe(run: RunFolder, epoch: float) -> Iterator[pa.Table]:
+    return run.rollout_batches("probe", epoch=epoch, columns=DRIFT_COLUMNS)

@@ -1,7 +1,7 @@
 """The study as figures and tables see it: its runs, in arms."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from formatlab.errors import InputError
@@ -110,6 +110,10 @@ def measured_study(runs: Sequence[RunFolder]) -> Study:
             "There are no runs to show. Give a runs folder in which a study has been run."
         )
     results = with_distance_from_base(runs, [measured_run(run) for run in runs])
+    bases = {(run.world_seed, run.base_seed) for run in results}
+    samplings = {(run.world_seed, run.base_seed, run.config["seed"]) for run in results}
+    if len(samplings) > len(bases):
+        results = [replace(run, several_of_base=True) for run in results]
     mixtures = mixtures_of(results)
     return Study(
         name=results[0].config["study"], arms=grouped_arms(results, mixtures), mixtures=mixtures

@@ -203,3 +203,42 @@ def test_an_interrupted_run_says_what_was_made_again(make_run) -> None:
     run.note_resumed(step=8, lost=0)
     (note,) = [note for note in measured_run(run).notes if "Interrupted" in note]
     assert note.startswith("Interrupted 2 times; 2 steps")
+
+
+def seeded(make_run, *, world: int, base: int, sampling: int) -> RunFolder:
+    run = make_run(seed=100 * world + 10 * base + sampling)
+    change_config(
+        run,
+        seed=sampling,
+        world={"seed": world},
+        base={"undertrained": False, "floor": 0.1, "config": {"seed": base}},
+    )
+    return run
+
+
+def test_bases_are_an_arm_where_each_was_sampled_once(make_run) -> None:
+    runs = [seeded(make_run, world=0, base=base, sampling=7) for base in (1, 0, 2)]
+    (arm,) = measured_study(runs).arms
+    assert [run.seed for run in arm.runs] == [0, 1, 2]
+
+
+def test_runs_of_one_base_are_an_arm_where_sampling_is_repeated(make_run) -> None:
+    runs = [
+        seeded(make_run, world=0, base=base, sampling=sampling)
+        for base in (0, 1)
+        for sampling in (3, 4)
+    ]
+    arms = measured_study(runs).arms
+    assert [arm.setting for arm in arms] == ["base s0", "base s1"]
+    assert [[run.seed for run in arm.runs] for arm in arms] == [[3, 4], [3, 4]]
+
+
+def test_each_world_is_an_arm_where_there_are_several(make_run) -> None:
+    runs = [
+        seeded(make_run, world=world, base=base, sampling=base)
+        for world in (0, 5)
+        for base in (0, 1)
+    ]
+    arms = measured_study(runs).arms
+    assert [arm.setting for arm in arms] == ["world 0", "world 5"]
+    assert [[run.seed for run in arm.runs] for arm in arms] == [[0, 1], [0, 1]]

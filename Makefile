@@ -28,7 +28,7 @@ env: .venv/.stamp  ## make or update the environment in .venv
 		exit 1; \
 	fi
 	@echo "installing the versions of constraints.txt into .venv (minutes, the first time)"
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,gguf]'
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,gguf,ray,slurm]'
 	@touch $@
 
 demo: env  ## the smallest useful study: two scales, about four minutes on two cores

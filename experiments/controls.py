@@ -39,6 +39,11 @@ CPU = LadderStudy(
 PRESETS = {
     "cpu": CPU,
     "demo": replace(CPU, scales=("0.04M",), seeds=(0,)),
+    "gpu": replace(
+        CPU,
+        scales=("0.13M", "0.46M", "1.9M", "4.1M"),
+        pretraining=Pretraining(tokens=50_000_000),
+    ),
     "biased": replace(
         CPU,
         name="controls_biased",

@@ -30,4 +30,11 @@ DEMO = LadderStudy(
 PRESETS = {
     "demo": DEMO,
     "cpu": replace(DEMO, scales=("0.04M", "0.08M", "0.13M", "0.27M"), seeds=(0, 1, 2, 3, 4)),
+    "gpu": replace(
+        DEMO,
+        scales=("0.13M", "0.46M", "1.9M", "4.1M", "12M"),
+        seeds=(0, 1, 2, 3, 4),
+        pretraining=Pretraining(tokens=50_000_000),
+        grpo=Grpo(epochs=5),
+    ),
 }

@@ -211,17 +211,26 @@ def _without_cuda(built_for: str | None) -> Finding:
     return Finding(part="CUDA", found="no device", state=State.NOTE, advice=advice)
 
 
+_OPTIONAL = {
+    "gguf": ("gguf", "it reads models in GGUF files"),
+    "ray": ("ray", "it runs studies on a Ray cluster"),
+    "submitit": ("slurm", "it runs studies through Slurm"),
+}
+"""Packages beside the core: the extra that brings each, and what it does."""
+
+
 def _optional_parts() -> Iterator[Finding]:
-    version = _installed_version("gguf")
-    if version is None:
-        yield Finding(
-            part="gguf",
-            found="not installed; it reads models in GGUF files",
-            state=State.NOTE,
-            advice="`make env`, or `pip install 'formatlab[gguf]'`",
-        )
-    else:
-        yield Finding(part="gguf", found=version)
+    for package, (extra, what) in _OPTIONAL.items():
+        version = _installed_version(package)
+        if version is None:
+            yield Finding(
+                part=package,
+                found=f"not installed; {what}",
+                state=State.NOTE,
+                advice=f"`make env`, or `pip install 'formatlab[{extra}]'`",
+            )
+        else:
+            yield Finding(part=package, found=version)
     yield from map(_real_model, PACKAGED_MODELS)
 
 

@@ -12,7 +12,10 @@ VERBS = {
     "run": "run an experiment: pretrain, train, measure, report",
     "probe": "observe one model on one set of problems, without training",
     "tag": "say which formats anyone's rollouts are in, from their files",
+    "status": "say how far studies are: done, running, failed, waiting, time left",
     "report": "make tables, figures and the report of a study again",
+    "export": "write rollouts and models of studies to a folder with cards, to be published",
+    "clean": "show what could be removed from a runs folder, and remove it with --yes",
     "doctor": "say what this machine has, and what to do about what is missing",
 }
 
@@ -30,7 +33,10 @@ examples:
   formatlab run experiments/scale_attractors.py --scales 0.08M --seeds 0 1 2 --jobs 2
   formatlab probe --model smollm2-135m --problems gsm8k --samples 4
   formatlab tag out/completions/*.parquet --output tagged.parquet --plot shares.png
+  formatlab status --watch
+  formatlab clean runs
   formatlab report runs/scale_attractors
+  formatlab export runs/scale_attractors --output published --licence cc-by-4.0
 
 `formatlab VERB --help` says more about each. Exit status: 0 done, 1 failed, 2 wrong input.
 """

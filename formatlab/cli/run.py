@@ -1,14 +1,27 @@
 """`formatlab run EXPERIMENT`: every run of a study, then its table, figures and report."""
 
+from __future__ import annotations
+
 import os
 import shlex
 import sys
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from formatlab.errors import InputError
+from formatlab.launch.cluster_options import ClusterOptions, is_address
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from formatlab.launch.place import Place
+    from formatlab.launch.plan import Plan
+    from formatlab.launch.schedule import Outcome
+    from formatlab.launch.task import Task
 
 DESCRIPTION = """\
 Run an experiment: make the bases that are missing, train, measure, and write a report.
@@ -18,21 +31,28 @@ examples:
   formatlab run experiments/scale_attractors.py
   formatlab run experiments/scale_attractors.py --preset cpu --jobs 2
   formatlab run experiments/scale_attractors.py --scales 0.08M --seeds 0 1 2 --grpo.epochs 3
+  formatlab run experiments/scale_attractors.py --launcher ray --runs-dir s3://bucket/runs
   formatlab run experiments/gsm8k.py --model smollm2-135m --problems gsm8k
   formatlab run experiments/scale_attractors.py --help     (all options of that study)
 """
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class RunOptions(ClusterOptions):
     """Options of every experiment, beside the fields of its study."""
 
     preset: str = ""
     """Which of the experiment's presets to start from (listed above); the first one if empty."""
-    runs_dir: Path = Path("runs")
-    """The runs folder."""
+    runs_dir: str = "runs"
+    """The runs folder: a path or, with --launcher ray or slurm, an address such as
+    s3://bucket/runs."""
     jobs: int = 0
-    """Runs side by side; 0: one for each core."""
+    """Runs side by side; 0: one for each core, or as many as the cluster has room for."""
+    only: str = ""
+    """Part of the runs, as fact=value with commas between: scale=0.04M,seed=0. A fact may come
+    several times."""
+    dry_run: bool = False
+    """Say what would be done, with estimates of time, memory and disk, and do nothing."""
 
 
 def main(arguments: list[str]) -> int:
@@ -43,15 +63,13 @@ def main(arguments: list[str]) -> int:
     import tyro
     from rich.console import Console
 
-    from formatlab.launch.cores import available_cores
     from formatlab.launch.experiment import load_experiment, preset_of
     from formatlab.launch.idle_options import check_heeded
-    from formatlab.launch.pool import run_all
-    from formatlab.launch.together import processes, run_together
-    from formatlab.show.report import write_report
-    from formatlab.show.study import measured_study
-    from formatlab.show.table import print_study
-    from formatlab.store.run_folder import RunFolder
+    from formatlab.launch.place import place_of
+    from formatlab.launch.plan import plan_of
+    from formatlab.launch.selection import selected
+    from formatlab.launch.task import graph
+    from formatlab.launch.together import processes
 
     path, rest = Path(arguments[0]), arguments[1:]
     if arguments[0].startswith("-"):
@@ -64,42 +82,114 @@ def main(arguments: list[str]) -> int:
         prog=f"formatlab run {path}",
         description=f"{docstring}\n\npresets: {', '.join(presets)}",
     )
+    options.check_launcher(options.runs_dir, processes())
     check_heeded(options.study, study)
     runs = options.study.runs()
+    whole = {task.address: task for task in graph(runs)}
+    tasks = [whole[task.address] for task in graph(selected(runs, options.only))]
     if options.jobs < 0:
         raise InputError(f"--jobs is {options.jobs}; 0 (one for each core) or more")
-    _check_writable(options.runs_dir)
+    place = place_of(options.runs_dir, options.scratch)
+    command = ["formatlab", "run", *arguments]
     console = Console(soft_wrap=True)
-    try:
-        if processes() > 1:
-            outcomes = run_together(runs, options.runs_dir, console=console)
-        else:
-            outcomes = run_all(
-                runs,
-                options.runs_dir,
-                experiment=path,
-                jobs=options.jobs or available_cores(),
-                console=console,
+    with place.view() as runs_dir:
+        _check_writable(runs_dir)
+        try:
+            plan = partial(plan_of, options.study.name, list(whole.values()), command=command)
+            outcomes = _launched(options, tasks, place, runs_dir, path, plan, console)
+        except KeyboardInterrupt:
+            console.print(
+                "Interrupted. What is done is kept; the same command goes on from there:\n"
+                f"  formatlab run {shlex.join(arguments)}",
+                markup=False,
             )
-    except KeyboardInterrupt:
-        console.print(
-            "Interrupted. What is done is kept; the same command goes on from there:\n"
-            f"  formatlab run {shlex.join(arguments)}",
-            markup=False,
-        )
-        return 130
-    finished = [outcome.folder for outcome in outcomes if outcome.folder is not None]
-    if finished:
-        folders = [RunFolder.open(folder) for folder in finished]
-        report = write_report(options.runs_dir / options.study.name, folders)
-        print_study(measured_study(folders))
-        console.print(f"\nreport  {report}\nfigures {report.parent / 'figures'}", markup=False)
+            return 130
+        if not outcomes:  # a dry run, or not the first of several processes
+            return 0
+        status = _told(outcomes)
+        done = [run for run in runs if place.is_done(run)]
+        place.bring(runs_dir, done)
+        _report(runs_dir, options, done, console)
+        place.publish(runs_dir, options.study.name)
+    return status
+
+
+def _told(outcomes: Mapping[str, Outcome]) -> int:
+    """Tell what failed, and give the exit status."""
     status = 0
-    for outcome in outcomes:
+    for outcome in outcomes.values():
         if outcome.error is not None:
             print(f"formatlab run: {outcome.label}: {outcome.error}", file=sys.stderr)
             status = max(status, outcome.exit_status)
     return status
+
+
+def _launched(
+    options: Any,
+    tasks: Sequence[Task],
+    place: Place,
+    runs_dir: Path,
+    experiment: Path,
+    plan: Callable[..., Plan],
+    console: Console,
+) -> dict[str, Outcome]:
+    """Do the tasks where the options say; nothing in a dry run.
+
+    The plan is of the whole study, of which others may do other parts.
+    """
+    from formatlab.launch.cores import available_cores
+    from formatlab.launch.devices import Devices, find_gpus
+    from formatlab.launch.plan import write_plan
+    from formatlab.launch.pool import run_all
+    from formatlab.launch.together import is_first, processes, run_together
+
+    if options.dry_run:
+        from formatlab.launch.dry_run import print_dry_run
+
+        if is_address(options.runs_dir):
+            console.print(f"as if nothing were at {options.runs_dir} yet:", markup=False)
+        print_dry_run(tasks, runs_dir, experiment=experiment, jobs=options.jobs, console=console)
+        return {}
+    study, local = options.study.name, options.launcher == "local"
+    alone = local and processes() == 1
+    devices = Devices(find_gpus() if alone else [], cores=available_cores(), jobs=options.jobs)
+    if is_first():
+        side_by_side = devices.most if local else options.jobs or len(tasks)
+        write_plan(runs_dir / study, plan(jobs=side_by_side))
+        place.publish(runs_dir, study)
+    if processes() > 1:
+        return run_together(tasks, runs_dir, console=console)
+    if local:
+        return run_all(tasks, runs_dir, experiment=experiment, devices=devices, console=console)
+    from formatlab.launch.cluster import cluster_of, run_on
+
+    with cluster_of(options, options.runs_dir, study, devices.most) as cluster:
+        return run_on(
+            cluster,
+            tasks,
+            place,
+            experiment=experiment,
+            options=options,
+            jobs=options.jobs,
+            console=console,
+        )
+
+
+def _report(runs_dir: Path, options: Any, runs: Sequence[Task], console: Console) -> None:
+    """Report of the study's runs that are done, whichever command did them."""
+    from formatlab.show.report import write_report
+    from formatlab.show.study import measured_study
+    from formatlab.show.table import print_study
+    from formatlab.store.run_folder import RunFolder
+
+    if not runs:
+        return
+    folders = [RunFolder.open(runs_dir / run.address) for run in runs]
+    study = measured_study(folders)
+    report = write_report(runs_dir / options.study.name, folders, study=study)
+    print_study(study)
+    there = f"{options.runs_dir.rstrip('/')}/{options.study.name}"
+    console.print(f"\nreport  {there}/{report.name}\nfigures {there}/figures", markup=False)
 
 
 def _options(study: Any) -> Any:

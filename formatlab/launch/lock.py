@@ -1,44 +1,351 @@
-"""A lock on a folder, so that two processes never write to one run or base."""
+"""A lock on a folder with a heartbeat, so that two processes never write to one run or base.
 
-import fcntl
+A lock is a small file beside the folder, made by whoever finds none. Its owner counts a heartbeat
+up in it and removes it in the end. An owner that died is found out at once on its own machine, by
+its process, and elsewhere by a heart that stands still, which whoever waits measures with a clock
+of its own: clocks of machines differ, and may be set back. An owner that finds its lock taken, as
+after a long sleep, ends itself rather than write beside another.
+"""
+
+import json
+import os
+import platform
+import secrets
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NoReturn, Protocol
 
 from formatlab.errors import RunError
 from formatlab.store.atomic_file import explained_os_errors
 
+BEAT = 5.0
+"""Seconds between two heartbeats."""
+PATIENCE = 60.0
+"""Seconds without one after which an owner on another machine is taken to be dead. A network file
+system may show a file as it was half a minute ago."""
+
+_LENGTH = 512
+"""Bytes of a record. Of a fixed length, it is overwritten in place, which a full disk allows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Owner:
+    """Who holds a lock."""
+
+    host: str
+    boot: str
+    """Of the machine's start and the process' name space: process numbers mean the same in it."""
+    pid: int
+    process: int
+    """When the process began, in ticks since the machine's start; 0 if not known."""
+    beat: int
+    token: str
+    """Drawn by lot for every time that a lock is taken."""
+
+    @property
+    def dead(self) -> bool:
+        """Whether the owner is certainly gone: a process of this machine that does not run."""
+        if self.boot != _boot():
+            return False
+        began = _process_start(self.pid)
+        return began is None or (0 not in (began, self.process) and began != self.process)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the owner certainly runs, be it stopped: a known process of this machine."""
+        known = self.boot == _boot() and self.process != 0
+        return known and _process_start(self.pid) == self.process
+
+    @property
+    def words(self) -> str:
+        """What people call it."""
+        return f"process {self.pid} on {self.host}"
+
+
+class Record(Protocol):
+    """Where a lock's record is kept."""
+
+    def make(self, content: bytes) -> bool:
+        """Make the record; False if there is one."""
+        ...
+
+    def read(self) -> bytes | None:
+        """What is in it; None if there is none."""
+        ...
+
+    def replace(self, old: bytes, new: bytes) -> bytes | None:
+        """Overwrite it if `old` is what is in it; gives what was in it, None if there is none."""
+        ...
+
+    def remove(self, content: bytes) -> None:
+        """Remove it if this is what is in it."""
+        ...
+
+
+class RecordFile:
+    """The record of a lock in a file of a file system that machines may share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder.with_name(f".{folder.name}.lock")
+
+    def make(self, content: bytes) -> bool:
+        """Make the file, which happens to one only of several processes that try."""
+        with explained_os_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+            except FileExistsError:
+                return False
+            try:
+                os.write(descriptor, content)
+            except OSError:
+                self.path.unlink(missing_ok=True)
+                raise
+            finally:
+                os.close(descriptor)
+        return True
+
+    def read(self) -> bytes | None:
+        """Read the file."""
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def replace(self, old: bytes, new: bytes) -> bytes | None:
+        """Overwrite the file in place; who takes a lock makes another one, which this misses."""
+        try:
+            descriptor = os.open(self.path, os.O_RDWR)
+        except FileNotFoundError:
+            return None
+        try:
+            there = os.read(descriptor, len(old) + 1)
+            if there == old:
+                os.pwrite(descriptor, new, 0)
+            return there
+        finally:
+            os.close(descriptor)
+
+    def remove(self, content: bytes) -> None:
+        """Remove the file if this is what is in it; of several processes one looks at a time."""
+        with explained_os_errors(self.path), suppress(FileNotFoundError):
+            descriptor = os.open(self.path, os.O_RDWR)
+            try:
+                _wait_for_turn(descriptor)
+                # Meanwhile another process may have removed it, and a third one made its own.
+                same = os.path.samestat(os.fstat(descriptor), self.path.stat())
+                if same and os.read(descriptor, len(content) + 1) == content:
+                    self.path.unlink()
+            finally:
+                os.close(descriptor)
+
+
+class Held(RunError):
+    """Another process is writing to the folder."""
+
+
+def held(folder: Path) -> Owner | None:
+    """Who holds a folder, as far as can be seen from here; None if nobody, or a dead process."""
+    return held_record(RecordFile(folder))
+
+
+def held_record(record: Record) -> Owner | None:
+    """Who holds what a record stands for; see `held`."""
+    content = record.read()
+    owner = _owner(content) if content is not None else None
+    return None if owner is None or owner.dead else owner
+
+
+class Watch:
+    """Looks at locks again and again, and takes an owner whose heart stands still for dead."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[Owner, float]] = {}
+
+    def held(self, folder: Path) -> Owner | None:
+        """Who holds a folder; None if nobody, or one of whom nothing was seen for `PATIENCE`."""
+        return self.living(str(folder), held(folder))
+
+    def living(self, name: str, owner: Owner | None) -> Owner | None:
+        """The owner of what `name` calls, as just seen, unless its heart stands still."""
+        now = time.monotonic()
+        if owner is None:
+            self._seen.pop(name, None)
+            return None
+        seen, since = self._seen.get(name, (None, now))
+        if seen != owner:
+            since = now
+        self._seen[name] = (owner, since)
+        return owner if owner.alive or now - since <= PATIENCE else None
+
 
 @contextmanager
 def locked(
-    folder: Path, *, wait: bool = False, waiting: Callable[[], None] = lambda: None
+    folder: Path, *, wait: bool = False, waiting: Callable[[str], None] = lambda _: None
 ) -> Iterator[None]:
     """Hold a folder, which need not exist yet, for the length of a `with` block.
-
-    The system frees the lock when the process ends, however it ends. On file systems shared over a
-    network it may hold on one machine only.
 
     Args:
         folder: what is to be written to.
         wait: wait until it is free, instead of failing.
-        waiting: called before waiting, if there is something to wait for.
+        waiting: called with who holds it before waiting, if there is somebody to wait for.
 
     Raises:
-        RunError: another process holds it, and `wait` is not set.
+        Held: another process holds it, and `wait` is not set.
+        InputError: no permission.
+        RunError: no space left, or another failure of the file system.
     """
-    path = folder.with_name(f".{folder.name}.lock")
-    with explained_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if not wait:
-                raise RunError(
-                    f"another process is writing to {folder}; let it finish, or choose another "
-                    "folder"
-                ) from error
-            waiting()
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with locked_record(RecordFile(folder), str(folder), wait=wait, waiting=waiting):
         yield
+
+
+@contextmanager
+def locked_record(
+    record: Record, name: str, *, wait: bool, waiting: Callable[[str], None] = lambda _: None
+) -> "Iterator[Heart]":
+    """Hold what a record stands for; see `locked`. `name` is what messages call it."""
+    mine = Owner(
+        host=platform.node(),
+        boot=_boot(),
+        pid=os.getpid(),
+        process=_process_start(os.getpid()) or 0,
+        beat=0,
+        token=secrets.token_hex(8),
+    )
+    _take(record, mine, name, wait=wait, waiting=waiting)
+    heart = Heart(record, mine, name)
+    heart.start()
+    try:
+        yield heart
+    finally:
+        heart.stop()
+
+
+def _take(
+    record: Record, mine: Owner, name: str, *, wait: bool, waiting: Callable[[str], None]
+) -> None:
+    """Make the record, when there is none or its owner is dead."""
+    seen, since, told = None, time.monotonic(), False
+    while not record.make(_content(mine)):
+        content = record.read()
+        if content is None:
+            continue
+        if content != seen:
+            seen, since = content, time.monotonic()
+        owner = _owner(content)
+        silent = time.monotonic() - since > PATIENCE and not (owner and owner.alive)
+        if (owner and owner.dead) or silent:
+            record.remove(content)
+            continue
+        who = owner.words if owner else "another process"
+        if not wait:
+            raise Held(
+                f"another process is writing to {name} ({who}); let it finish, or choose another "
+                "folder"
+            )
+        if not told:
+            waiting(who)
+            told = True
+        time.sleep(0.2)
+
+
+class Heart(threading.Thread):
+    """Counts the heartbeat of a lock up, and ends the process if the lock is another's."""
+
+    def __init__(self, record: Record, owner: Owner, name: str) -> None:
+        super().__init__(daemon=True, name=f"heart of {name}")
+        self._record, self._name = record, name
+        self._owner = owner
+        self._stopped = threading.Event()
+        self._turn = threading.Lock()
+
+    def run(self) -> None:
+        """Beat until the lock is let go of."""
+        while not self._stopped.wait(BEAT):
+            with suppress(OSError):  # a full disk, or a network that is away: the next one counts
+                self.beat()
+
+    def stop(self) -> None:
+        """Let go of the lock."""
+        self._stopped.set()
+        self.join()
+        self._record.remove(_content(self._owner))
+
+    def beat(self) -> None:
+        """Give a sign of life; this ends the process if the lock is not its own any more.
+
+        Raises:
+            OSError: the record cannot be read or written now.
+        """
+        with self._turn:
+            self._beat()
+
+    def _beat(self) -> None:
+        owner = replace(self._owner, beat=self._owner.beat + 1)
+        mine = _content(self._owner)
+        there = self._record.replace(mine, _content(owner))
+        if there != mine:
+            self._end(_owner(there) if there is not None else None)
+        self._owner = owner
+
+    def _end(self, there: Owner | None) -> NoReturn:
+        now = there.words if there else "nobody"
+        print(
+            f"formatlab: the lock on {self._name} was taken from this process while it slept (it "
+            f"is held by {now}); this process ends, and the same command goes on",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(1)
+
+
+def _content(owner: Owner) -> bytes:
+    return json.dumps(asdict(owner)).ljust(_LENGTH - 1).encode() + b"\n"
+
+
+def _owner(content: bytes) -> Owner | None:
+    """Read a record; None where it is just being written."""
+    try:
+        return Owner(**json.loads(content))
+    except (ValueError, TypeError):
+        return None
+
+
+def _wait_for_turn(descriptor: int) -> None:
+    """Hold a file against others that do this, until it is closed."""
+    try:
+        from fcntl import LOCK_EX, flock
+    except ImportError:  # Windows
+        return
+    with suppress(OSError):  # a file system without such locks
+        flock(descriptor, LOCK_EX)
+
+
+def _boot() -> str:
+    """Names the machine's present run and the name space of processes; the host elsewhere."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{platform.node()} {boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return platform.node()
+
+
+def _process_start(pid: int) -> int | None:
+    """When a process of this machine began, in ticks; 0 if not known, None if it is gone."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if state in "ZX" else int(fields[18])  # field 22 of proc(5), starttime
+    except OSError:  # no such process, another user's where these are hidden, or no /proc at all
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return 0

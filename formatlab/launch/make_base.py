@@ -1,18 +1,19 @@
 """Making a base once, and finding it again in the runs folder."""
 
-import hashlib
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from formatlab.errors import RunError
+from formatlab.errors import FormatlabError, RunError
+from formatlab.launch.damage import put_aside
+from formatlab.launch.lock import locked
 from formatlab.models.scale import find_scale
-from formatlab.store.atomic_file import explained_os_errors
-from formatlab.store.config_hash import config_hash
+from formatlab.store.atomic_file import explained_os_errors, sync
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.base import Base
+from formatlab.store.weights import weights_digest
+from formatlab.train.base import Base, corpus_name
 from formatlab.train.environment import environment
 from formatlab.train.pretrain import Report, held_out_loss, pretrain
 from formatlab.train.step_metrics import accuracies
@@ -37,22 +38,18 @@ class BaseFolder:
     """Parameters, shares of the corpus, held-out loss, accuracies, checksum."""
 
 
-def find_base(base: Base, runs: Path) -> BaseFolder | None:
-    """The finished base, if it is in the runs folder. Its name holds the hash of its settings.
+def finished_base(base: Base, runs: Path) -> BaseFolder:
+    """The base, which has to be made. Its name holds the hash of its settings.
 
     Raises:
-        RunError: its weights are gone or changed.
+        InputError: it is not there.
+        RunError: it is not finished.
     """
-    path = runs / "bases" / base.name
-    summary = RunFolder.open(path).summary if (path / "config.json").exists() else None
+    folder = RunFolder.open(runs / "bases" / base.name)
+    summary = folder.summary
     if summary is None:
-        return None
-    if checksum(path / "model") != summary["sha256"]:
-        raise RunError(
-            f"the base in {path} is damaged: its weights are gone or not those that were made; "
-            "remove the folder, and the same command makes it again"
-        )
-    return BaseFolder(path=path / "model", summary=summary)
+        raise RunError(f"the base in {folder.path} is not finished; run the same command again")
+    return BaseFolder(path=folder.path / "model", summary=summary)
 
 
 def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
@@ -83,44 +80,36 @@ def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
             accuracy.get(name, 0.0) < base.pretraining.accuracy_floor
             for name in base.world.mixture.shares
         ),
-        "sha256": checksum(folder.path / "model"),
+        "sha256": weights_digest(folder.path / "model"),
     }
     folder.mark_done(summary)
     return BaseFolder(path=folder.path / "model", summary=summary)
 
 
-def checksum(model: Path) -> str:
-    """SHA-256 of a model's weights: of the file that holds them, or of several in a row."""
-    whole = hashlib.sha256()
-    for path in sorted([*model.glob("*.safetensors"), *model.glob("*.bin")]):
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                whole.update(block)
-    return whole.hexdigest()
-
-
 def _corpus(base: Base, runs: Path, report: Report) -> "tuple[Corpus, PreTrainedTokenizerFast]":
     """The corpus and tokenizer of a base, shared by all scales and seeds of a world."""
-    config = {
-        "world": base.config["world"],
-        "tokens": base.pretraining.tokens,
-        "vocabulary": base.pretraining.vocabulary,
-    }
-    folder = runs / "corpora" / config_hash(config)
-    if not folder.exists():
+    folder = runs / "corpora" / corpus_name(base.config)
+
+    def waiting(owner: str) -> None:
+        report(0, 1, f"waiting for {owner}, who writes the documents")
+
+    with locked(folder, wait=True, waiting=waiting):
+        if folder.exists():
+            try:
+                return Corpus.load(folder / "corpus.npz"), load_tokenizer(folder)
+            except FormatlabError as error:
+                there = put_aside(folder, runs)
+                report(0, 1, f"{error}; written again, the old folder is {there}")
         report(0, 1, "writing documents")
         tokenizer = train_tokenizer(base.world, base.pretraining.vocabulary)
         corpus = build_corpus(base.world, tokenizer, tokens=base.pretraining.tokens)
+        unfinished = folder.with_name(f".{folder.name}-unfinished")
         with explained_os_errors(folder):
-            unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
-            unfinished.mkdir(parents=True, exist_ok=True)
-            try:
-                corpus.save(unfinished / "corpus.npz")
-                tokenizer.save_pretrained(unfinished)
-                os.replace(unfinished, folder)
-            except OSError:
-                if not folder.exists():  # else another worker was faster, with equal documents
-                    raise
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-    return Corpus.load(folder / "corpus.npz"), load_tokenizer(folder)
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            corpus.save(unfinished / "corpus.npz")
+            tokenizer.save_pretrained(unfinished)
+            for path in unfinished.iterdir():
+                sync(path)
+            os.replace(unfinished, folder)
+    return corpus, tokenizer

@@ -1,16 +1,19 @@
 """A run of a real pretrained model on real problems."""
 
 import hashlib
-from collections.abc import Sequence, Set
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from formatlab.errors import InputError
-from formatlab.launch.make_base import checksum
 from formatlab.launch.progress import Progress
-from formatlab.launch.run import Run
-from formatlab.launch.training import Emit, Training, train
+from formatlab.launch.start import start_digest, started_elsewhere
+from formatlab.launch.task import Emit, Task
+from formatlab.launch.training import Training, train, whole_policy
+from formatlab.store.config_hash import config_hash
+from formatlab.store.weights import weights_digest
 from formatlab.train.base import ACCURACY_FLOOR
 from formatlab.world.problem import Problem
 from formatlab.world.problem_set import load_problems
@@ -19,14 +22,16 @@ from formatlab.world.shots import Shots, prompt_text
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelRun(Run):
-    """The training of a real pretrained model on real problems."""
+class ModelRun(Task):
+    """The last stage of a training that begins with a real pretrained model."""
 
     study: str
     model: str
     """Hub id, local folder, GGUF file or known name."""
     problems: str
     """Problem set to train on."""
+    problems_set_aside: int
+    """How many of its first problems are kept for training, by all runs of the study."""
     probe_problems: str
     """Problem set to observe on."""
     probe_split: str
@@ -37,28 +42,79 @@ class ModelRun(Run):
     """What beside its stages tells it from the other runs of its seed."""
 
     @property
-    def label(self) -> str:
-        """Stages, model, seed, and what else tells it from the others."""
-        return f"{self.training.label} {self._place}"
+    def address(self) -> str:
+        """Named by model, algorithm and seed.
+
+        What lies on this machine is told by its content, what lies on a hub by its id.
+        """
+        decided = {
+            "kind": "run",
+            "study": self.study,
+            "model": [self.model, _model_digest(self.model)],
+            "problems": [self.problems, file_digest(self.problems), self.problems_set_aside],
+            "probe_problems": [self.probe_problems, file_digest(self.probe_problems)],
+            "probe_split": self.probe_split,
+            "shots": asdict(self.shots),
+            "chat": self.chat,
+            "stages": self.training.decided,
+        }
+        name = f"{Path(self.model).name}-pretrained-{self.training.algorithm}"
+        return f"{self.study}/{name}-s{self.training.seed}-{config_hash(decided)}"
 
     @property
-    def _place(self) -> str:
-        name = f"{Path(self.model).name} s{self.training.seed}"
-        return ", ".join(filter(None, [name, self.words]))
+    def before(self) -> Self | None:
+        """The run of the stage before; None for the first."""
+        before = self.training.before
+        return replace(self, training=before, words="") if before else None
 
-    def execute(self, runs: Path, emit: Emit) -> Path:
+    @property
+    def needs(self) -> tuple[Task, ...]:
+        """The stage before, if there is one."""
+        return (self.before,) if self.before else ()
+
+    @property
+    def label(self) -> str:
+        """Stages, model, seed, and what else tells it from the others."""
+        place = f"{self.training.label} {Path(self.model).name} s{self.training.seed}"
+        return ", ".join(filter(None, [place, self.words]))
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Model, seed, and what is trained."""
+        name, seed = Path(self.model).name, str(self.training.seed)
+        return {"kind": "run", "model": name, "scale": name, "seed": seed, **self.training.facts}
+
+    @property
+    def steps(self) -> int | None:
+        """Steps of the stage."""
+        return self.training.stages[-1].settings.steps
+
+    def outdated(self, runs: Path) -> str | None:
+        """A stage before may have been made again with other weights."""
+        return started_elsewhere(self, runs)
+
+    def start(self, runs: Path) -> Path:
+        """The model that the stage starts from, as a transformers folder."""
+        from formatlab.models.source import find_model, materialise
+
+        before = self.before
+        if before is None:
+            return materialise(find_model(self.model), runs / "models")
+        return whole_policy(runs / before.address, before.start(runs))
+
+    def execute(self, runs: Path, emit: Emit) -> None:
         """Read model and problems, then train."""
         import torch
 
         from formatlab.models.parameters import count_parameters
-        from formatlab.models.source import ModelSource, find_model, load_model, materialise
+        from formatlab.models.source import ModelSource, load_model
 
-        emit(Progress(f"model {Path(self.model).name}", 0, 1, None, None, "reading"))
-        source = find_model(self.model)
+        name = Path(self.model).name
+        emit(Progress(f"model {name}", 0, 1, None, None, "reading"))
         # What takes long comes after what can be wrong.
         training = self.training
         option = f"--{training.stages[-1].settings.name.replace('_', '-')}.prompts"
-        problems = take_problems(self.problems, "train", training.prompts, option=option)
+        problems = take_problems(self.problems, "train", self.problems_set_aside, option=option)
         probe_problems = take_problems(
             self.probe_problems,
             self.probe_split,
@@ -66,7 +122,7 @@ class ModelRun(Run):
             option="--probe.prompts",
             without={problem.question for problem in problems},
         )
-        folder = materialise(source, runs / "models")
+        folder = self.start(runs)
         # Read once to know that it is whole; training opens it by path.
         model, tokenizer = load_model(
             ModelSource(name=self.model, path=folder), device="cpu", dtype=torch.bfloat16
@@ -76,9 +132,9 @@ class ModelRun(Run):
         chat = tokenizer if self.chat else None
         prompts = real_prompts(problems, self.shots, chat)
         probe_prompts = real_prompts(probe_problems, self.shots, chat)
-        name = Path(self.model).name
         common = {
             "study": self.study,
+            "start_sha256": start_digest(self, runs),
             "name": name,
             "scale": {
                 "name": name,
@@ -92,22 +148,40 @@ class ModelRun(Run):
             "probe_problems": self.probe_problems,
             "probe_split": self.probe_split,
             "prompts_sha256": _prompts_digest([*prompts, *probe_prompts]),
-            "base": {"sha256": checksum(folder), "floor": ACCURACY_FLOOR},
+            "base": {"sha256": weights_digest(folder), "floor": ACCURACY_FLOOR},
             "shots": asdict(self.shots),
             "chat": self.chat,
         }
-        return train(
+        train(
             training,
-            runs / self.study,
+            runs / self.address,
             common,
-            name=f"{name}-pretrained",
-            place=self._place,
+            title=self.label,
             model=folder,
             prompts=prompts,
             probe_prompts=probe_prompts,
             world=None,
             emit=emit,
         )
+
+
+@cache
+def _model_digest(model: str) -> str | None:
+    """SHA-256 of the weights of a model on this machine; None for one of the hub."""
+    from formatlab.models.source import find_model
+
+    source = find_model(model)
+    places = [place for place in (source.path, source.adapter) if place is not None]
+    return " ".join(map(weights_digest, places)) or None
+
+
+@cache
+def file_digest(problems: str) -> str | None:
+    """SHA-256 of a problem set on this machine, its files in a row; None for one of the hub."""
+    path = Path(problems).expanduser()
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    found = [file.read_bytes() for file in files if file.is_file()]
+    return hashlib.sha256(b"".join(found)).hexdigest() if found else None
 
 
 def _prompts_digest(prompts: list[Prompt]) -> str:

@@ -1,137 +1,212 @@
-"""The local pool: runs of a study side by side, each in a process of its own."""
+"""The local pool: tasks of a study side by side, each in a process of its own."""
 
 import multiprocessing
 import os
-import queue
 import signal
 import threading
-import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from multiprocessing import connection
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from formatlab.errors import FormatlabError
-from formatlab.launch.cores import available_cores
-from formatlab.launch.disk import disk_full
-from formatlab.launch.experiment import load_experiment
+from formatlab.launch.attempt import attempt
+from formatlab.launch.calibration import Calibration, saying
+from formatlab.launch.cores import available_cores, most_threads
+from formatlab.launch.devices import VARIABLE, Devices, threads_each
+from formatlab.launch.estimate import estimate_all
+from formatlab.launch.lock import Watch, held
+from formatlab.launch.perform import is_done, note_failure
 from formatlab.launch.progress import Progress, ProgressDisplay
-from formatlab.launch.run import Run
-from formatlab.models.device import worker_devices
+from formatlab.launch.schedule import Outcome, Schedule
+from formatlab.launch.task import Task
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one run ended."""
-
-    label: str
-    folder: Path | None
-    """The run folder of a finished run."""
-    error: str | None
-    """What went wrong, for people; a traceback where it was a defect."""
-    exit_status: int
-    """0, or the exit status that the command ends with."""
+_LOOK_EVERY = 2.0
+"""Seconds between two looks at a folder that another launcher holds."""
 
 
 def run_all(
-    runs: Sequence[Run], runs_dir: Path, *, experiment: Path, jobs: int, console: Console
-) -> list[Outcome]:
-    """Execute runs, at most `jobs` at a time; a failed one does not stop the others.
+    tasks: Sequence[Task], runs_dir: Path, *, experiment: Path, devices: Devices, console: Console
+) -> dict[str, Outcome]:
+    """Do tasks, as many at a time as devices seat; a failed one stops only those that need it.
 
     Cores are divided among the workers: more threads than cores slow small models down tenfold.
-    `OMP_NUM_THREADS`, where it is set, is the most that each gets.
+    `OMP_NUM_THREADS`, where it is set, is the most that each gets. Tasks share GPUs as far as their
+    memory is estimated to reach. What another launcher is at is left to it, and taken up when it is
+    given up.
 
     Args:
-        runs: what to do, in order of start.
+        tasks: what to do and what it needs, see `graph`; each begins as soon as it can, in order.
         runs_dir: the runs folder.
         experiment: the experiment file; workers import it, for the formats that it may add.
-        jobs: most processes at a time.
+        devices: what the workers share.
         console: where progress is shown.
 
     Returns:
-        An outcome a run, in the order of `runs`.
+        An outcome a task, by address.
     """
-    context = multiprocessing.get_context("spawn")
-    threads = max(1, available_cores() // min(jobs, len(runs)))
-    threads = min(threads, int(os.environ.get("OMP_NUM_THREADS") or threads))
-    events: Any = context.Queue()
-    waiting = list(enumerate(runs))
-    running: dict[int, BaseProcess] = {}
-    outcomes: dict[int, Outcome] = {}
-    stages: dict[int, str] = {}
-    with _thread_environment(threads), ProgressDisplay(console) as display:
+    needed = _gpu_bytes(tasks, runs_dir, experiment, devices, console) if devices.gpus else {}
+    with ProgressDisplay(console) as display:
+        pool = _Pool(tasks, runs_dir, experiment, devices, needed, display)
+        with _thread_environment(pool.threads):
+            try:
+                while not pool.schedule.finished:
+                    pool.begin()
+                    pool.wait()
+            except BaseException:
+                pool.end_workers()
+                raise
+    return pool.schedule.outcomes
+
+
+def _gpu_bytes(
+    tasks: Sequence[Task], runs_dir: Path, experiment: Path, devices: Devices, console: Console
+) -> dict[str, int | None]:
+    """What each task is estimated to need of a GPU, by address; None where that is not known."""
+    to_do = [task for task in tasks if not is_done(task, runs_dir)]
+    calibration = Calibration(runs_dir, devices.gpus)
+    with saying(console) as say:
+        estimates = estimate_all(
+            to_do,
+            runs_dir,
+            calibration,
+            experiment=experiment,
+            gpus=devices.gpus,
+            workers=devices.most,
+            say=say,
+        )
+    return {address: estimate.gpu_memory for address, estimate in estimates.items()}
+
+
+class _Pool:
+    """The worker processes of a study."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        runs_dir: Path,
+        experiment: Path,
+        devices: Devices,
+        needed: Mapping[str, int | None],
+        display: ProgressDisplay,
+    ) -> None:
+        self.schedule = Schedule(tasks)
+        self.threads = threads_each(available_cores(), min(devices.most, len(tasks)), None)
+        self.threads = min(self.threads, most_threads() or self.threads)
+        self._devices, self._needed = devices, needed
+        self._tasks = {task.address: task for task in tasks}
+        self._runs_dir, self._experiment, self._display = runs_dir, experiment, display
+        self._context = multiprocessing.get_context("spawn")
+        self._workers: dict[str, BaseProcess] = {}
+        # One a worker: whoever dies while he tells something keeps no other from telling.
+        self._pipes: dict[str, Connection] = {}
+        self._stages: dict[str, str] = {}
+        self._watch = Watch()
+        self._next_look: dict[str, float] = {}
+
+    def begin(self) -> None:
+        """Start a worker for every task that may begin and gets a seat."""
+        if len(self._workers) >= self._devices.most:
+            return
+        for task in self.schedule.ready():
+            if self._next_look.get(task.address, 0.0) > time.monotonic():
+                continue
+            folder = self._runs_dir / task.address
+            try:
+                done = is_done(task, self._runs_dir)
+            except (FormatlabError, OSError) as error:
+                self._note(task.address, Outcome(task.label, str(error), 1))
+                continue
+            if done:
+                self.schedule.end(task, Outcome(task.label))
+                self._display.finish(task.label, "done before")
+            elif owner := self._watch.held(folder):
+                if task.address not in self._next_look:
+                    self._display.say(f"{task.label}: {owner.words} is at it")
+                self._next_look[task.address] = time.monotonic() + _LOOK_EVERY
+            elif seat := self._devices.take(task.address, self._needed.get(task.address)):
+                self._start(task, seat.gpu)
+
+    def _start(self, task: Task, gpu: str | None) -> None:
+        pipe, words = self._context.Pipe(duplex=False)
+        arguments = (task, self._runs_dir, self._experiment, self.threads, gpu, words)
+        worker = self._context.Process(target=_work, args=arguments)
+        worker.start()
+        words.close()  # the worker's is then the last, and its end is noticed
+        self._workers[task.address], self._pipes[task.address] = worker, pipe
+        self.schedule.begin(task)
+
+    def wait(self) -> None:
+        """Show what the workers tell, and take note of those that ended."""
+        telling = connection.wait(list(self._pipes.values()), timeout=0.2)
+        for address in [of for of, pipe in self._pipes.items() if pipe in telling]:
+            self._hear(address)
+        for address, worker in list(self._workers.items()):
+            if worker.exitcode is None:
+                continue
+            worker.join()
+            self._hear(address)
+            if address not in self.schedule.outcomes:
+                lost = _lost(self._tasks[address].label, worker.exitcode)
+                folder = self._runs_dir / address
+                if held(folder) is None:
+                    note_failure(folder, lost.error or "")
+                self._note(address, lost)
+            self._devices.give_back(address)
+            del self._workers[address]
+
+    def _hear(self, address: str) -> None:
+        """Take note of everything that a worker has told."""
+        pipe = self._pipes.get(address)
         try:
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    index, run = waiting.pop(0)
-                    process = context.Process(
-                        target=_work, args=(index, run, runs_dir, experiment, threads, events)
-                    )
-                    process.start()
-                    running[index] = process
-                for index, event in _drain(events):
-                    _show(display, stages, index, event)
-                    if isinstance(event, Outcome):
-                        outcomes[index] = event
-                for index, process in list(running.items()):
-                    if process.exitcode is None:
-                        continue
-                    process.join()
-                    for late, event in _drain(events):
-                        _show(display, stages, late, event)
-                        if isinstance(event, Outcome):
-                            outcomes[late] = event
-                    if index not in outcomes:
-                        lost = _lost(runs[index].label, process.exitcode)
-                        outcomes[index] = lost
-                        _show(display, stages, index, lost)
-                    del running[index]
-        except BaseException:
-            for process in running.values():
-                process.terminate()
-            for process in running.values():
-                process.join(10)
-                process.kill()
-            raise
-    return [outcomes[index] for index in range(len(runs))]
+            while pipe is not None and pipe.poll():
+                self._note(address, pipe.recv())
+        except (EOFError, OSError):  # it ended, perhaps in the middle of a word
+            self._pipes.pop(address).close()
+
+    def _note(self, address: str, event: Progress | Outcome) -> None:
+        """Show an event; a worker's stage ends when its next one begins."""
+        stage = self._stages.get(address)
+        if isinstance(event, Progress):
+            if stage is not None and stage != event.stage:
+                self._display.finish(stage)
+            self._stages[address] = event.stage
+            self._display.update(event)
+            return
+        self.schedule.end(self._tasks[address], event)
+        if event.error is None:
+            self._display.finish(stage or event.label)
+        else:
+            self._display.fail(stage or event.label, event.error.strip().splitlines()[-1])
+
+    def end_workers(self) -> None:
+        """End all workers, as when the launcher is interrupted."""
+        for worker in self._workers.values():
+            worker.terminate()
+        for worker in self._workers.values():
+            worker.join(10)
+            worker.kill()
 
 
 def _work(
-    index: int, run: Run, runs_dir: Path, experiment: Path, threads: int, events: Any
+    task: Task, runs_dir: Path, experiment: Path, threads: int, gpu: str | None, words: Connection
 ) -> None:
     """What a worker process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's; it ends us
     threading.Thread(target=_end_with_launcher, daemon=True).start()
-    import torch
+    if gpu is not None:
+        os.environ[VARIABLE] = gpu
 
-    from formatlab.models.saved import silence_libraries
+    def tell(event: Progress | Outcome) -> None:
+        with suppress(OSError):  # the launcher is gone, and so are we in a moment
+            words.send(event)
 
-    variable = "CUDA_VISIBLE_DEVICES"
-    device = worker_devices(index, os.environ.get(variable), torch.cuda.device_count())
-    if device is not None:
-        os.environ[variable] = device
-    torch.set_num_threads(min(threads, run.most_threads or threads))
-    silence_libraries()
-    try:
-        load_experiment(experiment)
-        folder = run.execute(runs_dir, lambda event: events.put((index, event)))
-        outcome = Outcome(run.label, folder, None, 0)
-    except FormatlabError as error:
-        outcome = Outcome(run.label, None, str(error), error.exit_status)
-    except torch.OutOfMemoryError as error:
-        reason = str(error).partition("\n")[0]
-        advice = "lower the algorithm's micro_batch or --probe.batch, or run fewer --jobs"
-        outcome = Outcome(run.label, None, f"{reason}; {advice}", 1)
-    except Exception as error:
-        full = disk_full(error, runs_dir)
-        outcome = Outcome(run.label, None, full or traceback.format_exc(), 1)
-    events.put((index, outcome))
-    events.close()
-    events.join_thread()
+    tell(attempt(task, runs_dir, experiment=experiment, threads=threads, emit=tell))
 
 
 def _end_with_launcher() -> None:
@@ -142,33 +217,6 @@ def _end_with_launcher() -> None:
         os._exit(1)
 
 
-def _drain(events: Any) -> list[tuple[int, Progress | Outcome]]:
-    """Everything in the queue; waits a moment for the first."""
-    drained = []
-    try:
-        drained.append(events.get(timeout=0.2))
-        while True:
-            drained.append(events.get_nowait())
-    except queue.Empty:
-        return drained
-
-
-def _show(
-    display: ProgressDisplay, stages: dict[int, str], index: int, event: Progress | Outcome
-) -> None:
-    """Show an event; a worker's stage ends when its next one begins."""
-    stage = stages.get(index)
-    if isinstance(event, Progress):
-        if stage is not None and stage != event.stage:
-            display.finish(stage)
-        stages[index] = event.stage
-        display.update(event)
-    elif event.error is None:
-        display.finish(stage or event.label, "" if stage else "done before")
-    else:
-        display.fail(stage or event.label, event.error.strip().splitlines()[-1])
-
-
 def _lost(label: str, exitcode: int) -> Outcome:
     """A worker that ended without a word."""
     if exitcode < 0:
@@ -177,7 +225,7 @@ def _lost(label: str, exitcode: int) -> Outcome:
         reason = f"the process was ended by {name}{hint}"
     else:
         reason = f"the process ended with status {exitcode}"
-    return Outcome(label, None, f"{reason}; run the same command again to go on", 1)
+    return Outcome(label, f"{reason}; run the same command again to go on", 1)
 
 
 class _thread_environment:
@@ -190,7 +238,7 @@ class _thread_environment:
         self._before: dict[str, str | None] = {}
 
     def __enter__(self) -> None:
-        for name in (*self._NAMES,):
+        for name in self._NAMES:
             self._before[name] = os.environ.get(name)
             os.environ[name] = self._value
 

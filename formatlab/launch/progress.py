@@ -140,6 +140,10 @@ class ProgressDisplay:
             stage.printed = now
             self._line(_describe(stage))
 
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+        self._line(text)
+
     def finish(self, stage: str, note: str = "") -> None:
         """End a stage that did what it had to; `note` says what came out of it."""
         self._end(stage, "done", note, "green")

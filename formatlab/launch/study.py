@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
@@ -11,11 +11,12 @@ import tyro
 from formatlab.errors import InputError
 from formatlab.launch.ladder_run import LadderRun
 from formatlab.launch.model_run import ModelRun
-from formatlab.launch.run import Run
 from formatlab.launch.sweep import Sweep
+from formatlab.launch.task import Task
 from formatlab.launch.training import Stage, Training
 from formatlab.models.lora import LoraSettings
 from formatlab.models.scale import find_scale
+from formatlab.store.config_hash import config_hash
 from formatlab.train.algorithm import Algorithm, AlgorithmName
 from formatlab.train.base import Base, Pretraining
 from formatlab.train.dpo import Dpo
@@ -45,7 +46,8 @@ class Study(ABC):
     name: str
     """Name of the folder in the runs folder."""
     seeds: tuple[int, ...] = (0,)
-    """Each decides a base's weights and documents' order, and its run's prompts and samples."""
+    """Each decides a base's initial weights and order of documents and, unless sweep.sampling_seed
+    names others, the prompts and samples of its run."""
     algorithm: AlgorithmName = "grpo"
     """What trains. dr_grpo, gspo and reinforce are presets over --grpo; the others have settings
     under their own name."""
@@ -81,7 +83,7 @@ class Study(ABC):
     """What else is varied: every combination of the values named."""
 
     @abstractmethod
-    def runs(self) -> list[Run]:
+    def runs(self) -> Sequence[Task]:
         """Every run of the grid.
 
         Raises:
@@ -96,8 +98,9 @@ class Study(ABC):
             )
         self.engine.check_installed()
         self._check_axis("seeds", self.seeds)
-        if min(self.seeds) < 0:
-            raise InputError(f"study {self.name}: seed {min(self.seeds)}; seeds are 0 or more")
+        for seed in (*self.seeds, *self.sweep.world_seed, *self.sweep.sampling_seed):
+            if seed < 0:
+                raise InputError(f"study {self.name}: seed {seed}; seeds are 0 or more")
         for name, values in vars(self.sweep).items():
             if values:
                 self._check_axis(f"sweep.{name}", values)
@@ -133,12 +136,10 @@ class Study(ABC):
             for reward in self.sweep.rewards(self.reward)
             for exploration in self.sweep.explorations(self.exploration)
         ]
-        found = {
-            beginning.key: beginning
-            for training in whole
-            for end in range(1, len(training.stages) + 1)
-            for beginning in [training.beginning(end)]
-        }
+        found: dict[str, Training] = {}
+        for training in whole:
+            for beginning in reversed([training, *training.beginnings]):
+                found.setdefault(config_hash({"stages": beginning.decided}), beginning)
         trainings = list(found.values())
         for training in trainings:
             yield training, _words(training, trainings)
@@ -180,27 +181,29 @@ class LadderStudy(Study):
     pretraining: Pretraining
     """How every base is made."""
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> Sequence[Task]:
         """All combinations, the largest scale of a seed first: it takes longest."""
         self._check()
         self._check_axis("scales", self.scales)
         scales = sorted((find_scale(name) for name in self.scales), key=lambda s: -s.width)
         worlds = self.sweep.worlds(self.world)
+        several = len({world.mixture.name for world in worlds}) > 1
         runs = [
             LadderRun(
                 study=self.name,
                 base=Base(world=world, scale=scale.name, pretraining=self.pretraining, seed=seed),
                 training=training.at_scale(scale),
-                words=", ".join(filter(None, [world.mixture.name * (len(worlds) > 1), words])),
+                mixture=world.mixture.name * several,
+                words=words,
             )
             for seed in self.seeds
             for scale in scales
             for world in worlds
-            for training, words in self._trainings(seed)
+            for sampling_seed in self.sweep.sampling_seed or (seed,)
+            for training, words in self._trainings(sampling_seed)
         ]
-        # A chain waits for its beginnings, so these come first.
         runs.sort(key=lambda run: len(run.training.stages))
-        return [*runs]
+        return runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,26 +225,29 @@ class ModelStudy(Study):
     probe: Probe = field(default_factory=lambda: Probe(prompts=128, samples=4))
     """How the policy is observed."""
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> Sequence[Task]:
         """One run a seed and training.
 
         Raises:
             InputError: a field does not fit, or a learning rate is not given.
         """
         self._check()
-        if self.sweep.mixture or self.sweep.mistranslated:
-            raise InputError(
-                f"study {self.name}: a real model's pretraining cannot be varied; leave "
-                "sweep.mixture and sweep.mistranslated out"
-            )
+        for axis in ("mixture", "mistranslated", "world_seed", "sampling_seed"):
+            if getattr(self.sweep, axis):
+                raise InputError(
+                    f"study {self.name}: a real model's pretraining cannot be varied, and its "
+                    f"seeds are of sampling alone; leave sweep.{axis} out"
+                )
         trainings = [found for seed in self.seeds for found in self._trainings(seed)]
         for training, _ in trainings:
             training.check_learning_rates()
+        prompts = [stage.settings.prompts for of, _ in trainings for stage in of.stages]
         return [
             ModelRun(
                 study=self.name,
                 model=self.model,
                 problems=self.problems,
+                problems_set_aside=max(prompts),
                 probe_problems=self.probe_problems or self.problems,
                 probe_split=self.probe_split,
                 shots=self.shots,

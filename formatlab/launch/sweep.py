@@ -44,6 +44,10 @@ class Sweep:
     mistranslated: tuple[str, ...] = ()
     """Phrases that the unfaithful formats of the mixture misread, each as text: times+fold, times,
     or none for documents without mistakes."""
+    world_seed: tuple[int, ...] = ()
+    """Seeds of problems and documents."""
+    sampling_seed: tuple[int, ...] = ()
+    """Seeds of prompts' order and samples, each on every base."""
 
     def algorithms(self, own: AlgorithmName) -> tuple[AlgorithmName, ...]:
         """The algorithms, or the study's own."""
@@ -86,7 +90,7 @@ class Sweep:
             yield replace(own, **dict(zip(axes, values, strict=True)))
 
     def worlds(self, own: World) -> list[World]:
-        """Every combination of mixture and fidelity, in the study's own world.
+        """Every combination of mixture, fidelity and seed, in the study's own world.
 
         Raises:
             InputError: a text that names no mixture or no phrases.
@@ -96,7 +100,11 @@ class Sweep:
             mixtures = [
                 _unfaithful(mixture, text) for mixture in mixtures for text in self.mistranslated
             ]
-        return [replace(own, mixture=mixture) for mixture in mixtures]
+        return [
+            replace(own, mixture=mixture, seed=seed)
+            for mixture in mixtures
+            for seed in self.world_seed or (own.seed,)
+        ]
 
 
 def _mixture(text: str, own: Mixture) -> Mixture:

@@ -1,23 +1,23 @@
-"""Training: stages in a row, each a run of its own that starts from the last one's policy."""
+"""Training: stages in a row, of which a run does the last, from the policy of the one before."""
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from formatlab.errors import InputError, RunError
+from formatlab.errors import InputError
 from formatlab.launch.lock import locked
 from formatlab.launch.progress import Progress
+from formatlab.launch.task import Emit
 from formatlab.models.device import best_device
 from formatlab.models.lora import ADAPTER_CONFIG, LoraSettings, merged
 from formatlab.models.saved import load_saved, load_tokenizer
 from formatlab.models.scale import Scale
-from formatlab.store.config_hash import config_hash
 from formatlab.store.run_folder import RunFolder
+from formatlab.store.weights import weights_digest
 from formatlab.train.algorithm import EXPLORING, SAMPLED, Algorithm
 from formatlab.train.dpo import Dpo
 from formatlab.train.engine import Engine
@@ -30,8 +30,6 @@ from formatlab.train.reward import Reward
 from formatlab.train.sft import Sft
 from formatlab.world.prompt import Prompt
 from formatlab.world.world import World
-
-Emit = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,33 +76,55 @@ class Training:
     def __post_init__(self) -> None:
         """Check what stages cannot do."""
         last = self.stages[-1].settings
-        if self.exploration.bonus != "none" and not isinstance(last, EXPLORING):
+        if self.exploration.bonus != "none" and not self._any(EXPLORING):
             raise InputError(
                 f"exploration: {last.name} has no advantage of tokens that a bonus could be added "
                 "to; take grpo or ppo, or leave exploration out"
             )
-        if self.reward != Reward() and not isinstance(last, SAMPLED):
+        if self.reward != Reward() and not self._any(SAMPLED):
             raise InputError(f"reward: {last.name} gives no rewards; leave --reward out")
 
-    def beginning(self, end: int) -> Self:
-        """The first `end` stages as a training of their own, with what of the rest they heed."""
-        last = self.stages[end - 1].settings
-        return replace(
-            self,
-            stages=self.stages[:end],
-            reward=self.reward if isinstance(last, SAMPLED) else Reward(),
-            exploration=self.exploration if isinstance(last, EXPLORING) else Exploration(),
-        )
+    def _any(self, kinds: tuple[type, ...]) -> bool:
+        return any(isinstance(stage.settings, kinds) for stage in self.stages)
 
     @property
-    def prompts(self) -> int:
-        """Most prompts that a stage trains on."""
-        return max(stage.settings.prompts for stage in self.stages)
+    def before(self) -> Self | None:
+        """What the last stage starts from, with what of the rest it heeds; None for the model."""
+        if len(self.stages) == 1:
+            return None
+        before = replace(self, stages=self.stages[:-1], reward=Reward(), exploration=Exploration())
+        if before._any(SAMPLED):
+            before = replace(before, reward=self.reward)
+        if before._any(EXPLORING):
+            before = replace(before, exploration=self.exploration)
+        return before
 
     @property
-    def key(self) -> str:
-        """Equal for trainings that are one, however they were come to."""
-        return config_hash({"stages": [self.config(i) for i in range(len(self.stages))]})
+    def beginnings(self) -> list[Self]:
+        """What leads to the last stage, the nearest first."""
+        return [self.before, *self.before.beginnings] if self.before else []
+
+    @property
+    def decided(self) -> list[dict[str, Any]]:
+        """The configurations of all stages: equal for trainings that are one."""
+        return [*(self.before.decided if self.before else []), self.config]
+
+    @property
+    def algorithm(self) -> str:
+        """What the last stage is called."""
+        return self.stages[-1].algorithm
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What it is selected by: settings, algorithm, arm, reward, bonus, sampling seed."""
+        settings = self.stages[-1].settings.config
+        return {name: str(value) for name, value in settings.items()} | {
+            "algorithm": self.algorithm,
+            "arm": self.label,
+            "reward": self.reward.name,
+            "bonus": self.exploration.bonus,
+            "sampling_seed": str(self.seed),
+        }
 
     def check_learning_rates(self) -> None:
         """Check that every stage has a learning rate; on the ladder it follows from the scale.
@@ -136,26 +156,25 @@ class Training:
         """The chain in words."""
         return ", ".join(stage.words for stage in self.stages)
 
-    def config(self, index: int) -> dict[str, Any]:
-        """What of this decides the result of stage `index`, ready for JSON."""
-        stage = self.stages[index]
+    @property
+    def config(self) -> dict[str, Any]:
+        """What of this decides the result of the last stage, ready for JSON."""
+        *before, stage = self.stages
         config = {
             "algorithm": stage.algorithm,
-            "arm": ", ".join(before.words for before in self.stages[: index + 1]),
+            "arm": self.label,
             "settings": stage.settings.config,
             "before": [
-                {"algorithm": before.algorithm, "settings": before.settings.config}
-                for before in self.stages[:index]
+                {"algorithm": of.algorithm, "settings": of.settings.config} for of in before
             ],
             "reward": "correctness",
             "lora": asdict(self.lora) if self.lora else None,
             "probe": asdict(self.probe),
             "seed": self.seed,
         }
-        own = self.beginning(index + 1)
         if isinstance(stage.settings, SAMPLED):
-            config |= {"reward": own.reward.name, "reward_settings": own.reward.config}
-            config |= {"exploration": own.exploration.config}
+            config |= {"reward": self.reward.name, "reward_settings": self.reward.config}
+            config |= {"exploration": self.exploration.config}
         if self.engine.vllm != "off":  # whose draws are others
             config["engine"] = self.engine.vllm
         return config
@@ -163,140 +182,91 @@ class Training:
 
 def train(
     training: Training,
-    runs: Path,
+    path: Path,
     common: Mapping[str, Any],
     *,
-    name: str,
-    place: str,
-    model: Path,
-    prompts: list[Prompt],
-    probe_prompts: list[Prompt],
-    world: World | None,
-    emit: Emit,
-) -> Path:
-    """Train every stage that is not done, and give the run folder of the last.
-
-    Args:
-        training: the stages.
-        runs: the study's folder.
-        common: what else decides the result; part of every configuration.
-        name: what every run folder's name begins with.
-        place: what the progress display says beside the stages: scale, seed, and the like.
-        model: a transformers folder, what the first stage starts from.
-        prompts: of training; the first ones where a stage takes fewer.
-        probe_prompts: what policies are observed on.
-        world: what renders documents; None for real models.
-        emit: told of the progress.
-    """
-    if training.lora is not None:
-        training.lora.check(model)
-    path = runs
-    for index, stage in enumerate(training.stages):
-        config = {"kind": "run", **common, **training.config(index)}
-        path = runs / f"{name}-{stage.algorithm}-s{training.seed}-{config_hash(config)}"
-        _train_stage(
-            training.beginning(index + 1),
-            stage,
-            path,
-            config,
-            place=place,
-            model=model,
-            prompts=prompts[: stage.settings.prompts],
-            probe_prompts=probe_prompts,
-            world=world,
-            emit=emit,
-        )
-        if index < len(training.stages) - 1:
-            model = _whole_model(path, model)
-    return path
-
-
-def _train_stage(
-    training: Training,
-    stage: Stage,
-    path: Path,
-    config: Mapping[str, Any],
-    *,
-    place: str,
+    title: str,
     model: Path,
     prompts: list[Prompt],
     probe_prompts: list[Prompt],
     world: World | None,
     emit: Emit,
 ) -> None:
-    """Train unless it is done, measure, and mark the run folder at `path`.
+    """Train the last stage into the run folder at `path`, or go on with it, and mark it done.
 
-    A chain and its beginning may come to the same stage at once: one trains, the other waits. Where
-    `accelerate launch` started several processes, the first one writes.
+    Where `accelerate launch` started several processes, all train and the first one writes.
+
+    Args:
+        training: the stages; those before the last are done.
+        path: the run folder.
+        common: what else decides the result, and what it starts from.
+        title: what the progress display calls it.
+        model: a transformers folder, what the stage starts from.
+        prompts: of training; the first ones where the stage takes fewer.
+        probe_prompts: what policies are observed on.
+        world: what renders documents; None for real models.
+        emit: told of the progress.
     """
     from accelerate import PartialState
 
     from formatlab.measure import record_winners
 
+    if training.lora is not None:
+        training.lora.check(model)
     processes = PartialState(cpu=best_device().type == "cpu")
-    settings, title = stage.settings, f"{training.label} {place}"
+    settings = training.stages[-1].settings
+    if processes.is_main_process:
+        config = {"kind": "run", **common, **training.config}
+        RunFolder.create(path, config=config, env=environment())
+    processes.wait_for_everyone()
+    folder = RunFolder.open(path)
+    resumed = len(folder.resumes())
+    made = len(folder.metrics())
+    begin = "going on from its newest checkpoint" if made else "observing what it starts from"
+    emit(Progress(title, made, settings.steps, None, None, begin))
 
-    def waiting() -> None:
-        emit(Progress(title, 0, settings.steps, None, None, "another process is at it; waiting"))
+    @cache
+    def went_on() -> Mapping[str, Any] | None:
+        """How this start went on from an earlier one; known from its first step on."""
+        now = folder.resumes()
+        return now[-1] if len(now) > resumed else None
 
-    lock = locked(path, wait=True, waiting=waiting) if processes.is_main_process else nullcontext()
-    with lock:
-        if processes.is_main_process:
-            RunFolder.create(path, config=config, env=environment()).clear_failed()
-        processes.wait_for_everyone()
-        folder = RunFolder.open(path)
-        if folder.done:
-            return
-        resumed = len(folder.resumes())
-        made = len(folder.metrics())
-        begin = "going on from its newest checkpoint" if made else "observing what it starts from"
-        emit(Progress(title, made, settings.steps, None, None, begin))
+    def report(step: int, line: dict[str, Any]) -> None:
+        share: dict[str, float] = line.get("share", {})
+        leader = max(share, key=lambda name: share[name], default=None)
+        of_leader = share[leader] if leader is not None else None
+        emit(Progress(title, step, settings.steps, leader, of_leader, note(line)))
 
-        @cache
-        def went_on() -> Mapping[str, Any] | None:
-            """How this start went on from an earlier one; known from its first step on."""
-            now = folder.resumes()
-            return now[-1] if len(now) > resumed else None
+    def note(line: dict[str, Any]) -> str:
+        notes = [f"reward {line['reward']:.2f}"] if "reward" in line else []
+        if "loss" in line and "reward" not in line and line["loss"] is not None:
+            notes.append(f"loss {line['loss']:.3f}")
+        notes += [event["message"] for event in line.get("events", [])]
+        if again := went_on():
+            notes.append(_resumed_words(again))
+        return "; ".join(notes)
 
-        def report(step: int, line: dict[str, Any]) -> None:
-            share: dict[str, float] = line.get("share", {})
-            leader = max(share, key=lambda name: share[name], default=None)
-            of_leader = share[leader] if leader is not None else None
-            emit(Progress(title, step, settings.steps, leader, of_leader, note(line)))
-
-        def note(line: dict[str, Any]) -> str:
-            notes = [f"reward {line['reward']:.2f}"] if "reward" in line else []
-            if "loss" in line and "reward" not in line and line["loss"] is not None:
-                notes.append(f"loss {line['loss']:.3f}")
-            notes += [event["message"] for event in line.get("events", [])]
-            if again := went_on():
-                notes.append(_resumed_words(again))
-            return "; ".join(notes)
-
-        options: dict[str, Any] = {
-            "model": model,
-            "prompts": prompts,
-            "probe": training.probe,
-            "probe_prompts": probe_prompts,
-            "seed": training.seed,
-            "lora": training.lora,
-            "report": report,
-        }
-        try:
-            _run(folder, training, settings, world, options)
-            if processes.is_main_process:
-                record_winners(folder)
-        except (RunError, InputError) as error:
-            folder.mark_failed(str(error))
-            raise
-        except Exception as error:
-            folder.mark_failed(f"{type(error).__name__}: {error}")
-            raise
-        if processes.is_main_process:
-            rollouts = folder.rollouts("train", columns=["step"]).num_rows
-            folder.mark_done({"steps": len(folder.metrics()), "rollouts": rollouts})
-            folder.remove_checkpoints()
-        processes.wait_for_everyone()
+    options: dict[str, Any] = {
+        "model": model,
+        "prompts": prompts[: settings.prompts],
+        "probe": training.probe,
+        "probe_prompts": probe_prompts,
+        "seed": training.seed,
+        "lora": training.lora,
+        "report": report,
+    }
+    _run(folder, training, settings, world, options)
+    if processes.is_main_process:
+        record_winners(folder)
+        folder.mark_done(
+            {
+                "steps": len(folder.metrics()),
+                "rollouts": folder.count_rollouts("train"),
+                "policy_sha256": weights_digest(path / "policy"),
+            }
+        )
+        folder.remove_checkpoints()
+    processes.wait_for_everyone()
 
 
 def _run(
@@ -333,8 +303,13 @@ def _run(
             run_dpo(folder, settings=settings, world=world, **options)
 
 
-def _whole_model(run: Path, start: Path) -> Path:
-    """The policy of a finished run as a whole model: an adapter is merged into what it adapts."""
+def whole_policy(run: Path, start: Path) -> Path:
+    """The policy of a finished run as a whole model: an adapter is merged into what it adapts.
+
+    Args:
+        run: the run folder.
+        start: the model that the run started from.
+    """
     policy, whole = run / "policy", run / "policy-merged"
     if not (policy / ADAPTER_CONFIG).exists():
         return policy

@@ -1,5 +1,6 @@
 """A base: the pretrained model before RL, and everything that decides it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +13,18 @@ from formatlab.world.world import World
 
 ACCURACY_FLOOR = 0.05
 """A base that is right less often than this in every format is undertrained."""
+
+
+def corpus_name(base: Mapping[str, Any]) -> str:
+    """Name of the corpus that a base is made from, by the base's configuration."""
+    settings = base["pretraining"]
+    return config_hash(
+        {
+            "world": base["world"],
+            "tokens": settings["tokens"],
+            "vocabulary": settings["vocabulary"],
+        }
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +100,12 @@ class Base:
         }
 
     @property
+    def seeds(self) -> str:
+        """Seeds in short: `s0`, or `w1s0` in a world of another seed than 0."""
+        return f"w{self.world.seed}s{self.seed}" if self.world.seed else f"s{self.seed}"
+
+    @property
     def name(self) -> str:
         """Name of the base's folder."""
         mixture = self.world.mixture.name
-        return f"{self.scale}-{mixture}-s{self.seed}-{config_hash(self.config)}"
+        return f"{self.scale}-{mixture}-{self.seeds}-{config_hash(self.config)}"

@@ -35,7 +35,7 @@ from formatlab.train.examples import paid_answers, sft_row
 from formatlab.train.expert_iteration import ExpertIteration
 from formatlab.train.fine_tuning_trainer import fine_tuning_trainer
 from formatlab.train.half_precision import half_precision
-from formatlab.train.policy import end_marks, observation
+from formatlab.train.policy import TRAINING_ARGUMENTS, end_marks, observation
 from formatlab.train.reward import Reward
 from formatlab.train.sampler import Sampled, sample
 from formatlab.train.step_metrics import step_metrics
@@ -164,7 +164,7 @@ class ExpertRounds:
         shutil.copytree(
             self.policy_folder(self.settings.rounds),
             unfinished,
-            ignore=shutil.ignore_patterns(_SUMMARY),
+            ignore=shutil.ignore_patterns(_SUMMARY, TRAINING_ARGUMENTS),
         )
         if path.exists():
             shutil.rmtree(path)

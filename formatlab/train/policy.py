@@ -16,6 +16,10 @@ from formatlab.world.prompt import Prompt
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
+TRAINING_ARGUMENTS = "training_args.bin"
+"""What transformers leaves beside weights: a pickle of this start, its folders and the machine's
+name, which is no part of a policy and would make equal ones differ."""
+
 
 def end_marks(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list[int]:
     """Ids that end a completion: the tokenizer's, and those the model was made to stop at."""
@@ -115,6 +119,7 @@ def save_policy(trainer: "Trainer", folder: RunFolder) -> None:
     unfinished, path = folder.path / ".policy-unfinished", folder.path / "policy"
     trainer.save_model(str(unfinished))
     if trainer.accelerator.is_main_process:
+        (unfinished / TRAINING_ARGUMENTS).unlink(missing_ok=True)
         if path.exists():
             shutil.rmtree(path)
         os.replace(unfinished, path)

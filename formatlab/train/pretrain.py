@@ -71,6 +71,10 @@ def pretrain(
     total = len(order)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_then_linear(settings, total))
     done = _restore(folder, model, optimizer, schedule)
+    if done:
+        report(done, total, "going on from its newest checkpoint")
+    elif folder.metrics():
+        report(0, total, "no whole checkpoint; beginning anew")
     folder.drop_metrics_from(done)
     # One process makes a base, also where several were started, and waits for nobody's gradients.
     model = accelerator.prepare_model(model, evaluation_mode=True)
@@ -109,6 +113,7 @@ def pretrain(
             folder.append_metrics(
                 {
                     "step": step,
+                    "steps": total,
                     "tokens": seen,
                     "loss": value,
                     "grad_norm": float(norm) if norm is not None else None,
@@ -250,19 +255,23 @@ def _restore(
     optimizer: "torch.optim.Optimizer",
     schedule: "torch.optim.lr_scheduler.LambdaLR",
 ) -> int:
-    """Load the newest checkpoint, and say how many steps it holds."""
+    """Load the newest checkpoint, and say how many steps it holds.
+
+    One that is damaged is removed, and so is one whose step has no line in the log any more.
+    """
     import torch
 
     found = sorted(folder.checkpoints.glob("step-*.pt"))
     if not found:
         return 0
+    logged = [line["step"] for line in folder.metrics()]
     try:
+        if int(found[-1].stem.removeprefix("step-")) - 1 not in logged:
+            raise EOFError("metrics.jsonl was cut short")
         state = torch.load(found[-1], map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
-        raise RunError(
-            f"the checkpoint {found[-1]} is damaged ({error}); remove it, and the same command "
-            "begins this base anew"
-        ) from error
+    except (RuntimeError, EOFError, ValueError, UnpicklingError):
+        found[-1].unlink()
+        return 0
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])

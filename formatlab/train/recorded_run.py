@@ -139,7 +139,7 @@ class RecordedRun:
         """Mark the run as done."""
 
         def work() -> None:
-            rollouts = self._main_folder.rollouts("train", columns=["step"]).num_rows
+            rollouts = self._main_folder.count_rollouts("train")
             self._main_folder.mark_done({"steps": steps, "rollouts": rollouts})
 
         self._on_main(work)

@@ -97,7 +97,8 @@ class RolloutTrainer:
         self._recorder = TrainRecorder(folder, epoch=first_step // settings.steps_per_epoch)
         self._counts = OutcomeCounts(exploration)
         if exploration.bonus != "none":
-            self._counts.add_rollouts(folder.rollouts("train", columns=self._counts.columns))
+            for rows in folder.rollout_batches("train", columns=self._counts.columns):
+                self._counts.add_rollouts(rows)
         self._sampled: list[Sampled] = []
         self._observed: dict[str, Any] = {}
         self._step_extras: dict[str, float] = {}

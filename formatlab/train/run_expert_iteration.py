@@ -125,8 +125,9 @@ def _resumed(folder: RunFolder, settings: ExpertIteration) -> int:
     rows = Counter(folder.rollouts("train", columns=["step"])["step"].to_pylist())
     whole = next(step for step in count() if rows[step] != settings.rollouts_per_step)
     finished = before // per_round
-    if pending_line(folder, finished + 1).exists():
-        sampled = needed = (finished + 1) * per_round
+    last_of_round = (finished + 1) * per_round
+    if pending_line(folder, finished + 1).exists() and before == last_of_round - 1:
+        sampled = needed = last_of_round
     else:
         sampled, needed = min(before, whole), finished * per_round
     probed = set(folder.epochs("probe"))
@@ -135,8 +136,11 @@ def _resumed(folder: RunFolder, settings: ExpertIteration) -> int:
         or not {float(number) for number in range(1, finished + 1)} <= probed
         or (finished and not policy_folder(folder, finished).exists())
     ):
-        sampled = 0  # somebody removed a file
+        sampled = 0  # a file was removed or cut short
         folder.remove_checkpoints()
+    for number in range(1, settings.rounds + 1):
+        if sampled < number * per_round:  # its last step is sampled again
+            pending_line(folder, number).unlink(missing_ok=True)
     folder.drop_rollouts_from(sampled)
     folder.drop_metrics_from(sampled)
     if before:

@@ -141,7 +141,7 @@ def _resumed(
     first_step = checkpoint[1] // settings.updates_per_step if checkpoint else 0
     folder.drop_rollouts_from(first_step)
     folder.drop_metrics_from(first_step)
-    if not _complete(folder, settings, steps, first_step):  # somebody removed a file
+    if not _complete(folder, settings, steps, first_step):  # a file was removed or cut short
         checkpoint, first_step = None, 0
         folder.drop_rollouts_from(0)
         folder.drop_metrics_from(0)
@@ -179,11 +179,15 @@ def _trainer(
 
 
 def _complete(folder: RunFolder, settings: OnPolicy, steps: dict[int, float], done: int) -> bool:
-    """Whether the folder holds all training rollouts and probes of the first `done` steps."""
-    rollouts = folder.rollouts("train", columns=["step"]).num_rows
+    """Whether the folder holds all rollouts, probes and metrics of the first `done` steps."""
+    rollouts = folder.count_rollouts("train")
     probed = folder.epochs("probe")
     due = [epoch for step, epoch in steps.items() if 0 < step <= done]
-    return rollouts == done * settings.rollouts_per_step and all(e in probed for e in due)
+    return (
+        rollouts == done * settings.rollouts_per_step
+        and len(folder.metrics()) == done
+        and all(epoch in probed for epoch in due)
+    )
 
 
 def _dataset(prompts: Sequence[Prompt]) -> Any:

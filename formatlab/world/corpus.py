@@ -84,8 +84,7 @@ class Corpus:
                 )
         except (BadZipFile, KeyError, OSError, ValueError, EOFError) as error:
             raise RunError(
-                f"the corpus {path} is damaged ({error}); remove its folder, and the same command "
-                "writes it again"
+                f"the corpus {path} is damaged ({error}); without its folder it is written again"
             ) from error
 
 

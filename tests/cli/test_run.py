@@ -180,20 +180,37 @@ def test_ctrl_c_says_how_to_go_on_and_the_command_does(
     assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
 
 
-def test_a_damaged_base_is_told_and_made_again_when_it_is_removed(
+def test_a_damaged_base_is_told_put_aside_and_made_again(
     experiment: Path, whole: tuple[Path, str], tmp_path: Path
 ):
-    shutil.copytree(whole[0] / "bases", tmp_path / "bases")
+    for name in ("bases", "small"):
+        shutil.copytree(whole[0] / name, tmp_path / name)
     (base,) = tmp_path.glob("bases/*/model")
     weights = base / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1000])
-    status, _, errors = call("run", experiment, "--runs-dir", tmp_path)
-    assert status == 1
-    assert f"the base in {base.parent} is damaged" in errors
-    assert "Traceback" not in errors
-    shutil.rmtree(base.parent)
-    status, _, errors = call("run", experiment, "--runs-dir", tmp_path)
+    damaged = weights.read_bytes()[:-1000]
+    weights.write_bytes(damaged)
+    started = only_run(tmp_path).env["started"]
+    status, output, errors = call("run", experiment, "--runs-dir", tmp_path)
     assert (status, errors) == (0, "")
+    assert "the weights in model/ are gone or not those that were made; made again" in output
+    (aside,) = tmp_path.glob(".aside/bases/*/model/model.safetensors")
+    assert aside.read_bytes() == damaged
+    assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
+    assert only_run(tmp_path).env["started"] == started  # of the same base again
+
+
+def test_a_run_of_a_base_with_other_weights_is_made_again(
+    experiment: Path, whole: tuple[Path, str], tmp_path: Path
+):
+    for name in ("bases", "small"):
+        shutil.copytree(whole[0] / name, tmp_path / name)
+    config = only_run(tmp_path).path / "config.json"
+    sha256 = only_run(tmp_path).config["base"]["sha256"]
+    config.write_text(config.read_text().replace(sha256, "0" * 64))
+    status, output, errors = call("run", experiment, "--runs-dir", tmp_path)
+    assert (status, errors) == (0, "")
+    assert "other weights than those that are there now" in output
+    assert only_run(tmp_path).config["base"]["sha256"] == sha256
     assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
 
 
@@ -211,15 +228,25 @@ def test_no_space_is_said_and_nothing_half_written_is_taken_for_whole(
     assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
 
 
-def test_two_launchers_at_once_do_one_another_no_harm(
+def test_two_launchers_at_once_share_the_work(
     experiment: Path, whole: tuple[Path, str], tmp_path: Path
 ):
     launchers = [start("run", experiment, "--runs-dir", tmp_path) for _ in range(2)]
     ends = []
     for launcher in launchers:
-        _, errors = launcher.communicate(timeout=300)
+        output, errors = launcher.communicate(timeout=300)
         ends.append((launcher.returncode, errors))
-    assert (0, "") in ends
-    for status, errors in ends:
-        assert status == 0 or "another process is writing to" in errors
+        assert "winner" in output
+    assert ends == [(0, ""), (0, "")]
+    assert not only_run(tmp_path).resumes()
     assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
+
+
+def test_part_of_a_study_is_selected_by_facts(experiment: Path, tmp_path: Path):
+    words = ("run", experiment, "--runs-dir", tmp_path, "--seeds", 0, 1)
+    status, _, errors = call(*words, "--only", "seed=2")
+    assert (status, errors) == (2, "formatlab run: --only seed=2: there are only 0, 1\n")
+    status, _, errors = call(*words, "--only", "scale=0.04M,seed=1")
+    assert (status, errors) == (0, "")
+    assert [path.name.split("-")[3] for path in tmp_path.glob("small/0*")] == ["s1"]
+    assert [path.name.split("-")[2] for path in tmp_path.glob("bases/*")] == ["s1"]

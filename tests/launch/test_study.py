@@ -9,9 +9,10 @@ from formatlab.errors import InputError
 from formatlab.launch.experiment import load_experiment
 from formatlab.launch.idle_options import check_heeded
 from formatlab.launch.ladder_run import LadderRun
-from formatlab.launch.model_run import ModelRun
+from formatlab.launch.model_run import ModelRun, file_digest
 from formatlab.launch.study import LadderStudy, ModelStudy
 from formatlab.launch.sweep import Sweep
+from formatlab.launch.task import graph
 from formatlab.models.lora import LoraSettings
 from formatlab.models.scale import LADDER
 from formatlab.train.algorithm import Algorithm, AlgorithmName
@@ -306,3 +307,43 @@ def test_options_that_nothing_would_heed_are_refused(demo: LadderStudy, changes:
 )
 def test_options_that_are_heeded_are_not(demo: LadderStudy, changes: dict):
     check_heeded(replace(demo, **changes), demo)
+
+
+def test_seeds_of_world_initialisation_and_sampling_are_axes_of_their_own(demo: LadderStudy):
+    sweep = Sweep(world_seed=(0, 5), sampling_seed=(2, 3))
+    runs = ladder_runs(replace(demo, scales=("0.04M",), seeds=(0, 1), sweep=sweep))
+    found = {(run.base.world.seed, run.base.seed, run.training.seed) for run in runs}
+    assert found == {(w, i, s) for w in (0, 5) for i in (0, 1) for s in (2, 3)}
+    assert len({run.address for run in runs}) == len({run.label for run in runs}) == 8
+    bases = [task for task in graph(runs) if task.facts["kind"] == "base"]
+    assert len(bases) == 4
+    assert {run.label.split()[-1] for run in runs} >= {"s0.2", "w5s1.3"}
+
+
+def test_addresses_are_known_beforehand_and_follow_what_is_decided(demo: LadderStudy):
+    study = replace(demo, scales=("0.04M",), before=("sft",))
+    sft, grpo = ladder_runs(study)
+    assert [need.address for need in grpo.needs] == [sft.address]
+    assert [need.address for need in sft.needs] == [f"bases/{sft.base.name}"]
+    (_, other) = ladder_runs(replace(study, sft=Sft(epochs=9)))
+    assert other.address != grpo.address
+    (_, saved) = ladder_runs(replace(study, grpo=replace(study.grpo, checkpoint_every=1)))
+    assert saved.address == grpo.address
+
+
+def test_a_real_models_run_is_told_by_the_content_of_files(tmp_path: Path):
+    problems = tmp_path / "problems.jsonl"
+
+    def address(text: str) -> str:
+        problems.write_text(text)
+        file_digest.cache_clear()  # read once in a command
+        study = load_experiment(EXPERIMENTS / "gsm8k.py")[1]["cpu"]
+        assert isinstance(study, ModelStudy)
+        (run,) = replace(study, problems=str(problems), model=str(tmp_path)).runs()
+        return run.address
+
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"0")
+    one = address("a")
+    assert address("b") != one
+    assert address("a") == one

@@ -10,8 +10,9 @@ import pytest
 
 from formatlab.errors import InputError, RunError
 from formatlab.launch.ladder_run import LadderRun
-from formatlab.launch.run import Run
+from formatlab.launch.perform import perform
 from formatlab.launch.study import LadderStudy
+from formatlab.launch.task import graph
 from formatlab.models.lora import LoraSettings
 from formatlab.models.source import find_model, load_model, materialise
 from formatlab.store.run_folder import RunFolder
@@ -47,8 +48,9 @@ def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def execute(study: LadderStudy, runs_dir: Path) -> list[RunFolder]:
-    runs: list[Run] = study.runs()
-    return [RunFolder.open(run.execute(runs_dir, lambda _: None)) for run in runs]
+    for task in graph(study.runs()):
+        perform(task, runs_dir, _say_nothing)
+    return [RunFolder.open(runs_dir / run.address) for run in study.runs()]
 
 
 def completions(run: RunFolder, epoch: float) -> list[Any]:
@@ -100,26 +102,26 @@ def test_layers_that_a_model_has_not_are_named_before_training(runs_dir: Path):
     lora = LoraSettings(target_modules=("q_proj", "nonsense"))
     (run,) = replace(STUDY, before=(), train="lora", lora=lora).runs()
     with pytest.raises(InputError, match=r"'nonsense'; it has .*q_proj"):
-        run.execute(runs_dir, lambda _: None)
+        perform(run, runs_dir, _say_nothing)
 
 
-def test_a_beginning_and_its_chain_side_by_side_train_it_once(tmp_path: Path, runs_dir: Path):
-    """As workers of the pool would, from the same base."""
+def test_two_launchers_workers_on_one_run_train_it_once(tmp_path: Path, runs_dir: Path):
     for name in ("bases", "corpora"):
         shutil.copytree(runs_dir / name, tmp_path / name)
     context = multiprocessing.get_context("spawn")
+    (run,) = replace(STUDY, before=(), algorithm="sft").runs()
     workers = [
-        context.Process(target=run.execute, args=(tmp_path, _say_nothing))
-        for run in replace(STUDY, before=("sft",)).runs()
+        context.Process(target=perform, args=(run, tmp_path, _say_nothing)) for _ in range(2)
     ]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
-    folders = sorted(path.parent for path in tmp_path.glob("chain/*/DONE"))
-    assert [folder.name.split("-")[2] for folder in folders] == ["grpo", "sft"]
-    assert not any(RunFolder.open(folder).resumes() for folder in folders)
+    folder = RunFolder.open(tmp_path / run.address)
+    assert folder.done
+    assert not folder.resumes()
+    assert len(folder.metrics()) == run.steps
 
 
 def _say_nothing(_: object) -> None:
@@ -131,7 +133,7 @@ def test_a_run_that_cannot_go_on_says_why_in_its_folder(runs_dir: Path):
     (run,) = replace(STUDY, before=(), grpo=grpo).runs()
     assert isinstance(run, LadderRun)
     with pytest.raises(RunError):
-        run.execute(runs_dir, lambda _: None)
+        perform(run, runs_dir, _say_nothing)
     (failed,) = runs_dir.glob("chain/*/FAILED")
     events = RunFolder.open(failed.parent).metrics()[-1]["events"]
     assert failed.read_text().strip() == events[0]["message"]

@@ -271,6 +271,27 @@ def test_a_run_that_lost_a_file_is_made_anew(
     assert same(train(tiny_base, tmp_path / "run", SMALL), whole_run)
 
 
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_a_run_whose_log_was_cut_short_is_made_whole(
+    tiny_base: Path,
+    tmp_path: Path,
+    whole_run: RunFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: int,
+):
+    def die() -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        plant("round:2", die, patched.setattr)
+        train(tiny_base, tmp_path / "run", SMALL)
+    log = tmp_path / "run" / "metrics.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 3
+    log.write_bytes(b"".join(lines[:kept]) + lines[kept][:20])
+    assert same(train(tiny_base, tmp_path / "run", SMALL), whole_run)
+
+
 @pytest.mark.parametrize("start", ["base", "last"])
 def test_an_adapter_is_trained_and_saved_alone(tiny_base: Path, tmp_path: Path, start: Any):
     settings = replace(SMALL, learning_rate=1e-2, start=start)

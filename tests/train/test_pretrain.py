@@ -6,10 +6,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from formatlab.errors import InputError
-from formatlab.launch.make_base import checksum, find_base, make_base
+from formatlab.errors import InputError, RunError
+from formatlab.launch.make_base import finished_base, make_base
 from formatlab.models.scale import find_scale
 from formatlab.store.run_folder import RunFolder
+from formatlab.store.weights import weights_digest
 from formatlab.train.base import Base, Pretraining
 from formatlab.train.probe import Probe
 from formatlab.world.world import World
@@ -39,7 +40,7 @@ def made(small: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_base_is_rebuilt_bit_for_bit(small: Base, made: Path, tmp_path: Path):
     again = make_base(small, tmp_path, lambda *_: None)
     assert again.path.parent.name == made.name
-    assert checksum(again.path) == checksum(made / "model") == again.summary["sha256"]
+    assert weights_digest(again.path) == weights_digest(made / "model") == again.summary["sha256"]
 
 
 @pytest.mark.parametrize("steps", [1, 21, 22])
@@ -52,14 +53,29 @@ def test_an_interrupted_base_goes_on_and_comes_out_the_same(
 
     with pytest.raises(Interruption):
         make_base(small, tmp_path, interrupt)
-    assert find_base(small, tmp_path) is None
+    with pytest.raises(RunError, match="not finished"):
+        finished_base(small, tmp_path)
     resumed = make_base(small, tmp_path, lambda *_: None)
-    assert checksum(resumed.path) == checksum(made / "model")
-    lines = [
-        [{k: v for k, v in line.items() if k != "seconds"} for line in RunFolder.open(f).metrics()]
-        for f in (resumed.path.parent, made)
+    assert weights_digest(resumed.path) == weights_digest(made / "model")
+    assert log(resumed.path.parent) == log(made)
+
+
+def log(base: Path) -> list[dict]:
+    return [
+        {k: v for k, v in line.items() if k != "seconds"} for line in RunFolder.open(base).metrics()
     ]
-    assert lines[0] == lines[1]
+
+
+def test_a_base_whose_log_was_cut_short_is_begun_anew(small: Base, made: Path, tmp_path: Path):
+    def interrupt(step: int, total: int, note: str) -> None:
+        if step >= 21:
+            raise Interruption
+
+    with pytest.raises(Interruption):
+        make_base(small, tmp_path, interrupt)
+    (path,) = tmp_path.glob("bases/*/metrics.jsonl")
+    path.write_bytes(path.read_bytes()[:200])
+    assert log(make_base(small, tmp_path, lambda *_: None).path.parent) == log(made)
 
 
 def test_every_token_of_the_budget_is_seen_once(small: Base, made: Path):
@@ -91,10 +107,10 @@ def test_the_summary_measures_every_format(small: Base, made: Path):
 
 def test_a_finished_base_is_found_again_and_one_of_other_settings_is_not(small: Base, made: Path):
     runs = made.parent.parent
-    found = find_base(small, runs)
-    assert found is not None
+    found = finished_base(small, runs)
     assert found.path == made / "model"
-    assert find_base(replace(small, seed=1), runs) is None
+    with pytest.raises(InputError):
+        finished_base(replace(small, seed=1), runs)
 
 
 def test_learning_lowers_the_loss(made: Path):

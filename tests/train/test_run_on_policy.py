@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from formatlab.models.lora import LoraSettings
 from formatlab.store.run_folder import RunFolder
+from formatlab.store.weights import weights_digest
 
 
 class WholeRuns(dict[str, RunFolder]):
@@ -185,6 +186,8 @@ def test_the_same_seed_gives_the_same_run(
     again = start(algorithm, tiny_base, tmp_path / "run")
     assert rows(again, "train") == rows(whole_runs[algorithm], "train")
     assert metrics(again) == metrics(whole_runs[algorithm])
+    digests = {weights_digest(run.path / "policy") for run in (again, whole_runs[algorithm])}
+    assert len(digests) == 1
 
 
 @pytest.mark.parametrize(
@@ -235,6 +238,17 @@ def test_a_run_that_lost_rollouts_is_made_anew(
     shutil.copytree(whole_run.path, tmp_path / "run")
     run = RunFolder.open(tmp_path / "run")
     next(run.path.glob("rollouts/split=train/epoch=000.parquet")).unlink()
+    again = train(tiny_base, tmp_path / "run")
+    assert rows(again, "train") == rows(whole_run, "train")
+    assert metrics(again) == metrics(whole_run)
+
+
+def test_a_run_whose_log_was_cut_short_is_made_anew(
+    tiny_base: Path, tmp_path: Path, whole_run: RunFolder
+):
+    shutil.copytree(whole_run.path, tmp_path / "run")
+    log = tmp_path / "run" / "metrics.jsonl"
+    log.write_bytes(log.read_bytes()[:-20])
     again = train(tiny_base, tmp_path / "run")
     assert rows(again, "train") == rows(whole_run, "train")
     assert metrics(again) == metrics(whole_run)

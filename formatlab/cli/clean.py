@@ -1,0 +1,142 @@
+"""`formatlab clean`: what in a runs folder nobody needs any more, shown, and removed on demand."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from formatlab.errors import FormatlabError
+
+if TYPE_CHECKING:
+    from formatlab.launch.leftovers import Kind, Leftover
+
+DESCRIPTION = """\
+Show what can be removed from a runs folder, and with --yes remove it. Always safe are temporary
+files and locks of processes that were killed, checkpoints of finished runs, and merged policies
+that no planned run needs. Results go only where an option asks for it. What a live process holds
+is left alone, and so is everything behind symbolic links.
+
+examples:
+  formatlab clean
+  formatlab clean runs --failed --yes
+"""
+
+_SHOWN = 8
+"""Lines of a kind that is always safe."""
+
+_WORDS: "dict[Kind, str]" = {
+    "lock": "locks of processes that are gone",
+    "temporary": "temporary files of writers that were killed",
+    "checkpoints": "checkpoints of finished runs",
+    "merged": "merged policies that no planned run starts from, made again when needed",
+    "failed": "runs and bases that failed",
+    "unplanned": "runs and bases that no study's last command asked for",
+    "unused": "bases and corpora that no run comes of",
+    "aside": "damaged or outdated folders that were put aside",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanOptions:
+    """What to remove."""
+
+    yes: bool = False
+    """Remove what is shown."""
+    failed: bool = False
+    """Also the folders of runs and bases that failed."""
+    unplanned: bool = False
+    """Also runs and bases that no study's last command asked for. A study without a plan, of an
+    older formatlab, keeps all of its runs."""
+    unused: bool = False
+    """Also bases and corpora that no run comes of."""
+    aside: bool = False
+    """Also folders that were put aside, damaged or outdated."""
+
+
+def main(arguments: list[str]) -> int:
+    """Parse the rest of the command line, show, and remove."""
+    import tyro
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(CleanOptions):
+        runs: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="[RUNS]")] = Path("runs")
+        """The runs folder."""
+
+    options = tyro.cli(Options, args=arguments, prog="formatlab clean", description=DESCRIPTION)
+    from formatlab.launch.leftovers import ALWAYS, BY_OPTION, find_leftovers
+
+    runs = options.runs
+    asked: list[Kind] = [kind for kind in BY_OPTION if getattr(options, kind)]
+    found = find_leftovers(runs, [*ALWAYS, *asked])
+    others = {kind: find_leftovers(runs, [*asked, kind]) for kind in BY_OPTION if kind not in asked}
+    if not found:
+        print(f"nothing to clean in {runs}")
+    status = _remove(found, runs) if options.yes else _show(found, runs)
+    hints = [
+        f"--{kind} {len(of_kind)} ({bytes_text(sum(item.size for item in of_kind))})"
+        for kind, items in others.items()
+        if (of_kind := [item for item in items if item.kind == kind])
+    ]
+    if hints:
+        print(f"more by option: {', '.join(hints)}")
+    return status
+
+
+def _show(found: "Sequence[Leftover]", runs: Path) -> int:
+    from formatlab.launch.leftovers import ALWAYS
+
+    for kind, words in _WORDS.items():
+        items = [item for item in found if item.kind == kind]
+        if not items:
+            continue
+        print(f"{words}: {len(items)}, {bytes_text(sum(item.size for item in items))}")
+        shown = items[:_SHOWN] if kind in ALWAYS else items
+        for item in shown:
+            print(f"  {bytes_text(item.size):>8}  {_place(item, runs)}")
+        if len(items) > len(shown):
+            print(f"            and {len(items) - len(shown)} more")
+    if found:
+        total = bytes_text(sum(item.size for item in found))
+        print(f"in all {total}; nothing was removed, --yes removes it")
+    return 0
+
+
+def _remove(found: "Sequence[Leftover]", runs: Path) -> int:
+    from formatlab.launch.leftovers import remove
+    from formatlab.launch.lock import Held
+
+    gone: list[Leftover] = []
+    status = 0
+    for item in found:
+        try:
+            if remove(item):
+                gone.append(item)
+        except FormatlabError as error:
+            print(f"formatlab clean: {_place(item, runs)} is left: {error}", file=sys.stderr)
+            status = status if isinstance(error, Held) else 1
+    for kind, words in _WORDS.items():
+        items = [item for item in gone if item.kind == kind]
+        if items:
+            print(f"removed {words}: {len(items)}, {bytes_text(sum(item.size for item in items))}")
+    if found:
+        print(f"freed {bytes_text(sum(item.size for item in gone))}")
+    return status
+
+
+def _place(item: "Leftover", runs: Path) -> str:
+    from formatlab.show.wording import visible_text
+
+    return visible_text(str(item.path.relative_to(runs)))
+
+
+def bytes_text(size: int) -> str:
+    """Bytes as people write them: 1.2 GB."""
+    number = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 999.5:
+            return (
+                f"{number:.0f} {unit}" if number >= 99.5 or unit == "B" else f"{number:.1f} {unit}"
+            )
+        number /= 1000
+    return f"{number:.1f} TB"

@@ -1,0 +1,100 @@
+"""Options of the launchers: where tasks are done, and what each run asks for."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal
+
+from formatlab.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlurmOptions:
+    """What sbatch is asked for."""
+
+    partition: str = ""
+    """Partition; the cluster's own default if empty."""
+    account: str = ""
+    """Account that is charged."""
+    minutes: int = 240
+    """Time limit of a job; a run that takes longer is queued again and goes on."""
+    options: tuple[str, ...] = ()
+    """Other options of sbatch, as name=value: constraint=a100 qos=low."""
+    cluster: Literal["slurm", "local"] = "slurm"
+    """local: submitit's stand-in for Slurm, processes of this machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions:
+    """Where tasks are done."""
+
+    launcher: Literal["local", "ray", "slurm"] = "local"
+    """local: processes of this machine; ray: tasks of a Ray cluster; slurm: jobs through sbatch."""
+    address: str = "auto"
+    """Of ray: host:port of the head; auto: the cluster that this machine belongs to; local: one
+    that is started on this machine."""
+    cpus_per_run: int = 1
+    """Of ray and slurm: CPUs, and threads of torch, of each run that can use them."""
+    gpus_per_run: float | None = None
+    """Of ray: part of a GPU, so that 0.2 lets five runs share one; by default one where the cluster
+    has GPUs. Of slurm: GPUs of a job; by default none."""
+    memory_gb_per_run: float | None = None
+    """Of ray and slurm: memory that is kept free for each run."""
+    retries: int = 3
+    """Of ray and slurm: how often a run may be lost with its process or machine, and go on."""
+    scratch: Path | None = None
+    """Where tasks of ray and slurm work if --runs-dir is an address: a folder of each machine."""
+    slurm: SlurmOptions = field(default_factory=SlurmOptions)
+    """What sbatch is asked for."""
+
+    def check_launcher(self, runs_dir: str, processes: int) -> None:
+        """Check that the options go together.
+
+        Args:
+            runs_dir: what `--runs-dir` names.
+            processes: how many `accelerate launch` started.
+
+        Raises:
+            InputError: they do not.
+        """
+        default = ClusterOptions()
+        changed = {
+            of.name for of in fields(default) if vars(self)[of.name] != vars(default)[of.name]
+        }
+        idle = (
+            changed - {"launcher"} if self.launcher == "local" else changed & _IDLE[self.launcher]
+        )
+        if not is_address(runs_dir):
+            idle |= changed & {"scratch"}
+        elif self.launcher == "local":
+            raise InputError(
+                f"--runs-dir {runs_dir}: the local launcher works in a folder of this machine; add "
+                "--launcher ray --address local, which works here too"
+            )
+        if idle:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(idle))
+            raise InputError(
+                f"{options} has no effect with --launcher {self.launcher} and --runs-dir {runs_dir}"
+            )
+        if self.launcher != "local" and processes > 1:
+            raise InputError(
+                f"--launcher {self.launcher} does many runs side by side, and accelerate launch "
+                "one run with several processes; use one of them"
+            )
+        if self.cpus_per_run < 1 or self.retries < 0 or self.slurm.minutes < 1:
+            raise InputError(
+                "--cpus-per-run and --slurm.minutes are 1 or more, --retries 0 or more"
+            )
+        gpus = self.gpus_per_run or 0.0
+        if gpus < 0 or (gpus != int(gpus) and (gpus > 1 or self.launcher == "slurm")):
+            raise InputError(
+                f"--gpus-per-run {gpus:g}: a whole number, or, with --launcher ray, a part of one"
+            )
+
+
+_IDLE = {"ray": {"slurm"}, "slurm": {"address"}}
+"""Options that one launcher does not heed."""
+
+
+def is_address(runs_dir: str) -> bool:
+    """Whether `--runs-dir` is an address rather than a path."""
+    return "://" in runs_dir

@@ -1,0 +1,100 @@
+"""Damage: what keeps a folder from being gone on with, and where damaged folders are put."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from formatlab.errors import FormatlabError
+from formatlab.store.atomic_file import explained_os_errors
+from formatlab.store.run_folder import RunFolder
+from formatlab.store.weights import weights_digest, weights_whole
+
+ASIDE = ".aside"
+"""Folder in the runs folder where damaged and outdated folders are put."""
+
+_DOCUMENTS = ("config.json", "env.json", "DONE")
+
+_MODELS = ("model", "policy", "policy-merged", "checkpoints/round-*")
+"""Folders of models that appear whole or not at all."""
+
+
+def damage(folder: Path) -> str | None:
+    """What is wrong with a run folder, in words; None if nothing can be seen.
+
+    Files cut short are found: JSON that does not end, Parquet without its footer, weights other
+    than those that were made, and steps and rollouts fewer than a finished run had. What was being
+    written when a process was killed is no damage, nor is a checkpoint that is not whole.
+    """
+    if not (folder / "config.json").exists():
+        return "config.json is missing" if (folder / "DONE").exists() else None
+    return next(_damages(folder), None)
+
+
+def _damages(folder: Path) -> Iterator[str]:
+    for name in _DOCUMENTS:
+        path = folder / name
+        if path.exists():
+            yield from _of_document(path, folder)
+    if not (folder / "env.json").exists():
+        yield "env.json is missing"
+    run = RunFolder.open(folder)
+    try:
+        run.metrics()
+        run.resumes()
+    except FormatlabError as error:
+        yield str(error)
+    tables = [*folder.glob("rollouts/*/epoch=*.parquet"), *folder.glob("winners.parquet")]
+    for path in sorted(tables):
+        try:
+            pq.read_metadata(path)
+        except (pa.ArrowException, OSError):
+            yield f"{path.relative_to(folder)} is not whole"
+    yield from _of_results(run)
+    for place in _MODELS:
+        for path in sorted(folder.glob(f"{place}/*.json")):
+            yield from _of_document(path, folder)
+        for path in sorted(folder.glob(f"{place}/*.safetensors")):
+            if not weights_whole(path):
+                yield f"{path.relative_to(folder)} is not whole"
+    for path in folder.glob("checkpoints/step-*.json"):
+        yield from _of_document(path, folder)
+
+
+def _of_document(path: Path, folder: Path) -> Iterator[str]:
+    name = path.relative_to(folder)
+    try:
+        if not isinstance(json.loads(path.read_bytes()), dict):
+            yield f"{name} is not a JSON object"
+    except ValueError:
+        yield f"{name} is not JSON"
+
+
+def _of_results(run: RunFolder) -> Iterator[str]:
+    """What a finished folder lacks of what its end told."""
+    summary = run.summary or {}
+    for name, told in (("model", "sha256"), ("policy", "policy_sha256")):
+        if summary.get(told) and weights_digest(run.path / name) != summary[told]:
+            yield f"the weights in {name}/ are gone or not those that were made"
+        elif summary.get(told) and not any((run.path / name).glob("*config.json")):
+            yield f"{name}/ has no configuration"
+    for count, told, words in (
+        (len(run.metrics()), "steps", "lines of metrics.jsonl"),
+        (run.count_rollouts("train"), "rollouts", "training rollouts"),
+    ):
+        if summary.get(told, count) != count:
+            yield f"there are {count} {words}, and {summary[told]} were made"
+
+
+def put_aside(folder: Path, runs: Path) -> Path:
+    """Move a folder of the runs folder to where it is in nobody's way, and say where that is."""
+    place = runs / ASIDE / folder.parent.relative_to(runs)
+    with explained_os_errors(place):
+        place.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while (there := place / f"{folder.name}-{number}").exists():
+            number += 1
+        folder.rename(there)
+    return there

@@ -1,0 +1,84 @@
+"""Performing a task: alone, once, and from a sound folder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from formatlab.errors import FormatlabError
+from formatlab.launch.damage import damage, put_aside
+from formatlab.launch.lock import locked
+from formatlab.launch.progress import Progress
+from formatlab.launch.task import Emit, Task
+from formatlab.store.run_folder import RunFolder
+
+
+def is_done(task: Task, runs: Path) -> bool:
+    """Whether a task's folder is finished, sound, and what the task would make now."""
+    if not all((runs / of.address / "DONE").exists() for of in (task, *task.needs)):
+        return False
+    return damage(runs / task.address) is None and task.outdated(runs) is None
+
+
+def perform(task: Task, runs: Path, emit: Emit) -> None:
+    """Do a task unless it is done, waiting for whoever is at it.
+
+    A folder that is damaged or outdated is put aside and made again.
+
+    Args:
+        task: what to do; what it needs is done.
+        runs: the runs folder.
+        emit: told about progress.
+
+    Raises:
+        FormatlabError: it cannot be done; the folder's FAILED says why.
+    """
+    with claimed(task, runs, emit) as to_do:
+        if to_do:
+            execute(task, runs, emit)
+
+
+@contextmanager
+def claimed(task: Task, runs: Path, emit: Emit) -> Iterator[bool]:
+    """Hold a task's folder, tidied up, and say whether there is something left to do."""
+
+    def waiting(owner: str) -> None:
+        emit(Progress(task.label, 0, task.steps or 1, None, None, f"waiting for {owner}"))
+
+    folder = runs / task.address
+    with locked(folder, wait=True, waiting=waiting):
+        _tidy(task, runs, emit)
+        yield not (folder / "DONE").exists()
+
+
+def execute(task: Task, runs: Path, emit: Emit) -> None:
+    """Do a task whose folder is held, and note in it why it failed if it does."""
+    try:
+        task.execute(runs, emit)
+    except FormatlabError as error:
+        note_failure(runs / task.address, str(error))
+        raise
+    except Exception as error:
+        note_failure(runs / task.address, f"{type(error).__name__}: {error}")
+        raise
+
+
+def _tidy(task: Task, runs: Path, emit: Emit) -> None:
+    """Put the folder aside if it is of no use, and forget an earlier failure."""
+    folder = runs / task.address
+    if not folder.exists():
+        return
+    wrong = damage(folder)
+    if wrong is None and (folder / "config.json").exists():
+        wrong = task.outdated(runs)
+    if wrong is not None:
+        there = put_aside(folder, runs)
+        note = f"{wrong}; made again, the old folder is {there}"
+        emit(Progress(task.label, 0, task.steps or 1, None, None, note))
+    else:
+        RunFolder(folder).clear_failed()
+
+
+def note_failure(folder: Path, reason: str) -> None:
+    """Write FAILED, also where there is nothing else yet; the caller tells people anyway."""
+    with suppress(FormatlabError):  # a full disk may be the very reason
+        RunFolder(folder).mark_failed(reason)

@@ -1,0 +1,144 @@
+"""The plan of a study: the tasks of its last command, written where others can look at them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from formatlab.errors import InputError
+from formatlab.store.atomic_file import write_json_atomically
+
+if TYPE_CHECKING:
+    from formatlab.launch.task import Task
+
+PLAN_FILE = "plan.json"
+"""Name of the file in a study's folder."""
+
+SCHEMA_VERSION = 1
+"""Version of the file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedTask:
+    """A base or a run that the command makes, or goes on with."""
+
+    address: str
+    """Its folder, relative to the runs folder: `bases/<name>` or `<study>/<name>`."""
+    kind: Literal["base", "run"]
+    label: str
+    """What people call it."""
+    needs: tuple[str, ...]
+    """Addresses of the tasks that are done before it begins."""
+    steps: int | None
+    """Steps that it has in all; None where only its making tells."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What one command does."""
+
+    study: str
+    """Name of the study's folder."""
+    command: tuple[str, ...]
+    """The command line, word by word."""
+    written: str
+    """When it began, ISO 8601 with the time zone."""
+    jobs: int
+    """Tasks side by side."""
+    tasks: tuple[PlannedTask, ...]
+    """Each after what it needs."""
+
+
+def plan_of(study: str, tasks: Sequence[Task], *, command: Sequence[str], jobs: int) -> Plan:
+    """The plan of a command that begins now.
+
+    Args:
+        study: name of the study's folder.
+        tasks: what the command makes, each after what it needs.
+        command: the command line, word by word.
+        jobs: tasks side by side.
+    """
+    return Plan(
+        study=study,
+        command=tuple(command),
+        written=datetime.now(UTC).isoformat(timespec="seconds"),
+        jobs=jobs,
+        tasks=tuple(
+            PlannedTask(
+                address=task.address,
+                kind="base" if task.facts["kind"] == "base" else "run",
+                label=task.label,
+                needs=tuple(need.address for need in task.needs),
+                steps=task.steps,
+            )
+            for task in tasks
+        ),
+    )
+
+
+def write_plan(study_folder: Path, plan: Plan) -> None:
+    """Write the plan into the study's folder, in place of that of the command before.
+
+    Raises:
+        InputError: no permission.
+        RunError: no space left, or another failure of the file system.
+    """
+    write_json_atomically(
+        study_folder / PLAN_FILE, {"schema_version": SCHEMA_VERSION, **asdict(plan)}
+    )
+
+
+def read_plan(study_folder: Path) -> Plan | None:
+    """Read the plan of a study, or None if it has none.
+
+    Raises:
+        InputError: the file is damaged, or of another schema version.
+    """
+    path = study_folder / PLAN_FILE
+    try:
+        there = json.loads(path.read_bytes())
+        version = there["schema_version"]
+        if version == SCHEMA_VERSION:
+            return _plan(there)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"cannot read {path} ({type(error).__name__}: {error}); remove it, and the next "
+            "`formatlab run` of the study writes it again"
+        ) from error
+    raise InputError(
+        f"{path} is of schema version {version}, and this formatlab reads {SCHEMA_VERSION}; use "
+        "the formatlab that wrote it, or remove it"
+    )
+
+
+def _plan(there: Mapping[str, Any]) -> Plan:
+    return Plan(
+        study=str(there["study"]),
+        command=tuple(map(str, there["command"])),
+        written=str(there["written"]),
+        jobs=int(there["jobs"]),
+        tasks=tuple(
+            PlannedTask(
+                address=_inside(task["address"]),
+                kind="base" if task["kind"] == "base" else "run",
+                label=str(task["label"]),
+                needs=tuple(map(str, task["needs"])),
+                steps=None if task["steps"] is None else int(task["steps"]),
+            )
+            for task in there["tasks"]
+        ),
+    )
+
+
+def _inside(address: str) -> str:
+    """Check that an address is of a folder in a folder of the runs folder."""
+    parts = address.split("/")
+    if len(parts) != 2 or {"", ".", ".."} & set(parts):
+        raise ValueError(f"{address!r} is no address of a task")
+    return address

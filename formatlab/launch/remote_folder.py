@@ -1,0 +1,225 @@
+"""A run folder at an fsspec address: how it is fetched, and sent so that it can be gone on with.
+
+At every moment the folder at the address is one that a run can go on from: a list of what belongs
+together, `.sent.json`, is replaced only when everything on it has been sent, and DONE comes after
+it. What was sent since may be newer than the list, as metrics and rollouts are: a resumed run drops
+what is later than its checkpoint.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from fsspec.core import url_to_fs
+
+from formatlab.errors import InputError, RunError
+from formatlab.store.atomic_file import TEMPORARY_PREFIX
+
+LIST = ".sent.json"
+"""The list of what belongs together in a folder at an address."""
+
+_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
+"""Where a file is seen when it has been sent whole, and where there are no folders. Elsewhere files
+are moved into their place, and folders made and removed."""
+_WHOLE = ("checkpoints/", "model/", "policy/")
+"""Folders whose files are of use together only; they come last."""
+
+State = tuple[int, int, int]
+"""What tells that a file of this machine has changed: size, time, inode."""
+
+
+def open_address(address: str) -> tuple[Any, str]:
+    """The file system of an address, and the path in it.
+
+    Raises:
+        InputError: no such kind of address, or what reads it is not installed.
+    """
+    try:
+        fs, path = url_to_fs(address)
+    except ImportError as error:
+        raise InputError(f"--runs-dir {address}: {error}") from error
+    except ValueError as error:
+        raise InputError(
+            f"--runs-dir {address}: {error}; give a path, or an address that fsspec knows: "
+            "s3://bucket/runs, gs://bucket/runs, file:///folder/runs"
+        ) from error
+    return fs, str(path).rstrip("/")
+
+
+class RemoteFolder:
+    """One folder at an address, as one process sees and changes it."""
+
+    def __init__(self, fs: Any, path: str) -> None:
+        """Take its file system and its path there."""
+        self.path = path
+        self._fs = fs
+        protocols = [fs.protocol] if isinstance(fs.protocol, str) else fs.protocol
+        self._is_store = not _STORES.isdisjoint(protocols)
+        self._there: set[str] = set()
+        self._list: list[str] | None = None
+        self._sent: dict[str, State] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether a file is there; whatever the storage raises, if that cannot be told."""
+        self._fs.invalidate_cache()
+        try:
+            self._fs.info(f"{self.path}/{name}")  # `exists` takes a lost network for a no
+        except FileNotFoundError:
+            return False
+        return True
+
+    def fetch(self, into: Path, wanted: Callable[[str], bool] = lambda _: True) -> None:
+        """Copy what belongs together into a folder of this machine, which is new.
+
+        Args:
+            into: the folder.
+            wanted: which files, by their path in the folder; all without it.
+
+        Raises:
+            RunError: a file that was sent is gone.
+        """
+        self._fs.invalidate_cache()
+        found = self._fs.find(self.path)
+        self._there = {str(name).removeprefix(f"{self.path}/") for name in found}
+        if LIST in self._there:
+            self._list = json.loads(self._fs.cat_file(f"{self.path}/{LIST}"))["files"]
+        listed = self._list
+        if listed is None:  # copied there by other means
+            listed = [name for name in self._there if not _hidden(name) and name != "DONE"]
+        names = [name for name in (*listed, *({"DONE"} & self._there)) if wanted(name)]
+        for name in names:
+            (into / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if names:
+                there = [f"{self.path}/{name}" for name in names]
+                self._fs.get(there, [str(into / name) for name in names])
+        except FileNotFoundError as error:
+            raise RunError(
+                f"{self.path} lacks a file that was sent there ({error}); remove the folder, and "
+                "the same command makes it again"
+            ) from error
+        self._sent = {name: _state(into / name) for name in names}
+
+    def send(self, folder: Path, staging: Path, aside: Callable[[], str]) -> None:
+        """Send what has changed since it was fetched or sent, and remove there what is gone here.
+
+        Args:
+            folder: the run folder on this machine, which may be written to meanwhile.
+            staging: a path on the same disk for a snapshot of it.
+            aside: names a free path for what is there, where the folder was made anew.
+        """
+        done = (folder / "DONE").exists()
+        names = _snapshot(folder, staging)
+        if not {"config.json", "env.json"} <= names:
+            return
+        states = {name: _state(staging / name) for name in names if done or name != "DONE"}
+        if self._sent.get("env.json", states["env.json"]) != states["env.json"]:
+            self._clear(aside())
+        files = sorted(states.keys() - {"DONE"})
+        for name in sorted(files, key=lambda name: name.startswith(_WHOLE)):
+            self._send(staging, name, states)
+        if files != self._list:
+            (staging / LIST).write_text(json.dumps({"schema_version": 1, "files": files}))
+            self.put(staging / LIST, LIST)
+            self._list = files
+        if done:
+            self._send(staging, "DONE", states)
+        for name in self._there - states.keys() - {LIST}:
+            self._remove(name)
+
+    def put(self, local: Path, name: str) -> None:
+        """Send one file, which is seen there when it is whole."""
+        path = f"{self.path}/{name}"
+        if self._is_store:
+            self._fs.put_file(str(local), path)
+            return
+        parent, _, last = path.rpartition("/")
+        unfinished = f"{parent}/{TEMPORARY_PREFIX}{last}"
+        self._fs.makedirs(parent, exist_ok=True)
+        self._fs.put_file(str(local), unfinished)
+        self._fs.mv(unfinished, path)
+
+    def _send(self, staging: Path, name: str, states: Mapping[str, State]) -> None:
+        if self._sent.get(name) != states[name]:
+            self.put(staging / name, name)
+            self._sent[name] = states[name]
+            self._there.add(name)
+
+    def _remove(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self._fs.rm_file(f"{self.path}/{name}")
+        for parent in PurePosixPath(name).parents[:-1] if not self._is_store else ():
+            with suppress(OSError):  # something else is in it
+                self._fs.rmdir(f"{self.path}/{parent}")
+        self._there.discard(name)
+        self._sent.pop(name, None)
+
+    def _clear(self, aside: str) -> None:
+        """Put what is there aside; nothing that belongs together is left."""
+        for name in self._there - {LIST}:
+            if not self._is_store:
+                self._fs.makedirs(f"{aside}/{name}".rpartition("/")[0], exist_ok=True)
+            self._fs.cp_file(f"{self.path}/{name}", f"{aside}/{name}")
+        # DONE first: it stands for what is on the list.
+        for name in sorted(self._there, key=lambda name: (name != "DONE", name != LIST)):
+            self._remove(name)
+        self._list = None
+
+
+def _snapshot(folder: Path, staging: Path) -> set[str]:
+    """Link the files of a folder that is written to into another one, and name them.
+
+    Checkpoints come first, so that the rest is at least as new; and only whole ones.
+    """
+    while True:
+        shutil.rmtree(staging, ignore_errors=True)
+        names = _files(folder / "checkpoints", folder)
+        with suppress(FileNotFoundError):
+            for name in names:
+                _link(folder / name, staging / name)
+            if names == _files(folder / "checkpoints", folder):
+                break
+        # A new one has just come, or an old one, of which there may be half, is going.
+    for name in _files(folder, folder) - names:
+        if not name.startswith("checkpoints/"):
+            with suppress(FileNotFoundError):
+                _link(folder / name, staging / name)
+                names.add(name)
+    return {name for name in names if all(f"{part}/WHOLE" in names for part in _marked(name))}
+
+
+def _marked(name: str) -> list[str]:
+    """The folders on the way to a file that are checkpoints with a mark."""
+    parents = PurePosixPath(name).parents
+    return [str(parent) for parent in parents if parent.name.startswith("checkpoint-")]
+
+
+def _files(folder: Path, root: Path) -> set[str]:
+    """The files in a folder, as paths in `root`, without those that are being written."""
+    found = set()
+    for parent, _, names in os.walk(folder):
+        found |= {(Path(parent) / name).relative_to(root).as_posix() for name in names}
+    return {name for name in found if not _hidden(name)}
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:  # a file system without links
+        shutil.copy2(source, target)
+
+
+def _state(path: Path) -> State:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino

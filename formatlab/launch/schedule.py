@@ -1,0 +1,68 @@
+"""The schedule: which tasks of a study may begin, and how each one ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from formatlab.launch.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one task ended."""
+
+    label: str
+    error: str | None = None
+    """What went wrong, for people; a traceback where it was a defect. None if it is done."""
+    exit_status: int = 0
+    """0, or the exit status that the command ends with."""
+
+
+class Schedule:
+    """Keeps account of a study's tasks for a launcher, which does them wherever it does."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        """Take the tasks with everything they need, in order of preference (see `graph`)."""
+        self.tasks = {task.address: task for task in tasks}
+        # Asked for once: some are hashes of files.
+        self._needs = {of: [n.address for n in task.needs] for of, task in self.tasks.items()}
+        self.outcomes: dict[str, Outcome] = {}
+        """By address."""
+        self._under_way: set[str] = set()
+
+    @property
+    def finished(self) -> bool:
+        """Whether every task has an outcome."""
+        return len(self.outcomes) == len(self.tasks)
+
+    def ready(self) -> list[Task]:
+        """The tasks that may begin, in order."""
+        return [
+            task
+            for address, task in self.tasks.items()
+            if address not in self.outcomes
+            and address not in self._under_way
+            and all(map(self._is_done, self._needs[address]))
+        ]
+
+    def begin(self, task: Task) -> None:
+        """A task is under way."""
+        self._under_way.add(task.address)
+
+    def give_back(self, task: Task) -> None:
+        """A task that was under way has to begin again."""
+        self._under_way.discard(task.address)
+
+    def end(self, task: Task, outcome: Outcome) -> None:
+        """A task ended; what waits for one that failed cannot begin any more."""
+        self._under_way.discard(task.address)
+        self.outcomes[task.address] = outcome
+        for address, other in self.tasks.items():
+            for need in self._needs[address]:
+                ended = self.outcomes.get(need)
+                if ended and ended.error is not None and address not in self.outcomes:
+                    reason = f"not begun, because {self.tasks[need].label} failed"
+                    self.outcomes[address] = Outcome(other.label, reason, ended.exit_status)
+
+    def _is_done(self, address: str) -> bool:
+        outcome = self.outcomes.get(address)
+        return outcome is not None and outcome.error is None

@@ -1,0 +1,130 @@
+"""`formatlab clean` as people see it."""
+
+import errno
+import re
+from pathlib import Path
+
+import pytest
+from made_up_study import begin, finish, hold_here, plan, planned
+
+from formatlab.cli import clean
+from formatlab.errors import InputError
+from formatlab.launch import leftovers
+from formatlab.launch.lock import Held
+
+RUNS = [planned("grpo 0.04M s0"), planned("ppo 0.04M s0"), planned("rloo 0.04M s0")]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """A study with a checkpoint, a temporary file, a lock, a failed and an unplanned run."""
+    plan(tmp_path, RUNS[:2])
+    run = finish(tmp_path, RUNS[0])
+    (run.checkpoints / "model.pt").write_bytes(b"x" * 2_500_000)
+    (run.path / ".unfinished-abc").write_bytes(b"x" * 1200)
+    hold_here(run.path, alive=False)
+    begin(tmp_path, RUNS[1]).mark_failed("nan")
+    finish(tmp_path, RUNS[2])
+    return tmp_path
+
+
+def output(capsys: pytest.CaptureFixture[str], *words: object) -> list[str]:
+    assert clean.main([str(word) for word in words]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out.splitlines()
+
+
+def test_it_shows_what_would_go_and_removes_nothing(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(runs.rglob("*"))
+    lines = output(capsys, runs)
+    assert sorted(runs.rglob("*")) == before
+    assert "temporary files of writers that were killed: 1, 1.2 kB" in lines
+    assert f"    1.2 kB  {RUNS[0].address}/.unfinished-abc" in lines
+    assert "checkpoints of finished runs: 1, 2.5 MB" in lines
+    assert f"    2.5 MB  {RUNS[0].address}/checkpoints" in lines
+    assert any(line.startswith("locks of processes that are gone: 1,") for line in lines)
+    assert lines[-2] == "in all 2.5 MB; nothing was removed, --yes removes it"
+    assert re.fullmatch(r"more by option: --failed 1 \(.*B\), --unplanned 1 \(.*B\)", lines[-1])
+
+
+def test_with_yes_it_removes_and_says_what_was_freed(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = output(capsys, runs, "--yes")
+    assert "removed checkpoints of finished runs: 1, 2.5 MB" in lines
+    assert "freed 2.5 MB" in lines
+    assert list((runs / RUNS[0].address / "checkpoints").iterdir()) == []
+    assert (runs / RUNS[0].address / "DONE").exists()
+    assert (runs / RUNS[1].address).exists()
+    assert output(capsys, runs)[0] == f"nothing to clean in {runs}"
+
+
+def test_results_go_only_by_their_option(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = output(capsys, runs, "--failed", "--yes")
+    assert any(line.startswith("removed runs and bases that failed: 1,") for line in lines)
+    assert not (runs / RUNS[1].address).exists()
+    assert (runs / RUNS[2].address).exists()
+    output(capsys, runs, "--unplanned", "--yes")
+    assert not (runs / RUNS[2].address).exists()
+    assert (runs / RUNS[0].address).exists()
+
+
+def test_long_lists_of_what_is_always_safe_are_cut(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(20):
+        (runs / RUNS[0].address / f".unfinished-{number:03}").write_text("x")
+    lines = output(capsys, runs)
+    assert "            and 13 more" in lines
+    assert sum(".unfinished-" in line for line in lines) == 8
+
+
+def test_what_was_taken_meanwhile_is_left_and_said(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(item: leftovers.Leftover) -> bool:
+        raise Held("another process is writing to it")
+
+    monkeypatch.setattr(leftovers, "remove", taken)
+    assert clean.main([str(runs), "--yes"]) == 0
+    captured = capsys.readouterr()
+    assert f"{RUNS[0].address}/checkpoints is left: another process is writing" in captured.err
+    assert "freed 0 B" in captured.out
+
+
+def test_what_may_not_be_removed_is_said(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(leftovers.shutil, "rmtree", refused)
+    assert clean.main([str(runs), "--yes"]) == 1
+    captured = capsys.readouterr()
+    assert f"{RUNS[0].address}/checkpoints is left: No permission" in captured.err
+    assert "freed 1." in captured.out  # the rest went
+
+
+@pytest.mark.parametrize("place", ["nowhere", "."])
+def test_a_folder_that_is_no_runs_folder_is_refused(tmp_path: Path, place: str) -> None:
+    with pytest.raises(InputError):
+        clean.main([str(tmp_path / place), "--yes"])
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (99_960, "100 kB"),
+        (999_600, "1.0 MB"),
+        (2_340_000_000, "2.3 GB"),
+        (5_100_000_000_000, "5.1 TB"),
+    ],
+)
+def test_sizes_are_written_as_people_write_them(size: int, words: str) -> None:
+    assert clean.bytes_text(size) == words

@@ -1,0 +1,22 @@
+"""A study that was run by the local launcher, which other launchers are held to."""
+
+from pathlib import Path
+
+import pytest
+from cluster_study import EXPERIMENT, ended, launch
+
+
+@pytest.fixture(scope="session")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("experiment") / "tiny.py"
+    path.write_text(EXPERIMENT)
+    return path
+
+
+@pytest.fixture(scope="session")
+def reference(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs folder of the local launcher."""
+    runs = tmp_path_factory.mktemp("reference") / "runs"
+    status, said = ended(launch(experiment, runs, "--jobs", 2))
+    assert status == 0, said
+    return runs

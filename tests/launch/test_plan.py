@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+
+import pytest
+from made_up_study import STUDY, plan, planned
+
+from formatlab.errors import InputError
+from formatlab.launch.plan import PLAN_FILE, Plan, read_plan, write_plan
+
+BASE = planned("base 0.04M s0")
+RUN = planned("grpo 0.04M s0", [BASE])
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    there = Plan(
+        study=STUDY,
+        command=("formatlab", "run", "my study.py"),
+        written="2026-11-21T15:00:00+00:00",
+        jobs=2,
+        tasks=(BASE, RUN),
+    )
+    write_plan(tmp_path / STUDY, there)
+    assert read_plan(tmp_path / STUDY) == there
+
+
+def test_the_file_is_as_the_design_says(tmp_path: Path) -> None:
+    plan(tmp_path, [BASE, RUN], jobs=2)
+    there = json.loads((tmp_path / STUDY / "plan.json").read_text())
+    assert there["schema_version"] == 1
+    assert there["command"] == ["formatlab", "run", "experiments/formats.py"]
+    assert there["tasks"] == [
+        {
+            "address": BASE.address,
+            "kind": "base",
+            "label": "base 0.04M s0",
+            "needs": [],
+            "steps": None,
+        },
+        {
+            "address": RUN.address,
+            "kind": "run",
+            "label": "grpo 0.04M s0",
+            "needs": [BASE.address],
+            "steps": 32,
+        },
+    ]
+
+
+@pytest.mark.parametrize("place", ["nowhere", "a file"])
+def test_a_study_may_have_none(tmp_path: Path, place: str) -> None:
+    (tmp_path / "a file").write_text("")
+    assert read_plan(tmp_path / place) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        "{}",
+        '{"schema_version": 1}',
+        '{"schema_version": 1, "study": "a", "command": [], "written": "", "jobs": "x"}',
+    ],
+)
+def test_a_damaged_one_says_what_to_do(tmp_path: Path, text: str) -> None:
+    (tmp_path / PLAN_FILE).write_text(text)
+    with pytest.raises(InputError, match=r"cannot read .*plan\.json.*remove it"):
+        read_plan(tmp_path)
+
+
+@pytest.mark.parametrize("address", ["../../etc", "/etc/x", "bases", "a/b/c", "a/..", "/x"])
+def test_addresses_outside_the_runs_folder_are_refused(tmp_path: Path, address: str) -> None:
+    plan(tmp_path, [RUN])
+    path = tmp_path / STUDY / PLAN_FILE
+    path.write_text(path.read_text().replace(RUN.address, address))
+    with pytest.raises(InputError, match="no address of a task"):
+        read_plan(tmp_path / STUDY)
+
+
+def test_one_of_another_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / PLAN_FILE).write_text('{"schema_version": 2}')
+    with pytest.raises(InputError, match="schema version 2"):
+        read_plan(tmp_path)

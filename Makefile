@@ -34,8 +34,8 @@ env: .venv/.stamp  ## make or update the environment in .venv
 demo: env  ## the smallest useful study: two scales, about four minutes on two cores
 	$(BIN)/formatlab run experiments/scale_attractors.py --preset demo
 
-plots: env  ## make the gallery in plots/ again: the demo over five seeds
-	$(BIN)/formatlab run experiments/scale_attractors.py --preset demo --seeds 0 1 2 3 4
+plots: env  ## make the gallery in plots/ again: four scales, five seeds
+	$(BIN)/formatlab run experiments/scale_attractors.py --preset cpu
 	$(BIN)/formatlab report runs/scale_attractors --gallery plots
 
 # The folder of the real answers and problems that they are measured on.

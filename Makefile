@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo plots instruments real test lint types check pins clean
+.PHONY: help env demo plots instruments real test faults lint types check pins clean
 
 help:  ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,9 @@ real: env  ## add a small real model (SmolLM2-135M-Instruct, about 100 MB)
 
 test: env  ## run the tests
 	$(BIN)/python -m pytest -n 2
+
+faults: env  ## kill, fill disks and cut files short, and count what is lost (an hour or less on two free cores)
+	$(BIN)/python -m pytest -n 2 -m faults tests/faults
 
 lint: env  ## check style and format
 	$(BIN)/ruff check

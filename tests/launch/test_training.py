@@ -106,10 +106,12 @@ def test_layers_that_a_model_has_not_are_named_before_training(runs_dir: Path):
 
 
 def test_two_launchers_workers_on_one_run_train_it_once(tmp_path: Path, runs_dir: Path):
+    (run,) = replace(STUDY, before=(), algorithm="sft").runs()
+    (base,) = run.needs
+    perform(base, runs_dir, _say_nothing)
     for name in ("bases", "corpora"):
         shutil.copytree(runs_dir / name, tmp_path / name)
     context = multiprocessing.get_context("spawn")
-    (run,) = replace(STUDY, before=(), algorithm="sft").runs()
     workers = [
         context.Process(target=perform, args=(run, tmp_path, _say_nothing)) for _ in range(2)
     ]
@@ -134,6 +136,5 @@ def test_a_run_that_cannot_go_on_says_why_in_its_folder(runs_dir: Path):
     assert isinstance(run, LadderRun)
     with pytest.raises(RunError):
         perform(run, runs_dir, _say_nothing)
-    (failed,) = runs_dir.glob("chain/*/FAILED")
-    events = RunFolder.open(failed.parent).metrics()[-1]["events"]
-    assert failed.read_text().strip() == events[0]["message"]
+    folder = RunFolder.open(runs_dir / run.address)
+    assert folder.failed == folder.metrics()[-1]["events"][0]["message"]

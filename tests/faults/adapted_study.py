@@ -1,0 +1,17 @@
+"""A ladder study of which some chains train an adapter; a study of the lab trains all or none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from formatlab.launch.study import LadderStudy
+from formatlab.launch.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptedStudy(LadderStudy):
+    """The last chain is run with an adapter."""
+
+    def runs(self) -> Sequence[Task]:
+        *whole, adapted = self.chains
+        parts = (replace(self, chains=tuple(whole)), replace(self, train="lora", chains=(adapted,)))
+        return [run for part in parts for run in LadderStudy.runs(part)]

@@ -1,0 +1,207 @@
+"""Files cut short: Parquet, checkpoints, weights and JSON, of folders that are done or midway.
+
+A folder that cannot be gone on with is put aside and made again, and the command says so; what only
+a checkpoint lacks is made again from the one before, or from the start. Runs are damaged side by
+side, each in another file, so that one command has a dozen damages to mend.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from tests.faults.command import End, run
+from tests.faults.whole_study import WholeStudy
+
+pytestmark = pytest.mark.faults
+
+Cut = Literal["half", "empty"]
+CUTS: tuple[Cut, ...] = ("half", "empty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Damage:
+    """One file cut short."""
+
+    moment: str
+    """When its folder was copied, see `whole_study`; `done`: at the end."""
+    file: str
+    """Relative to the folder; the first one that fits the pattern."""
+    cut: Cut
+    aside: bool
+    """Whether the folder has to be put aside."""
+
+    @property
+    def words(self) -> str:
+        """What the tally calls it."""
+        return f"{self.moment}: {self.file.rpartition('/')[2]} ({self.cut})"
+
+
+def damages(moment: str, files: str, *, aside: bool) -> list[Damage]:
+    """Every file cut short in both ways."""
+    return [
+        Damage(moment=moment, file=file, cut=cut, aside=aside)
+        for file in files.split()
+        for cut in CUTS
+    ]
+
+
+def in_turn(moment: str, files: str, *, aside: bool) -> list[Damage]:
+    """Every file cut short in one of the ways."""
+    return [
+        Damage(moment=moment, file=file, cut=CUTS[number % len(CUTS)], aside=aside)
+        for number, file in enumerate(files.split())
+    ]
+
+
+CHECKPOINT = (
+    "WHOLE trainer_state.json model.safetensors optimizer.pt scheduler.pt rng_state.pth "
+    "training_args.bin config.json tokenizer.json tokenizer_config.json generation_config.json"
+)
+TRAIN = "rollouts/split=train/epoch=000.parquet"
+PROBE = "rollouts/split=probe/epoch=000.parquet"
+
+
+def within(folder: str, names: str) -> str:
+    return " ".join(f"{folder}/{name}" for name in names.split())
+
+
+OF_BASE = [
+    *damages("pretraining", "checkpoints/step-*.pt", aside=False),
+    *damages("pretraining", "metrics.jsonl", aside=False),
+    *in_turn("pretraining", "config.json env.json", aside=True),
+    *in_turn("probe", "model/model.safetensors model/tokenizer.json", aside=True),
+    *in_turn("done", f"DONE {PROBE} model/model.safetensors model/config.json", aside=True),
+]
+OF_RUNS: dict[str, list[Damage]] = {
+    "grpo": in_turn("training", within("checkpoints/checkpoint-2", CHECKPOINT), aside=False),
+    "ppo": [
+        *damages("training", "checkpoints/checkpoint-4/critic.safetensors", aside=False),
+        *damages("training", f"{TRAIN} {PROBE}", aside=True),
+        *damages("done", "DONE", aside=True),
+        *in_turn("done", f"metrics.jsonl winners.parquet {TRAIN} {PROBE}", aside=True),
+        *in_turn("done", "policy/model.safetensors", aside=True),
+    ],
+    "rloo": [
+        *damages("training", "config.json env.json", aside=True),
+        *damages("training", "metrics.jsonl", aside=False),
+        *damages("done", "config.json env.json", aside=True),
+        *in_turn("done", "policy/config.json", aside=True),
+    ],
+    "expert_iteration": [
+        *damages("tuning", "checkpoints/step-002.json", aside=True),
+        *in_turn("tuning", "checkpoints/round-001/round.json", aside=True),
+        *damages("tuning", "metrics.jsonl", aside=False),
+        *in_turn(
+            "tuning",
+            within("checkpoints/sft-002/checkpoint-2", "WHOLE model.safetensors optimizer.pt"),
+            aside=False,
+        ),
+        *damages("round", "checkpoints/round-001/model.safetensors", aside=True),
+        *in_turn("round", f"checkpoints/round-001/config.json {TRAIN}", aside=True),
+    ],
+    "sft": [
+        *in_turn(
+            "training",
+            within("checkpoints/checkpoint-2", "trainer_state.json WHOLE model.safetensors"),
+            aside=False,
+        ),
+        *damages("training", "metrics.jsonl", aside=False),
+        *in_turn("done", "policy/model.safetensors policy/tokenizer.json", aside=True),
+    ],
+    "dpo": [
+        *damages("training", TRAIN, aside=True),
+        *in_turn("training", "checkpoints/checkpoint-2/rng_state.pth metrics.jsonl", aside=False),
+        *in_turn("done", f"{TRAIN} DONE", aside=True),
+    ],
+    "adapter": [
+        *in_turn(
+            "training",
+            within("checkpoints/checkpoint-2", "adapter_model.safetensors adapter_config.json"),
+            aside=False,
+        ),
+        *in_turn(
+            "done", within("policy", "adapter_model.safetensors adapter_config.json"), aside=True
+        ),
+        *damages("done", "policy-merged/model.safetensors", aside=True),
+    ],
+}
+"""Of each run, what is damaged in it, one after the other."""
+
+
+def rounds() -> Iterator[dict[str, Damage]]:
+    """Damages side by side: for each run its next one."""
+    for number in range(max(map(len, OF_RUNS.values()))):
+        yield {run: of[number] for run, of in OF_RUNS.items() if number < len(of)}
+
+
+def address(study: WholeStudy, name: str) -> str:
+    return study.run("sft", adapter=True) if name == "adapter" else study.run(name)
+
+
+def break_one(study: WholeStudy, runs: Path, of: str, damage: Damage) -> Path:
+    """Put a folder back to a moment, and cut a file of it short; gives the file."""
+    if damage.moment != "done":
+        shutil.rmtree(runs / of)
+        shutil.copytree(study.midway(of, damage.moment), runs / of)
+    if damage.moment == "pretraining":
+        shutil.rmtree(runs / of / "model", ignore_errors=True)
+    (file,) = (runs / of).glob(damage.file)
+    content = file.read_bytes()
+    assert len(content) > 1
+    file.write_bytes(content[: len(content) // 2] if damage.cut == "half" else b"")
+    return file
+
+
+def check_told(end: End, runs: Path, of: str, damage: Damage) -> None:
+    aside = list((runs / ".aside").glob(f"{of}-*"))
+    assert bool(aside) == damage.aside, f"{of}, {damage}: {end.told}"
+    for folder in aside:
+        assert f"made again, the old folder is {folder}" in end.output
+
+
+@pytest.mark.parametrize("number", range(len(list(rounds()))))
+def test_runs_with_files_cut_short_are_made_whole(
+    study: WholeStudy, runs: Path, tally, number: int
+):
+    shutil.copytree(study.runs, runs)
+    of = {address(study, name): damage for name, damage in list(rounds())[number].items()}
+    for run_address, damage in of.items():
+        break_one(study, runs, run_address, damage)
+        tally(kind(damage)).strike([damage.words])
+    end = run(runs)
+    files = tally("files cut short, together")
+    files.repeated()
+    files.ended(runs, end)
+    for run_address, damage in of.items():
+        check_told(end, runs, run_address, damage)
+
+
+@pytest.mark.parametrize("damage", OF_BASE, ids=lambda damage: damage.words)
+def test_a_base_with_a_file_cut_short_is_made_whole(
+    study: WholeStudy, runs: Path, tally, damage: Damage
+):
+    shutil.copytree(study.runs, runs)
+    file = break_one(study, runs, study.base, damage)
+    files = tally(kind(damage))
+    files.strike([f"base, {damage.words}"])
+    end = run(runs)
+    files.repeated()
+    files.ended(runs, end)
+    check_told(end, runs, study.base, damage)
+    assert file.exists() or damage.moment == "pretraining"
+
+
+def kind(damage: Damage) -> str:
+    match damage.file.rpartition(".")[2]:
+        case "parquet":
+            return "truncated Parquet"
+        case _ if damage.file.startswith("checkpoints/"):
+            return "truncated checkpoint"
+        case "safetensors":
+            return "truncated weights"
+        case _:
+            return "half-written JSON"

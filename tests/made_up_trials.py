@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from formatlab.launch.trial import Cost, Trial
+from formatlab.launch.estimates.trial import Cost, Trial
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from formatlab.errors import FormatlabError
 
 if TYPE_CHECKING:
-    from formatlab.launch.leftovers import Kind, Leftover
+    from formatlab.launch.state.leftovers import Kind, Leftover
 
 DESCRIPTION = """\
 Show what can be removed from a runs folder, and with --yes remove it. Always safe are temporary
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
         """The runs folder."""
 
     options = tyro.cli(Options, args=arguments, prog="formatlab clean", description=DESCRIPTION)
-    from formatlab.launch.leftovers import ALWAYS, BY_OPTION, find_leftovers
+    from formatlab.launch.state.leftovers import ALWAYS, BY_OPTION, find_leftovers
 
     runs = options.runs
     asked: list[Kind] = [kind for kind in BY_OPTION if getattr(options, kind)]
@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _show(found: "Sequence[Leftover]", runs: Path) -> int:
-    from formatlab.launch.leftovers import ALWAYS
+    from formatlab.launch.state.leftovers import ALWAYS
 
     for kind, words in _WORDS.items():
         items = [item for item in found if item.kind == kind]
@@ -103,8 +103,8 @@ def _show(found: "Sequence[Leftover]", runs: Path) -> int:
 
 
 def _remove(found: "Sequence[Leftover]", runs: Path) -> int:
-    from formatlab.launch.leftovers import remove
     from formatlab.launch.lock import Held
+    from formatlab.launch.state.leftovers import remove
 
     gone: list[Leftover] = []
     status = 0

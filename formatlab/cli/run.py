@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from formatlab.errors import InputError
-from formatlab.launch.cluster_options import ClusterOptions, is_address
+from formatlab.launch.cluster.options import ClusterOptions, is_address
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from formatlab.launch.place import Place
+    from formatlab.launch.cluster.place import Place
     from formatlab.launch.plan import Plan
     from formatlab.launch.schedule import Outcome
     from formatlab.launch.task import Task
@@ -63,9 +63,9 @@ def main(arguments: list[str]) -> int:
     import tyro
     from rich.console import Console
 
+    from formatlab.launch.cluster.place import place_of
     from formatlab.launch.experiment import load_experiment, preset_of
     from formatlab.launch.idle_options import check_heeded
-    from formatlab.launch.place import place_of
     from formatlab.launch.plan import plan_of
     from formatlab.launch.selection import selected
     from formatlab.launch.task import graph
@@ -144,7 +144,7 @@ def _launched(
     from formatlab.launch.together import is_first, processes, run_together
 
     if options.dry_run:
-        from formatlab.launch.dry_run import print_dry_run
+        from formatlab.launch.estimates.dry_run import print_dry_run
 
         if is_address(options.runs_dir):
             console.print(f"as if nothing were at {options.runs_dir} yet:", markup=False)
@@ -161,7 +161,7 @@ def _launched(
         return run_together(tasks, runs_dir, console=console)
     if local:
         return run_all(tasks, runs_dir, experiment=experiment, devices=devices, console=console)
-    from formatlab.launch.cluster import cluster_of, run_on
+    from formatlab.launch.cluster.cluster import cluster_of, run_on
 
     with cluster_of(options, options.runs_dir, study, devices.most) as cluster:
         return run_on(

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from formatlab.launch.study_state import StudyState
-    from formatlab.launch.task_state import TaskState
+    from formatlab.launch.state.study_state import StudyState
+    from formatlab.launch.state.task_state import TaskState
 
 DESCRIPTION = """\
 Say of every study what is done, running, failed (and why) and waiting, how long the rest takes,
@@ -57,8 +57,8 @@ def main(arguments: list[str]) -> int:
         """Runs folders, or folders of studies in them."""
 
     options = tyro.cli(Options, args=arguments, prog="formatlab status", description=DESCRIPTION)
-    from formatlab.launch.study_state import StudyState, find_studies, read_studies
-    from formatlab.launch.task_state import TaskReader
+    from formatlab.launch.state.study_state import StudyState, find_studies, read_studies
+    from formatlab.launch.state.task_state import TaskReader
 
     if options.json and options.watch:
         raise InputError("--json writes one document; give it without --watch")
@@ -90,7 +90,7 @@ def _print(studies: "Sequence[StudyState]", *, every: bool) -> None:
 def _screen(studies: "Sequence[StudyState]", console: "Console", *, every: bool) -> "Text":
     from rich.text import Text
 
-    from formatlab.launch.state_table import study_text
+    from formatlab.launch.state.state_table import study_text
 
     width = console.width if console.is_terminal else None
     return Text("\n").join([study_text(study, width=width, every=every) for study in studies])
@@ -124,7 +124,7 @@ def _watch(look: "Callable[[], list[StudyState]]", *, every: bool) -> int:
 
 def _tell(studies: "Sequence[StudyState]", told: dict[str, str]) -> dict[str, str]:
     """Print the tasks whose state is another than was told, with the totals of their study."""
-    from formatlab.launch.state_table import task_words, totals_words
+    from formatlab.launch.state.state_table import task_words, totals_words
 
     now: dict[str, str] = {}
     for study in studies:

@@ -16,10 +16,10 @@ from rich.console import Console
 
 from formatlab.errors import FormatlabError
 from formatlab.launch.attempt import attempt
-from formatlab.launch.calibration import Calibration, saying
 from formatlab.launch.cores import available_cores, most_threads
 from formatlab.launch.devices import VARIABLE, Devices, threads_each
-from formatlab.launch.estimate import estimate_all
+from formatlab.launch.estimates.calibration import Calibration, saying
+from formatlab.launch.estimates.estimate import estimate_all
 from formatlab.launch.lock import Watch, held
 from formatlab.launch.perform import is_done, note_failure
 from formatlab.launch.progress import Progress, ProgressDisplay

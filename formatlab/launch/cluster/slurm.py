@@ -1,0 +1,144 @@
+"""Slurm: every task a job of its own, through submitit."""
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from formatlab.errors import InputError, RunError
+from formatlab.launch.cluster.assignment import Assignment, Busy
+from formatlab.launch.cluster.cluster import Event, Lost
+from formatlab.launch.cluster.options import ClusterOptions
+from formatlab.launch.progress import Progress
+from formatlab.launch.schedule import Outcome
+from formatlab.launch.task import Task
+
+_LOOK_EVERY = 2.0
+"""Seconds between two looks at the jobs' files."""
+_WARNED = 120
+"""Seconds before a job's end at which it is told of it: what was begun is written until then."""
+_TIMES = 10_000
+"""How often a job may reach its time limit and be queued again."""
+
+
+class SlurmCluster:
+    """See `cluster.Cluster`."""
+
+    def __init__(self, options: ClusterOptions, folder: Path, study: str) -> None:
+        """Look for Slurm.
+
+        Args:
+            options: what sbatch is asked for.
+            folder: where jobs keep their logs; all machines share it.
+            study: what the jobs are called after.
+
+        Raises:
+            InputError: submitit is not installed, there is no Slurm here, or it has no such option.
+        """
+        try:
+            import submitit
+        except ImportError as error:
+            raise InputError("submitit is not installed: pip install 'formatlab[slurm]'") from error
+        slurm = options.slurm
+        parameters: dict[str, Any] = {
+            "name": f"formatlab-{study}",
+            "timeout_min": slurm.minutes,
+            "gpus_per_node": int(options.gpus_per_run or 0) or None,
+            "mem_gb": options.memory_gb_per_run,
+            "slurm_partition": slurm.partition or None,
+            "slurm_account": slurm.account or None,
+            "slurm_signal_delay_s": _WARNED,
+            "slurm_additional_parameters": _named(slurm.options) or None,
+        }
+        try:
+            self._executor = submitit.AutoExecutor(
+                folder=folder, cluster=slurm.cluster, slurm_max_num_timeout=_TIMES
+            )
+            self._executor.update_parameters(**parameters)
+        except RuntimeError as error:
+            raise InputError(
+                "there is no Slurm on this machine (no srun); run the command where sbatch works, "
+                "or try it out with --slurm.cluster local"
+            ) from error
+        self._folder, self._cpus = folder, options.cpus_per_run
+        self._jobs: dict[str, tuple[Any, Task, Path]] = {}
+        self._told: dict[Path, str] = {}
+
+    def submit(self, task: Task, assignment: Assignment) -> None:
+        """Queue it.
+
+        Raises:
+            RunError: sbatch refuses it.
+        """
+        from submitit.core.utils import FailedJobError
+
+        progress = self._folder / f"{task.address.replace('/', '--')}.json"
+        progress.unlink(missing_ok=True)
+        cpus = min(self._cpus, task.most_threads or self._cpus)
+        self._executor.update_parameters(cpus_per_task=cpus)
+        try:
+            job = self._executor.submit(_Job(assignment, progress))
+        except (FailedJobError, OSError) as error:
+            raise RunError(f"sbatch refused a job: {' '.join(str(error).split())}") from error
+        self._jobs[task.address] = (job, task, progress)
+
+    def events(self) -> list[tuple[str, Event]]:
+        """What the files of the jobs tell."""
+        time.sleep(_LOOK_EVERY)
+        events: list[tuple[str, Event]] = []
+        for address, (job, task, progress) in list(self._jobs.items()):
+            with suppress(OSError, ValueError, TypeError):  # not there, or being written
+                text = progress.read_text()
+                if text != self._told.get(progress):
+                    events.append((address, Progress(**json.loads(text))))
+                    self._told[progress] = text
+            if job.done():
+                del self._jobs[address]
+                events.append((address, _result(job, task.label)))
+        return events
+
+    def cancel(self) -> None:
+        """Cancel all jobs."""
+        for job, _, _ in self._jobs.values():
+            job.cancel(check=False)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a job does; with `checkpoint`, submitit queues it again when its time is up."""
+
+    assignment: Assignment
+    progress: Path
+
+    def __call__(self) -> Outcome | Busy:
+        return self.assignment.do(self._tell)
+
+    def checkpoint(self) -> Any:
+        """The same again: the run folder knows how far it has come."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+    def _tell(self, event: Progress) -> None:
+        with suppress(OSError):
+            self.progress.write_text(json.dumps(asdict(event)))
+
+
+def _result(job: Any, label: str) -> Event:
+    from submitit.core.utils import FailedJobError, UncompletedJobError
+
+    try:
+        return job.result()
+    except FailedJobError as error:  # an exception that nobody foresaw
+        return Outcome(label, str(error), 1)
+    except UncompletedJobError:
+        return Lost(f"job {job.job_id} ended without a word ({job.state}; see {job.paths.stderr})")
+
+
+def _named(options: tuple[str, ...]) -> dict[str, str]:
+    for option in options:
+        if not all(option.partition("=")):
+            raise InputError(f"--slurm.options {option}: give name=value, as constraint=a100")
+    return {name.lstrip("-"): value for name, _, value in (o.partition("=") for o in options)}

@@ -1,0 +1,248 @@
+"""The launcher's account of tasks that a cluster does, loses, or finds taken."""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from formatlab.errors import InputError
+from formatlab.launch.cluster.assignment import Assignment, Busy
+from formatlab.launch.cluster.cluster import Event, Lost, run_on
+from formatlab.launch.cluster.options import ClusterOptions, SlurmOptions
+from formatlab.launch.cluster.place import SharedFolder
+from formatlab.launch.lock import locked
+from formatlab.launch.progress import Progress
+from formatlab.launch.schedule import Outcome
+from formatlab.launch.task import Emit, Task, graph
+from formatlab.store.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Writing(Task):
+    """A task that makes a folder at once."""
+
+    name: str
+    after: tuple["Writing", ...] = ()
+
+    @property
+    def address(self) -> str:
+        return f"study/{self.name}"
+
+    @property
+    def needs(self) -> tuple[Task, ...]:
+        return self.after
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        return {"kind": "run"}
+
+    @property
+    def steps(self) -> int:
+        return 1
+
+    def execute(self, runs: Path, emit: Emit) -> None:
+        if self.name == "wrong":
+            raise InputError("this cannot be done")
+        emit(Progress(self.label, 1, 1, None, None))
+        env = {"schema_version": 1}
+        RunFolder.create(runs / self.address, config={"name": self.name}, env=env).mark_done({})
+
+
+@dataclass
+class Here:
+    """A cluster of this process, with what is to happen to the first assignments of a task."""
+
+    happens: dict[str, list[Event]] = field(default_factory=dict)
+    cancelled: bool = False
+    submitted: list[str] = field(default_factory=list)
+    most: int = 0
+    _waiting: list[Assignment] = field(default_factory=list)
+
+    def submit(self, task: Task, assignment: Assignment) -> None:
+        self.submitted.append(task.label)
+        self._waiting.append(assignment)
+        self.most = max(self.most, len(self._waiting))
+
+    def events(self) -> list[tuple[str, Event]]:
+        if not self._waiting:
+            return []
+        assignment = self._waiting.pop(0)
+        if happens := self.happens.get(assignment.label):
+            return [(assignment.address, happens.pop(0))]
+        told: list[tuple[str, Event]] = []
+        done = assignment.do(lambda event: told.append((assignment.address, event)))
+        return [*told, (assignment.address, done)]
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., tuple[dict[str, Outcome], str]]:
+    experiment = tmp_path / "experiment.py"
+    experiment.write_text(
+        '''"""None."""
+from formatlab.launch.study import ModelStudy
+PRESETS = {"none": ModelStudy(name="none", model="m", problems="p")}
+'''
+    )
+
+    def running(
+        cluster: Here, *tasks: Task, jobs: int = 0, retries: int = 1
+    ) -> tuple[dict[str, Outcome], str]:
+        console = Console(file=io.StringIO(), width=200)
+        outcomes = run_on(
+            cluster,
+            graph(tasks),
+            SharedFolder(tmp_path / "runs"),
+            experiment=experiment,
+            options=ClusterOptions(retries=retries),
+            jobs=jobs,
+            console=console,
+        )
+        assert isinstance(console.file, io.StringIO)
+        return outcomes, console.file.getvalue()
+
+    return running
+
+
+A, B = Writing("a"), Writing("b")
+LOST = Lost("the machine was lost")
+
+
+def test_tasks_are_submitted_when_what_they_need_is_done(run: Callable):
+    cluster = Here()
+    outcomes, _ = run(cluster, Writing("c", (A, B)))
+    assert cluster.submitted == ["a", "b", "c"]
+    assert all(outcome.error is None for outcome in outcomes.values())
+    assert run(Here(), Writing("c", (A, B)))[1].count("done before") == 3
+
+
+def test_a_lost_task_is_submitted_again(run: Callable):
+    cluster = Here({"a": [LOST]})
+    outcomes, said = run(cluster, A)
+    assert cluster.submitted == ["a", "a"]
+    assert outcomes[A.address].error is None
+    assert "a: the machine was lost; it goes on from its checkpoint (loss 1, 1 allowed)" in said
+
+
+def test_a_task_that_is_lost_too_often_stops_what_needs_it(run: Callable):
+    outcomes, _ = run(Here({"a": [LOST, LOST]}), Writing("c", (A,)), B)
+    assert "the machine was lost; it was lost 2 times" in (outcomes[A.address].error or "")
+    assert outcomes["study/c"].error == "not begun, because a failed"
+    assert outcomes[B.address].error is None
+
+
+def test_what_another_launcher_is_at_is_left_to_it(run: Callable, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("formatlab.launch.cluster.cluster._LOOK_EVERY", 0.0)
+    cluster = Here({"a": [Busy("process 1 on elsewhere")]})
+    outcomes, said = run(cluster, A)
+    assert "a: waiting for process 1 on elsewhere" in said
+    assert outcomes[A.address].error is None
+
+
+def test_a_worker_does_not_begin_what_is_held(tmp_path: Path):
+    place, experiment = SharedFolder(tmp_path), tmp_path / "experiment.py"
+    experiment.touch()
+    assignment = Assignment.of(A, place, experiment=experiment, threads=1)
+    with locked(tmp_path / A.address):
+        assert isinstance(assignment.do(lambda _: None), Busy)
+
+
+def test_no_more_than_jobs_are_submitted_at_a_time(run: Callable):
+    cluster = Here({"b": [LOST]})
+    run(cluster, A, B, Writing("c"), Writing("d"), jobs=2)
+    assert cluster.most == 2
+    assert len(cluster.submitted) == 5
+
+
+def test_what_fails_has_its_reason_and_status(run: Callable):
+    outcomes, said = run(Here(), Writing("wrong"), A)
+    assert outcomes["study/wrong"] == Outcome("wrong", "this cannot be done", 2)
+    assert "wrong: failed, this cannot be done" in said
+    assert outcomes[A.address].error is None
+
+
+def test_everything_is_cancelled_when_the_launcher_is_interrupted(
+    run: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupted(_: object) -> list[tuple[str, Event]]:
+        raise KeyboardInterrupt
+
+    cluster = Here()
+    monkeypatch.setattr(Here, "events", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(cluster, A)
+    assert cluster.cancelled
+
+
+def test_another_formatlab_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    experiment = tmp_path / "experiment.py"
+    experiment.touch()
+    assignment = Assignment.of(A, SharedFolder(tmp_path), experiment=experiment, threads=1)
+    monkeypatch.setattr("formatlab.launch.cluster.assignment.__version__", "0.0.1")
+    outcome = assignment.do(lambda _: None)
+    assert isinstance(outcome, Outcome)
+    assert "this is formatlab 0.0.1" in (outcome.error or "")
+
+
+ADDRESS = "s3://bucket/runs"
+
+
+@pytest.mark.parametrize(
+    ("options", "runs_dir", "processes", "said"),
+    [
+        (ClusterOptions(retries=2), "runs", 1, "--retries has no effect with --launcher local"),
+        (ClusterOptions(launcher="slurm", address="h:1"), "runs", 1, "--address has no effect"),
+        (ClusterOptions(launcher="ray", scratch=Path("s")), "runs", 1, "--scratch has no effect"),
+        (
+            ClusterOptions(launcher="ray", slurm=SlurmOptions(partition="p")),
+            "runs",
+            1,
+            "--slurm has no effect",
+        ),
+        (ClusterOptions(), ADDRESS, 1, "the local launcher works in a folder of this machine"),
+        (ClusterOptions(launcher="ray"), "runs", 2, "use one of them"),
+        (ClusterOptions(launcher="ray", gpus_per_run=1.5), "runs", 1, "--gpus-per-run 1.5"),
+        (ClusterOptions(launcher="slurm", gpus_per_run=0.5), "runs", 1, "--gpus-per-run 0.5"),
+        (ClusterOptions(launcher="ray", cpus_per_run=0), "runs", 1, "1 or more"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    options: ClusterOptions, runs_dir: str, processes: int, said: str
+):
+    with pytest.raises(InputError, match=said):
+        options.check_launcher(runs_dir, processes)
+
+
+@pytest.mark.parametrize(
+    ("options", "runs_dir"),
+    [
+        (ClusterOptions(), "runs"),
+        (ClusterOptions(launcher="ray", gpus_per_run=0.2, scratch=Path("s")), ADDRESS),
+        (ClusterOptions(launcher="slurm", gpus_per_run=2, retries=0), "runs"),
+    ],
+)
+def test_options_that_go_together_are_accepted(options: ClusterOptions, runs_dir: str):
+    options.check_launcher(runs_dir, 1)
+
+
+def test_a_runs_folder_that_is_away_is_waited_for(run: Callable, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("formatlab.launch.cluster.cluster._LOOK_EVERY", 0.0)
+    away = iter([True, True])
+
+    def owner(_: SharedFolder, task: Task) -> None:
+        if next(away, False):
+            raise OSError("the network is down")
+
+    monkeypatch.setattr(SharedFolder, "owner", owner)
+    outcomes, said = run(Here(), A)
+    assert said.count("a: waiting for the runs folder (the network is down)") == 1
+    assert outcomes[A.address].error is None

@@ -1,0 +1,242 @@
+"""A folder at an address can be gone on with at every moment of being sent."""
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
+
+from formatlab.errors import InputError, RunError
+from formatlab.launch.cluster.remote_folder import LIST, RemoteFolder, open_address
+from formatlab.launch.cluster.remote_record import RemoteRecord
+
+
+@pytest.fixture(params=["memory", "file"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, str]:
+    """A file system, and a path in it that nobody uses."""
+    if request.param == "memory":
+        return MemoryFileSystem(), f"/{uuid4()}"
+    return LocalFileSystem(), str(tmp_path / "there")
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+BEGUN = {"config.json": "{}", "env.json": "{}", "metrics.jsonl": "1\n"}
+CHECKPOINT = {f"checkpoints/checkpoint-2/{name}": name for name in ("model", "state", "WHOLE")}
+DONE = {"policy/model": "m", "policy/config": "c", "DONE": "{}"}
+
+
+def nowhere() -> str:
+    raise AssertionError("nothing is put aside")
+
+
+def sent(folder: RemoteFolder, here: Path, tmp_path: Path) -> None:
+    folder.send(here, tmp_path / "staging", nowhere)
+
+
+def fetched(place: tuple[Any, str], into: Path) -> dict[str, str]:
+    RemoteFolder(*place).fetch(into)
+    return content(into)
+
+
+def test_what_is_sent_comes_back(place: tuple[Any, str], tmp_path: Path):
+    here = write(tmp_path / "here", BEGUN | CHECKPOINT)
+    sent(RemoteFolder(*place), here, tmp_path)
+    assert fetched(place, tmp_path / "back") == BEGUN | CHECKPOINT
+
+
+def test_a_checkpoint_without_its_mark_and_files_being_written_are_not_sent(
+    place: tuple[Any, str], tmp_path: Path
+):
+    unfinished = {"checkpoints/checkpoint-4/model": "half", ".policy-unfinished/model": "half"}
+    here = write(tmp_path / "here", BEGUN | CHECKPOINT | unfinished)
+    sent(RemoteFolder(*place), here, tmp_path)
+    assert fetched(place, tmp_path / "back") == BEGUN | CHECKPOINT
+
+
+def test_what_is_gone_here_is_removed_there(place: tuple[Any, str], tmp_path: Path):
+    here = write(tmp_path / "here", BEGUN | CHECKPOINT)
+    folder = RemoteFolder(*place)
+    sent(folder, here, tmp_path)
+    for name in CHECKPOINT:
+        (here / name).unlink()
+    write(here, DONE)
+    sent(folder, here, tmp_path)
+    assert fetched(place, tmp_path / "back") == BEGUN | DONE
+    assert not folder.has("checkpoints/checkpoint-2/WHOLE")
+
+
+def test_only_what_has_changed_is_sent(
+    place: tuple[Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    here = write(tmp_path / "here", BEGUN | CHECKPOINT)
+    sent(RemoteFolder(*place), here, tmp_path)
+    resumed = RemoteFolder(*place)
+    resumed.fetch(tmp_path / "back")
+    put: list[str] = []
+    monkeypatch.setattr(RemoteFolder, "put", lambda _self, _local, name: put.append(name))
+    write(tmp_path / "back", {"metrics.jsonl": "1\n2\n"})
+    sent(resumed, tmp_path / "back", tmp_path)
+    assert put == ["metrics.jsonl"]
+
+
+class Killed(BaseException):
+    """The end of a machine, in the middle of sending."""
+
+
+def dying_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
+    """Have the machine die before a file is put, or removed, at the given call."""
+    calls = 0
+
+    def counted(function: Callable[..., None]) -> Callable[..., None]:
+        def counting(*arguments: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls > call:
+                raise Killed
+            function(*arguments)
+
+        return counting
+
+    for name in ("put", "_remove"):
+        monkeypatch.setattr(RemoteFolder, name, counted(getattr(RemoteFolder, name)))
+
+
+@pytest.mark.parametrize("moment", range(14))
+def test_a_machine_lost_while_it_sends_leaves_one_state_or_the_next(
+    tmp_path: Path, moment: int, monkeypatch: pytest.MonkeyPatch
+):
+    place = (MemoryFileSystem(), f"/{uuid4()}")
+    folder, here = RemoteFolder(*place), write(tmp_path / "here", BEGUN | CHECKPOINT)
+    sent(folder, here, tmp_path)
+    for name in CHECKPOINT:
+        (here / name).unlink()
+    newer = {name.replace("-2/", "-4/"): text * 2 for name, text in CHECKPOINT.items()}
+    write(here, newer | DONE | {"metrics.jsonl": "1\n2\n"})
+    with monkeypatch.context() as patch:
+        dying_at(patch, moment)
+        try:
+            sent(folder, here, tmp_path)
+        except Killed:
+            assert moment < 13
+    found = fetched(place, tmp_path / "back")
+    metrics = found.pop("metrics.jsonl")
+    del found["config.json"], found["env.json"]
+    assert metrics in ("1\n", "1\n2\n")
+    if "DONE" in found:
+        assert found == newer | DONE
+    else:
+        whole = newer | {name: text for name, text in DONE.items() if name != "DONE"}
+        assert found in (CHECKPOINT, whole)
+    if found != CHECKPOINT:
+        assert metrics == "1\n2\n"
+    # Whoever goes on ends where the first one would have.
+    again = RemoteFolder(*place)
+    again.fetch(tmp_path / "again")
+    write(tmp_path / "again", newer | DONE | {"metrics.jsonl": "1\n2\n"})
+    for name in set(content(tmp_path / "again")) & set(CHECKPOINT):
+        (tmp_path / "again" / name).unlink()
+    sent(again, tmp_path / "again", tmp_path)
+    end = fetched(place, tmp_path / "end")
+    assert end == BEGUN | newer | DONE | {"metrics.jsonl": "1\n2\n"}
+
+
+def test_a_folder_made_anew_puts_the_old_one_aside(place: tuple[Any, str], tmp_path: Path):
+    fs, path = place
+    sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN | CHECKPOINT | DONE), tmp_path)
+    anew = RemoteFolder(fs, path)
+    anew.fetch(tmp_path / "old")
+    here = write(tmp_path / "new", BEGUN | {"env.json": "{1}"})
+    anew.send(here, tmp_path / "staging", lambda: f"{path}-aside")
+    assert fetched(place, tmp_path / "back") == BEGUN | {"env.json": "{1}"}
+    RemoteFolder(fs, f"{path}-aside").fetch(tmp_path / "aside")
+    assert content(tmp_path / "aside") == BEGUN | CHECKPOINT | DONE
+
+
+def test_a_folder_that_was_copied_there_by_other_means_is_fetched_whole(
+    place: tuple[Any, str], tmp_path: Path
+):
+    folder = RemoteFolder(*place)
+    for name, text in (BEGUN | DONE).items():
+        folder.put(write(tmp_path / "here", {name: text}) / name, name)
+    assert fetched(place, tmp_path / "back") == BEGUN | DONE
+
+
+def test_a_file_that_is_gone_there_is_told(place: tuple[Any, str], tmp_path: Path):
+    fs, path = place
+    sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN | DONE), tmp_path)
+    assert "policy/model" in json.loads(fs.cat_file(f"{path}/{LIST}"))["files"]
+    fs.rm_file(f"{path}/policy/model")
+    with pytest.raises(RunError, match="lacks a file that was sent there"):
+        RemoteFolder(fs, path).fetch(tmp_path / "back")
+
+
+def test_checkpoints_that_come_and_go_while_they_are_sent_are_whole_there(tmp_path: Path):
+    place = (MemoryFileSystem(), f"/{uuid4()}")
+    folder, here = RemoteFolder(*place), write(tmp_path / "here", BEGUN)
+    ended = threading.Event()
+
+    def train() -> None:
+        for step in range(2, 60):
+            for name in ("model", "state", "WHOLE"):
+                write(here, {f"checkpoints/checkpoint-{step}/{name}": str(step)})
+            for name in ("model", "state", "WHOLE"):
+                (here / f"checkpoints/checkpoint-{step - 1}/{name}").unlink(missing_ok=True)
+        ended.set()
+
+    training = threading.Thread(target=train)
+    training.start()
+    looks = 0
+    while not ended.is_set():
+        sent(folder, here, tmp_path)
+        found = fetched(place, tmp_path / f"back{looks}")
+        steps = [name.split("/")[1] for name in found if name.startswith("checkpoints/")]
+        whole = [step for step in steps if steps.count(step) == 3]
+        assert whole or not steps  # beside a whole one there may be what is left of an old one
+        looks += 1
+    training.join()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("nothing://there/runs", "Protocol not known: nothing"), ("s3://bucket/runs", "s3fs")],
+)
+def test_an_address_that_cannot_be_used_is_told(
+    address: str, said: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
+    with pytest.raises(InputError, match=said):
+        open_address(address)
+
+
+def test_one_only_makes_a_record():
+    fs, path = MemoryFileSystem(), f"/{uuid4()}/.run.lock"
+    ours, theirs = RemoteRecord(fs, path), RemoteRecord(fs, path)
+    assert ours.read() is None
+    assert ours.make(b"ours")
+    assert not theirs.make(b"theirs")
+    assert theirs.read() == b"ours"
+    theirs.remove(b"what was there before")
+    assert theirs.read() == b"ours"
+    assert ours.replace(b"ours", b"ours, later") == b"ours"
+    assert theirs.replace(b"theirs", b"theirs, later") == b"ours, later"
+    theirs.remove(b"ours, later")
+    assert theirs.make(b"theirs")

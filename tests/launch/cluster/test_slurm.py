@@ -1,0 +1,82 @@
+"""Studies as jobs of submitit, whose local executor stands in for Slurm."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from cluster_study import ended, launch, run_folders, same_results, wait_until, worker
+
+from formatlab.errors import InputError
+from formatlab.launch.cluster.options import ClusterOptions, SlurmOptions
+from formatlab.launch.cluster.slurm import SlurmCluster
+from formatlab.store.run_folder import RunFolder
+
+pytest.importorskip("submitit", reason="needs submitit: pip install 'formatlab[slurm]'")
+
+
+@pytest.mark.slow
+def test_jobs_that_are_preempted_or_lost_go_on_and_end_like_the_local_launcher(
+    experiment: Path, reference: Path, tmp_path: Path
+):
+    runs = tmp_path / "runs"
+
+    def begun() -> list[Path]:
+        folders = run_folders(runs)
+        return [of for of in folders if list(of.glob("checkpoints/checkpoint-*/WHOLE"))]
+
+    study = launch(experiment, runs, "--launcher", "slurm", "--slurm.cluster", "local")
+    wait_until(lambda: len(begun()) == 2, study)
+    preempted, lost = begun()
+    os.kill(worker(preempted), signal.SIGUSR2)
+    os.kill(worker(lost), signal.SIGKILL)
+    status, said = ended(study)
+    assert status == 0, said
+    assert said.count("ended without a word") == 1
+    assert "(loss 1, 3 allowed)" in said
+    for folder in run_folders(runs):
+        (resumed,) = RunFolder.open(folder).resumes()
+        assert resumed["step"] > 0
+    assert same_results(runs, reference)
+    assert list((runs / "side_by_side" / "slurm").glob("*_log.out"))
+
+
+def test_a_machine_without_slurm_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="there is no Slurm on this machine"):
+        SlurmCluster(ClusterOptions(launcher="slurm"), tmp_path / "slurm", "study")
+
+
+def test_sbatch_is_asked_for_what_the_options_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("srun", "sbatch"):  # an sbatch that takes every job
+        (tmp_path / name).write_text("#!/bin/sh\necho Submitted batch job 7\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    options = ClusterOptions(
+        launcher="slurm",
+        gpus_per_run=2,
+        memory_gb_per_run=16,
+        slurm=SlurmOptions(partition="small", account="lab", minutes=90, options=("qos=low",)),
+    )
+    cluster = SlurmCluster(options, tmp_path / "logs", "study")
+    cluster._executor.submit(print)
+    (script,) = (tmp_path / "logs").glob("*submission.sh")
+    lines = script.read_text().splitlines()
+    for line in (
+        "--job-name=formatlab-study",
+        "--partition=small",
+        "--account=lab",
+        "--time=90",
+        "--gpus-per-node=2",
+        "--mem=16GB",
+        "--qos=low",
+        "--signal=USR2@120",
+    ):
+        assert f"#SBATCH {line}" in lines
+
+
+@pytest.mark.parametrize("option", ["qos", "qos=", "=low"])
+def test_an_option_of_sbatch_has_a_name_and_a_value(option: str, tmp_path: Path):
+    options = ClusterOptions(slurm=SlurmOptions(options=(option,), cluster="local"))
+    with pytest.raises(InputError, match="give name=value"):
+        SlurmCluster(options, tmp_path, "study")

@@ -1,0 +1,309 @@
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from made_up_study import NO_PROCESS, STUDY, begin, finish, hold, hold_here, plan, planned
+
+from formatlab.errors import InputError
+from formatlab.launch.lock import Held, locked
+from formatlab.launch.plan import PlannedTask
+from formatlab.launch.state import leftovers
+from formatlab.launch.state.leftovers import ALWAYS, Kind, Leftover, find_leftovers, remove
+from formatlab.store.config_hash import config_hash
+from formatlab.store.run_folder import RunFolder
+
+BASES = [planned(f"base 0.04M s{seed}") for seed in range(2)]
+RUNS = [planned(f"grpo 0.04M s{seed}", [base]) for seed, base in enumerate(BASES)]
+
+
+def found(runs: Path, *kinds: Kind) -> dict[str, str]:
+    """What is found: place in the runs folder -> kind."""
+    items = find_leftovers(runs, kinds or ALWAYS)
+    return {item.path.relative_to(runs).as_posix(): item.kind for item in items}
+
+
+def put(path: Path, size: int = 10, *, old: bool = True) -> Path:
+    """Write a file, by default one that was last changed a day ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * size)
+    if old:
+        age(path)
+    return path
+
+
+def age(path: Path) -> None:
+    then = time.time() - 86_400
+    os.utime(path, (then, then))
+
+
+def start_from(run: RunFolder, base: RunFolder) -> None:
+    """Note in a run's configuration which base it starts from."""
+    path = run.path / "config.json"
+    path.write_text(json.dumps({**run.config, "base": {"config": base.config, "sha256": "s"}}))
+
+
+def make(
+    runs: Path, bases: Sequence[PlannedTask] = BASES, made: Sequence[PlannedTask] = RUNS
+) -> tuple[list[RunFolder], list[RunFolder]]:
+    """Finished bases and runs, each of which starts from its base."""
+    base_folders = [finish(runs, task) for task in bases]
+    run_folders = [finish(runs, task) for task in made]
+    for run, base in zip(run_folders, base_folders, strict=False):
+        start_from(run, base)
+    return base_folders, run_folders
+
+
+def test_a_tidy_folder_has_none(tmp_path: Path) -> None:
+    make(tmp_path)
+    assert found(tmp_path) == {}
+
+
+def test_what_killed_writers_left_is_found_and_removed(tmp_path: Path) -> None:
+    (base, _), (run, _) = make(tmp_path)
+    left = [
+        put(run.path / ".unfinished-abc", old=False),
+        put(run.path / "rollouts" / "split=train" / ".unfinished-abc", old=False),
+        put(run.path / ".policy-unfinished" / "model.safetensors", old=False).parent,
+        put(base.path / ".model-unfinished" / "model.safetensors", old=False).parent,
+        put(tmp_path / STUDY / "tables" / ".unfinished-abc"),
+        put(tmp_path / STUDY / ".x.lock-0a1b2c3d"),
+        put(tmp_path / "corpora" / f".0a1b2c3d-{NO_PROCESS}" / "corpus.npz", old=False).parent,
+    ]
+    items = find_leftovers(tmp_path)
+    assert {item.path for item in items} == set(left)
+    assert {item.kind for item in items} == {"temporary"}
+    assert {item.size for item in items} == {10}
+    assert all(remove(item) for item in items)
+    assert not any(path.exists() for path in left)
+    assert found(tmp_path) == {}
+    assert run.done
+
+
+def test_what_a_living_writer_may_be_writing_is_left_alone(tmp_path: Path) -> None:
+    (base, _), (run, _) = make(tmp_path)
+    hold(run.path)
+    hold_here(base.path, alive=True)
+    recorded = begin(tmp_path, planned("grpo 0.04M s9"))  # of somebody's trainer, without a lock
+    (recorded.path / "config.json").write_text(json.dumps({"kind": "run", "trainer": {}}))
+    put(run.path / ".unfinished-abc")
+    put(run.path / "checkpoints" / "checkpoint-1" / "model.pt")
+    put(base.path / ".model-unfinished" / "model.safetensors")
+    put(recorded.path / ".unfinished-abc", old=False)
+    put(tmp_path / STUDY / ".unfinished-abc", old=False)
+    put(tmp_path / "corpora" / f".0a1b2c3d-{os.getpid()}" / "corpus.npz")
+    put(tmp_path / "corpora" / f".0a1b2c3d-{NO_PROCESS}" / "corpus.npz")
+    assert found(tmp_path) == {}
+
+
+def test_a_clock_that_was_set_back_makes_nothing_old(tmp_path: Path) -> None:
+    make(tmp_path)
+    path = put(tmp_path / STUDY / ".unfinished-abc")
+    os.utime(path, (time.time() + 86_400, time.time() + 86_400))
+    assert found(tmp_path) == {}
+
+
+def test_locks_of_dead_owners_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
+    _, (run, other) = make(tmp_path)
+    dead = hold_here(run.path, alive=False)
+    of_older = put(tmp_path / "bases" / ".gone.lock", size=0)
+    put(tmp_path / STUDY / ".just-taken.lock", size=0, old=False)
+    hold_here(other.path, alive=True)
+    hold(tmp_path / STUDY / "of-another-machine")
+    items = find_leftovers(tmp_path)
+    assert {(item.kind, item.path) for item in items} == {("lock", dead), ("lock", of_older)}
+    assert all(remove(item) for item in items)
+    assert not dead.exists()
+    assert not of_older.exists()
+
+
+def test_a_lock_that_was_taken_meanwhile_stays(tmp_path: Path) -> None:
+    _, (run, _) = make(tmp_path)
+    lock = hold_here(run.path, alive=False)
+    (item,) = find_leftovers(tmp_path)
+    hold(run.path)
+    assert not remove(item)
+    assert lock.exists()
+
+
+def test_checkpoints_of_finished_runs_alone_go(tmp_path: Path) -> None:
+    _, (run, _) = make(tmp_path)
+    going_on = begin(tmp_path, planned("grpo 0.04M s9"))
+    for folder in (run, going_on):
+        put(folder.path / "checkpoints" / "checkpoint-8" / "model.pt", size=1000)
+    (item,) = find_leftovers(tmp_path)
+    assert (item.kind, item.path, item.size) == ("checkpoints", run.path / "checkpoints", 1000)
+    assert remove(item)
+    assert list(run.path.glob("checkpoints/*")) == []
+    assert run.checkpoints.is_dir()
+    assert list(going_on.path.glob("checkpoints/*/*"))
+
+
+def test_merged_policies_stay_while_a_planned_run_starts_from_them(tmp_path: Path) -> None:
+    first = planned("sft 0.04M s0", BASES[:1])
+    second = planned("grpo 0.04M s0", [first])
+    plan(tmp_path, [BASES[0], first, second])
+    finish(tmp_path, BASES[0])
+    merged = put(finish(tmp_path, first).path / "policy-merged" / "model.safetensors").parent
+    assert found(tmp_path) == {}
+    run = begin(tmp_path, second)
+    assert found(tmp_path) == {}
+    run.mark_done({})
+    assert list(found(tmp_path).values()) == ["merged"]
+    (item,) = find_leftovers(tmp_path)
+    assert remove(item)
+    assert not merged.exists()
+
+
+def test_without_a_plan_merged_policies_stay_until_the_whole_study_is_done(tmp_path: Path) -> None:
+    run = begin(tmp_path, RUNS[1])
+    put(finish(tmp_path, RUNS[0]).path / "policy-merged" / "model.safetensors")
+    assert found(tmp_path) == {}
+    run.mark_done({})
+    assert list(found(tmp_path).values()) == ["merged"]
+
+
+def test_failed_runs_go_by_option(tmp_path: Path) -> None:
+    make(tmp_path, made=RUNS[:1])
+    run = begin(tmp_path, RUNS[1])
+    run.mark_failed("nan")
+    held_one = begin(tmp_path, planned("ppo 0.04M s0"))
+    held_one.mark_failed("nan")
+    hold(held_one.path)
+    assert found(tmp_path) == {}
+    assert found(tmp_path, "failed") == {RUNS[1].address: "failed"}
+    (item,) = find_leftovers(tmp_path, ["failed"])
+    assert remove(item)
+    assert not run.path.exists()
+    assert sorted(p.name for p in (tmp_path / STUDY).glob(".*")) == [f".{held_one.name}.lock"]
+
+
+def test_a_failed_run_that_was_gone_on_with_meanwhile_stays(tmp_path: Path) -> None:
+    run = begin(tmp_path, RUNS[1])
+    run.mark_failed("nan")
+    (item,) = find_leftovers(tmp_path, ["failed"])
+    with locked(run.path):
+        run.clear_failed()
+        with pytest.raises(Held):
+            remove(item)
+    assert not remove(item)
+    run.mark_failed("nan")
+    run.mark_done({})
+    assert not remove(item)
+    assert run.done
+
+
+def test_unplanned_runs_and_their_bases_go_by_option(tmp_path: Path) -> None:
+    make(tmp_path)
+    plan(tmp_path, [BASES[0], RUNS[0]])
+    assert found(tmp_path) == {}
+    assert found(tmp_path, "unplanned") == {
+        RUNS[1].address: "unplanned",
+        BASES[1].address: "unplanned",
+    }
+
+
+def test_a_study_without_a_plan_keeps_its_runs_and_their_bases(tmp_path: Path) -> None:
+    make(tmp_path)
+    of_other = planned("grpo 0.04M s5", BASES[:1], study="other")
+    plan(tmp_path, [BASES[0], of_other], study="other")
+    assert found(tmp_path, "unplanned", "unused") == {}
+
+
+def test_a_plan_that_cannot_be_read_keeps_everything(tmp_path: Path) -> None:
+    make(tmp_path)
+    put(tmp_path / STUDY / "plan.json")
+    assert found(tmp_path, "unplanned") == {}
+
+
+def test_bases_and_corpora_that_no_run_comes_of_go_by_option(tmp_path: Path) -> None:
+    (used, _), _ = make(tmp_path, made=RUNS[:1])
+    config = {"world": used.config["world"], **used.config["pretraining"]}
+    put(tmp_path / "corpora" / config_hash(config) / "corpus.npz")
+    put(tmp_path / "corpora" / "0a1b2c3d" / "corpus.npz")
+    assert found(tmp_path) == {}
+    assert found(tmp_path, "unused") == {BASES[1].address: "unused", "corpora/0a1b2c3d": "unused"}
+
+
+def test_a_base_that_is_planned_is_not_unused(tmp_path: Path) -> None:
+    finish(tmp_path, BASES[0])
+    put(tmp_path / "corpora" / "0a1b2c3d" / "corpus.npz")
+    plan(tmp_path, [*BASES, *RUNS])
+    assert found(tmp_path, "unused") == {}
+
+
+def test_a_run_that_cannot_be_read_keeps_all_bases(tmp_path: Path) -> None:
+    _, (run, _) = make(tmp_path, made=RUNS)
+    (run.path / "config.json").write_text("{")
+    assert found(tmp_path, "unused") == {}
+
+
+def test_folders_put_aside_go_by_option(tmp_path: Path) -> None:
+    make(tmp_path)
+    put(tmp_path / ".aside" / STUDY / "run-1" / "config.json")
+    assert found(tmp_path) == {}
+    assert found(tmp_path, "aside") == {f".aside/{STUDY}/run-1": "aside"}
+
+
+def test_links_are_neither_followed_nor_removed(tmp_path: Path) -> None:
+    runs, outside = tmp_path / "runs", tmp_path / "outside"
+    _, (run, _) = make(runs)
+    _, (far, _) = make(outside)
+    put(far.path / ".unfinished-abc")
+    put(far.path / "checkpoints" / "checkpoint-1" / "model.pt")
+    (runs / "linked").symlink_to(outside / STUDY)
+    (runs / STUDY / "linked-run").symlink_to(far.path)
+    (runs / ".aside").symlink_to(outside)
+    run.checkpoints.rmdir()
+    run.checkpoints.symlink_to(far.checkpoints)
+    (run.path / ".unfinished-link").symlink_to(far.path / "DONE")
+    assert found(runs, *ALWAYS, "failed", "unplanned", "unused", "aside") == {}
+
+
+def test_a_link_to_the_runs_folder_itself_is_a_runs_folder(tmp_path: Path) -> None:
+    make(tmp_path / "disk")
+    put(tmp_path / "disk" / STUDY / ".unfinished-abc")
+    (tmp_path / "runs").symlink_to(tmp_path / "disk")
+    assert found(tmp_path / "runs") == {f"{STUDY}/.unfinished-abc": "temporary"}
+
+
+@pytest.mark.parametrize("place", ["nowhere", "empty", "home", "runs/bases", f"runs/{STUDY}"])
+def test_other_folders_are_refused(tmp_path: Path, place: str) -> None:
+    make(tmp_path / "runs")
+    (tmp_path / "empty").mkdir()
+    put(tmp_path / "home" / "models" / "gpt" / "config.json")
+    put(tmp_path / "home" / "models" / "gpt" / ".unfinished-abc")
+    with pytest.raises(InputError):
+        find_leftovers(tmp_path / place)
+
+
+def test_a_removal_that_is_cut_short_leaves_nothing_that_looks_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(tmp_path, RUNS[0])
+    run.mark_failed("nan")
+    finish(tmp_path, RUNS[1])
+    (item,) = find_leftovers(tmp_path, ["failed"])
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(leftovers.shutil, "rmtree", killed)
+        remove(item)
+    assert not run.path.exists()
+    (rest,) = (tmp_path / STUDY).glob(".unfinished-*")
+    for path in (rest, *rest.rglob("*")):
+        age(path)
+    assert found(tmp_path) == {rest.relative_to(tmp_path).as_posix(): "temporary"}
+
+
+def test_what_is_gone_already_is_not_counted(tmp_path: Path) -> None:
+    make(tmp_path)
+    path = put(tmp_path / STUDY / ".unfinished-abc")
+    (item,) = find_leftovers(tmp_path)
+    path.unlink()
+    assert not remove(item)
+    assert not remove(Leftover(kind="aside", path=tmp_path / "nowhere", size=0))

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from formatlab.errors import FormatlabError
+from formatlab.errors import FormatlabError, RunError
 from formatlab.launch.damage import damage, put_aside
+from formatlab.launch.disk import disk_full
 from formatlab.launch.lock import locked
+from formatlab.launch.out_of_memory import out_of_memory
 from formatlab.launch.progress import Progress
 from formatlab.launch.task import Emit, Task
 from formatlab.store.run_folder import RunFolder
@@ -51,14 +53,22 @@ def claimed(task: Task, runs: Path, emit: Emit) -> Iterator[bool]:
 
 
 def execute(task: Task, runs: Path, emit: Emit) -> None:
-    """Do a task whose folder is held, and note in it why it failed if it does."""
+    """Do a task whose folder is held, and note in it why it failed if it does.
+
+    Raises:
+        FormatlabError: it cannot be done, or a disk or memory is full, of which the libraries raise
+            errors of their own.
+    """
     try:
         task.execute(runs, emit)
     except FormatlabError as error:
         note_failure(runs / task.address, str(error))
         raise
     except Exception as error:
-        note_failure(runs / task.address, f"{type(error).__name__}: {error}")
+        told = out_of_memory(error) or disk_full(error, runs)
+        note_failure(runs / task.address, told or f"{type(error).__name__}: {error}")
+        if told is not None:
+            raise RunError(told) from error
         raise
 
 

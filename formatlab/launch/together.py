@@ -9,15 +9,22 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
 from formatlab.launch.cores import available_cores
+from formatlab.launch.lock import Watch
 from formatlab.launch.perform import claimed, execute
 from formatlab.launch.progress import Progress, ProgressDisplay
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.task import Task
+from formatlab.launch.task import Emit, Task
+
+Word = Literal["wait", "take part", "done"]
+"""What the first process says of a task."""
+
+_LOOK_EVERY = 2.0
+"""Seconds between two looks at a task that another command is at."""
 
 
 def processes() -> int:
@@ -68,11 +75,12 @@ def run_together(tasks: Sequence[Task], runs_dir: Path, *, console: Console) -> 
         for task in tasks:
             torch.set_num_threads(min(threads, task.most_threads or threads))
             if group.is_main_process:
+                _wait_for(task, runs_dir, emit)
                 with claimed(task, runs_dir, emit) as to_do:
-                    _told_by_first(to_do)
+                    _told_by_first("take part" if to_do else "done")
                     if to_do:
                         execute(task, runs_dir, emit)
-            elif _told_by_first(None):
+            elif _heard_from_first() == "take part":
                 _take_part(task, runs_dir)
             group.wait_for_everyone()
             outcomes[task.address] = Outcome(task.label)
@@ -82,7 +90,27 @@ def run_together(tasks: Sequence[Task], runs_dir: Path, *, console: Console) -> 
     return outcomes if group.is_main_process else {}
 
 
-def _told_by_first(word: bool | None) -> bool:
+def _wait_for(task: Task, runs_dir: Path, emit: Emit) -> None:
+    """Wait for another command that is at a task, with a word to the other processes now and then.
+
+    They wait for the first one no longer than the process group's timeout, and a task takes longer.
+    """
+    watch = Watch()
+    while owner := watch.held(runs_dir / task.address):
+        note = f"waiting for {owner.words}"
+        emit(Progress(task.label, 0, task.steps or 1, None, None, note))
+        _told_by_first("wait")
+        time.sleep(_LOOK_EVERY)
+
+
+def _heard_from_first() -> Word:
+    """What the first process says of a task when it has nothing to wait for."""
+    while (word := _told_by_first(None)) == "wait":
+        pass
+    return word
+
+
+def _told_by_first(word: Word | None) -> Word:
     """What the first process says, in every process."""
     from accelerate.utils import broadcast_object_list
 

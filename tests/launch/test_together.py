@@ -3,10 +3,15 @@
 import os
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from formatlab.launch.experiment import load_experiment
+from formatlab.launch.lock import locked
+from formatlab.launch.task import graph
 from formatlab.store.run_folder import RunFolder
 
 EXPERIMENT = '''"""Endpoint: none; a study of seconds."""
@@ -43,10 +48,12 @@ def experiment(tmp_path: Path) -> Path:
     return path
 
 
+LAUNCH = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
 def launch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     return subprocess.run(
-        [sys.executable, *command, "-m", "formatlab", "run", *map(str, arguments)],
+        [sys.executable, *LAUNCH, "-m", "formatlab", "run", *map(str, arguments)],
         env=os.environ,
         capture_output=True,
         text=True,
@@ -72,3 +79,22 @@ def test_a_stage_for_one_process_says_so(experiment: Path, tmp_path: Path):
     assert done.returncode != 0
     assert "sft: 2 processes were started" in done.stderr
     assert "Traceback" not in done.stdout
+
+
+def test_they_wait_for_another_command_that_is_at_a_task(experiment: Path, tmp_path: Path):
+    runs_dir = tmp_path / "runs"
+    base, _ = graph(load_experiment(experiment)[1]["tiny"].runs())
+    command = [sys.executable, *LAUNCH, "-m", "formatlab", "run", experiment]
+    with ExitStack() as held:
+        held.enter_context(locked(runs_dir / base.address))
+        process = subprocess.Popen(
+            [*command, "--runs-dir", runs_dir], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        said = next(line for line in process.stdout if "waiting for" in line)
+        assert f"waiting for process {os.getpid()}" in said
+        time.sleep(5)  # in which they look again
+        assert process.poll() is None
+        assert not (runs_dir / base.address).exists()
+    process.communicate(timeout=200)
+    assert process.returncode == 0

@@ -1,0 +1,44 @@
+"""What a task's failure becomes: a message where there is one for it, and FAILED in any case."""
+
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from plain_task import Node
+
+from formatlab.errors import RunError
+from formatlab.launch.perform import perform
+from formatlab.launch.task import Emit
+from formatlab.store.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Failing(Node):
+    error: Exception | None = None
+
+    def execute(self, runs: Path, emit: Emit) -> None:
+        assert self.error is not None
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "no space left to write"),
+        (MemoryError("DefaultCPUAllocator: can't allocate memory"), "lower the algorithm's"),
+    ],
+)
+def test_a_full_machine_is_told_in_words(error: Exception, words: str, tmp_path: Path):
+    task = Failing("full", error=error)
+    with pytest.raises(RunError, match=words):
+        perform(task, tmp_path, lambda _: None)
+    assert words in (RunFolder(tmp_path / task.address).failed or "")
+
+
+def test_a_bug_stays_one(tmp_path: Path):
+    task = Failing("bug", error=ZeroDivisionError("division by zero"))
+    with pytest.raises(ZeroDivisionError):
+        perform(task, tmp_path, lambda _: None)
+    assert RunFolder(tmp_path / task.address).failed == "ZeroDivisionError: division by zero"

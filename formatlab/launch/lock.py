@@ -238,6 +238,8 @@ def _take(
         if content != seen:
             seen, since = content, time.monotonic()
         owner = _owner(content)
+        if owner == mine:  # made, though the answer was lost on the way from some storage
+            return
         silent = time.monotonic() - since > PATIENCE and not (owner and owner.alive)
         if (owner and owner.dead) or silent:
             record.remove(content)
@@ -274,7 +276,10 @@ class Heart(threading.Thread):
         """Let go of the lock."""
         self._stopped.set()
         self.join()
-        self._record.remove(_content(self._owner))
+        there = self._record.read()
+        owner = _owner(there) if there is not None else None
+        if there is not None and owner is not None and owner.token == self._owner.token:
+            self._record.remove(there)
 
     def beat(self) -> None:
         """Give a sign of life; this ends the process if the lock is not its own any more.
@@ -286,12 +291,16 @@ class Heart(threading.Thread):
             self._beat()
 
     def _beat(self) -> None:
-        owner = replace(self._owner, beat=self._owner.beat + 1)
+        beaten = replace(self._owner, beat=self._owner.beat + 1)
         mine = _content(self._owner)
-        there = self._record.replace(mine, _content(owner))
-        if there != mine:
-            self._end(_owner(there) if there is not None else None)
-        self._owner = owner
+        there = self._record.replace(mine, _content(beaten))
+        if there == mine:
+            self._owner = beaten
+            return
+        owner = _owner(there) if there is not None else None
+        if owner is None or owner.token != self._owner.token:
+            self._end(owner)
+        self._owner = owner  # of an earlier beat whose answer was lost on the way
 
     def _end(self, there: Owner | None) -> NoReturn:
         now = there.words if there else "nobody"

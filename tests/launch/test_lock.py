@@ -15,7 +15,7 @@ import pytest
 
 from formatlab.errors import RunError
 from formatlab.launch import lock
-from formatlab.launch.lock import Owner, RecordFile, Watch, held, locked
+from formatlab.launch.lock import Owner, RecordFile, Watch, held, locked, locked_record
 
 HOLDER = """
 import sys
@@ -254,3 +254,53 @@ def test_of_many_that_take_over_from_the_dead_one_alone_gets_it(tmp_path: Path):
     ]
     ends = [taker.communicate(timeout=300) for taker in takers]
     assert ends == [("0\n", "")] * 4
+
+
+class LossyRecord:
+    """The record of a lock in a storage whose answers can get lost when it has done its work."""
+
+    def __init__(self) -> None:
+        self.content: bytes | None = None
+        self.loses = False
+
+    def make(self, content: bytes) -> bool:
+        made = self.content is None
+        if made:
+            self.content = content
+        return made and not self.loses  # the library tries again, and finds a record
+
+    def read(self) -> bytes | None:
+        return self.content
+
+    def replace(self, old: bytes, new: bytes) -> bytes | None:
+        there = self.content
+        if there == old:
+            self.content = new
+            if self.loses:
+                raise TimeoutError
+        return there
+
+    def remove(self, content: bytes) -> None:
+        if self.content == content:
+            self.content = None
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_record_that_was_made_without_an_answer_is_ones_own(wait: bool):
+    record = LossyRecord()
+    record.loses = True
+    with locked_record(record, "run", wait=wait):
+        assert record.content is not None
+    assert record.content is None
+
+
+def test_a_heart_goes_on_after_a_beat_without_an_answer():
+    record = LossyRecord()
+    with locked_record(record, "run", wait=False) as heart:
+        record.loses = True
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                heart.beat()
+            heart.beat()  # finds the beat before, and takes it for its own
+        assert json.loads(record.content or b"")["beat"] == 2
+    assert record.content is None

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from formatlab.errors import InputError
+from formatlab.errors import FormatlabError, InputError
 from formatlab.launch.cluster.options import ClusterOptions, is_address
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> int:
         if not outcomes:  # a dry run, or not the first of several processes
             return 0
         status = _told(outcomes)
-        done = [run for run in runs if place.is_done(run)]
+        done, status = _finished(place, runs, status)
         place.bring(runs_dir, done)
         _report(runs_dir, options, done, console)
         place.publish(runs_dir, options.study.name)
@@ -122,6 +122,19 @@ def _told(outcomes: Mapping[str, Outcome]) -> int:
             print(f"formatlab run: {outcome.label}: {outcome.error}", file=sys.stderr)
             status = max(status, outcome.exit_status)
     return status
+
+
+def _finished(place: Place, runs: Sequence[Task], status: int) -> tuple[list[Task], int]:
+    """The runs that are done, and the exit status; tells of those that cannot be looked at."""
+    done = []
+    for run in runs:
+        try:
+            if place.is_done(run):
+                done.append(run)
+        except (FormatlabError, OSError) as error:
+            print(f"formatlab run: {run.label} is not in the report: {error}", file=sys.stderr)
+            status = max(status, 1)
+    return done, status
 
 
 def _launched(

@@ -1,6 +1,7 @@
 """Experiment files: a hypothesis in the docstring, and a study for each preset below it."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from traceback import extract_tb
 
@@ -20,6 +21,7 @@ def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where the source of its classes is looked for
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:

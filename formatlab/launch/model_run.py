@@ -15,10 +15,14 @@ from formatlab.launch.training import Training, train, whole_policy
 from formatlab.store.config_hash import config_hash
 from formatlab.store.weights import weights_digest
 from formatlab.train.base import ACCURACY_FLOOR
+from formatlab.world.added_formats import added_formats
 from formatlab.world.problem import Problem
 from formatlab.world.problem_set import load_problems
 from formatlab.world.prompt import Prompt, prompt_id
 from formatlab.world.shots import Shots, prompt_text
+
+_SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
+"""Files of a model's folder that decide what it is asked and how it answers, beside its weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,7 @@ class ModelRun(Task):
 
         What lies on this machine is told by its content, what lies on a hub by its id.
         """
+        added = added_formats()
         decided = {
             "kind": "run",
             "study": self.study,
@@ -57,6 +62,7 @@ class ModelRun(Task):
             "shots": asdict(self.shots),
             "chat": self.chat,
             "stages": self.training.decided,
+            **({"added_formats": added} if added else {}),
         }
         name = f"{Path(self.model).name}-pretrained-{self.training.algorithm}"
         return f"{self.study}/{name}-s{self.training.seed}-{config_hash(decided)}"
@@ -167,12 +173,20 @@ class ModelRun(Task):
 
 @cache
 def _model_digest(model: str) -> str | None:
-    """SHA-256 of the weights of a model on this machine; None for one of the hub."""
+    """SHA-256s of a model on this machine: weights, and what configures it; None for the hub's."""
     from formatlab.models.source import find_model
 
     source = find_model(model)
     places = [place for place in (source.path, source.adapter) if place is not None]
-    return " ".join(map(weights_digest, places)) or None
+    return " ".join(f"{weights_digest(place)} {_settings_digest(place)}" for place in places) or None
+
+
+def _settings_digest(model: Path) -> str:
+    """SHA-256 of configuration, tokenizer and chat template in a model's folder."""
+    whole = hashlib.sha256()
+    for path in sorted(path for kind in _SETTINGS for path in model.glob(kind)):
+        whole.update(f"{path.name}\0".encode() + path.read_bytes())
+    return whole.hexdigest()
 
 
 @cache

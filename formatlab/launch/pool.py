@@ -68,7 +68,11 @@ def _gpu_bytes(
     tasks: Sequence[Task], runs_dir: Path, experiment: Path, devices: Devices, console: Console
 ) -> dict[str, int | None]:
     """What each task is estimated to need of a GPU, by address; None where that is not known."""
-    to_do = [task for task in tasks if not is_done(task, runs_dir)]
+    to_do = []
+    for task in tasks:
+        with suppress(FormatlabError, OSError):  # told when its turn comes
+            if not is_done(task, runs_dir):
+                to_do.append(task)
     calibration = Calibration(runs_dir, devices.gpus)
     with saying(console) as say:
         estimates = estimate_all(

@@ -9,6 +9,7 @@ from formatlab.models.scale import find_scale
 from formatlab.store.config_hash import config_hash
 from formatlab.train.batches import LossOn
 from formatlab.train.probe import Probe
+from formatlab.world.added_formats import added_formats
 from formatlab.world.world import World
 
 ACCURACY_FLOOR = 0.05
@@ -23,6 +24,7 @@ def corpus_name(base: Mapping[str, Any]) -> str:
             "world": base["world"],
             "tokens": settings["tokens"],
             "vocabulary": settings["vocabulary"],
+            **{name: base[name] for name in ("added_formats",) if name in base},
         }
     )
 
@@ -90,6 +92,7 @@ class Base:
     @property
     def config(self) -> dict[str, Any]:
         """Everything that decides the result, ready for JSON."""
+        added = added_formats()
         return {
             "kind": "base",
             "world": asdict(self.world),
@@ -97,6 +100,7 @@ class Base:
             "pretraining": self.pretraining.config,
             "probe": asdict(self.probe),
             "seed": self.seed,
+            **({"added_formats": added} if added else {}),
         }
 
     @property

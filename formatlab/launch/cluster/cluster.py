@@ -10,7 +10,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from formatlab.errors import FormatlabError
+from formatlab.errors import FormatlabError, RunError
 from formatlab.launch.cluster.assignment import Assignment, Busy
 from formatlab.launch.cluster.options import ClusterOptions, is_address
 from formatlab.launch.cluster.place import Place
@@ -21,6 +21,12 @@ from formatlab.launch.task import Task
 
 _LOOK_EVERY = 5.0
 """Seconds between two looks at a task that another launcher is at."""
+_ASK_EVERY = 60.0
+"""Seconds until a queue that took no more is asked again."""
+
+
+class NoRoom(RunError):
+    """The queue of a cluster takes no more now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,11 @@ class Cluster(Protocol):
     """What takes assignments."""
 
     def submit(self, task: Task, assignment: Assignment) -> None:
-        """Queue an assignment; it begins when there is room for it."""
+        """Queue an assignment; it begins when there is room for it.
+
+        Raises:
+            NoRoom: the queue takes no more now.
+        """
         ...
 
     def events(self) -> list[tuple[str, Event]]:
@@ -143,9 +153,16 @@ class _Study:
         self._losses: Counter[str] = Counter()
         self._watch = Watch()
         self._next_look: dict[str, float] = {}
+        self._took_any, self._next_question = False, 0.0
 
     def submit(self) -> None:
-        """Submit what may begin and nobody is at."""
+        """Submit what may begin and nobody is at.
+
+        Raises:
+            NoRoom: the queue takes not even the first one.
+        """
+        if self._next_question > time.monotonic():
+            return
         for task in self.schedule.ready():
             if self._room == 0:
                 return
@@ -172,7 +189,14 @@ class _Study:
                     threads=self._threads,
                     silent=owner,
                 )
-                self._cluster.submit(task, assignment)
+                try:
+                    self._cluster.submit(task, assignment)
+                except NoRoom as error:
+                    if not self._took_any:
+                        raise
+                    self._ask_again(error)
+                    return
+                self._took_any = True
                 self.schedule.begin(task)
                 self._room -= 1
 
@@ -208,6 +232,11 @@ class _Study:
                 self.schedule.give_back(task)
                 words = f"it goes on from its checkpoint (loss {lost}, {self._retries} allowed)"
                 self._display.say(f"{task.label}: {event.reason}; {words}")
+
+    def _ask_again(self, error: NoRoom) -> None:
+        if self._next_question == 0.0:
+            self._display.say(f"{error}; what is left is submitted when there is room")
+        self._next_question = time.monotonic() + _ASK_EVERY
 
     def _wait_for(self, task: Task, owner: str) -> None:
         if task.address not in self._next_look:

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from formatlab.errors import InputError, RunError
+from formatlab.errors import InputError
 from formatlab.launch.cluster.assignment import Assignment, Busy
-from formatlab.launch.cluster.cluster import Event, Lost
+from formatlab.launch.cluster.cluster import Event, Lost, NoRoom
 from formatlab.launch.cluster.options import ClusterOptions
 from formatlab.launch.progress import Progress
 from formatlab.launch.schedule import Outcome
@@ -70,7 +70,7 @@ class SlurmCluster:
         """Queue it.
 
         Raises:
-            RunError: sbatch refuses it.
+            NoRoom: sbatch refuses it, as where a user may queue no more jobs.
         """
         from submitit.core.utils import FailedJobError
 
@@ -81,7 +81,7 @@ class SlurmCluster:
         try:
             job = self._executor.submit(_Job(assignment, progress))
         except (FailedJobError, OSError) as error:
-            raise RunError(f"sbatch refused a job: {' '.join(str(error).split())}") from error
+            raise NoRoom(f"sbatch refused a job: {' '.join(str(error).split())}") from error
         self._jobs[task.address] = (job, task, progress)
 
     def events(self) -> list[tuple[str, Event]]:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from formatlab.errors import InputError
 from formatlab.launch.cluster.assignment import Assignment, Busy
-from formatlab.launch.cluster.cluster import Event, Lost, run_on
+from formatlab.launch.cluster.cluster import Event, Lost, NoRoom, run_on
 from formatlab.launch.cluster.options import ClusterOptions, SlurmOptions
 from formatlab.launch.cluster.place import SharedFolder
 from formatlab.launch.lock import locked
@@ -84,6 +84,17 @@ class Here:
         self.cancelled = True
 
 
+class Full(Here):
+    """A queue that takes one assignment at a time, and refuses others."""
+
+    room: int = 1
+
+    def submit(self, task: Task, assignment: Assignment) -> None:
+        if len(self._waiting) >= self.room:
+            raise NoRoom("sbatch refused a job: QOSMaxSubmitJobPerUserLimit")
+        super().submit(task, assignment)
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., tuple[dict[str, Outcome], str]]:
     experiment = tmp_path / "experiment.py"
@@ -131,6 +142,23 @@ def test_a_lost_task_is_submitted_again(run: Callable):
     assert cluster.submitted == ["a", "a"]
     assert outcomes[A.address].error is None
     assert "a: the machine was lost; it goes on from its checkpoint (loss 1, 1 allowed)" in said
+
+
+def test_a_queue_that_takes_no_more_is_asked_again(run: Callable, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("formatlab.launch.cluster.cluster._ASK_EVERY", 0.01)
+    cluster = Full()
+    outcomes, said = run(cluster, Writing("c", (A, B)))
+    assert cluster.submitted == ["a", "b", "c"]
+    assert [outcome.error for outcome in outcomes.values()] == [None] * 3
+    assert said.count("MaxSubmitJobPerUserLimit; what is left is submitted when there is room") == 1
+    assert not cluster.cancelled
+
+
+def test_a_queue_that_takes_nothing_at_all_is_an_error(run: Callable):
+    cluster = Full()
+    cluster.room = 0
+    with pytest.raises(NoRoom, match="sbatch refused"):
+        run(cluster, A, B)
 
 
 def test_a_task_that_is_lost_too_often_stops_what_needs_it(run: Callable):

@@ -1,0 +1,117 @@
+"""Formats that an experiment adds: what of its file tells their runs from others."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from formatlab.launch.base_task import BaseTask
+from formatlab.launch.experiment import load_experiment
+from formatlab.launch.task import graph
+from formatlab.train.base import corpus_name
+from formatlab.world.added_formats import added_formats
+from formatlab.world.formats import FORMATS
+
+EXPERIMENT = '''"""Endpoint: none."""
+
+import re
+from formatlab.launch.study import LadderStudy
+from formatlab.train.base import Pretraining
+from formatlab.world.formats import FORMATS, Format, Reading
+from formatlab.world.mixture import Mixture
+from formatlab.world.world import World
+
+MARK = "IT IS "
+_END = "!"
+
+
+def _shouted(answer):
+    return f"{MARK}{answer}{_END}"
+
+
+class Shout(Format):
+    name = "shout"
+
+    def __init__(self, loud=True):
+        self.loud = loud
+
+    def render(self, problem, random):
+        return _shouted(problem.answer)
+
+    def recognise(self, page):
+        return page.text.startswith(MARK)
+
+    def read(self, page):
+        number = page.text.removeprefix(MARK).removesuffix(_END)
+        return Reading(content=number) if number else "no answer"
+
+
+FORMATS["shout"] = Shout(loud=True)
+MIXTURE = Mixture(name="loud", shares={"shout": 0.5, "prose": 0.5})
+PRESETS = {
+    "tiny": LadderStudy(
+        name="shouting",
+        world=World(mixture=MIXTURE),
+        scales=("0.04M",),
+        pretraining=Pretraining(tokens=300_000),
+        seeds=(0,),
+    )
+}
+'''
+
+
+@pytest.fixture(autouse=True)
+def _formats(monkeypatch: pytest.MonkeyPatch):
+    """Leave no added format behind."""
+    for name, form in FORMATS.items():
+        monkeypatch.setitem(FORMATS, name, form)
+    yield
+    FORMATS.pop("shout", None)
+    sys.modules.pop("experiment_shouting", None)
+
+
+def addresses(path: Path, old: str = "", new: str = "") -> dict[str, str]:
+    """Addresses of a study's tasks and the corpus, where the file has `new` instead of `old`."""
+    assert old in EXPERIMENT
+    path.write_text(EXPERIMENT.replace(old, new) if old else EXPERIMENT)
+    base, run = graph(load_experiment(path)[1]["tiny"].runs())
+    assert isinstance(base, BaseTask)
+    corpus = corpus_name(base.base.config)
+    return {"base": base.address, "run": run.address, "corpus": corpus}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "shouting.py"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("return _shouted(problem.answer)", "return _shouted(problem.answer + 1)"),
+        ('{MARK}{answer}{_END}"', '{MARK}{answer} {_END}"'),
+        ('MARK = "IT IS "', 'MARK = "IT WAS "'),
+        ('_END = "!"', '_END: str = "?"'),
+        ('"no answer"', '"malformed"'),
+        ("Shout(loud=True)", "Shout(loud=False)"),
+    ],
+)
+def test_what_a_format_does_is_part_of_the_address(path: Path, old: str, new: str):
+    before, after = addresses(path), addresses(path, old, new)
+    assert {name for name in before if before[name] == after[name]} == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("class Shout(Format):", "class Shout(Format):  # it shouts"),
+        ("Endpoint: none.", "Endpoint: the loudest."),
+        ("import re\n", "import re\n\nOTHER = 1\n"),
+    ],
+)
+def test_what_else_the_file_holds_is_not(path: Path, old: str, new: str):
+    assert addresses(path) == addresses(path, old, new)
+
+
+def test_without_an_added_format_there_is_nothing_to_tell():
+    assert added_formats() == {}

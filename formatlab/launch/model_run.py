@@ -178,7 +178,9 @@ def _model_digest(model: str) -> str | None:
 
     source = find_model(model)
     places = [place for place in (source.path, source.adapter) if place is not None]
-    return " ".join(f"{weights_digest(place)} {_settings_digest(place)}" for place in places) or None
+    return (
+        " ".join(f"{weights_digest(place)} {_settings_digest(place)}" for place in places) or None
+    )
 
 
 def _settings_digest(model: Path) -> str:

@@ -18,7 +18,22 @@ def is_done(task: Task, runs: Path) -> bool:
     """Whether a task's folder is finished, sound, and what the task would make now."""
     if not all((runs / of.address / "DONE").exists() for of in (task, *task.needs)):
         return False
-    return damage(runs / task.address) is None and task.outdated(runs) is None
+    return unfit(task, runs) is None
+
+
+def unfit(task: Task, runs: Path) -> str | None:
+    """Why a task's folder cannot be gone on with and is put aside; None if it can, or is not there.
+
+    Raises:
+        FormatlabError: the folder is of another version of formatlab.
+    """
+    folder = runs / task.address
+    if not folder.exists():
+        return None
+    wrong = damage(folder)
+    if wrong is None and (folder / "config.json").exists():
+        wrong = task.outdated(runs)
+    return wrong
 
 
 def perform(task: Task, runs: Path, emit: Emit) -> None:
@@ -75,16 +90,12 @@ def execute(task: Task, runs: Path, emit: Emit) -> None:
 def _tidy(task: Task, runs: Path, emit: Emit) -> None:
     """Put the folder aside if it is of no use, and forget an earlier failure."""
     folder = runs / task.address
-    if not folder.exists():
-        return
-    wrong = damage(folder)
-    if wrong is None and (folder / "config.json").exists():
-        wrong = task.outdated(runs)
+    wrong = unfit(task, runs)
     if wrong is not None:
         there = put_aside(folder, runs)
         note = f"{wrong}; made again, the old folder is {there}"
         emit(Progress(task.label, 0, task.steps or 1, None, None, note))
-    else:
+    elif folder.exists():
         RunFolder(folder).clear_failed()
 
 

@@ -81,7 +81,7 @@ def _gpu_bytes(
             calibration,
             experiment=experiment,
             gpus=devices.gpus,
-            workers=devices.most,
+            workers=min(devices.most, len(tasks)),
             say=say,
         )
     return {address: estimate.gpu_memory for address, estimate in estimates.items()}

@@ -9,7 +9,7 @@ from formatlab.errors import InputError
 from formatlab.launch.experiment import load_experiment
 from formatlab.launch.idle_options import check_heeded
 from formatlab.launch.ladder_run import LadderRun
-from formatlab.launch.model_run import ModelRun, file_digest
+from formatlab.launch.model_run import ModelRun, _model_digest, file_digest
 from formatlab.launch.study import LadderStudy, ModelStudy
 from formatlab.launch.sweep import Sweep
 from formatlab.launch.task import graph
@@ -347,3 +347,6 @@ def test_a_real_models_run_is_told_by_the_content_of_files(tmp_path: Path):
     one = address("a")
     assert address("b") != one
     assert address("a") == one
+    _model_digest.cache_clear()
+    (tmp_path / "chat_template.jinja").write_text("{{ messages }}")
+    assert address("a") != one

@@ -16,7 +16,7 @@ from formatlab.launch.estimates.calibration import Calibration, saying
 from formatlab.launch.estimates.estimate import DONE, Estimate, estimate_all
 from formatlab.launch.estimates.memory import available_memory
 from formatlab.launch.estimates.outlook import Outlook, jobs_that_fit, outlook
-from formatlab.launch.perform import is_done
+from formatlab.launch.perform import is_done, unfit
 from formatlab.launch.task import SEEDS, Task
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def print_dry_run(
             calibration,
             experiment=experiment,
             gpus=gpus,
-            workers=devices.most,
+            workers=min(devices.most, len(tasks)),
             say=say,
         )
     for label, reason in calibration.failures.items():
@@ -233,7 +233,8 @@ def _rounded(value: float) -> str:
 def _state(task: Task, runs: Path) -> State:
     if is_done(task, runs):
         return "done"
-    return "to go on" if (runs / task.address / "metrics.jsonl").exists() else "to make"
+    begun = (runs / task.address / "metrics.jsonl").exists() and unfit(task, runs) is None
+    return "to go on" if begun else "to make"
 
 
 def _existing(folder: Path) -> Path:

@@ -28,6 +28,7 @@ from formatlab.launch.estimates.trial import (
 from formatlab.launch.ladder_run import LadderRun
 from formatlab.launch.make_base import COMPLETION_LENGTH
 from formatlab.launch.model_run import ModelRun
+from formatlab.launch.perform import unfit
 from formatlab.launch.task import Task
 from formatlab.models.scale import find_scale
 from formatlab.store.metrics_tail import metrics_tail
@@ -137,8 +138,8 @@ class Estimator:
         cost = {name: self._cost(trial, base.scale) for name, trial in trials.items()}
         documents = base.pretraining.tokens / cost["document"].tokens
         steps = math.ceil(documents / find_scale(base.scale).batch_documents)
-        folder = self._runs / "bases" / base.name
-        left = steps - self._steps_done(folder, base.pretraining.checkpoint_every)
+        done = self._steps_done(BaseTask(base=base), base.pretraining.checkpoint_every)
+        left = steps - done
         config = {"kind": "base", **base.config}
         pace, source = self._pace(config, threads, cost["pretraining"].seconds)
         rollouts = base.probe.prompts * base.probe.samples
@@ -163,7 +164,7 @@ class Estimator:
         trials = self._run_trials(task, threads)
         cost = {name: self._cost(trial, task.base.scale) for name, trial in trials.items()}
         settings, probe = task.training.stages[-1].settings, task.training.probe
-        done = self._steps_done(self._runs / task.address, settings.checkpoint_every)
+        done = self._steps_done(task, settings.checkpoint_every)
         share = 1 - done / settings.steps
         moments = probe.steps(per_epoch=settings.steps_per_epoch, epochs=settings.epochs)
         probes = settings.epochs + 1 if isinstance(settings, ExpertIteration) else len(moments)
@@ -221,7 +222,7 @@ class Estimator:
         pace = self._past.seconds_per_step(config, threads)
         if pace is None:
             return UNKNOWN
-        done = self._steps_done(self._runs / task.address, settings.checkpoint_every)
+        done = self._steps_done(task, settings.checkpoint_every)
         return replace(UNKNOWN, source="finished runs", seconds=(settings.steps - done) * pace)
 
     def _base_trials(self, base: Base, threads: int) -> dict[str, Trial]:
@@ -312,10 +313,11 @@ class Estimator:
         past = self._past.seconds_per_step(config, threads)
         return (calibrated, "calibration") if past is None else (past, "finished runs")
 
-    @staticmethod
-    def _steps_done(folder: Path, checkpoint_every: int) -> int:
+    def _steps_done(self, task: Task, checkpoint_every: int) -> int:
         """Steps behind the newest checkpoint that is due, as the metrics tell."""
-        rows = metrics_tail(folder / "metrics.jsonl", 1)
+        if unfit(task, self._runs):  # it is made again
+            return 0
+        rows = metrics_tail(self._runs / task.address / "metrics.jsonl", 1)
         step = rows[-1].get("step") if rows else None
         done = step + 1 if isinstance(step, int) else 0
         return done - done % checkpoint_every
@@ -344,14 +346,13 @@ def estimate_all(
         calibration: what has been measured; its `failures` tell what could not be.
         experiment: the experiment file.
         gpus: that work is done on; none for the CPU.
-        workers: most tasks side by side, which share the cores.
+        workers: tasks side by side at most, of those that are done as well; they share the cores.
         say: told what is being measured.
 
     Returns:
         An estimate a task, by address.
     """
     estimator, cores = Estimator(runs, calibration, gpus), available_cores()
-    workers = min(workers, len(tasks))
     most = most_threads() or cores
     threads = [min(most, threads_each(cores, workers, task.most_threads)) for task in tasks]
     pairs = list(zip(tasks, threads, strict=True))

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -55,15 +56,19 @@ class PastPaces:
 
 
 def _pace(folder: RunFolder) -> float | None:
-    """Seconds a step; a base's lines, one in many steps, count them from its start."""
+    """Seconds a step; a base's lines, one in many steps, count from when it began or went on."""
     rows = metrics_tail(folder.path / "metrics.jsonl", _ROWS)
     if not rows:
         return None
     if folder.config["kind"] == "run":
         return sum(row["seconds"] for row in rows) / len(rows)
-    first, last = rows[0], rows[-1]
-    steps, seconds = last["step"] - first["step"], last["seconds"] - first["seconds"]
-    return seconds / steps if steps > 0 and seconds > 0 else None
+    pairs = [
+        (after["step"] - before["step"], after["seconds"] - before["seconds"])
+        for before, after in pairwise(rows)
+    ]
+    through = [(steps, seconds) for steps, seconds in pairs if steps > 0 and seconds > 0]
+    steps, seconds = map(sum, zip(*through, strict=True)) if through else (0, 0)
+    return seconds / steps if steps else None
 
 
 def _made_here(env: Mapping[str, Any], device: str) -> bool:

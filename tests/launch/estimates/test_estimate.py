@@ -16,6 +16,7 @@ from formatlab.launch.estimates.estimate import (
     Estimate,
     Estimator,
 )
+from formatlab.launch.estimates.past_paces import PastPaces
 from formatlab.launch.estimates.training_trial import ProbeTrial, StageTrial
 from formatlab.launch.estimates.trial import (
     Cost,
@@ -182,6 +183,26 @@ def test_of_a_base_under_way_the_rest_is_estimated(tmp_path: Path):
     begun(tmp_path, task, 0, 20, 40, 52)
     found = estimate(task, tmp_path).seconds
     assert found == pytest.approx(5 + (100 - 50) * 0.1 + 1000 * 0.1)
+
+
+def test_a_folder_that_is_made_again_saves_nothing(tmp_path: Path):
+    whole = estimate(run(), tmp_path).seconds
+    folder = begun(tmp_path, run(), 0, 1, 2, 3)
+    folder.mark_done({"steps": 5})  # there are lines of four
+    assert estimate(run(), tmp_path).seconds == whole
+
+
+def test_a_finished_base_that_was_interrupted_tells_its_pace(tmp_path: Path):
+    folder = RunFolder.create(
+        tmp_path / BaseTask(base=base(seed=1)).address,
+        config=base(seed=1).config,
+        env=environment() | {"threads": 1},
+    )
+    lines = [(0, 0.5), (20, 10.5), (40, 20.5), (60, 10.0), (80, 20.0)]  # it went on after step 40
+    folder.append_metrics(*({"step": step, "seconds": seconds} for step, seconds in lines))
+    folder.mark_done({})
+    found = PastPaces(tmp_path).seconds_per_step(base().config, 1)
+    assert found == pytest.approx(0.5)
 
 
 def finished(runs: Path, task: LadderRun, seconds: float, **env: Any) -> None:

@@ -8,7 +8,14 @@ from formatlab.show.settings_wording import bonus_text, lora_text, setting_text
 from formatlab.show.wording import name_text
 
 # What may differ between seeds at any depth, and the run's own name at the top.
-_SEED_KEYS = ("seed", "sha256", "token_shares", "held_out_loss", "undertrained")
+_SEED_KEYS = (
+    "seed",
+    "sha256",
+    "start_sha256",
+    "token_shares",
+    "held_out_loss",
+    "undertrained",
+)
 _NAME_KEY = "name"
 _MOST_NAMED = 3
 _WIDTH = 48

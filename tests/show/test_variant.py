@@ -11,6 +11,25 @@ def test_seeds_make_no_variant() -> None:
     assert variant_labels([one, other]) == ["", ""]
 
 
+def test_what_seeds_change_splits_no_arm_beside_another_setting() -> None:
+    def config(seed: int, epochs: int) -> dict:
+        return {
+            "seed": seed,
+            "start_sha256": f"weights of {seed}",
+            "base": {
+                "config": {"seed": seed},
+                "sha256": f"weights of {seed}",
+                "held_out_loss": {"prose": 2.5 + seed},
+                "token_shares": {"prose": 0.5 + seed},
+                "undertrained": bool(seed),
+            },
+            "settings": {"epochs": epochs},
+        }
+
+    configs = [config(0, 2), config(1, 2), config(0, 1)]
+    assert variant_labels(configs) == ["epochs 2", "epochs 2", "epochs 1"]
+
+
 def test_what_differs_is_named() -> None:
     configs = [{"grpo": {"epochs": 1}}, {"grpo": {"epochs": 2}}, {"grpo": {"epochs": 1}}]
     assert variant_labels(configs) == ["epochs 1", "epochs 2", "epochs 1"]

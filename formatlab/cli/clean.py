@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
         print(f"nothing to clean in {runs}")
     status = _remove(found, runs) if options.yes else _show(found, runs)
     hints = [
-        f"--{kind} {len(of_kind)} ({bytes_text(sum(item.size for item in of_kind))})"
+        f"--{kind} {len(of_kind)} ({_amount(of_kind)})"
         for kind, items in others.items()
         if (of_kind := [item for item in items if item.kind == kind])
     ]
@@ -90,10 +90,10 @@ def _show(found: "Sequence[Leftover]", runs: Path) -> int:
         items = [item for item in found if item.kind == kind]
         if not items:
             continue
-        print(f"{words}: {len(items)}, {bytes_text(sum(item.size for item in items))}")
+        print(f"{words}: {len(items)}, {_amount(items)}")
         shown = items[:_SHOWN] if kind in ALWAYS else items
         for item in shown:
-            print(f"  {bytes_text(item.size):>8}  {_place(item, runs)}")
+            print(f"  {bytes_text(item.size):>8}  {_place(item, runs)}{', finished' * item.done}")
         if len(items) > len(shown):
             print(f"            and {len(items) - len(shown)} more")
     if found:
@@ -128,6 +128,12 @@ def _place(item: "Leftover", runs: Path) -> str:
     from formatlab.show.wording import visible_text
 
     return visible_text(str(item.path.relative_to(runs)))
+
+
+def _amount(items: "Sequence[Leftover]") -> str:
+    """How large they are, and how many of them are results."""
+    size, finished = bytes_text(sum(item.size for item in items)), sum(i.done for i in items)
+    return f"{size}, {finished} finished" if finished else size
 
 
 def bytes_text(size: int) -> str:

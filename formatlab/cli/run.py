@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, make_dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from formatlab.errors import FormatlabError, InputError
 from formatlab.launch.cluster.options import ClusterOptions, is_address
@@ -96,14 +98,15 @@ def main(arguments: list[str]) -> int:
         _check_writable(runs_dir)
         try:
             plan = partial(plan_of, options.study.name, list(whole.values()), command=command)
-            outcomes = _launched(options, tasks, place, runs_dir, path, plan, console)
-        except KeyboardInterrupt:
+            with _sigterm_as_ctrl_c() if processes() == 1 else nullcontext():
+                outcomes = _launched(options, tasks, place, runs_dir, path, plan, console)
+        except KeyboardInterrupt as interrupt:
             console.print(
                 "Interrupted. What is done is kept; the same command goes on from there:\n"
                 f"  formatlab run {shlex.join(arguments)}",
                 markup=False,
             )
-            return 130
+            return 128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)
         if not outcomes:  # a dry run, or not the first of several processes
             return 0
         status = _told(outcomes)
@@ -112,6 +115,24 @@ def main(arguments: list[str]) -> int:
         _report(runs_dir, options, done, console)
         place.publish(runs_dir, options.study.name)
     return status
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came, as from a queue whose time is up."""
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """End by SIGTERM as by Ctrl-C: workers ended, the terminal as it was, and with a word."""
+
+    def end(number: int, frame: object) -> NoReturn:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _told(outcomes: Mapping[str, Outcome]) -> int:
@@ -166,17 +187,22 @@ def _launched(
     study, local = options.study.name, options.launcher == "local"
     alone = local and processes() == 1
     devices = Devices(find_gpus() if alone else [], cores=available_cores(), jobs=options.jobs)
-    if is_first():
-        side_by_side = devices.most if local else options.jobs or len(tasks)
+
+    def announce(side_by_side: int) -> None:
         write_plan(runs_dir / study, plan(jobs=side_by_side))
         place.publish(runs_dir, study)
+
     if processes() > 1:
+        if is_first():
+            announce(1)
         return run_together(tasks, runs_dir, console=console)
     if local:
+        announce(devices.most)
         return run_all(tasks, runs_dir, experiment=experiment, devices=devices, console=console)
     from formatlab.launch.cluster.cluster import cluster_of, run_on
 
     with cluster_of(options, options.runs_dir, study, devices.most) as cluster:
+        announce(options.jobs or len(tasks))  # the cluster is there
         return run_on(
             cluster,
             tasks,

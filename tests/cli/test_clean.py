@@ -47,7 +47,10 @@ def test_it_shows_what_would_go_and_removes_nothing(
     assert f"    2.5 MB  {RUNS[0].address}/checkpoints" in lines
     assert any(line.startswith("locks of processes that are gone: 1,") for line in lines)
     assert lines[-2] == "in all 2.5 MB; nothing was removed, --yes removes it"
-    assert re.fullmatch(r"more by option: --failed 1 \(.*B\), --unplanned 1 \(.*B\)", lines[-1])
+    options = r"more by option: --failed 1 \(.*B\), --unplanned 1 \(.*B, 1 finished\)"
+    assert re.fullmatch(options, lines[-1])
+    lines = output(capsys, runs, "--unplanned")
+    assert any(line.endswith(f"  {RUNS[2].address}, finished") for line in lines)
 
 
 def test_with_yes_it_removes_and_says_what_was_freed(

@@ -163,21 +163,35 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def test_ctrl_c_says_how_to_go_on_and_the_command_does(
-    experiment: Path, whole: tuple[Path, str], tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_is_told_to_end_says_how_to_go_on_and_the_command_does(
+    number: signal.Signals, experiment: Path, whole: tuple[Path, str], tmp_path: Path
 ):
     process = start("run", experiment, "--runs-dir", tmp_path)
     while not list(tmp_path.glob("bases/*/metrics.jsonl")):
         assert process.poll() is None
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert f"formatlab run {experiment} --runs-dir {tmp_path}" in output
     assert "Traceback" not in output + errors
     status, _, errors = call("run", experiment, "--runs-dir", tmp_path)
     assert (status, errors) == (0, "")
     assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
+
+
+def test_a_launcher_that_is_not_there_leaves_the_plan_as_it_was(
+    experiment: Path, whole: tuple[Path, str]
+):
+    runs, _ = whole
+    plan = (runs / "small" / "plan.json").read_text()
+    # No address of a cluster: nothing is looked for beyond this machine.
+    words = ("--seeds", "9", "--launcher", "ray", "--address", "nowhere.invalid:1")
+    status, _, errors = call("run", experiment, "--runs-dir", runs, *words)
+    assert status != 0
+    assert "nowhere.invalid" in errors
+    assert (runs / "small" / "plan.json").read_text() == plan
 
 
 def test_a_damaged_base_is_told_put_aside_and_made_again(

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -56,6 +56,8 @@ class Leftover:
     """Bytes of its files, or of it."""
     guard: Path | None = None
     """The folder that has to be locked while it is removed."""
+    done: bool = False
+    """Whether it is a finished run or base."""
 
 
 def find_leftovers(runs: Path, kinds: Collection[Kind] = ALWAYS) -> list[Leftover]:
@@ -141,7 +143,7 @@ def _still(leftover: Leftover) -> bool:
 
 
 def _folder(kind: Kind, folder: MadeFolder) -> Leftover:
-    return _part(kind, folder.path, folder)
+    return replace(_part(kind, folder.path, folder), done=folder.done)
 
 
 def _part(kind: Kind, path: Path, of: MadeFolder) -> Leftover:

@@ -28,7 +28,7 @@ def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:
         raise InputError(f"{path}, line {error.lineno}: {error.msg}") from error
     except FormatlabError:
         raise
-    except Exception as error:  # whatever the file does wrong is its author's to mend
+    except (Exception, SystemExit) as error:  # whatever the file does wrong is its author's to mend
         lines = [
             f.lineno
             for f in extract_tb(error.__traceback__)
@@ -38,15 +38,17 @@ def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:
             f"{path}, line {lines[-1] if lines else '?'}: {type(error).__name__}: {error}"
         ) from error
     presets = getattr(module, "PRESETS", None)
-    if (
-        not isinstance(presets, dict)
-        or not presets
-        or not all(isinstance(study, Study) for study in presets.values())
-    ):
+    if not isinstance(presets, dict) or not presets:
         raise InputError(
             f"{path} has no PRESETS; an experiment holds a dict of preset name -> study, the "
             "default one first (see experiments/scale_attractors.py)"
         )
+    for name, study in presets.items():
+        if not isinstance(study, Study):
+            raise InputError(
+                f"{path}: PRESETS[{name!r}] is of type {type(study).__name__}, and no study (see "
+                "experiments/scale_attractors.py)"
+            )
     return (module.__doc__ or "").strip(), presets
 
 

@@ -146,8 +146,18 @@ def test_a_folder_without_runs_has_no_report(capsys: pytest.CaptureFixture[str],
     assert "holds no run folders" in capsys.readouterr().err
 
 
-def test_a_file_without_presets(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("ANSWER = 42", "has no PRESETS"),
+        ("PRESETS = {'a': 3}", "PRESETS['a'] is of type int, and no study"),
+        ("import sys\nsys.exit(3)", "line 2: SystemExit: 3"),
+    ],
+)
+def test_a_file_that_is_no_experiment(
+    content: str, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
     other = tmp_path / "other.py"
-    other.write_text("ANSWER = 42\n")
+    other.write_text(f"{content}\n")
     assert main(["run", str(other)]) == 2
-    assert "has no PRESETS" in capsys.readouterr().err
+    assert words in capsys.readouterr().err

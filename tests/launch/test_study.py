@@ -95,7 +95,7 @@ def test_small_models_take_one_thread_so_that_jobs_do_not_change_results(demo: L
     assert [run.most_threads for run in runs] == [None, 1, 1]
 
 
-@pytest.mark.parametrize("preset", ["cpu", "paper"])
+@pytest.mark.parametrize("preset", ["demo", "cpu", "gpu"])
 def test_a_model_study_is_a_run_a_seed(preset: str):
     study = load_experiment(EXPERIMENTS / "gsm8k.py")[1][preset]
     assert isinstance(study, ModelStudy)
@@ -109,6 +109,7 @@ def test_a_model_study_is_a_run_a_seed(preset: str):
 def test_every_experiment_says_what_it_expects_before_it_is_run(path: Path):
     docstring, presets = load_experiment(path)
     assert "Endpoint" in docstring
+    assert {"demo", "cpu", "gpu"} <= presets.keys()
     assert all(study.runs() for study in presets.values())
 
 

@@ -17,6 +17,7 @@ and doing it:
     pool, together        on this machine; in all processes of `accelerate launch`
     attempt, perform      a task in this process: alone, once, and from a sound folder
     lock, damage          who is at a folder; what keeps a folder from being gone on with
+    worker                a process that Ctrl-C does not reach
     devices, cores        which GPU, how many threads
     disk, out_of_memory   what a full machine's errors mean
     progress              what a person sees meanwhile

@@ -102,4 +102,7 @@ def _tidy(task: Task, runs: Path, emit: Emit) -> None:
 def note_failure(folder: Path, reason: str) -> None:
     """Write FAILED, also where there is nothing else yet; the caller tells people anyway."""
     with suppress(FormatlabError):  # a full disk may be the very reason
-        RunFolder(folder).mark_failed(reason)
+        run = RunFolder(folder)
+        run.mark_failed(reason)
+        if run.done:  # meanwhile, by another process
+            run.clear_failed()

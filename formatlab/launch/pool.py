@@ -25,6 +25,7 @@ from formatlab.launch.perform import is_done, note_failure
 from formatlab.launch.progress import Progress, ProgressDisplay
 from formatlab.launch.schedule import Outcome, Schedule
 from formatlab.launch.task import Task
+from formatlab.launch.worker import start_worker
 
 _LOOK_EVERY = 2.0
 """Seconds between two looks at a folder that another launcher holds."""
@@ -140,7 +141,7 @@ class _Pool:
         pipe, words = self._context.Pipe(duplex=False)
         arguments = (task, self._runs_dir, self._experiment, self.threads, gpu, words)
         worker = self._context.Process(target=_work, args=arguments)
-        worker.start()
+        start_worker(worker)
         words.close()  # the worker's is then the last, and its end is noticed
         self._workers[task.address], self._pipes[task.address] = worker, pipe
         self.schedule.begin(task)
@@ -156,13 +157,18 @@ class _Pool:
             worker.join()
             self._hear(address)
             if address not in self.schedule.outcomes:
-                lost = _lost(self._tasks[address].label, worker.exitcode)
-                folder = self._runs_dir / address
-                if held(folder) is None:
-                    note_failure(folder, lost.error or "")
-                self._note(address, lost)
+                self._note(address, self._lost(self._tasks[address], worker.exitcode))
             self._devices.give_back(address)
             del self._workers[address]
+
+    def _lost(self, task: Task, exitcode: int) -> Outcome:
+        """The outcome of a task whose worker ended without a word."""
+        folder = self._runs_dir / task.address
+        if held(folder) is None:
+            if (folder / "DONE").exists():
+                return Outcome(task.label)  # the word was all that was left
+            note_failure(folder, _reason(exitcode))
+        return Outcome(task.label, _reason(exitcode), 1)
 
     def _hear(self, address: str) -> None:
         """Take note of everything that a worker has told."""
@@ -201,7 +207,6 @@ def _work(
     task: Task, runs_dir: Path, experiment: Path, threads: int, gpu: str | None, words: Connection
 ) -> None:
     """What a worker process does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's; it ends us
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     if gpu is not None:
         os.environ[VARIABLE] = gpu
@@ -221,15 +226,15 @@ def _end_with_launcher() -> None:
         os._exit(1)
 
 
-def _lost(label: str, exitcode: int) -> Outcome:
-    """A worker that ended without a word."""
+def _reason(exitcode: int) -> str:
+    """Why a worker ended without a word, as far as that is known."""
     if exitcode < 0:
         name = signal.Signals(-exitcode).name
         hint = " (often: out of memory; use fewer --jobs)" if -exitcode == signal.SIGKILL else ""
         reason = f"the process was ended by {name}{hint}"
     else:
         reason = f"the process ended with status {exitcode}"
-    return Outcome(label, f"{reason}; run the same command again to go on", 1)
+    return f"{reason}; the same command goes on"
 
 
 class _thread_environment:

@@ -294,9 +294,11 @@ class RunFolder:
 
     @property
     def failed(self) -> str | None:
-        """The reason the run failed, or None if it did not."""
+        """The reason the run failed, or None if it did not, or has come to its end since."""
         path = self._failed_path
-        return path.read_text(encoding="utf-8").rstrip("\n") if path.exists() else None
+        if self.done or not path.exists():
+            return None
+        return path.read_text(encoding="utf-8").rstrip("\n")
 
     def mark_done(self, summary: Mapping[str, Any]) -> None:
         """Write `DONE`, the last file of a run."""

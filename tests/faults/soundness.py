@@ -100,7 +100,7 @@ def _differing(ours: RunFolder, theirs: RunFolder) -> Iterator[str]:
             yield f"epochs of the {split} rollouts"
         elif not ours.rollouts(split).equals(theirs.rollouts(split)):
             yield f"{split} rollouts"
-    if ours.failed is not None:
+    if (ours.path / "FAILED").exists():
         yield "FAILED beside DONE"
 
 

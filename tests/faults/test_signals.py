@@ -70,6 +70,6 @@ def test_a_study_that_is_told_to_end_goes_on_with_the_same_command(
     of.strike(fell)
     of.repeated()
     assert end.status == 1
-    assert "the process was ended by SIGTERM; run the same command again to go on" in end.errors
+    assert "the process was ended by SIGTERM; the same command goes on" in end.errors
     assert "Traceback" not in end.told, end.told
     of.ended(runs, run(runs))

@@ -9,7 +9,7 @@ import pytest
 from plain_task import Node
 
 from formatlab.errors import RunError
-from formatlab.launch.perform import perform
+from formatlab.launch.perform import note_failure, perform
 from formatlab.launch.task import Emit
 from formatlab.store.run_folder import RunFolder
 
@@ -42,3 +42,10 @@ def test_a_bug_stays_one(tmp_path: Path):
     with pytest.raises(ZeroDivisionError):
         perform(task, tmp_path, lambda _: None)
     assert RunFolder(tmp_path / task.address).failed == "ZeroDivisionError: division by zero"
+
+
+def test_who_failed_beside_another_that_came_to_the_end_does_not_say_so(tmp_path: Path):
+    run = RunFolder.create(tmp_path / "run", config={}, env={})
+    run.mark_done({})
+    note_failure(run.path, "killed")
+    assert not (run.path / "FAILED").exists()

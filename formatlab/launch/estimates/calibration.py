@@ -20,6 +20,7 @@ from formatlab.launch.cores import available_cores
 from formatlab.launch.devices import Gpu
 from formatlab.launch.estimates.trial import Cost, StartTrial, Trial
 from formatlab.launch.experiment import load_experiment
+from formatlab.launch.worker import start_worker
 from formatlab.store.atomic_file import write_json_atomically
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class _Child:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(experiment, theirs), daemon=True)
-        self._process.start()
+        start_worker(self._process)
         theirs.close()  # so that the end of the child ends the waiting for it
 
     @property
@@ -166,7 +167,6 @@ class _Child:
 
 def _work(experiment: Path, pipe: Connection) -> None:
     """What the child does: a trial for each that it is sent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's; it ends us
     from formatlab.models.saved import silence_libraries
 
     load_experiment(experiment)

@@ -1,0 +1,62 @@
+"""The pool's account of workers that end without a word."""
+
+import io
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from plain_task import Node
+from rich.console import Console
+
+from formatlab.launch.devices import Devices
+from formatlab.launch.pool import run_all
+from formatlab.launch.schedule import Outcome
+from formatlab.launch.task import Emit
+from formatlab.store.run_folder import RunFolder
+
+EXPERIMENT = '''"""None."""
+from formatlab.launch.study import ModelStudy
+PRESETS = {"none": ModelStudy(name="none", model="m", problems="p")}
+'''
+
+
+@dataclass(frozen=True)
+class Dying(Node):
+    """A task whose worker is killed, at its very end or before it."""
+
+    done: bool = True
+
+    def execute(self, runs: Path, emit: Emit) -> None:
+        run = RunFolder.create(runs / self.address, config={}, env={})
+        if self.done:
+            run.mark_done({})
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture
+def outcome(tmp_path: Path):
+    experiment = tmp_path / "experiment.py"
+    experiment.write_text(EXPERIMENT)
+
+    def of(task: Dying) -> Outcome:
+        devices, console = Devices([], cores=1, jobs=1), Console(file=io.StringIO())
+        outcomes = run_all(
+            [task], tmp_path, experiment=experiment, devices=devices, console=console
+        )
+        return outcomes[task.address]
+
+    return of
+
+
+def test_a_worker_that_dies_when_all_is_done_has_done_it(outcome, tmp_path: Path):
+    task = Dying("late")
+    assert outcome(task).error is None
+    assert not (tmp_path / task.address / "FAILED").exists()
+
+
+def test_a_worker_that_dies_before_says_in_the_folder_how(outcome, tmp_path: Path):
+    task = Dying("early", done=False)
+    assert "was ended by SIGKILL" in (outcome(task).error or "")
+    assert "was ended by SIGKILL" in (RunFolder(tmp_path / task.address).failed or "")

@@ -268,7 +268,7 @@ def test_a_real_models_run_needs_a_learning_rate_before_anything_is_read():
     study = load_experiment(EXPERIMENTS / "gsm8k.py")[1]["cpu"]
     with pytest.raises(InputError, match=r"--ppo\.learning-rate"):
         replace(study, algorithm="ppo").runs()
-    paper = load_experiment(EXPERIMENTS / "gsm8k.py")[1]["paper"]
+    paper = load_experiment(EXPERIMENTS / "gsm8k.py")[1]["gpu"]
     for name in ("ppo", "expert_iteration"):
         (run,) = replace(paper, algorithm=name).runs()
         assert isinstance(run, ModelRun)

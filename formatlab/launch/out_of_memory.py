@@ -4,6 +4,7 @@ _SIGNS = (
     "can't allocate memory",  # torch, on a CPU
     "Cannot allocate memory",
     "can't start new thread",
+    "Failed to launch worker thread",  # pyarrow
     "std::bad_alloc",
 )
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from formatlab.errors import RunError
 from formatlab.store.atomic_file import write_atomically
+from formatlab.store.parquet_damage import is_damage
 from formatlab.store.rollout import READABLE_VERSIONS, ROLLOUT_SCHEMA, SCHEMA_VERSION
 
 _NAME = re.compile(r"epoch=(\d{3,}(?:\.\d+)?)(?:-part=(\d{3,}))?\.parquet")
@@ -104,6 +105,8 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             _check_version(path, file.schema_arrow.metadata or {})
             yield file
     except (pa.ArrowException, OSError) as error:
+        if not is_damage(error):
+            raise
         raise RunError(
             f"cannot read the rollouts in {path} ({' '.join(str(error).split())}); remove the "
             "run's folder, and the same `formatlab run` makes it again"

@@ -35,6 +35,7 @@ from formatlab.store.atomic_file import (
 )
 from formatlab.store.config_differences import config_differences
 from formatlab.store.metrics_log import MetricsLog
+from formatlab.store.parquet_damage import is_damage
 from formatlab.store.rollout import (
     READABLE_VERSIONS,
     ROLLOUT_SCHEMA,
@@ -277,6 +278,8 @@ class RunFolder:
         try:
             return pq.ParquetFile(self._winners_path).read()
         except (pa.ArrowException, OSError) as error:
+            if not is_damage(error):
+                raise
             raise RunError(
                 f"Cannot read {self._winners_path}: {error}. Remove it; it is made again from "
                 "the rollouts."

@@ -10,6 +10,7 @@ from plain_task import Node
 
 from formatlab.errors import RunError
 from formatlab.launch.perform import perform
+from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.task import Emit
 from formatlab.store.run_folder import RunFolder
 
@@ -42,3 +43,17 @@ def test_a_bug_stays_one(tmp_path: Path):
     with pytest.raises(ZeroDivisionError):
         perform(task, tmp_path, lambda _: None)
     assert RunFolder(tmp_path / task.address).failed == "ZeroDivisionError: division by zero"
+
+
+def test_every_folder_that_is_put_aside_is_remarked_on(tmp_path: Path):
+    told: list[Progress | Remark] = []
+    for task in (Failing(name, error=RunError("no")) for name in ("one", "two")):
+        folder = RunFolder.create(tmp_path / task.address, config={}, env={})
+        (folder.path / "env.json").write_text("{")
+        with pytest.raises(RunError):
+            perform(task, tmp_path, told.append)
+    aside = tmp_path / ".aside" / "study"
+    assert told == [
+        Remark(f"{name}: env.json is not JSON; made again, the old folder is {aside / name}-1")
+        for name in ("one", "two")
+    ]

@@ -1,9 +1,9 @@
 """An attempt: a task done in this process, with whatever becomes of it told in words."""
 
-import traceback
 from pathlib import Path
 
 from formatlab.errors import FormatlabError
+from formatlab.launch.defect import defect_text
 from formatlab.launch.experiment import load_experiment
 from formatlab.launch.perform import perform
 from formatlab.launch.schedule import Outcome
@@ -31,6 +31,6 @@ def attempt(task: Task, runs_dir: Path, *, experiment: Path, threads: int, emit:
         perform(task, runs_dir, emit)
     except FormatlabError as error:
         return Outcome(task.label, str(error), error.exit_status)
-    except Exception:
-        return Outcome(task.label, traceback.format_exc(), 1)
+    except Exception as error:
+        return Outcome(task.label, defect_text(error), 1)
     return Outcome(task.label)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from formatlab.errors import FormatlabError, RunError
 from formatlab.launch.damage import damage, put_aside
+from formatlab.launch.defect import defect_text
 from formatlab.launch.disk import disk_full
 from formatlab.launch.lock import locked
 from formatlab.launch.out_of_memory import out_of_memory
@@ -81,7 +82,7 @@ def execute(task: Task, runs: Path, emit: Emit) -> None:
         raise
     except Exception as error:
         told = out_of_memory(error) or disk_full(error, runs)
-        note_failure(runs / task.address, told or f"{type(error).__name__}: {error}")
+        note_failure(runs / task.address, told or defect_text(error))
         if told is not None:
             raise RunError(told) from error
         raise

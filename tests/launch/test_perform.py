@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,10 @@ def test_a_bug_stays_one(tmp_path: Path):
     task = Failing("bug", error=ZeroDivisionError("division by zero"))
     with pytest.raises(ZeroDivisionError):
         perform(task, tmp_path, lambda _: None)
-    assert RunFolder(tmp_path / task.address).failed == "ZeroDivisionError: division by zero"
+    run = RunFolder(tmp_path / task.address)
+    place = r"ZeroDivisionError: division by zero \(test_perform\.py, line \d+, in execute\)"
+    assert re.fullmatch(place, run.failed or "")
+    assert "raise self.error" in (run.path / "FAILED").read_text()
 
 
 def test_every_folder_that_is_put_aside_is_remarked_on(tmp_path: Path):

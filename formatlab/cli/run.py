@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from formatlab.launch.cluster.place import Place
+    from formatlab.launch.devices import Devices
     from formatlab.launch.plan import Plan
     from formatlab.launch.schedule import Outcome
     from formatlab.launch.task import Task
@@ -68,7 +69,6 @@ def main(arguments: list[str]) -> int:
     from formatlab.launch.cluster.place import place_of
     from formatlab.launch.experiment import load_experiment, preset_of
     from formatlab.launch.idle_options import check_heeded
-    from formatlab.launch.plan import plan_of
     from formatlab.launch.selection import selected
     from formatlab.launch.task import graph
     from formatlab.launch.together import processes
@@ -97,7 +97,7 @@ def main(arguments: list[str]) -> int:
     with place.view() as runs_dir:
         _check_writable(runs_dir)
         try:
-            plan = partial(plan_of, options.study.name, list(whole.values()), command=command)
+            plan = partial(_plan, options.study.name, list(whole.values()), runs_dir, command)
             with _sigterm_as_ctrl_c() if processes() == 1 else nullcontext():
                 outcomes = _launched(options, tasks, place, runs_dir, path, plan, console)
         except KeyboardInterrupt as interrupt:
@@ -189,7 +189,7 @@ def _launched(
     devices = Devices(find_gpus() if alone else [], cores=available_cores(), jobs=options.jobs)
 
     def announce(side_by_side: int) -> None:
-        write_plan(runs_dir / study, plan(jobs=side_by_side))
+        write_plan(runs_dir / study, plan(side_by_side, devices if alone else None))
         place.publish(runs_dir, study)
 
     if processes() > 1:
@@ -212,6 +212,22 @@ def _launched(
             jobs=options.jobs,
             console=console,
         )
+
+
+def _plan(
+    study: str,
+    tasks: Sequence[Task],
+    runs_dir: Path,
+    command: Sequence[str],
+    jobs: int,
+    devices: Devices | None,
+) -> Plan:
+    """The plan; with `devices`, which are this machine's, it has the times that are known."""
+    from formatlab.launch.plan import plan_of
+    from formatlab.launch.estimates.planned_times import planned_times
+
+    seconds = planned_times(tasks, runs_dir, devices) if devices else {}
+    return plan_of(study, tasks, command=command, jobs=jobs, seconds=seconds)
 
 
 def _report(runs_dir: Path, options: Any, runs: Sequence[Task], console: Console) -> None:

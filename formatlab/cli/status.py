@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +22,8 @@ Say of every study what is done, running, failed (and why) and waiting, how long
 and which format leads in each run. Nothing is changed, and nothing has to be running.
 
 A task is a base or a run. It is interrupted if it was begun and nobody is at it: the same command
-goes on with it. Of a finished run the winner of the last probe is shown, with its margin.
+goes on with it. Of a finished run the winner of the last probe is shown, with its margin. A time
+left is told by the pace of the task or of its arm; where it says `about`, by an estimate.
 
 examples:
   formatlab status
@@ -38,7 +40,8 @@ class StatusOptions:
     """How to look."""
 
     watch: bool = False
-    """Look again every 2 seconds, until nothing is left to do."""
+    """Look again every 2 seconds, until nothing is left to do; on a terminal, in as many lines as
+    it has."""
     all: bool = False
     """A line a task, also where there are hundreds; otherwise arms share lines."""
     json: bool = False
@@ -87,13 +90,15 @@ def _print(studies: "Sequence[StudyState]", *, every: bool) -> None:
     console.print(_screen(studies, console, every=every), end="", soft_wrap=not console.is_terminal)
 
 
-def _screen(studies: "Sequence[StudyState]", console: "Console", *, every: bool) -> "Text":
-    from rich.text import Text
-
-    from formatlab.launch.state.state_table import study_text
+def _screen(
+    studies: "Sequence[StudyState]", console: "Console", *, every: bool, folded: bool = False
+) -> "Text":
+    """The studies; folded, in no more lines than the terminal has."""
+    from formatlab.launch.state.state_table import screen_text
 
     width = console.width if console.is_terminal else None
-    return Text("\n").join([study_text(study, width=width, every=every) for study in studies])
+    height = console.height - 1 if folded else None  # the last line is the cursor's
+    return screen_text(studies, width=width, height=height, every=every)
 
 
 def _watch(look: "Callable[[], list[StudyState]]", *, every: bool) -> int:
@@ -104,13 +109,14 @@ def _watch(look: "Callable[[], list[StudyState]]", *, every: bool) -> int:
     console = Console(highlight=False)
     studies = look()
     if console.is_terminal:
-        live = Live(_screen(studies, console, every=every), console=console, auto_refresh=False)
+        screen = partial(_screen, console=console, every=every, folded=True)
+        live = Live(screen(studies), console=console, auto_refresh=False)
         try:  # not `with`, which an interrupt of its first drawing escapes
             live.start(refresh=True)
             while any(study.left for study in studies):
                 time.sleep(INTERVAL)
                 studies = look()
-                live.update(_screen(studies, console, every=every), refresh=True)
+                live.update(screen(studies), refresh=True)
         finally:
             live.stop()
     else:
@@ -124,7 +130,8 @@ def _watch(look: "Callable[[], list[StudyState]]", *, every: bool) -> int:
 
 def _tell(studies: "Sequence[StudyState]", told: dict[str, str]) -> dict[str, str]:
     """Print the tasks whose state is another than was told, with the totals of their study."""
-    from formatlab.launch.state.state_table import task_words, totals_words
+    from formatlab.launch.state.state_line import task_words
+    from formatlab.launch.state.state_table import totals_words
 
     now: dict[str, str] = {}
     for study in studies:

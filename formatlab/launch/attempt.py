@@ -1,10 +1,12 @@
 """An attempt: a task done in this process, with whatever becomes of it told in words."""
 
-import traceback
 from pathlib import Path
 
 from formatlab.errors import FormatlabError
+from formatlab.launch.defect import defect_text
+from formatlab.launch.disk import disk_full
 from formatlab.launch.experiment import load_experiment
+from formatlab.launch.out_of_memory import out_of_memory
 from formatlab.launch.perform import perform
 from formatlab.launch.schedule import Outcome
 from formatlab.launch.task import Emit, Task
@@ -31,6 +33,7 @@ def attempt(task: Task, runs_dir: Path, *, experiment: Path, threads: int, emit:
         perform(task, runs_dir, emit)
     except FormatlabError as error:
         return Outcome(task.label, str(error), error.exit_status)
-    except Exception:
-        return Outcome(task.label, traceback.format_exc(), 1)
+    except Exception as error:  # before or after the task's own work as well
+        told = out_of_memory(error) or disk_full(error, runs_dir)
+        return Outcome(task.label, told or defect_text(error), 1)
     return Outcome(task.label)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from formatlab.errors import FormatlabError, RunError
 from formatlab.launch.damage import damage, put_aside
+from formatlab.launch.defect import defect_text
 from formatlab.launch.disk import disk_full
 from formatlab.launch.lock import locked
 from formatlab.launch.out_of_memory import out_of_memory
-from formatlab.launch.progress import Progress
+from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.task import Emit, Task
 from formatlab.store.run_folder import RunFolder
 
@@ -39,12 +40,12 @@ def unfit(task: Task, runs: Path) -> str | None:
 def perform(task: Task, runs: Path, emit: Emit) -> None:
     """Do a task unless it is done, waiting for whoever is at it.
 
-    A folder that is damaged or outdated is put aside and made again.
+    A folder that is damaged or outdated is put aside and made again, and a remark says so.
 
     Args:
         task: what to do; what it needs is done.
         runs: the runs folder.
-        emit: told about progress.
+        emit: told about progress and what is put aside.
 
     Raises:
         FormatlabError: it cannot be done; the folder's FAILED says why.
@@ -74,14 +75,15 @@ def execute(task: Task, runs: Path, emit: Emit) -> None:
         FormatlabError: it cannot be done, or a disk or memory is full, of which the libraries raise
             errors of their own.
     """
+    folder = runs / task.address
     try:
         task.execute(runs, emit)
     except FormatlabError as error:
-        note_failure(runs / task.address, str(error))
+        note_failure(folder, str(error))
         raise
     except Exception as error:
         told = out_of_memory(error) or disk_full(error, runs)
-        note_failure(runs / task.address, told or f"{type(error).__name__}: {error}")
+        note_failure(folder, told or defect_text(error))
         if told is not None:
             raise RunError(told) from error
         raise
@@ -93,8 +95,7 @@ def _tidy(task: Task, runs: Path, emit: Emit) -> None:
     wrong = unfit(task, runs)
     if wrong is not None:
         there = put_aside(folder, runs)
-        note = f"{wrong}; made again, the old folder is {there}"
-        emit(Progress(task.label, 0, task.steps or 1, None, None, note))
+        emit(Remark(f"{task.label}: {wrong}; made again, the old folder is {there}"))
     elif folder.exists():
         RunFolder(folder).clear_failed()
 

@@ -35,6 +35,8 @@ class PlannedTask:
     """Addresses of the tasks that are done before it begins."""
     steps: int | None
     """Steps that it has in all; None where only its making tells."""
+    seconds: float | None = None
+    """Estimate, made beforehand, of the time that it takes; None where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +55,14 @@ class Plan:
     """Each after what it needs."""
 
 
-def plan_of(study: str, tasks: Sequence[Task], *, command: Sequence[str], jobs: int) -> Plan:
+def plan_of(
+    study: str,
+    tasks: Sequence[Task],
+    *,
+    command: Sequence[str],
+    jobs: int,
+    seconds: Mapping[str, float] | None = None,
+) -> Plan:
     """The plan of a command that begins now.
 
     Args:
@@ -61,6 +70,7 @@ def plan_of(study: str, tasks: Sequence[Task], *, command: Sequence[str], jobs: 
         tasks: what the command makes, each after what it needs.
         command: the command line, word by word.
         jobs: tasks side by side.
+        seconds: estimates of the time that tasks take, by address.
     """
     return Plan(
         study=study,
@@ -74,6 +84,7 @@ def plan_of(study: str, tasks: Sequence[Task], *, command: Sequence[str], jobs: 
                 label=task.label,
                 needs=tuple(need.address for need in task.needs),
                 steps=task.steps,
+                seconds=(seconds or {}).get(task.address),
             )
             for task in tasks
         ),
@@ -130,6 +141,7 @@ def _plan(there: Mapping[str, Any]) -> Plan:
                 label=str(task["label"]),
                 needs=tuple(map(str, task["needs"])),
                 steps=None if task["steps"] is None else int(task["steps"]),
+                seconds=None if task.get("seconds") is None else float(task["seconds"]),
             )
             for task in there["tasks"]
         ),

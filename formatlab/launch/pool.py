@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -22,7 +23,7 @@ from formatlab.launch.estimates.calibration import Calibration, saying
 from formatlab.launch.estimates.estimate import estimate_all
 from formatlab.launch.lock import Watch, held
 from formatlab.launch.perform import is_done, note_failure
-from formatlab.launch.progress import Progress, ProgressDisplay
+from formatlab.launch.progress import Progress, ProgressDisplay, Remark
 from formatlab.launch.schedule import Outcome, Schedule
 from formatlab.launch.task import Task
 from formatlab.launch.worker import start_worker
@@ -52,8 +53,9 @@ def run_all(
         An outcome a task, by address.
     """
     needed = _gpu_bytes(tasks, runs_dir, experiment, devices, console) if devices.gpus else {}
-    with ProgressDisplay(console) as display:
+    with ProgressDisplay(console, tasks=len(tasks)) as display:
         pool = _Pool(tasks, runs_dir, experiment, devices, needed, display)
+        display.done_before(pool.schedule.end_done(partial(is_done, runs=runs_dir)))
         with _thread_environment(pool.threads):
             try:
                 while not pool.schedule.finished:
@@ -129,7 +131,7 @@ class _Pool:
                 continue
             if done:
                 self.schedule.end(task, Outcome(task.label))
-                self._display.finish(task.label, "done before")
+                self._display.finish_task(task.label, "nothing left to do")
             elif owner := self._watch.held(folder):
                 if task.address not in self._next_look:
                     self._display.say(f"{task.label}: {owner.words} is at it")
@@ -179,8 +181,11 @@ class _Pool:
         except (EOFError, OSError):  # it ended, perhaps in the middle of a word
             self._pipes.pop(address).close()
 
-    def _note(self, address: str, event: Progress | Outcome) -> None:
+    def _note(self, address: str, event: Progress | Remark | Outcome) -> None:
         """Show an event; a worker's stage ends when its next one begins."""
+        if isinstance(event, Remark):
+            self._display.say(event.text)
+            return
         stage = self._stages.get(address)
         if isinstance(event, Progress):
             if stage is not None and stage != event.stage:
@@ -190,9 +195,9 @@ class _Pool:
             return
         self.schedule.end(self._tasks[address], event)
         if event.error is None:
-            self._display.finish(stage or event.label)
+            self._display.finish_task(stage or event.label)
         else:
-            self._display.fail(stage or event.label, event.error.strip().splitlines()[-1])
+            self._display.fail(stage or event.label, event.reason)
 
     def end_workers(self) -> None:
         """End all workers, as when the launcher is interrupted."""
@@ -211,7 +216,7 @@ def _work(
     if gpu is not None:
         os.environ[VARIABLE] = gpu
 
-    def tell(event: Progress | Outcome) -> None:
+    def tell(event: Progress | Remark | Outcome) -> None:
         with suppress(OSError):  # the launcher is gone, and so are we in a moment
             words.send(event)
 

@@ -1,16 +1,16 @@
 """What a person sees while a study runs: each stage, its step, the leading format, time left.
 
-Workers put `Progress` events on a multiprocessing queue; the process that owns the terminal hands
-them to a `ProgressDisplay`. On a terminal the stages under way share one live table and what has
-ended stays above it as a line. Elsewhere (a file, a pipe, a batch system) only plain lines are
-written, few enough to be kept.
+Workers tell of `Progress`, and now and then make a `Remark`; the process that owns the terminal
+hands both to a `ProgressDisplay`. On a terminal the stages under way share one live table, below
+which stands how many tasks are done; what has ended stays above it as a line, and so does a remark.
+Elsewhere (a file, a pipe, a batch system) only plain lines are written, few enough to be kept.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from types import TracebackType
@@ -43,6 +43,13 @@ class Progress:
     """The share of `leader`, from 0 to 1."""
     note: str = ""
     """Anything else worth a few words, such as the loss or the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that people should know, in a line that stays; picklable as well."""
+
+    text: str
 
 
 @dataclass(slots=True)
@@ -78,13 +85,14 @@ class ProgressDisplay:
     """Shows the stages under way, live on a terminal and as plain lines elsewhere.
 
     Used as a context manager by one thread, which calls `update` for each event it takes from
-    the workers' queue. A stage begins with its first event and ends with `finish` or `fail`.
-    Leaving the context, by Ctrl-C as well, gives the terminal back as it was.
+    the workers' queue. A stage begins with its first event and ends with `finish`, `finish_task` or
+    `fail`. Leaving the context, by Ctrl-C as well, gives the terminal back as it was.
 
     Args:
         console: Where to show it. On a terminal nothing else should print past this console
             while the display is up.
         interactive: Whether to draw live; by default when `console` is a terminal.
+        tasks: How many tasks there are in all; 0 where they are not counted.
         clock: Seconds that only grow; replaced by tests.
     """
 
@@ -93,6 +101,7 @@ class ProgressDisplay:
         console: Console,
         interactive: bool | None = None,
         *,
+        tasks: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         from rich.live import Live
@@ -100,6 +109,7 @@ class ProgressDisplay:
         self._console = console
         self._clock = clock
         self._stages: dict[str, _Stage] = {}
+        self._tasks, self._done, self._failed = tasks, 0, 0
         self._live: Live | None = None
         if console.is_terminal if interactive is None else interactive:
             self._live = Live(console=console, refresh_per_second=4)
@@ -107,6 +117,7 @@ class ProgressDisplay:
     def __enter__(self) -> ProgressDisplay:
         if self._live is not None:
             self._live.start()
+            self._draw()
         return self
 
     def __exit__(
@@ -135,7 +146,7 @@ class ProgressDisplay:
         else:
             stage.advance(event, now)
         if self._live is not None:
-            self._live.update(self._table())
+            self._draw()
         elif begins or now - stage.printed >= LINE_INTERVAL:
             stage.printed = now
             self._line(_describe(stage))
@@ -144,20 +155,36 @@ class ProgressDisplay:
         """Write a line that stays."""
         self._line(text)
 
+    def done_before(self, tasks: int) -> None:
+        """Count tasks in whose folders there was nothing left to do, and say how many."""
+        self._done += tasks
+        if tasks:
+            self._line(f"{self._done} of {self._tasks} done before")
+            self._draw()
+
     def finish(self, stage: str, note: str = "") -> None:
         """End a stage that did what it had to; `note` says what came out of it."""
         self._end(stage, "done", note, "green")
 
+    def finish_task(self, stage: str, note: str = "") -> None:
+        """End the last stage of a task, which is done, and say how many are."""
+        self._done += 1
+        self._end(stage, "done", note, "green", f" ({self._done} of {self._tasks})")
+
     def fail(self, stage: str, reason: str) -> None:
-        """End a stage that could not go on, because of `reason`."""
+        """End a task whose stage could not go on, because of `reason`."""
+        self._failed += 1
         self._end(stage, "failed", reason, "red")
 
-    def _end(self, name: str, outcome: str, detail: str, colour: str) -> None:
+    def _end(self, name: str, outcome: str, detail: str, colour: str, count: str = "") -> None:
         stage = self._stages.pop(name, None)
         took = "" if stage is None else f" after {duration(self._clock() - stage.started)}"
+        self._draw()
+        self._line(f"{name}: {outcome}{took}{f', {detail}' if detail else ''}{count}", style=colour)
+
+    def _draw(self) -> None:
         if self._live is not None:
-            self._live.update(self._table())
-        self._line(f"{name}: {outcome}{took}{f', {detail}' if detail else ''}", style=colour)
+            self._live.update(self._screen())
 
     def _line(self, text: str, style: str = "") -> None:
         # Names and notes are data: no markup, and no line breaks at the width of a terminal.
@@ -165,7 +192,23 @@ class ProgressDisplay:
             text, style=style, markup=False, highlight=False, soft_wrap=True, emoji=False
         )
 
-    def _table(self) -> RenderableType:
+    def _screen(self) -> RenderableType:
+        """The stages under way, as many as the terminal has room for, and the count of tasks."""
+        from rich.console import Group
+        from rich.text import Text
+
+        stages = list(self._stages.values())
+        room = max(1, self._console.height - 2)
+        more = len(stages) - room
+        words = [
+            f"{self._done} of {self._tasks} tasks done" if self._tasks else "",
+            f"{self._failed} failed" if self._tasks and self._failed else "",
+            f"{more} more under way" if more > 0 else "",
+        ]
+        told = Text(", ".join(filter(None, words)), style="bold")
+        return Group(self._table(stages[:room]), *([told] if told else []))
+
+    def _table(self, stages: Sequence[_Stage]) -> RenderableType:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
@@ -177,7 +220,7 @@ class ProgressDisplay:
         table.add_column(no_wrap=True)
         table.add_column(justify="right", no_wrap=True)
         table.add_column(no_wrap=True, ratio=1)
-        for stage in self._stages.values():
+        for stage in stages:
             event = stage.event
             table.add_row(
                 Text(event.stage),

@@ -1,8 +1,10 @@
 """The schedule: which tasks of a study may begin, and how each one ended."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from formatlab.errors import FormatlabError
 from formatlab.launch.task import Task
 
 
@@ -12,9 +14,14 @@ class Outcome:
 
     label: str
     error: str | None = None
-    """What went wrong, for people; a traceback where it was a defect. None if it is done."""
+    """What went wrong, for people, and a traceback where it was a defect. None if it is done."""
     exit_status: int = 0
     """0, or the exit status that the command ends with."""
+
+    @property
+    def reason(self) -> str:
+        """The first line of what went wrong, which says the most."""
+        return (self.error or "").strip().partition("\n")[0]
 
 
 class Schedule:
@@ -33,6 +40,23 @@ class Schedule:
     def finished(self) -> bool:
         """Whether every task has an outcome."""
         return len(self.outcomes) == len(self.tasks)
+
+    def end_done(self, is_done: Callable[[Task], bool]) -> int:
+        """End the tasks in whose folders there is nothing left to do, and say how many they are.
+
+        What cannot be looked at is left for its turn, and so is what needs a task that is not done:
+        that may come out otherwise.
+
+        Args:
+            is_done: whether a task's folder is finished, and what the task would make now.
+        """
+        before = len(self.outcomes)
+        for address, task in self.tasks.items():
+            if all(map(self._is_done, self._needs[address])):
+                with suppress(FormatlabError, OSError):
+                    if is_done(task):
+                        self.outcomes[address] = Outcome(task.label)
+        return len(self.outcomes) - before
 
     def ready(self) -> list[Task]:
         """The tasks that may begin, in order."""

@@ -4,12 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from formatlab.launch.progress import Progress
+from formatlab.launch.progress import Progress, Remark
 
 SEEDS = r"(?:w\d+)?s(\d+)(?:\.\d+)?"
 """How labels and addresses write seeds: `s0`, `w1s0` in another world, `s0.2` sampled otherwise."""
 
-Emit = Callable[[Progress], None]
+Emit = Callable[[Progress | Remark], None]
 
 
 class Task(ABC):

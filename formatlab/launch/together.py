@@ -8,6 +8,7 @@ side in the pool instead.
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +16,9 @@ from rich.console import Console
 
 from formatlab.launch.cores import available_cores
 from formatlab.launch.lock import Watch
-from formatlab.launch.perform import claimed, execute
-from formatlab.launch.progress import Progress, ProgressDisplay
-from formatlab.launch.schedule import Outcome
+from formatlab.launch.perform import claimed, execute, is_done
+from formatlab.launch.progress import Progress, ProgressDisplay, Remark
+from formatlab.launch.schedule import Outcome, Schedule
 from formatlab.launch.task import Emit, Task
 
 Word = Literal["wait", "take part", "done"]
@@ -61,33 +62,40 @@ def run_together(tasks: Sequence[Task], runs_dir: Path, *, console: Console) -> 
     silence_libraries()
     group = PartialState(cpu=best_device().type == "cpu")
     threads = max(1, available_cores() // group.num_processes)
-    outcomes: dict[str, Outcome] = {}
-    with ProgressDisplay(console) as display:
+    schedule = Schedule(tasks)
+    with ProgressDisplay(console, tasks=len(tasks) if group.is_main_process else 0) as display:
         stage = ""
 
-        def emit(event: Progress) -> None:
+        def emit(event: Progress | Remark) -> None:
             nonlocal stage
+            if isinstance(event, Remark):
+                display.say(event.text)
+                return
             if stage and event.stage != stage:
                 display.finish(stage)
             stage = event.stage
             display.update(event)
 
+        if group.is_main_process:
+            display.done_before(schedule.end_done(partial(is_done, runs=runs_dir)))
         for task in tasks:
             torch.set_num_threads(min(threads, task.most_threads or threads))
-            if group.is_main_process:
+            if task.address in schedule.outcomes:
+                _told_by_first("done")
+            elif group.is_main_process:
                 _wait_for(task, runs_dir, emit)
                 with claimed(task, runs_dir, emit) as to_do:
                     _told_by_first("take part" if to_do else "done")
                     if to_do:
                         execute(task, runs_dir, emit)
+                display.finish_task(stage or task.label)
+                stage = ""
             elif _heard_from_first() == "take part":
                 _take_part(task, runs_dir)
             group.wait_for_everyone()
-            outcomes[task.address] = Outcome(task.label)
-        if stage:
-            display.finish(stage)
+            schedule.end(task, Outcome(task.label))
     group.destroy_process_group()
-    return outcomes if group.is_main_process else {}
+    return schedule.outcomes if group.is_main_process else {}
 
 
 def _wait_for(task: Task, runs_dir: Path, emit: Emit) -> None:

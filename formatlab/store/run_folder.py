@@ -297,11 +297,10 @@ class RunFolder:
 
     @property
     def failed(self) -> str | None:
-        """The reason the run failed, or None if it did not, or has come to its end since."""
-        path = self._failed_path
-        if self.done or not path.exists():
+        """The reason, up to an empty line; None if it did not fail, or has ended well since."""
+        if self.done or not self._failed_path.exists():
             return None
-        return path.read_text(encoding="utf-8").rstrip("\n")
+        return self._failed_path.read_text(encoding="utf-8").rstrip("\n").partition("\n\n")[0]
 
     def mark_done(self, summary: Mapping[str, Any]) -> None:
         """Write `DONE`, the last file of a run."""
@@ -309,7 +308,7 @@ class RunFolder:
         self.clear_failed()
 
     def mark_failed(self, reason: str) -> None:
-        """Write `FAILED` with the reason."""
+        """Write `FAILED` with the reason, and below an empty line what else there is to know."""
         write_text_atomically(self._failed_path, reason + "\n")
 
     def clear_failed(self) -> None:

@@ -103,6 +103,7 @@ def test_the_same_command_again_does_nothing_again(experiment: Path, whole: tupl
     before = {path: path.stat().st_mtime_ns for path in only_run(runs).path.rglob("*")}
     status, output, _ = call("run", experiment, "--runs-dir", runs)
     assert status == 0
+    assert output.startswith("2 of 2 done before\n")
     assert "winner" in output
     assert before == {path: path.stat().st_mtime_ns for path in only_run(runs).path.rglob("*")}
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from plain_task import Node
 
 from formatlab.errors import RunError
 from formatlab.launch.perform import note_failure, perform
+from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.task import Emit
 from formatlab.store.run_folder import RunFolder
 
@@ -41,7 +43,24 @@ def test_a_bug_stays_one(tmp_path: Path):
     task = Failing("bug", error=ZeroDivisionError("division by zero"))
     with pytest.raises(ZeroDivisionError):
         perform(task, tmp_path, lambda _: None)
-    assert RunFolder(tmp_path / task.address).failed == "ZeroDivisionError: division by zero"
+    run = RunFolder(tmp_path / task.address)
+    place = r"ZeroDivisionError: division by zero \(test_perform\.py, line \d+, in execute\)"
+    assert re.fullmatch(place, run.failed or "")
+    assert "raise self.error" in (run.path / "FAILED").read_text()
+
+
+def test_every_folder_that_is_put_aside_is_remarked_on(tmp_path: Path):
+    told: list[Progress | Remark] = []
+    for task in (Failing(name, error=RunError("no")) for name in ("one", "two")):
+        folder = RunFolder.create(tmp_path / task.address, config={}, env={})
+        (folder.path / "env.json").write_text("{")
+        with pytest.raises(RunError):
+            perform(task, tmp_path, told.append)
+    aside = tmp_path / ".aside" / "study"
+    assert told == [
+        Remark(f"{name}: env.json is not JSON; made again, the old folder is {aside / name}-1")
+        for name in ("one", "two")
+    ]
 
 
 def test_who_failed_beside_another_that_came_to_the_end_does_not_say_so(tmp_path: Path):

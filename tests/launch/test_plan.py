@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,14 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         command=("formatlab", "run", "my study.py"),
         written="2026-11-21T15:00:00+00:00",
         jobs=2,
-        tasks=(BASE, RUN),
+        tasks=(BASE, replace(RUN, seconds=12.5)),
     )
     write_plan(tmp_path / STUDY, there)
     assert read_plan(tmp_path / STUDY) == there
 
 
 def test_the_file_is_as_the_design_says(tmp_path: Path) -> None:
-    plan(tmp_path, [BASE, RUN], jobs=2)
+    plan(tmp_path, [BASE, replace(RUN, seconds=12.5)], jobs=2)
     there = json.loads((tmp_path / STUDY / "plan.json").read_text())
     assert there["schema_version"] == 1
     assert there["command"] == ["formatlab", "run", "experiments/formats.py"]
@@ -35,6 +36,7 @@ def test_the_file_is_as_the_design_says(tmp_path: Path) -> None:
             "label": "base 0.04M s0",
             "needs": [],
             "steps": None,
+            "seconds": None,
         },
         {
             "address": RUN.address,
@@ -42,8 +44,20 @@ def test_the_file_is_as_the_design_says(tmp_path: Path) -> None:
             "label": "grpo 0.04M s0",
             "needs": [BASE.address],
             "steps": 32,
+            "seconds": 12.5,
         },
     ]
+
+
+def test_one_from_before_there_were_estimates_is_read(tmp_path: Path) -> None:
+    plan(tmp_path, [BASE, RUN])
+    path = tmp_path / STUDY / PLAN_FILE
+    there = json.loads(path.read_text())
+    for task in there["tasks"]:
+        del task["seconds"]
+    path.write_text(json.dumps(there))
+    found = read_plan(tmp_path / STUDY)
+    assert found is not None and found.tasks == (BASE, RUN)
 
 
 @pytest.mark.parametrize("place", ["nowhere", "a file"])

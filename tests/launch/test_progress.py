@@ -133,6 +133,63 @@ def test_the_end_of_a_stage_is_always_written(plain: ProgressDisplay, output: io
     ]
 
 
+def test_plain_lines_say_how_many_tasks_are_done(clock: Clock, output: io.StringIO) -> None:
+    with ProgressDisplay(Console(file=output, width=40), tasks=84, clock=clock) as display:
+        display.done_before(37)
+        display.update(event(0, "a"))
+        clock.now += 35
+        display.finish("a")
+        display.finish_task("b", "program 96%")
+        display.fail("c", "no disk space")
+    assert output.getvalue().splitlines() == [
+        "37 of 84 done before",
+        "a: step 0/100, prose 41%, -- left",
+        "a: done after 0:35",
+        "b: done, program 96% (38 of 84)",
+        "c: failed, no disk space",
+    ]
+
+
+def test_nothing_done_before_is_not_worth_a_line(output: io.StringIO) -> None:
+    with ProgressDisplay(Console(file=output), tasks=2) as display:
+        display.done_before(0)
+    assert output.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("height", "stages", "count"),
+    [
+        (20, 5, "37 of 84 tasks done, 1 failed"),
+        (6, 4, "37 of 84 tasks done, 1 failed, 1 more under way"),
+    ],
+)
+def test_the_live_table_ends_in_the_count_of_tasks_however_low_the_terminal(
+    clock: Clock, output: io.StringIO, height: int, stages: int, count: str
+) -> None:
+    console = Console(file=output, width=80, height=height, force_terminal=True, color_system=None)
+    with ProgressDisplay(console, tasks=84, clock=clock) as display:
+        display.done_before(37)
+        for name in "abcde":
+            display.update(event(0, name))
+        display.fail("z", "no disk space")
+    stays, last = output.getvalue().rsplit("\x1b[2K", 1)
+    assert "37 of 84 done before\n" in stays
+    assert "z: failed, no disk space\n" in stays
+    lines = last.splitlines()
+    assert [line.split()[0] for line in lines[:stages]] == [*"abcde"][:stages]
+    assert lines[stages] == count
+
+
+def test_a_line_that_is_said_stays_on_a_terminal(clock: Clock, output: io.StringIO) -> None:
+    console = Console(file=output, width=80, height=20, force_terminal=True, color_system=None)
+    with ProgressDisplay(console, clock=clock) as display:
+        display.update(event(0, "a"))
+        display.say("a: made again, the old folder is there")
+        display.update(event(1, "a"))
+    stays, _ = output.getvalue().rsplit("\x1b[2K", 1)
+    assert "a: made again, the old folder is there\n" in stays
+
+
 def test_names_are_not_markup(plain: ProgressDisplay, output: io.StringIO) -> None:
     plain.fail("base [bold] s0", "[/red] :warning: " + "long " * 20)
     assert output.getvalue() == (

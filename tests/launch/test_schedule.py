@@ -34,6 +34,29 @@ def test_what_needs_something_waits_for_it():
     assert names(schedule.ready()) == ["first", "other base"]
 
 
+def test_what_is_done_before_is_ended_and_counted():
+    schedule = Schedule(graph([SECOND, OTHER]))
+    assert schedule.end_done(lambda task: task.label != "second") == 4
+    assert names(schedule.ready()) == ["second"]
+
+
+def test_what_needs_a_task_that_is_not_done_is_not_done_before():
+    schedule = Schedule(graph([SECOND, OTHER]))
+    assert schedule.end_done(lambda task: task.label != "base") == 2
+    assert names(schedule.ready()) == ["base"]
+
+
+def test_what_cannot_be_looked_at_is_left_for_its_turn():
+    def is_done(task: Task) -> bool:
+        if task.label == "base":
+            raise OSError("the network is down")
+        return True
+
+    schedule = Schedule(graph([SECOND, OTHER]))
+    assert schedule.end_done(is_done) == 2
+    assert names(schedule.ready()) == ["base"]
+
+
 def test_what_is_given_back_may_begin_again():
     schedule = Schedule(graph([FIRST]))
     schedule.begin(BASE)

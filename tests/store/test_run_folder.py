@@ -225,6 +225,8 @@ def test_a_run_fails_is_tried_again_and_ends(run: RunFolder) -> None:
     assert run.failed == "no memory\nat step 3" and not run.done
     run.clear_failed()
     assert run.failed is None
+    run.mark_failed("KeyError: 'x'\n\nTraceback (most recent call last):\n  File 1\n\nKeyError")
+    assert run.failed == "KeyError: 'x'"
     run.mark_failed("once more")
     run.mark_done({"seconds": 1.5})
     assert run.done and run.failed is None

@@ -12,7 +12,7 @@ from typing import Self
 from formatlab import __version__
 from formatlab.launch.cluster.place import Place
 from formatlab.launch.lock import Owner
-from formatlab.launch.progress import Progress
+from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.schedule import Outcome
 from formatlab.launch.task import Emit, Task
 
@@ -120,11 +120,14 @@ class Assignment:
 
 
 def _seldom(emit: Emit) -> Emit:
-    """Pass on the first and last event of a stage, and between them some."""
+    """Pass on every remark, the first and last event of a stage, and between them some."""
     stage, told = "", 0.0
 
-    def passing(event: Progress) -> None:
+    def passing(event: Progress | Remark) -> None:
         nonlocal stage, told
+        if isinstance(event, Remark):
+            emit(event)
+            return
         now = time.monotonic()
         if event.stage != stage or event.step >= event.total or now - told >= TOLD_EVERY:
             stage, told = event.stage, now

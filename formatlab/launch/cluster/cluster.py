@@ -15,7 +15,7 @@ from formatlab.launch.cluster.assignment import Assignment, Busy
 from formatlab.launch.cluster.options import ClusterOptions, is_address
 from formatlab.launch.cluster.place import Place
 from formatlab.launch.lock import Watch
-from formatlab.launch.progress import Progress, ProgressDisplay
+from formatlab.launch.progress import Progress, ProgressDisplay, Remark
 from formatlab.launch.schedule import Outcome, Schedule
 from formatlab.launch.task import Task
 
@@ -34,13 +34,6 @@ class Lost:
     """An assignment that ended without a word, with the process or the machine that was at it."""
 
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """Something about the cluster that people should know."""
-
-    text: str
 
 
 Event = Progress | Outcome | Busy | Lost | Remark
@@ -118,8 +111,9 @@ def run_on(
     Returns:
         An outcome a task, by address.
     """
-    with ProgressDisplay(console) as display:
+    with ProgressDisplay(console, tasks=len(tasks)) as display:
         study = _Study(cluster, tasks, place, experiment, options, jobs, display)
+        display.done_before(study.schedule.end_done(place.is_done))
         try:
             while not study.schedule.finished:
                 study.submit()
@@ -178,7 +172,7 @@ class _Study:
                 continue
             if done:
                 self.schedule.end(task, Outcome(task.label))
-                self._display.finish(task.label, "done before")
+                self._display.finish_task(task.label, "nothing left to do")
             elif living := self._watch.living(task.address, owner):
                 self._wait_for(task, living.words)
             else:
@@ -247,6 +241,6 @@ class _Study:
         self.schedule.end(task, outcome)
         stage = self._stages.get(task.address, task.label)
         if outcome.error is None:
-            self._display.finish(stage)
+            self._display.finish_task(stage)
         else:
-            self._display.fail(stage, outcome.error.strip().splitlines()[-1])
+            self._display.fail(stage, outcome.reason)

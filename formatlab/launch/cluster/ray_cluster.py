@@ -12,9 +12,9 @@ from typing import Any
 
 from formatlab.errors import InputError, RunError
 from formatlab.launch.cluster.assignment import Assignment, Busy
-from formatlab.launch.cluster.cluster import Event, Lost, Remark
+from formatlab.launch.cluster.cluster import Event, Lost
 from formatlab.launch.cluster.options import ClusterOptions
-from formatlab.launch.progress import Progress
+from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.schedule import Outcome
 from formatlab.launch.task import Task
 
@@ -215,15 +215,15 @@ class RayCluster:
 
 
 class _Ledger:
-    """Holds progress until the launcher asks; lives where the launcher runs."""
+    """Holds what workers tell until the launcher asks; lives where the launcher runs."""
 
     def __init__(self) -> None:
-        self._events: list[tuple[str, Progress]] = []
+        self._events: list[tuple[str, Progress | Remark]] = []
 
-    def add(self, address: str, event: Progress) -> None:
+    def add(self, address: str, event: Progress | Remark) -> None:
         self._events.append((address, event))
 
-    def take(self) -> list[tuple[str, Progress]]:
+    def take(self) -> list[tuple[str, Progress | Remark]]:
         events, self._events = self._events, []
         return events
 
@@ -246,7 +246,8 @@ def _result(reference: Any, label: str) -> Event:
     try:
         return ray.get(reference)
     except RayTaskError as error:  # an exception that nobody foresaw, in colour
-        return Outcome(label, re.sub(r"\x1b\[\d*m", "", str(error)), 1)
+        said = re.sub(r"\x1b\[\d*m", "", str(error)).strip()
+        return Outcome(label, f"{said.splitlines()[-1]}\n\n{said}", 1)
     except NodeDiedError:
         return Lost("the machine that did it was lost")
     except OutOfMemoryError:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from formatlab.errors import InputError
 from formatlab.launch.cluster.assignment import Assignment, Busy
 from formatlab.launch.cluster.cluster import Event, Lost, NoRoom
 from formatlab.launch.cluster.options import ClusterOptions
-from formatlab.launch.progress import Progress
+from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.schedule import Outcome
 from formatlab.launch.task import Task
 
@@ -65,6 +66,7 @@ class SlurmCluster:
         self._folder, self._cpus = folder, options.cpus_per_run
         self._jobs: dict[str, tuple[Any, Task, Path]] = {}
         self._told: dict[Path, str] = {}
+        self._remarks: Counter[Path] = Counter()
 
     def submit(self, task: Task, assignment: Assignment) -> None:
         """Queue it.
@@ -76,6 +78,8 @@ class SlurmCluster:
 
         progress = self._folder / f"{task.address.replace('/', '--')}.json"
         progress.unlink(missing_ok=True)
+        _remarks_of(progress).unlink(missing_ok=True)
+        del self._remarks[progress]
         cpus = min(self._cpus, task.most_threads or self._cpus)
         self._executor.update_parameters(cpus_per_task=cpus)
         try:
@@ -89,6 +93,7 @@ class SlurmCluster:
         time.sleep(_LOOK_EVERY)
         events: list[tuple[str, Event]] = []
         for address, (job, task, progress) in list(self._jobs.items()):
+            events += [(address, remark) for remark in self._new_remarks(progress)]
             with suppress(OSError, ValueError, TypeError):  # not there, or being written
                 text = progress.read_text()
                 if text != self._told.get(progress):
@@ -96,6 +101,7 @@ class SlurmCluster:
                     self._told[progress] = text
             if job.done():
                 del self._jobs[address]
+                events += [(address, remark) for remark in self._new_remarks(progress)]
                 events.append((address, _result(job, task.label)))
         return events
 
@@ -103,6 +109,14 @@ class SlurmCluster:
         """Cancel all jobs."""
         for job, _, _ in self._jobs.values():
             job.cancel(check=False)
+
+    def _new_remarks(self, progress: Path) -> list[Remark]:
+        """The remarks of a job that were not told yet; a line that is being written waits."""
+        with suppress(OSError, ValueError):
+            *lines, _ = _remarks_of(progress).read_text().split("\n")
+            told, self._remarks[progress] = self._remarks[progress], len(lines)
+            return [Remark(json.loads(line)) for line in lines[told:]]
+        return []
 
 
 @dataclass(frozen=True)
@@ -121,9 +135,18 @@ class _Job:
 
         return DelayedSubmission(self)
 
-    def _tell(self, event: Progress) -> None:
+    def _tell(self, event: Progress | Remark) -> None:
         with suppress(OSError):
-            self.progress.write_text(json.dumps(asdict(event)))
+            if isinstance(event, Progress):
+                self.progress.write_text(json.dumps(asdict(event)))
+                return
+            with _remarks_of(self.progress).open("a") as file:
+                file.write(f"{json.dumps(event.text)}\n")
+
+
+def _remarks_of(progress: Path) -> Path:
+    """Where a job's remarks are, a line each: its progress is written over."""
+    return progress.with_suffix(".remarks")
 
 
 def _result(job: Any, label: str) -> Event:

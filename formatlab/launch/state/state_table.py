@@ -1,25 +1,23 @@
 """The screen of `formatlab status`: a paragraph of totals for each study, and a line a task."""
 
-import re
 import shlex
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from formatlab.launch.progress import duration
+from formatlab.launch.state.state_line import BAR, HEADINGS, StateLine, state_lines
 from formatlab.launch.state.study_state import StudyState
-from formatlab.launch.state.task_state import TaskState
-from formatlab.launch.task import SEEDS
-from formatlab.show.wording import name_text, percent_text, visible_text
+from formatlab.show.wording import shortened_text, visible_text
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 MOST_LINES = 40
-"""Tasks of a study beyond which those that need no attention share a line with their arm."""
+"""Tasks of a study beyond which those that need no attention share a line with their arm, where
+nothing says how many lines there is room for."""
 
 _COLOURS = {
     "done": "green",
@@ -29,66 +27,59 @@ _COLOURS = {
     "damaged": "red",
     "waiting": "dim",
 }
-_FOLDED = ("done", "waiting")
-_LABEL_WIDTH = 44
-_NOTE_WIDTH = 400
-_BAR = 10
+_FIRST = ("running", "failed", "damaged", "interrupted", "done", "waiting")
+"""States in the order in which they are worth a line of a screen that has too few."""
+_CALM = ("done", "waiting")
+"""States that need no attention."""
 _WIDE = 100
 """Columns below which a line has no room for a bar."""
-_SEEDS = re.compile(rf" {SEEDS}\b")
+_INDENT = "    "
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A task, or several of an arm, in words."""
+def screen_text(
+    studies: Sequence[StudyState],
+    *,
+    width: int | None,
+    height: int | None = None,
+    every: bool = False,
+) -> "Text":
+    """Return what a terminal shows of studies, one below the other.
 
-    cells: tuple[str, str, str, str, str, str]
-    """Label, state, steps, bar, leading format, time."""
-    notes: str
-    state: str
+    Args:
+        studies: their states.
+        width: columns, see `study_text`.
+        height: lines that there are; None where the screen may be scrolled.
+        every: a line a task, however many.
+    """
+    from rich.text import Text
+
+    rooms = {} if height is None else _rooms(studies, width, height)
+    texts = [
+        study_text(study, width=width, room=rooms.get(number), every=every)
+        for number, study in enumerate(studies)
+    ]
+    return Text("\n").join(texts)
 
 
-_BAR_HEADING = ""
-_HEADINGS = ("task", "state", "step", _BAR_HEADING, "leading format", "time left")
-
-
-def study_text(study: StudyState, *, width: int | None, every: bool = False) -> "Text":
+def study_text(
+    study: StudyState, *, width: int | None, room: int | None = None, every: bool = False
+) -> "Text":
     """Return what a terminal shows of a study.
 
     Args:
         study: its state.
         width: columns; a note that is too long for its line gets lines of its own. None: a line a
             task, however long.
+        room: lines that there are; where they are too few, tasks that need attention come first,
+            arms share lines, and what is left out is counted. None: as many as it takes.
         every: a line a task, however many.
     """
-    from rich.text import Text
-
-    text = Text(no_wrap=width is None)
-    text.append(visible_text(study.name), style="bold")
-    text.append(f": {totals_words(study)}\n")
-    for words in _about(study):
-        text.append(f"{visible_text(words)}\n", style="dim")
-    wide = width is None or width >= _WIDE
-    lines = list(_lines(study.tasks, every or len(study.tasks) <= MOST_LINES))
-    columns = zip(_HEADINGS, *(line.cells for line in lines), strict=True)
-    # A column with nothing in it is left out, as is the bar where there is little room.
-    widths = [
-        max(map(len, column)) if any(column[1:]) and (wide or column[0] != _BAR_HEADING) else 0
-        for column in columns
-    ]
-    if lines:
-        text.append(f"{_row(_HEADINGS, widths).rstrip()}\n", style="dim")
-    for line in lines:
-        row, colour = _row(line.cells, widths), _COLOURS[line.state]
-        begin = len(text) + widths[0] + 2
-        if line.notes and (width is None or len(row) + 2 + len(line.notes) <= width):
-            text.append(f"{row}  ").append(line.notes, style=colour).append("\n")
-        else:
-            text.append(f"{row.rstrip()}\n")
-            if line.notes:
-                text.append(_indented(line.notes, width or _WIDE), style=colour)
-        text.stylize(colour, begin, begin + len(line.cells[1]))
-    return text
+    each = every or room is not None or len(study.tasks) <= MOST_LINES
+    whole = _text(study, list(state_lines(study.tasks, shared=() if each else _CALM)), width)
+    if room is None or _height(whole, width) <= room:
+        return whole
+    folded = _ever_shorter(study, width, room, every=every)
+    return next((text for text in folded if _height(text, width) <= room), _title(study))
 
 
 def totals_words(study: StudyState) -> str:
@@ -99,13 +90,72 @@ def totals_words(study: StudyState) -> str:
     return f"{words}; {_time_left(study)}" if study.left else words
 
 
-def task_words(task: TaskState) -> str:
-    """Say in one line what became of a task."""
-    notes = f": {'; '.join(task.notes)}" if task.notes else ""
-    told = task.state not in ("waiting", "done", "damaged") and _steps(task)
-    at = f" at step {_steps(task)}" if told else ""
-    leading = f", {_leading(task)}" if task.leader else ""
-    return visible_text(f"{task.task.label}: {task.state}{at}{leading}{notes}")
+def _ever_shorter(
+    study: StudyState, width: int | None, room: int, *, every: bool
+) -> "Iterator[Text]":
+    """What can be shown of a study, the most first."""
+    lines: list[StateLine] = []
+    for shared in [()] if every else [("waiting",), _CALM]:
+        lines = sorted(state_lines(study.tasks, shared=shared), key=_urgency)
+        yield _text(study, lines, width, brief=True)
+    for shown in range(min(len(lines), room), -1, -1):
+        yield _text(study, lines[:shown], width, left_out=lines[shown:], brief=True)
+
+
+def _text(
+    study: StudyState,
+    lines: Sequence[StateLine],
+    width: int | None,
+    *,
+    left_out: Sequence[StateLine] = (),
+    brief: bool = False,
+) -> "Text":
+    """The study with some of its lines.
+
+    Args:
+        study: its state.
+        lines: of tasks.
+        width: see `study_text`.
+        left_out: lines that are counted only.
+        brief: notes have a line at most, and so has what is told of the command.
+    """
+    text = _title(study)
+    columns = width or _WIDE
+    for words in _about(study):
+        seen = visible_text(words)
+        text.append(f"{_brief(seen, columns) if brief else seen}\n", style="dim")
+    wide = width is None or width >= _WIDE
+    cells = zip(HEADINGS, *(line.cells for line in lines), strict=True)
+    # A column with nothing in it is left out, as is the bar where there is little room.
+    widths = [
+        max(map(len, column)) if any(column[1:]) and (wide or number != BAR) else 0
+        for number, column in enumerate(cells)
+    ]
+    if lines:
+        text.append(f"{_row(HEADINGS, widths).rstrip()}\n", style="dim")
+    for line in lines:
+        row, colour = _row(line.cells, widths), _COLOURS[line.state]
+        notes = "" if brief and line.state == "waiting" and not line.stuck else line.notes
+        begin = len(text) + widths[0] + 2
+        if notes and (width is None or len(row) + 2 + len(notes) <= width):
+            text.append(f"{row}  ").append(notes, style=colour).append("\n")
+        else:
+            text.append(f"{row.rstrip()}\n")
+            if notes:
+                filled = (_brief if brief else textwrap.fill)(notes, columns - len(_INDENT) - 1)
+                text.append(f"{textwrap.indent(filled, _INDENT)}\n", style=colour)
+        text.stylize(colour, begin, begin + len(line.cells[1]))
+    if left_out:
+        text.append(f"{_left_out_words(left_out)}\n", style="dim")
+    return text
+
+
+def _title(study: StudyState) -> "Text":
+    from rich.text import Text
+
+    text = Text()
+    text.append(visible_text(study.name), style="bold")
+    return text.append(f": {totals_words(study)}\n")
 
 
 def _time_left(study: StudyState) -> str:
@@ -134,105 +184,54 @@ def _moment(written: str) -> str:
         return written
 
 
-def _lines(tasks: Sequence[TaskState], every: bool) -> Iterator[_Line]:
-    """A line a task; if there are too many, those of an arm that need no attention share one."""
-    if every:
-        yield from map(_line, tasks)
-        return
-    arms: dict[tuple[str, str, bool], list[TaskState]] = {}
-    for task in tasks:
-        arms.setdefault((_arm(task), task.state, task.stuck), []).append(task)
-    for (arm, state, _), alike in arms.items():
-        if state not in _FOLDED or len(alike) == 1:
-            yield from map(_line, alike)
-        else:
-            yield _folded(arm, alike)
-
-
-def _line(task: TaskState) -> _Line:
-    return _Line(
-        (
-            name_text(task.task.label, _LABEL_WIDTH),
-            task.state,
-            _steps(task),
-            _bar(task),
-            _leading(task),
-            _time(task),
-        ),
-        _notes(task),
-        task.state,
-    )
-
-
-def _folded(arm: str, tasks: Sequence[TaskState]) -> _Line:
-    first = tasks[0]
-    winners = Counter(task.winner for task in tasks if task.winner is not None)
-    words = ", ".join(f"{name_text(name)} {count}" for name, count in winners.most_common())
-    times = [task.seconds_left for task in tasks if task.seconds_left is not None]
-    each = f"{duration(sum(times) / len(times) if times else None)} each"
-    return _Line(
-        (
-            name_text(arm, _LABEL_WIDTH),
-            f"{first.state} {len(tasks)}",
-            "",
-            "",
-            words,
-            "" if first.state == "done" or first.stuck else each,
-        ),
-        _notes(first) if first.state == "waiting" else "",
-        first.state,
-    )
-
-
-def _notes(task: TaskState) -> str:
-    pace = task.seconds_per_step if task.state == "running" else None
-    return name_text("; ".join([*([_pace(pace)] if pace else []), *task.notes]), _NOTE_WIDTH)
-
-
-def _arm(task: TaskState) -> str:
-    """What tasks that differ in seed alone have in common."""
-    return _SEEDS.sub("", task.task.label)
-
-
-def _steps(task: TaskState) -> str:
-    if task.state == "damaged":
-        return ""
-    if task.state == "done" or not task.steps:
-        return str(task.step or "")
-    return f"{task.step}/{task.steps}"
-
-
-def _bar(task: TaskState) -> str:
-    if task.state in ("waiting", "damaged", "done") or not task.steps:
-        return ""
-    filled = min(_BAR, _BAR * task.step // task.steps)
-    return "━" * filled + "─" * (_BAR - filled)
-
-
-def _leading(task: TaskState) -> str:
-    if task.leader is None:
-        return ""
-    leader = name_text(task.leader)
-    if task.winner is None:
-        return leader if task.share is None else f"{leader} {percent_text(task.share)}"
-    if task.winner != task.leader:
-        return name_text(task.winner)
-    return leader if task.margin is None else f"{leader}, by {round(100 * task.margin)} points"
-
-
-def _time(task: TaskState) -> str:
-    if task.state in ("done", "failed") or task.stuck:
-        return ""
-    return duration(task.seconds_left)
-
-
-def _pace(seconds: float) -> str:
-    return f"{seconds:.1f} s a step" if seconds >= 1 else f"{1 / seconds:.0f} steps a second"
+def _left_out_words(lines: Sequence[StateLine]) -> str:
+    """Say how many tasks have no line, in the order of the states."""
+    count = Counter[str]()
+    for line in lines:
+        count[line.state] += line.tasks
+    first, *others = [(count[state], state) for state in _FIRST if count[state]]
+    words = [f"{first[0]} more {first[1]}", *(f"{number} {state}" for number, state in others)]
+    return f"and {', '.join(words)}"
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True) if width)
 
 
-def _indented(words: str, width: int) -> str:
-    return textwrap.indent(textwrap.fill(words, width - 5), "    ") + "\n"
+def _urgency(line: StateLine) -> int:
+    return _FIRST.index(line.state)
+
+
+def _brief(words: str, width: int) -> str:
+    """Words in one line, the middle left out: the end of a reason says where, or what to do."""
+    mark = " … "
+    return words if len(words) <= width else shortened_text(words, width - len(mark), mark=mark)
+
+
+def _height(text: "Text", width: int | None) -> int:
+    """Lines that a text takes on a terminal of a width."""
+    from rich.console import Console
+
+    return len(text.wrap(Console(width=width), width)) - 1 if width else text.plain.count("\n")
+
+
+def _rooms(studies: Sequence[StudyState], width: int | None, height: int) -> dict[int, int]:
+    """Share the lines of a screen among studies; those in which nothing is left get the rest."""
+    wanted = {
+        number: _height(study_text(study, width=width, every=True), width)
+        for number, study in enumerate(studies)
+    }
+    under_way = {number: lines for number, lines in wanted.items() if studies[number].left}
+    ended = {number: lines for number, lines in wanted.items() if not studies[number].left}
+    room = height - (len(studies) - 1)  # a line between two
+    given = _shared(under_way, room - len(ended))
+    return given | _shared(ended, room - sum(given.values()))
+
+
+def _shared(wanted: Mapping[int, int], room: int) -> dict[int, int]:
+    """Share lines evenly; what one does not need, others get."""
+    given: dict[int, int] = {}
+    for number in sorted(wanted, key=lambda number: wanted[number]):
+        each = (room - sum(given.values())) // (len(wanted) - len(given))
+        given[number] = max(1, min(wanted[number], each))
+    return given

@@ -99,7 +99,7 @@ def read_studies(reader: TaskReader, names: Sequence[str] | None) -> list[StudyS
     planned = {task.task.address for study in studies for task in study.tasks}
     others = [task for task in _there(reader.runs, BASES) if task.address not in planned]
     if others:
-        studies.append(_state(BASES, None, [reader.read(task) for task in others], {}))
+        studies.append(_state(BASES, None, [reader.read(task) for task in others]))
     return studies
 
 
@@ -120,31 +120,35 @@ def _study(reader: TaskReader, name: str) -> StudyState:
         remark = str(error)
     if plan is None:
         tasks = [reader.read(task) for task in _there(reader.runs, name)]
-        return _state(name, None, tasks, {}, remark)
+        return _state(name, None, tasks, remark=remark)
     tasks = [reader.read(task) for task in plan.tasks]
     planned = {task.address for task in plan.tasks}
-    beside = [
-        reader.read(_unplanned(f"{name}/{child.name}"))
-        for child in _children(reader.runs / name)
-        if f"{name}/{child.name}" not in planned and (child / "config.json").exists()
-    ]
-    return _state(name, plan, tasks, counted(beside))
+    beside, bases = (
+        [
+            reader.read(_unplanned(f"{place}/{child.name}"))
+            for child in _children(reader.runs / place)
+            if f"{place}/{child.name}" not in planned and (child / "config.json").exists()
+        ]
+        for place in (name, BASES)
+    )
+    return _state(name, plan, tasks, beside, bases)
 
 
 def _state(
     name: str,
     plan: Plan | None,
     tasks: Sequence[TaskState],
-    beside: Mapping[State, int],
+    beside: Sequence[TaskState] = (),
+    bases: Sequence[TaskState] = (),
     remark: str = "",
 ) -> StudyState:
-    tasks = with_time_left(_with_needs(tasks))
+    tasks = with_time_left(_with_needs(tasks), [*beside, *bases])
     seconds, complete = study_seconds_left(tasks, plan.jobs if plan else 1)
     return StudyState(
         name=name,
         plan=plan,
         tasks=tuple(sorted(tasks, key=lambda task: task.task.kind)),
-        beside=beside,
+        beside=counted(beside),
         seconds_left=seconds,
         complete=complete,
         remark=remark,

@@ -43,6 +43,8 @@ class TaskState:
     seconds_per_step: float | None = None
     seconds_left: float | None = None
     """Time that the task itself still takes; 0 once it is done or has failed."""
+    estimated: bool = False
+    """Whether that time is not told by paces: its own, or those of its arm."""
     resumed: int = 0
     """How often it went on after an interruption."""
     owner: str | None = None

@@ -14,14 +14,19 @@ _SEEDS_AND_HASH = re.compile(rf"-{SEEDS}-[0-9a-f]{{8}}$")
 _UNDER_WAY = ("running", "interrupted")
 
 
-def with_time_left(tasks: Sequence[TaskState]) -> list[TaskState]:
+def with_time_left(tasks: Sequence[TaskState], beside: Sequence[TaskState] = ()) -> list[TaskState]:
     """Return the tasks with the time that each of them still takes, where it can be told.
 
-    A task under way is measured by its own pace. One that is to come takes as long a step as the
-    finished ones of its scale, mixture and algorithm, or else as long in all as those of its scale,
-    or of its kind.
+    A task under way is measured by its own pace, and one that is to come by those of the finished
+    tasks of its arm: of its scale, mixture and algorithm. Where there are none it takes about as
+    long as the plan says; or as its arm took under earlier commands, perhaps with other settings;
+    or as tasks of its scale took, or of its kind.
+
+    Args:
+        tasks: those of the last command.
+        beside: what earlier commands left, which takes no time itself.
     """
-    return [replace(task, seconds_left=_seconds_left(task, tasks)) for task in tasks]
+    return [_with_time_left(task, tasks, beside) for task in tasks]
 
 
 def study_seconds_left(tasks: Sequence[TaskState], jobs: int) -> tuple[float, bool]:
@@ -60,21 +65,48 @@ def is_left(task: TaskState) -> bool:
     return task.state not in ("done", "failed") and not task.stuck
 
 
-def _seconds_left(task: TaskState, tasks: Sequence[TaskState]) -> float | None:
+def _with_time_left(
+    task: TaskState, tasks: Sequence[TaskState], beside: Sequence[TaskState]
+) -> TaskState:
     if not is_left(task):
-        return 0.0
-    done = [t for t in tasks if t.state == "done" and t.task.kind == task.task.kind]
-    alike = [t for t in done if _arm(t) == _arm(task)]
-    paces = [t.seconds_per_step for t in alike if t.seconds_per_step]
+        return replace(task, seconds_left=0.0)
+    done, before = (
+        [one for one in some if one.state == "done" and one.task.kind == task.task.kind]
+        for some in (tasks, beside)
+    )
+    if (seconds := _by_pace(task, [one for one in done if _arm(one) == _arm(task)])) is not None:
+        return replace(task, seconds_left=seconds)
+    everything = [*done, *before]
+    for about in (
+        _not_made(task, task.task.seconds),
+        _by_pace(task, [one for one in before if _arm(one) == _arm(task)]),
+        _not_made(task, _took([one for one in everything if _scale(one) == _scale(task)])),
+        _not_made(task, _took(everything)),
+    ):
+        if about is not None:
+            return replace(task, seconds_left=about, estimated=True)
+    return task
+
+
+def _by_pace(task: TaskState, alike: Sequence[TaskState]) -> float | None:
+    """Seconds left by its own pace, or else by those of finished tasks that are like it."""
+    paces = [one.seconds_per_step for one in alike if one.seconds_per_step]
     pace = task.seconds_per_step or (mean(paces) if paces else None)
     if pace and task.steps:
         return pace * max(0, task.steps - task.step)
-    for group in (alike, [t for t in done if _scale(t) == _scale(task)], done):
-        took = [t.seconds_per_step * t.step for t in group if t.seconds_per_step]
-        if took:
-            made = task.step / task.steps if task.steps else 0.0
-            return mean(took) * max(0.0, 1.0 - made)
-    return None
+    return _not_made(task, _took(alike))
+
+
+def _not_made(task: TaskState, whole: float | None) -> float | None:
+    """What is left of the seconds that all of it takes."""
+    made = task.step / task.steps if task.steps else 0.0
+    return None if whole is None else whole * max(0.0, 1.0 - made)
+
+
+def _took(done: Sequence[TaskState]) -> float | None:
+    """Seconds that finished tasks took, on average."""
+    took = [task.seconds_per_step * task.step for task in done if task.seconds_per_step]
+    return mean(took) if took else None
 
 
 def _arm(task: TaskState) -> str:

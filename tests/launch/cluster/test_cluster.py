@@ -133,7 +133,22 @@ def test_tasks_are_submitted_when_what_they_need_is_done(run: Callable):
     outcomes, _ = run(cluster, Writing("c", (A, B)))
     assert cluster.submitted == ["a", "b", "c"]
     assert all(outcome.error is None for outcome in outcomes.values())
-    assert run(Here(), Writing("c", (A, B)))[1].count("done before") == 3
+    assert run(Here(), Writing("c", (A, B)))[1] == "3 of 3 done before\n"
+    assert run(Here(), Writing("c", (A, B)), Writing("d"))[1].splitlines() == [
+        "3 of 4 done before",
+        "d: step 1/1, -- left",
+        "d: done after 0:00 (4 of 4)",
+    ]
+
+
+def test_what_is_put_aside_is_told(run: Callable, tmp_path: Path):
+    run(Here(), A, B)
+    for task in (A, B):
+        (tmp_path / "runs" / task.address / "DONE").write_text("{")
+    _, said = run(Here(), A, B)
+    for task in (A, B):
+        aside = tmp_path / "runs" / ".aside" / task.address
+        assert f"{task.name}: DONE is not JSON; made again, the old folder is {aside}-1\n" in said
 
 
 def test_a_lost_task_is_submitted_again(run: Callable):

@@ -221,7 +221,9 @@ def test_what_fails_is_kept_with_its_reason(
 
     monkeypatch.setattr(Base, "execute", fails)
     assert "no such thing" in (attempt(runs, Base(), experiment).error or "")
-    assert there(runs)["bases/base/FAILED"] == b"ValueError: no such thing\n"
+    reason, _, traceback = there(runs)["bases/base/FAILED"].decode().partition("\n\n")
+    assert reason.startswith("ValueError: no such thing (test_remote_runs.py, line ")
+    assert "in fails" in traceback
 
 
 def test_a_network_that_comes_back_loses_nothing(

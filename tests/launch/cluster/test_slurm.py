@@ -3,13 +3,20 @@
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cluster_study import ended, launch, run_folders, same_results, wait_until, worker
+from plain_task import Node
 
 from formatlab.errors import InputError
+from formatlab.launch.cluster.assignment import Assignment
+from formatlab.launch.cluster.cluster import Event
 from formatlab.launch.cluster.options import ClusterOptions, SlurmOptions
+from formatlab.launch.cluster.place import SharedFolder
 from formatlab.launch.cluster.slurm import SlurmCluster
+from formatlab.launch.progress import Progress, Remark
+from formatlab.launch.schedule import Outcome
 from formatlab.store.run_folder import RunFolder
 
 pytest.importorskip("submitit", reason="needs submitit: pip install 'formatlab[slurm]'")
@@ -73,6 +80,55 @@ def test_sbatch_is_asked_for_what_the_options_say(tmp_path: Path, monkeypatch: p
         "--signal=USR2@120",
     ):
         assert f"#SBATCH {line}" in lines
+
+
+class Submitted:
+    """A job of submitit, for as long as it is not done."""
+
+    def __init__(self) -> None:
+        self.ended: Outcome | None = None
+
+    def done(self) -> bool:
+        return self.ended is not None
+
+    def result(self) -> Outcome | None:
+        return self.ended
+
+
+def test_every_remark_of_a_job_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    options = ClusterOptions(launcher="slurm", slurm=SlurmOptions(cluster="local"))
+    cluster = SlurmCluster(options, tmp_path, "study")
+    told, job = [], Submitted()
+
+    def submit(does: Any) -> Submitted:
+        told.append(does._tell)
+        return job
+
+    monkeypatch.setattr(cluster._executor, "submit", submit)
+    monkeypatch.setattr("formatlab.launch.cluster.slurm._LOOK_EVERY", 0.0)
+    task, experiment = Node("a"), tmp_path / "experiment.py"
+    experiment.touch()
+    assignment = Assignment.of(task, SharedFolder(tmp_path), experiment=experiment, threads=1)
+
+    def events() -> list[Event]:
+        return [event for _, event in cluster.events()]
+
+    one, two, three = (Remark(f"{n}:\nmade again") for n in ("one", "two", "three"))
+    cluster.submit(task, assignment)
+    begun, ended = Progress("a", 0, 1, None, None), Progress("a", 1, 1, None, None)
+    for event in (one, begun, two, ended):
+        told[0](event)
+    assert events() == [one, two, ended]
+    assert events() == []
+    told[0](three)
+    job.ended = Outcome("a")
+    assert events() == [three, job.ended]
+
+    job.ended = None  # lost, and submitted again
+    cluster.submit(task, assignment)
+    assert events() == []
+    told[1](one)
+    assert events() == [one]
 
 
 @pytest.mark.parametrize("option", ["qos", "qos=", "=low"])

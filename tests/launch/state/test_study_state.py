@@ -65,6 +65,16 @@ def test_runs_of_earlier_commands_are_counted_beside(tmp_path: Path) -> None:
     assert study.beside == {"done": 2, "interrupted": 1}
 
 
+def test_runs_and_bases_of_earlier_commands_tell_of_the_time_left(tmp_path: Path) -> None:
+    plan(tmp_path, [BASES[0], RUNS[0]])
+    finish(tmp_path, BASES[1], seconds=0.5)
+    finish(tmp_path, RUNS[1], seconds=3.0)
+    (study, _) = look(tmp_path)
+    assert [task.seconds_left for task in study.tasks] == [30, 96]
+    assert (study.seconds_left, study.complete) == (126, True)
+    assert study.beside == {"done": 1}
+
+
 def test_without_a_plan_there_is_what_is_there(tmp_path: Path) -> None:
     finish(tmp_path, BASES[0])
     finish(tmp_path, RUNS[0])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from made_up_study import planned
 
 from formatlab.launch.plan import PlannedTask
@@ -47,6 +49,32 @@ def test_without_any_by_those_of_its_scale_or_else_of_its_kind() -> None:
 
 def test_a_base_whose_steps_are_not_known_takes_as_long_as_another() -> None:
     assert left(task(BASES[0], "done", step=60, pace=0.5), task(BASES[1], "waiting"))[-1] == 30
+
+
+def test_what_the_plan_says_is_taken_where_nothing_of_the_arm_is_measured() -> None:
+    to_come = task(replace(RUNS[0], seconds=70.0), "waiting")
+    other = task(planned("ppo 0.04M s0"), "done", step=10, pace=3.0)
+    same = task(RUNS[1], "done", step=32, pace=1.0)
+    (_, timed) = with_time_left([other, to_come])
+    assert (timed.seconds_left, timed.estimated) == (70, True)
+    (_, timed) = with_time_left([same, to_come])
+    assert (timed.seconds_left, timed.estimated) == (32, False)
+    begun = task(replace(RUNS[0], seconds=80.0), "interrupted", step=8)
+    assert left(begun) == [60]
+    begun = task(replace(RUNS[0], seconds=80.0), "interrupted", step=8, pace=1.0)
+    assert left(begun) == [24]
+
+
+def test_what_earlier_commands_left_tells_of_its_arm() -> None:
+    before = task(RUNS[1], "done", step=16, pace=2.0)
+    unfinished = task(RUNS[2], "interrupted", step=16, pace=50.0)
+    (timed,) = with_time_left([task(RUNS[0], "waiting")], [before, unfinished])
+    assert (timed.seconds_left, timed.estimated) == (64, True)
+    known = task(replace(RUNS[0], seconds=70.0), "waiting")
+    assert [t.seconds_left for t in with_time_left([known], [before])] == [70]
+    measured = task(RUNS[3], "done", step=32, pace=1.0)
+    (timed, _) = with_time_left([task(RUNS[0], "waiting"), measured], [before])
+    assert (timed.seconds_left, timed.estimated) == (32, False)
 
 
 def wall(*tasks: TaskState, jobs: int) -> tuple[float, bool]:

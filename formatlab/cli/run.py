@@ -54,7 +54,9 @@ class RunOptions(ClusterOptions):
     """Part of the runs, as fact=value with commas between: scale=0.04M,seed=0. Several values of
     one fact mean any of them."""
     dry_run: bool = False
-    """Say what would be done, with estimates of time, memory and disk, and do nothing."""
+    """Say what would be done, with estimates of time, memory and disk, and do nothing. What a real
+    model takes is unknown until a run of it is finished; with --launcher ray or slurm each task is
+    told as on this machine."""
 
 
 def main(arguments: list[str]) -> int:
@@ -162,7 +164,14 @@ def _launched(
 
         if is_address(options.runs_dir):
             console.print(f"as if nothing were at {options.runs_dir} yet:", markup=False)
-        print_dry_run(tasks, runs_dir, experiment=experiment, jobs=options.jobs, console=console)
+        print_dry_run(
+            tasks,
+            runs_dir,
+            experiment=experiment,
+            jobs=options.jobs,
+            console=console,
+            cluster=None if options.launcher == "local" else options,
+        )
         return {}
     study, local = options.study.name, options.launcher == "local"
     alone = local and processes() == 1

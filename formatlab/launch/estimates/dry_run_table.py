@@ -80,7 +80,7 @@ def table_text(tasks: Sequence[Foreseen], *, width: int | None) -> "Text":
         widths = _fitted(widths, columns, width)
     text = Text(no_wrap=width is None)
     lines = zip(*(_HEADINGS[index] for index in widths), strict=True)
-    for line in lines:
+    for line in filter(any, lines):
         text.append(f"{_joined(line, widths)}\n", style="bold")
     for row in rows:
         folded = [_folded(row.cells[index], width) for index, width in widths.items()]

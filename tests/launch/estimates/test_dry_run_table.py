@@ -43,6 +43,11 @@ def test_seeds_of_an_arm_share_a_line():
     ]
 
 
+def test_where_all_is_done_nothing_more_is_told():
+    tasks = [foreseen(Named(f"base 0.04M s{seed}"), "done") for seed in range(2)]
+    assert table(tasks) == ["task              state", "base 0.04M s0-s1  2 done"]
+
+
 def test_states_of_an_arm_are_counted():
     states: list[State] = ["done", "to make", "to go on", "to make", "to make again"]
     tasks = [foreseen(Named(f"grpo 0.04M s{seed}"), state) for seed, state in enumerate(states)]

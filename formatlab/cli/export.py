@@ -1,14 +1,16 @@
 """`formatlab export RUNS`: rollouts, tables and models of studies in a folder to be published."""
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from formatlab.errors import InputError
+from formatlab.errors import InputError, RunError
 
 if TYPE_CHECKING:
+    from formatlab.launch.sound_runs import SoundRuns
     from formatlab.show.study_export import StudyExport
     from formatlab.store import RunFolder
 
@@ -16,11 +18,12 @@ DESCRIPTION = """\
 Write the rollouts of studies, and tables of their runs, winners and metrics, into a folder with a
 data card, which the library datasets and pandas load; with --models also bases and policies, each
 in a folder with a model card. Nothing is uploaded: that is for the owner to do, who reads the cards
-before.
+before. Damaged runs are left out, which is said, and the exit status is then 1.
 
 examples:
   formatlab export runs/scale_attractors --output published --licence cc-by-4.0
   formatlab export runs/scale_attractors runs/controls --output published
+  formatlab export runs --output published    (all studies of the runs folder)
   formatlab export runs/scale_attractors --output published --models --licence apache-2.0
 """
 
@@ -52,7 +55,8 @@ def main(arguments: list[str]) -> int:
         runs: Annotated[
             list[Path], tyro.conf.Positional, tyro.conf.arg(metavar="RUNS", help_behavior_hint="")
         ]
-        """Folders of studies in the runs folder, or of single runs."""
+        """Folders of studies in the runs folder, or of single runs; the runs folder itself stands
+        for all of its studies."""
 
     options = tyro.cli(Options, args=arguments, prog="formatlab export", description=DESCRIPTION)
     from formatlab.launch.plan import read_plan
@@ -65,11 +69,16 @@ def main(arguments: list[str]) -> int:
             f"--licence is {options.licence!r}; give an identifier of the hub in small letters, "
             "such as cc-by-4.0, apache-2.0, mit or other"
         )
-    folders = [run for path in options.runs for run in _runs(path)]
+    found = [runs for path in options.runs for runs in _found(path)]
+    folders = [run for of in found for run in of.runs]
+    damaged = [left for of in found for left in of.left_out]
     taken = [run for run in folders if run.done or options.unfinished]
-    left_out = {run.name: _reason(run) for run in folders if run not in taken}
+    left_out = {left.name: f"damaged ({left.reason})" for left in damaged}
+    left_out |= {run.name: _reason(run) for run in folders if run not in taken}
     if not taken:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in [*left_out.items()][:3])
+        if not folders:
+            raise RunError(f"no run is whole ({reasons}); repeat its `formatlab run`")
         raise InputError(
             f"no run is finished ({reasons}); repeat its `formatlab run`, or take what is there "
             "with --unfinished"
@@ -85,21 +94,18 @@ def main(arguments: list[str]) -> int:
         commands=[plan.command for plan in plans if plan is not None],
     )
     _say(export, options)
-    return 0
+    for left in damaged:
+        print(f"formatlab export: {left.words}", file=sys.stderr)
+    return int(bool(damaged))
 
 
-def _runs(path: Path) -> "Iterator[RunFolder]":
-    """The runs of a study's folder, or the one that the folder is."""
-    from formatlab.store import RunFolder
+def _found(path: Path) -> "Iterator[SoundRuns]":
+    """The runs of a study, or of all studies of a runs folder, or the one that the folder is."""
+    from formatlab.launch.sound_runs import sound_runs, studies_in
 
-    if not path.is_dir():
-        raise InputError(f"there is no folder {path}; give one such as runs/<study>")
-    places = [path] if (path / "config.json").exists() else sorted(path.glob("*/"))
-    found = [RunFolder.open(place) for place in places if (place / "config.json").exists()]
-    runs = [folder for folder in found if folder.config.get("kind") == "run"]
-    if not runs:
-        raise InputError(f"{path} holds no run folders; give one such as runs/<study>")
-    yield from runs
+    is_run = (path / "config.json").exists()
+    for folder in ([] if is_run else studies_in(path)) or [path]:
+        yield sound_runs(folder)
 
 
 def _reason(run: "RunFolder") -> str:

@@ -1,14 +1,16 @@
 """`formatlab report STUDY`: tables, figures and report of a study, made again from its runs."""
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from formatlab.errors import InputError
+from formatlab.errors import InputError, RunError
 
 DESCRIPTION = """\
-Make the tables, figures and report of a study again from its run folders.
+Make the tables, figures and report of a study again from its run folders. Damaged ones are left
+out, which is said, and the exit status is then 1.
 
 examples:
   formatlab report runs/scale_attractors
@@ -34,24 +36,21 @@ def main(arguments: list[str]) -> int:
         """Folder of a study in the runs folder."""
 
     options = tyro.cli(Options, args=arguments, prog="formatlab report", description=DESCRIPTION)
+    from formatlab.launch.sound_runs import sound_runs
     from formatlab.show.report import write_report
     from formatlab.show.study import measured_study
     from formatlab.show.table import print_study
     from formatlab.store.atomic_file import explained_os_errors
-    from formatlab.store.run_folder import RunFolder
 
-    if not options.study.is_dir():
-        raise InputError(f"there is no folder {options.study}; give one such as runs/<study>")
     if (options.study / "config.json").exists():
         raise InputError(
             f"{options.study} is one run; give the folder of its study, which holds it"
         )
-    found = [RunFolder.open(path.parent) for path in sorted(options.study.glob("*/config.json"))]
-    folders = [folder for folder in found if folder.config.get("kind") == "run"]
-    if not folders:
-        raise InputError(f"{options.study} holds no run folders; give one such as runs/<study>")
-    study = measured_study(folders)
-    report = write_report(options.study, folders, study=study)
+    found = sound_runs(options.study)
+    if not found.runs:
+        raise RunError(f"{options.study}: {'; '.join(left.words for left in found.left_out)}")
+    study = measured_study(found.runs)
+    report = write_report(options.study, found.runs, study=study)
     print_study(study)
     print(f"\nreport  {report}\nfigures {report.parent / 'figures'}")
     if options.gallery is not None:
@@ -59,4 +58,6 @@ def main(arguments: list[str]) -> int:
             for kind in ("figures", "tables"):
                 shutil.copytree(options.study / kind, options.gallery / kind, dirs_exist_ok=True)
         print(f"gallery {options.gallery}")
-    return 0
+    for left in found.left_out:
+        print(f"formatlab report: {left.words}", file=sys.stderr)
+    return int(bool(found.left_out))

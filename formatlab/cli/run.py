@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
+import tyro
+
 from formatlab.errors import FormatlabError, InputError
 from formatlab.launch.cluster.options import ClusterOptions, is_address
 
@@ -51,11 +53,13 @@ class RunOptions(ClusterOptions):
     s3://bucket/runs."""
     jobs: int = 0
     """Runs side by side; 0: one for each core, or as many as the cluster has room for."""
-    only: str = ""
-    """Part of the runs, as fact=value with commas between: scale=0.04M,seed=0. A fact may come
-    several times."""
+    only: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Part of the runs, as fact=value with commas between: scale=0.04M,seed=0. Several values of
+    one fact mean any of them."""
     dry_run: bool = False
-    """Say what would be done, with estimates of time, memory and disk, and do nothing."""
+    """Say what would be done, with estimates of time, memory and disk, and do nothing. What a real
+    model takes is unknown until a run of it is finished; with --launcher ray or slurm each task is
+    told as on this machine."""
 
 
 def main(arguments: list[str]) -> int:
@@ -63,7 +67,6 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: formatlab run EXPERIMENT [OPTIONS]\n\n" + DESCRIPTION, end="")
         return 0
-    import tyro
     from rich.console import Console
 
     from formatlab.launch.cluster.place import place_of
@@ -182,7 +185,14 @@ def _launched(
 
         if is_address(options.runs_dir):
             console.print(f"as if nothing were at {options.runs_dir} yet:", markup=False)
-        print_dry_run(tasks, runs_dir, experiment=experiment, jobs=options.jobs, console=console)
+        print_dry_run(
+            tasks,
+            runs_dir,
+            experiment=experiment,
+            jobs=options.jobs,
+            console=console,
+            cluster=None if options.launcher == "local" else options,
+        )
         return {}
     study, local = options.study.name, options.launcher == "local"
     alone = local and processes() == 1
@@ -249,8 +259,6 @@ def _report(runs_dir: Path, options: Any, runs: Sequence[Task], console: Console
 
 def _options(study: Any) -> Any:
     """`RunOptions` with the study's own fields beside them."""
-    import tyro
-
     annotated = Annotated[type(study), tyro.conf.arg(name="")]
     return make_dataclass(
         "Options",

@@ -10,6 +10,7 @@ What is to be done, in the order of the files:
     ladder_run, model_run a run of the lab's own models; of a real one
     training, start       what both do, and the weights that they start from
     plan                  the tasks of the last command, for those who look at them
+    sound_runs            the run folders of a study that can be shown, for reports and exports
 
 and doing it:
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from formatlab.errors import FormatlabError
 from formatlab.store.atomic_file import explained_os_errors
+from formatlab.store.metrics_log import MetricsLog
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.weights import weights_digest, weights_whole
 
@@ -16,6 +17,7 @@ ASIDE = ".aside"
 """Folder in the runs folder where damaged and outdated folders are put."""
 
 _DOCUMENTS = ("config.json", "env.json", "DONE")
+_LOGS = ("metrics.jsonl", "resumes.jsonl")
 
 _MODELS = ("model", "policy", "policy-merged", "checkpoints/round-*")
 """Folders of models that appear whole or not at all."""
@@ -41,11 +43,10 @@ def _damages(folder: Path) -> Iterator[str]:
     if not (folder / "env.json").exists():
         yield "env.json is missing"
     run = RunFolder.open(folder)
-    try:
-        run.metrics()
-        run.resumes()
-    except FormatlabError as error:
-        yield str(error)
+    for name in _LOGS:
+        wrong = MetricsLog(folder / name).damage()
+        if wrong is not None:
+            yield wrong
     tables = [*folder.glob("rollouts/*/epoch=*.parquet"), *folder.glob("winners.parquet")]
     for path in sorted(tables):
         try:
@@ -84,8 +85,18 @@ def _of_results(run: RunFolder) -> Iterator[str]:
         (len(run.metrics()), "steps", "lines of metrics.jsonl"),
         (run.count_rollouts("train"), "rollouts", "training rollouts"),
     ):
+        if told == "steps" and is_recorded(run):
+            continue
         if summary.get(told, count) != count:
             yield f"there are {count} {words}, and {summary[told]} were made"
+
+
+def is_recorded(run: RunFolder) -> bool:
+    """Whether a recorder wrote it beside somebody's trainer, whose steps may sample nothing."""
+    try:
+        return "trainer" in run.config
+    except FormatlabError:
+        return False
 
 
 def put_aside(folder: Path, runs: Path) -> Path:

@@ -4,13 +4,16 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
+from formatlab.errors import FormatlabError
 from formatlab.show.published_value import published_value
 from formatlab.show.run_result import RunResult
 from formatlab.store import RunFolder
+from formatlab.store.weights import weights_digest
 
 _FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 """What a model consists of; not training_args.bin, a pickle with paths of the machine."""
@@ -110,7 +113,10 @@ def exported_models(
         if base is not None:
             _add(models, missing, base, base.path / "model", run=None)
         elif "config" in folder.config.get("base", {}):
-            missing[f"base of {folder.name}"] = "its folder is not among the bases beside the study"
+            missing[f"base of {folder.name}"] = (
+                "its folder, with the weights that the run started from, is not among the bases "
+                "beside the study"
+            )
         _add(models, missing, folder, folder.path / "policy", run=run)
         if (folder.path / _MERGED).is_dir():
             _add(models, missing, folder, folder.path / _MERGED, run=run, suffix="-merged")
@@ -139,9 +145,10 @@ def _base_of(run: RunFolder) -> RunFolder | None:
     """The base of the ladder that a run's first stage started from, if it is there and the same."""
     about = run.config.get("base", {})
     for path in sorted((run.path.resolve().parents[1] / "bases").glob("*/config.json")):
-        base = RunFolder.open(path.parent)
-        if base.summary and base.config == about.get("config"):
-            return base if base.summary.get("sha256") == about.get("sha256") else None
+        with suppress(FormatlabError):  # a damaged one is of no use
+            base = RunFolder.open(path.parent)
+            if base.summary and base.config == about.get("config"):
+                return base if weights_digest(base.path / "model") == about.get("sha256") else None
     return None
 
 

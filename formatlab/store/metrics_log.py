@@ -38,10 +38,17 @@ class MetricsLog:
         Raises:
             RunError: a finished line is not a JSON object.
         """
-        if not self.path.exists():
-            return []
-        finished = self.path.read_bytes().split(b"\n")[:-1]
-        return [self._parsed(line, number) for number, line in enumerate(finished, start=1)]
+        rows, wrong = self._read()
+        if wrong is not None:
+            raise RunError(
+                f"{self.path.parent / wrong}; the same `formatlab run` makes such a run again, and "
+                "one that a FormatRecorder writes goes on without the line"
+            )
+        return rows
+
+    def damage(self) -> str | None:
+        """What is wrong with the first finished line that is no JSON object; None if all are."""
+        return self._read()[1]
 
     def drop_from(self, step: int) -> None:
         """Remove the lines whose step is `step` or later."""
@@ -51,18 +58,20 @@ class MetricsLog:
             text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
             write_text_atomically(self.path, text)
 
-    def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise RunError(
-                f"{self.path}, line {number} is not JSON ({error}). Remove the line to go on."
-            ) from error
-        if not isinstance(row, dict):
-            raise RunError(
-                f"{self.path}, line {number} is not a JSON object. Remove the line to go on."
-            )
-        return row
+    def _read(self) -> tuple[list[dict[str, Any]], str | None]:
+        """The finished lines, up to one that is damaged, and what is wrong with that."""
+        rows: list[dict[str, Any]] = []
+        lines = self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else []
+        for number, line in enumerate(lines, start=1):
+            where = f"{self.path.name}, line {number}"
+            try:
+                row = json.loads(line)
+            except ValueError:
+                return rows, f"{where} is not JSON"
+            if not isinstance(row, dict):
+                return rows, f"{where} is not a JSON object"
+            rows.append(row)
+        return rows, None
 
     def _cut_unfinished_line(self) -> None:
         if not self.path.exists():

@@ -395,8 +395,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"Cannot read {path}: {error}. The folder is damaged or not a run folder; choose "
-            "another, or remove it and repeat the run."
+            f"Cannot read {path}: {error}. If the folder is that of a run, it is damaged, and the "
+            "same `formatlab run` makes it again."
         ) from error
     if not isinstance(value, dict):
         raise InputError(f"{path} is not a JSON object, so this is not a run folder.")

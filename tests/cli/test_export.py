@@ -10,7 +10,7 @@ import pytest
 from synthetic_runs import SyntheticRun, write_run
 
 from formatlab.cli.export import main as export
-from formatlab.errors import FormatlabError, InputError
+from formatlab.errors import InputError, RunError
 from formatlab.store import RunFolder
 
 REPOSITORY = Path(__file__).parents[2]
@@ -69,6 +69,14 @@ def test_several_studies_and_single_runs_become_one_folder(study: Path, tmp_path
     assert [(run["study"], run["seed"]) for run in runs] == [("words", 0), ("other", 3)]
 
 
+def test_a_runs_folder_stands_for_its_studies(study: Path, tmp_path: Path) -> None:
+    make_run(study.with_name("other"), seed=3)
+    RunFolder.create(tmp_path / "runs/bases/b", config={"kind": "base"}, env={})
+    assert export([str(study.parent), "--output", str(tmp_path / "out")]) == 0
+    runs = pq.read_table(tmp_path / "out" / "runs.parquet").to_pylist()
+    assert [(run["study"], run["seed"]) for run in runs] == [("other", 3), ("words", 0)]
+
+
 def test_unfinished_runs_are_left_out_with_the_reason_unless_asked_for(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,7 +125,7 @@ def test_wrong_runs_are_named(study: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     base = RunFolder.create(tmp_path / "runs/bases/b", config={"kind": "base"}, env={})
     assert "there is no folder" in refusal(tmp_path / "nowhere", "--output", out)
-    for folder in (tmp_path / "empty", tmp_path / "runs", base.path, base.path.parent):
+    for folder in (tmp_path / "empty", base.path, base.path.parent):
         assert "holds no run folders" in refusal(folder, "--output", out)
     make_run(tmp_path / "runs" / "new", done=False)
     said = refusal(tmp_path / "runs" / "new", "--output", out)
@@ -154,9 +162,26 @@ def test_nothing_heavy_is_imported(study: Path, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "set()"
 
 
-def test_a_damaged_file_is_named_and_nothing_is_left(study: Path, tmp_path: Path) -> None:
-    path = next(study.glob("*/rollouts/split=train/*.parquet"))
+def test_damaged_runs_are_left_out_and_named(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = make_run(study, seed=1)
+    path = next(damaged.path.glob("rollouts/split=train/*.parquet"))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(FormatlabError, match=path.name):
+    out = tmp_path / "out"
+    assert export([str(study), "--output", str(out)]) == 1
+    said = "rollouts/split=train/epoch=000.parquet is not whole"
+    assert capsys.readouterr().err == (
+        f"formatlab export: {damaged.name} is left out: {said}; the same `formatlab run` makes it "
+        "again\n"
+    )
+    assert f"damaged ({said})" in (out / "README.md").read_text()
+    assert [run["seed"] for run in pq.read_table(out / "runs.parquet").to_pylist()] == [0]
+
+
+def test_where_all_are_damaged_nothing_is_written(study: Path, tmp_path: Path) -> None:
+    done = next(study.glob("*/DONE"))
+    done.write_text("{")
+    with pytest.raises(RunError, match=r"0.15M-grpo-s0: damaged \(DONE is not JSON\)"):
         export([str(study), "--output", str(tmp_path / "out")])
     assert [found.name for found in tmp_path.iterdir()] == ["runs"]

@@ -1,5 +1,6 @@
 """What a model card says, and that the model loads as it says."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -11,9 +12,11 @@ from huggingface_hub import ModelCard
 from formatlab.show.study_export import StudyExport, write_export
 from formatlab.store import RunFolder
 from formatlab.store.rollout import rollouts_from_table
+from formatlab.store.weights import weights_digest
 
 Factory = Callable[..., RunFolder]
 
+DIGEST = hashlib.sha256(b"weights" + b"a pickle").hexdigest()
 BASE = {
     "kind": "base",
     "world": {
@@ -32,9 +35,9 @@ SUMMARY = {
     "token_shares": {"program": 0.35, "prose": 0.65},
     "held_out_loss": {"program": 0.25, "prose": 0.5},
     "undertrained": False,
-    "sha256": "aa11",
+    "sha256": DIGEST,
 }
-OF_LADDER = {"base": {"config": BASE, "sha256": "aa11", "undertrained": False, "floor": 0.1}}
+OF_LADDER = {"base": {"config": BASE, "sha256": DIGEST, "undertrained": False, "floor": 0.1}}
 
 
 @pytest.fixture
@@ -119,7 +122,7 @@ def test_the_card_of_a_policy_tells_what_came_of_it(
     assert "truncation (step 4): half were cut off." in text
     assert "learning rate 0.00015" in text
     assert "**Undertrained:**" in text
-    assert "not among the bases" in found.missing[f"base of {run.name}"]
+    assert "is not among the bases" in found.missing[f"base of {run.name}"]
 
 
 def test_a_policy_that_is_not_there_is_named(make_run: Factory, runs: Path, tmp_path: Path) -> None:
@@ -136,6 +139,18 @@ def test_a_base_that_was_made_again_is_not_taken_for_the_one_that_was_used(
     run = place(make_run(config=other), runs)
     make_base(run, runs)
     assert export(run, tmp_path / "out").models == []
+
+
+@pytest.mark.parametrize("name", ["config.json", "DONE", "model/model.safetensors"])
+def test_a_damaged_base_is_left_out(
+    name: str, make_run: Factory, runs: Path, tmp_path: Path
+) -> None:
+    run = place(make_run(config=OF_LADDER), runs)
+    damaged = make_base(run, runs).path / name
+    damaged.write_bytes(damaged.read_bytes()[:-3])
+    found = export(run, tmp_path / "out")
+    assert found.models == []
+    assert "is not among the bases" in found.missing[f"base of {run.name}"]
 
 
 def test_an_adapter_names_what_it_is_put_on(make_run: Factory, runs: Path, tmp_path: Path) -> None:
@@ -189,8 +204,11 @@ def test_a_policy_loads_as_its_card_says(
     from peft import LoraConfig, get_peft_model
     from tiny_llama import tiny_model, tiny_tokenizer
 
-    run = place(make_run(config=OF_LADDER), runs)
+    tiny_model().save_pretrained(tmp_path / "tiny")
+    digest = weights_digest(tmp_path / "tiny")
+    run = place(make_run(config={"base": OF_LADDER["base"] | {"sha256": digest}}), runs)
     base = make_base(run, runs).path / "model"
+    (base / "training_args.bin").unlink()
     for folder in (base, run.path / "policy"):
         tiny_model().save_pretrained(folder)
         tiny_tokenizer().save_pretrained(folder)

@@ -77,6 +77,10 @@ class Estimate:
     """Bytes that its folder will hold more than now."""
     scratch: int
     """Bytes of checkpoints that it holds on disk while it is under way."""
+    corpus_seconds: float = 0.0
+    """Of its time, what goes to the corpus that it writes; 0 where the corpus is there by then."""
+    corpus_disk: int = 0
+    """Of its disk, the same."""
 
 
 DONE = Estimate(source="done", seconds=0.0, memory=0, gpu_memory=0, disk=0, scratch=0)
@@ -147,17 +151,19 @@ class Estimator:
         weights = self._weights(base)
         disk = rollouts * ROLLOUT_BYTES + FOLDER_BYTES + weights
         corpus = f"corpora/{corpus_name(base.config)}"
-        if corpus not in self._corpora and not (self._runs / corpus).exists():
-            seconds += documents * cost["document"].seconds
-            disk += round(base.pretraining.tokens * TOKEN_BYTES)
+        written = corpus in self._corpora or (self._runs / corpus).exists()
+        corpus_seconds = 0.0 if written else documents * cost["document"].seconds
+        corpus_disk = 0 if written else round(base.pretraining.tokens * TOKEN_BYTES)
         self._corpora.add(corpus)
         return Estimate(
             source=source,
-            seconds=seconds,
+            seconds=seconds + corpus_seconds,
             memory=max(of.memory for of in cost.values()),
             gpu_memory=max(of.gpu_memory for of in cost.values()),
-            disk=disk,
+            disk=disk + corpus_disk,
             scratch=CHECKPOINTS * weights,
+            corpus_seconds=corpus_seconds,
+            corpus_disk=corpus_disk,
         )
 
     def _run(self, task: LadderRun, threads: int) -> Estimate:

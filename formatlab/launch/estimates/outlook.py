@@ -20,14 +20,21 @@ class Outlook:
 
     seconds: float
     """Until the last task has ended; those whose time is unknown count as none."""
+    work: float
+    """Of all tasks in a row."""
     memory: int
     """Most bytes that may be held at a time: by as many of the largest tasks as go side by side."""
-    disk: int
-    """Bytes that will be on disk more than now, while checkpoints are there."""
+    results: int
+    """Bytes that will be on disk more than now when all is done, without the report."""
+    checkpoints: int
+    """Bytes that will be on disk beside these while tasks are under way."""
     side_by_side: int
     """Most tasks at a time."""
-    unknown: int
-    """Tasks of which time or memory is unknown."""
+
+    @property
+    def disk(self) -> int:
+        """Bytes on disk, with the report."""
+        return self.results + self.checkpoints + REPORT if self.side_by_side else 0
 
 
 def outlook(
@@ -58,13 +65,15 @@ def outlook(
         now, address = heapq.heappop(running)
         devices.give_back(address)
         del left[address]
+    work = sum(of.seconds or 0.0 for of in estimates)
     scratch = sorted((of.scratch for of in estimates), reverse=True)[:most]
     return Outlook(
-        seconds=max(now, sum(of.seconds or 0.0 for of in estimates) / cores),
+        seconds=max(now, work / cores),
+        work=work,
         memory=memory_of(estimates, most),
-        disk=sum(of.disk or 0 for of in estimates) + sum(scratch) + (REPORT if tasks else 0),
+        results=sum(of.disk or 0 for of in estimates),
+        checkpoints=sum(scratch),
         side_by_side=most,
-        unknown=sum(of.seconds is None or of.memory is None for of in estimates),
     )
 
 

@@ -52,7 +52,7 @@ def test_tasks_follow_what_they_need_and_go_side_by_side():
     times = [takes(10), takes(50), takes(5), takes(20), takes(5)]
     # base 0-10, run 10-15, long run 15-35, beside other base 0-50, and then late
     ahead = outlook([base, other, *runs], times, Devices([], cores=2), 2)
-    assert (ahead.seconds, ahead.side_by_side) == (55, 2)
+    assert (ahead.seconds, ahead.work, ahead.side_by_side) == (55, 90, 2)
     assert outlook([base, other, *runs], times, Devices([], cores=1), 1).seconds == 90
 
 
@@ -76,6 +76,7 @@ def test_the_largest_tasks_and_their_checkpoints_are_counted_together():
     ]
     ahead = outlook(tasks, sizes, Devices([], cores=2), 2)
     assert ahead.memory == LAUNCHER + 500 * MB
+    assert (ahead.results, ahead.checkpoints) == (30, 8)
     assert ahead.disk == 30 + 8 + REPORT
 
 
@@ -86,9 +87,9 @@ def test_the_memory_of_a_gpu_limits_who_goes_side_by_side():
     assert (ahead.seconds, ahead.side_by_side) == (20, 2)
 
 
-def test_what_is_unknown_is_counted():
+def test_what_is_unknown_counts_as_none():
     ahead = outlook([Planned("a"), Planned("b")], [UNKNOWN, takes(3)], Devices([], cores=1), 1)
-    assert (ahead.seconds, ahead.unknown) == (3, 1)
+    assert (ahead.seconds, ahead.work, ahead.results) == (3, 3, 0)
 
 
 def test_nothing_to_do_takes_nothing():

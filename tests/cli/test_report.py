@@ -1,0 +1,75 @@
+"""`formatlab report` on folders that are whole, damaged, or none of a study."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from synthetic_runs import SyntheticRun, write_run
+
+from formatlab.cli.main import main
+from formatlab.store import RunFolder
+
+
+def make_run(study: Path, seed: int) -> RunFolder:
+    spec = SyntheticRun(
+        seed=seed,
+        start={"program": 0.4, "prose": 0.6},
+        end={"program": 0.9, "prose": 0.1},
+        accuracy={"program": 0.7, "prose": 0.3},
+        steps_per_epoch=2,
+        rollouts_per_step=16,
+        probe_prompts=8,
+        probe_epochs=(0.0, 2.0),
+        study=study.name,
+    )
+    run = write_run(study, spec)
+    (run.path / "config.json").write_text(json.dumps(run.config | {"kind": "run"}))
+    return run
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    for seed in (0, 1, 2, 3):
+        make_run(tmp_path / "runs" / "words", seed)
+    return tmp_path / "runs" / "words"
+
+
+def test_damaged_runs_are_named_and_the_others_shown(
+    study: Path, capsys: pytest.CaptureFixture[str]
+):
+    one, other, newer, _ = sorted(path.parent for path in study.glob("*/config.json"))
+    (one / "DONE").write_text("{")
+    with (other / "metrics.jsonl").open("a") as file:
+        file.write("junk\n")
+    env = newer / "env.json"
+    env.write_text(json.dumps(json.loads(env.read_text()) | {"schema_version": 99}))
+    assert main(["report", str(study)]) == 1
+    told = capsys.readouterr()
+    assert f"report  {study / 'report.html'}" in told.out
+    again = "the same `formatlab run` makes it again"
+    first, second, third = told.err.splitlines()
+    assert first == f"formatlab report: {one.name} is left out: DONE is not JSON; {again}"
+    assert second.startswith(f"formatlab report: {other.name} is left out: metrics.jsonl, line ")
+    assert second.endswith(f" is not JSON; {again}")
+    assert "is left out: it is a run folder of schema version 99" in third
+    with (study / "tables" / "results.csv").open() as file:
+        assert {row["seed"] for row in csv.DictReader(file)} == {"3"}
+
+
+def test_a_study_without_a_sound_run_has_no_report(study: Path, capsys: pytest.CaptureFixture[str]):
+    for path in study.glob("*/config.json"):
+        path.write_text("")
+    assert main(["report", str(study)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"formatlab report: {study}: 0.15M-grpo-s0 is left out: config.json is ")
+    assert not (study / "report.html").exists()
+
+
+def test_a_runs_folder_is_refused_with_the_studies_in_it(
+    study: Path, capsys: pytest.CaptureFixture[str]
+):
+    make_run(study.with_name("more"), 0)
+    assert main(["report", str(study.parent)]) == 2
+    told = capsys.readouterr().err
+    assert "holds the studies more, words; give one of them, such as " in told

@@ -20,9 +20,10 @@ from typing import Any, Self
 
 from fsspec.implementations.local import LocalFileSystem
 
-from formatlab.errors import FormatlabError, InputError, RunError
-from formatlab.launch.cluster.remote_folder import RemoteFolder, open_address
-from formatlab.launch.cluster.remote_record import RemoteRecord, as_os_errors
+from formatlab.errors import FormatlabError, InputError
+from formatlab.launch.cluster.remote_folder import RemoteFolder
+from formatlab.launch.cluster.remote_record import RemoteRecord
+from formatlab.launch.cluster.storage import as_os_errors, explained, open_address, unreachable
 from formatlab.launch.damage import ASIDE
 from formatlab.launch.lock import (
     Heart,
@@ -66,7 +67,7 @@ class RemoteRuns:
             RunError: it cannot be reached.
         """
         fs, root = open_address(address)
-        with _explained(address), suppress(FileNotFoundError):
+        with explained(address), suppress(FileNotFoundError):
             fs.info(root)
         # Written out, and with whole paths, since other machines read it.
         return cls(fs.unstrip_protocol(root), scratch and scratch.absolute())
@@ -110,7 +111,7 @@ class RemoteRuns:
         except FormatlabError as error:
             return Outcome(task.label, str(error), error.exit_status)
         except Exception as error:
-            return Outcome(task.label, _unreachable(self.address, error), 1)
+            return Outcome(task.label, unreachable(self.address, error), 1)
 
     @contextmanager
     def view(self) -> Iterator[Path]:
@@ -120,7 +121,7 @@ class RemoteRuns:
 
     def bring(self, view: Path, tasks: Sequence[Task]) -> None:
         """Fetch finished tasks' folders without their weights."""
-        with _explained(self.address):
+        with explained(self.address):
             for folder, here in ((self._folder(task), view / task.address) for task in tasks):
                 if folder.has("DONE"):
                     folder.fetch(here, _is_reported)
@@ -129,7 +130,7 @@ class RemoteRuns:
         """Send plan, tables, figures and report."""
         fs, root = open_address(self.address)
         there = RemoteFolder(fs, f"{root}/{study}")
-        with _explained(self.address):
+        with explained(self.address):
             for path in sorted((view / study).rglob("*")):
                 name = path.relative_to(view / study)
                 if path.is_file() and not (view / study / name.parts[0] / "config.json").exists():
@@ -230,20 +231,6 @@ def _send_at_last(send: Any) -> None:
             if time.monotonic() > last:
                 raise
             time.sleep(SEND_EVERY)
-
-
-@contextmanager
-def _explained(address: str) -> Iterator[None]:
-    try:
-        yield
-    except FormatlabError:
-        raise
-    except Exception as error:  # storage libraries have errors of their own
-        raise RunError(_unreachable(address, error)) from error
-
-
-def _unreachable(address: str, error: Exception) -> str:
-    return f"cannot work at {address}: {type(error).__name__}: {error}"
 
 
 def _is_document(name: str) -> bool:

@@ -3,7 +3,7 @@
 At every moment the folder at the address is one that a run can go on from: a list of what belongs
 together, `.sent.json`, is replaced only when everything on it has been sent, and DONE comes after
 it. What was sent since may be newer than the list, as metrics and rollouts are: a resumed run drops
-what is later than its checkpoint.
+what is later than its checkpoint. So the sizes on the list hold from DONE on.
 """
 
 import json
@@ -18,7 +18,8 @@ from formatlab.errors import RunError
 from formatlab.launch.cluster.storage import exists, is_store, listing, put_whole
 
 LIST = ".sent.json"
-"""The list of what belongs together in a folder at an address."""
+"""The list of what belongs together in a folder at an address, with the size of each file; lists of
+schema version 1 have no sizes."""
 
 _WHOLE = ("checkpoints/", "model/", "policy/")
 """Folders whose files are of use together only; they come last."""
@@ -38,7 +39,7 @@ class RemoteFolder:
         self.path = path
         self._fs = fs
         self._there: set[str] = set()
-        self._list: list[str] | None = None
+        self._list: dict[str, int | None] | None = None
         self._sent: dict[str, State] = {}
         self._identity: tuple[bytes, ...] | None = None
 
@@ -47,18 +48,17 @@ class RemoteFolder:
         return exists(self._fs, f"{self.path}/{name}")
 
     def fetch(self, into: Path, wanted: Callable[[str], bool] = lambda _: True) -> None:
-        """Copy what belongs together into a folder of this machine, which is new.
+        """Copy what belongs together into a folder of this machine.
 
         Args:
-            into: the folder.
+            into: the folder; what an attempt that was cut short left in it goes.
             wanted: which files, by their path in the folder; all without it.
 
         Raises:
             RunError: a file that was sent is gone.
         """
-        self._there = set(listing(self._fs, self.path))
-        if LIST in self._there:
-            self._list = json.loads(self._fs.cat_file(f"{self.path}/{LIST}"))["files"]
+        shutil.rmtree(into, ignore_errors=True)
+        self._look()
         listed = self._list
         if listed is None:  # copied there by other means
             listed = [name for name in self._there if not _hidden(name) and name != "DONE"]
@@ -77,6 +77,24 @@ class RemoteFolder:
         self._sent = {name: _state(into / name) for name in names}
         self._identity = _identity(into)
 
+    def damage(self) -> str | None:
+        """What keeps what is there from being used, in words; None if nothing can be seen.
+
+        Something is gone that was sent, or is of another length in a finished folder.
+        """
+        try:
+            sizes = self._look()
+        except RunError:
+            return f"{LIST} cannot be read"
+        listed = self._list or {}
+        for name in (*_IDENTITY, *listed) if sizes else ():
+            if name not in sizes:
+                return f"{name} is missing"
+            size, sent = sizes[name], listed.get(name)
+            if "DONE" in sizes and None not in (size, sent) and size != sent:
+                return f"{name} has {size} bytes, and {sent} were sent"
+        return None
+
     def send(self, folder: Path, staging: Path, aside: Callable[[], str]) -> None:
         """Send what has changed since it was fetched or sent, and remove there what is gone here.
 
@@ -91,18 +109,22 @@ class RemoteFolder:
         if identity is None:
             return
         if self._identity not in (None, identity):
-            self._clear(aside())
+            self.put_aside(aside())
             states = _snapshot(folder, staging, self._sent)
         self._identity = identity
         if not done:
             states.pop("DONE", None)
-        files = sorted(states.keys() - {"DONE"})
+        files = {name: states[name][0] for name in sorted(states.keys() - {"DONE"})}
         for name in sorted(files, key=lambda name: name.startswith(_WHOLE)):
             self._send(staging, name, states)
-        if files != self._list:
-            (staging / LIST).write_text(json.dumps({"schema_version": 1, "files": files}))
+        if (
+            self._list is None
+            or files.keys() != self._list.keys()
+            or (done and files != self._list)
+        ):
+            (staging / LIST).write_text(json.dumps({"schema_version": 2, "files": files}))
             self.put(staging / LIST, LIST)
-            self._list = files
+            self._list = dict(files)
         if done:
             self._send(staging, "DONE", states)
         for name in self._there - states.keys() - {LIST}:
@@ -127,16 +149,35 @@ class RemoteFolder:
         self._there.discard(name)
         self._sent.pop(name, None)
 
-    def _clear(self, aside: str) -> None:
-        """Put what is there aside; nothing that belongs together is left."""
-        for name in self._there - {LIST}:
-            if not is_store(self._fs):
-                self._fs.makedirs(f"{aside}/{name}".rpartition("/")[0], exist_ok=True)
+    def put_aside(self, aside: str) -> None:
+        """Move what is there to a free path. Without its configuration, what is left is damaged."""
+        names = sorted(self._there, key=lambda name: (name != "config.json", name))
+        store = is_store(self._fs)
+        for name in names if store else ():
             self._fs.cp_file(f"{self.path}/{name}", f"{aside}/{name}")
-        # DONE first: it stands for what is on the list.
-        for name in sorted(self._there, key=lambda name: (name != "DONE", name != LIST)):
+        for name in names:
+            if not store:
+                self._fs.makedirs(f"{aside}/{name}".rpartition("/")[0], exist_ok=True)
+                with suppress(FileNotFoundError):  # moved already, which was not told
+                    self._fs.mv(f"{self.path}/{name}", f"{aside}/{name}")
             self._remove(name)
-        self._list = None
+        self._list, self._identity = None, None
+
+    def _look(self) -> dict[str, int | None]:
+        """See what is there, and the size of each file."""
+        found = listing(self._fs, self.path)
+        self._there, self._list = set(found), None
+        if LIST in found:
+            content = self._fs.cat_file(f"{self.path}/{LIST}")
+            try:
+                files = json.loads(content)["files"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise RunError(
+                    f"{self.path}/{LIST} cannot be read; remove the folder, and the same command "
+                    "makes it again"
+                ) from error
+            self._list = files if isinstance(files, dict) else dict.fromkeys(files)
+        return {name: info.get("size") for name, info in found.items()}
 
 
 def _snapshot(folder: Path, staging: Path, known: Mapping[str, State]) -> dict[str, State]:

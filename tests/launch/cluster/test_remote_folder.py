@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,6 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from formatlab.errors import RunError
 from formatlab.launch.cluster.remote_folder import LIST, RemoteFolder
 from formatlab.launch.cluster.remote_record import RemoteRecord
+from formatlab.launch.cluster.storage import listing
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -211,6 +213,14 @@ def test_a_folder_that_was_copied_there_by_other_means_is_fetched_whole(
     assert fetched(place, tmp_path / "back") == BEGUN | DONE
 
 
+def test_what_a_fetch_that_was_cut_short_left_is_no_part_of_the_next_one(
+    place: tuple[Any, str], tmp_path: Path
+):
+    sent(RemoteFolder(*place), write(tmp_path / "here", BEGUN), tmp_path)
+    write(tmp_path / "back", CHECKPOINT)
+    assert fetched(place, tmp_path / "back") == BEGUN
+
+
 def test_a_file_that_is_gone_there_is_told(place: tuple[Any, str], tmp_path: Path):
     fs, path = place
     sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN | DONE), tmp_path)
@@ -218,6 +228,59 @@ def test_a_file_that_is_gone_there_is_told(place: tuple[Any, str], tmp_path: Pat
     fs.rm_file(f"{path}/policy/model")
     with pytest.raises(RunError, match="lacks a file that was sent there"):
         RemoteFolder(fs, path).fetch(tmp_path / "back")
+
+
+def test_what_grows_while_a_run_goes_on_is_no_damage(place: tuple[Any, str], tmp_path: Path):
+    folder, here = RemoteFolder(*place), write(tmp_path / "here", BEGUN | CHECKPOINT)
+    assert folder.damage() is None
+    sent(folder, here, tmp_path)
+    write(here, {"metrics.jsonl": "1\n2\n"})
+    sent(folder, here, tmp_path)
+    assert RemoteFolder(*place).damage() is None
+    write(here, {"metrics.jsonl": "1\n2\n3\n"} | DONE)
+    sent(folder, here, tmp_path)
+    assert RemoteFolder(*place).damage() is None
+
+
+def test_a_list_without_sizes_tells_what_is_missing(place: tuple[Any, str], tmp_path: Path):
+    fs, path = place
+    sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN | DONE), tmp_path)
+    names = sorted((BEGUN | DONE).keys() - {"DONE"})
+    text = json.dumps({"schema_version": 1, "files": names})
+    fs.pipe_file(f"{path}/{LIST}", text.encode())
+    fs.pipe_file(f"{path}/policy/model", b"longer")
+    assert RemoteFolder(fs, path).damage() is None
+    assert fetched(place, tmp_path / "back") == BEGUN | DONE | {"policy/model": "longer"}
+    fs.rm_file(f"{path}/policy/model")
+    assert RemoteFolder(fs, path).damage() == "policy/model is missing"
+
+
+def test_a_list_that_cannot_be_read_is_damage(place: tuple[Any, str], tmp_path: Path):
+    fs, path = place
+    sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN), tmp_path)
+    fs.pipe_file(f"{path}/{LIST}", b'{"files"')
+    assert RemoteFolder(fs, path).damage() == f"{LIST} cannot be read"
+
+
+@pytest.mark.parametrize("moment", range(7))
+def test_a_machine_lost_while_it_puts_aside_leaves_what_is_told_from_whole(
+    place: tuple[Any, str], tmp_path: Path, moment: int, monkeypatch: pytest.MonkeyPatch
+):
+    fs, path = place
+    sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN | DONE), tmp_path)
+    fs.rm_file(f"{path}/policy/model")
+    folder = RemoteFolder(fs, path)
+    assert folder.damage() == "policy/model is missing"
+    with monkeypatch.context() as patch:
+        dying_at(patch, moment)
+        with suppress(Killed):
+            folder.put_aside(f"{path}-1")
+    left = RemoteFolder(fs, path)
+    assert (left.damage() is None) == (listing(fs, path) == {})
+    left.put_aside(f"{path}-2")
+    found = {name for place in ("", "-1", "-2") for name in listing(fs, f"{path}{place}")}
+    assert found == {*BEGUN, *DONE, LIST} - {"policy/model"}
+    assert listing(fs, path) == {}
 
 
 def test_checkpoints_that_come_and_go_while_they_are_sent_are_whole_there(tmp_path: Path):

@@ -11,19 +11,27 @@ import secrets
 import shutil
 import tempfile
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from fsspec.implementations.local import LocalFileSystem
 
 from formatlab.errors import FormatlabError, InputError
+from formatlab.launch.cluster.patience import Patience, PatientRecord
 from formatlab.launch.cluster.remote_folder import RemoteFolder
 from formatlab.launch.cluster.remote_record import RemoteRecord
-from formatlab.launch.cluster.storage import as_os_errors, explained, open_address, unreachable
+from formatlab.launch.cluster.storage import (
+    as_os_errors,
+    exists,
+    explained,
+    open_address,
+    unreachable,
+    words_of,
+)
 from formatlab.launch.damage import ASIDE
 from formatlab.launch.lock import (
     Heart,
@@ -41,8 +49,6 @@ from formatlab.launch.task import Emit, Task, graph
 
 SEND_EVERY = 5.0
 """Seconds between two looks at what has changed."""
-SEND_FOR = 600.0
-"""Seconds for which sending is tried again when a task has ended and the network is away."""
 
 _WEIGHTS = ("checkpoints", "model", "policy", "policy-merged")
 """What reports do without."""
@@ -73,13 +79,14 @@ class RemoteRuns:
         return cls(fs.unstrip_protocol(root), scratch and scratch.absolute())
 
     def is_done(self, task: Task) -> bool:
-        """Whether DONE is there, and what the task would make now is no other.
+        """Whether DONE is there, all that was sent is, and what the task would make is no other.
 
         Raises:
             OSError: the address cannot be reached.
         """
         with as_os_errors(), tempfile.TemporaryDirectory(prefix="formatlab-") as temporary:
-            if not self._folder(task).has("DONE"):
+            folder = self._folder(task)
+            if not folder.has("DONE") or folder.damage() is not None:
                 return False
             for one in (task, *graph(task.needs)):
                 self._folder(one).fetch(Path(temporary) / one.address, _is_document)
@@ -93,18 +100,23 @@ class RemoteRuns:
         """Fetch what it needs, do it in the scratch folder, and send it."""
         from formatlab.launch.attempt import attempt
 
-        def waiting(owner: str) -> None:
-            emit(Progress(task.label, 0, task.steps or 1, None, None, f"waiting for {owner}"))
+        def say(note: str) -> None:
+            emit(Progress(task.label, 0, task.steps or 1, None, None, note))
 
-        name = f"{self.address}/{task.address}"
+        def waiting(for_what: str) -> None:
+            say(f"waiting for {for_what}")
+
+        patience = Patience(lambda error: waiting(f"{self.address} ({words_of(error)})"))
+        record, name = PatientRecord(self._record(task), patience), f"{self.address}/{task.address}"
         try:
-            with locked_record(self._record(task), name, wait=True, waiting=waiting) as heart:
-                if self.is_done(task):
+            with locked_record(record, name, wait=True, waiting=waiting) as heart:
+                if patience(lambda: self.is_done(task)):
                     return Outcome(task.label)
                 with self._desk() as desk:
                     for need in graph(task.needs):
-                        self._folder(need).fetch(desk / need.address, _is_started_from)
-                    with self._sent(task, desk, heart):
+                        folder, here = self._folder(need), desk / need.address
+                        patience(partial(folder.fetch, here, _is_started_from))
+                    with self._sent(task, desk, heart, patience, say):
                         return attempt(
                             task, desk, experiment=experiment, threads=threads, emit=emit
                         )
@@ -170,18 +182,20 @@ class RemoteRuns:
                 shutil.rmtree(desk, ignore_errors=True)
 
     @contextmanager
-    def _sent(self, task: Task, desk: Path, heart: Heart) -> Iterator[None]:
+    def _sent(
+        self, task: Task, desk: Path, heart: Heart, patience: Patience, say: Callable[[str], None]
+    ) -> Iterator[None]:
         """Go on with what is at the address, and send it what becomes of it.
 
-        Before each time, `heart` makes sure that the lock is still ours: after a network that was
-        away another process may have gone on.
+        What is damaged there is put aside. Before each time, `heart` makes sure that the lock is
+        still ours: after a network that was away another process may have gone on.
         """
         fs, root = open_address(self.address)
         folder, mine = self._folder(task), desk / task.address
 
         def aside() -> str:
             number = 1
-            while fs.exists(place := f"{root}/{ASIDE}/{task.address}-{number}"):
+            while exists(fs, place := f"{root}/{ASIDE}/{task.address}-{number}"):
                 number += 1
             return place
 
@@ -189,7 +203,13 @@ class RemoteRuns:
             heart.beat()
             folder.send(mine, desk / ".sending", aside)
 
-        folder.fetch(mine)
+        wrong = patience(folder.damage)
+        if wrong is None:
+            patience(lambda: folder.fetch(mine))
+        else:
+            place = patience(aside)
+            patience(lambda: folder.put_aside(place))
+            say(f"{wrong}; made again, the old folder is {fs.unstrip_protocol(place)}")
         sender = _Sender(send)
         sender.start()
         try:
@@ -200,7 +220,7 @@ class RemoteRuns:
                 send()
             raise
         sender.end()
-        _send_at_last(send)
+        patience(send)
 
 
 class _Sender(threading.Thread):
@@ -219,18 +239,6 @@ class _Sender(threading.Thread):
         """Stop when what is being sent is there."""
         self._ended.set()
         self.join()
-
-
-def _send_at_last(send: Any) -> None:
-    """Send what is left, for as long as it may take until the network is back."""
-    last = time.monotonic() + SEND_FOR
-    while True:
-        try:
-            return send()
-        except Exception:
-            if time.monotonic() > last:
-                raise
-            time.sleep(SEND_EVERY)
 
 
 def _is_document(name: str) -> bool:

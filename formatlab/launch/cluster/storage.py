@@ -126,7 +126,12 @@ def explained(address: str) -> Iterator[None]:
 
 def unreachable(address: str, error: Exception) -> str:
     """What people are told when storage cannot be worked with."""
-    return f"cannot work at {address}: {type(error).__name__}: {error}"
+    return f"cannot work at {address}: {words_of(error)}"
+
+
+def words_of(error: Exception) -> str:
+    """What a library raised, in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 @contextmanager

@@ -107,8 +107,7 @@ def main(arguments: list[str]) -> int:
         if not outcomes:  # a dry run, or not the first of several processes
             return 0
         status = _told(outcomes)
-        done = [run for run in runs if place.is_done(run)]
-        place.bring(runs_dir, done)
+        done = place.bring(runs_dir, runs)
         _report(runs_dir, options, done, console)
         place.publish(runs_dir, options.study.name)
     return status

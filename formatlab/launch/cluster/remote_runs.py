@@ -131,12 +131,13 @@ class RemoteRuns:
         with tempfile.TemporaryDirectory(prefix="formatlab-") as temporary:
             yield Path(temporary)
 
-    def bring(self, view: Path, tasks: Sequence[Task]) -> None:
+    def bring(self, view: Path, tasks: Sequence[Task]) -> list[Task]:
         """Fetch finished tasks' folders without their weights."""
         with explained(self.address):
-            for folder, here in ((self._folder(task), view / task.address) for task in tasks):
-                if folder.has("DONE"):
-                    folder.fetch(here, _is_reported)
+            done = [task for task in tasks if self.is_done(task)]
+            for task in done:
+                self._folder(task).fetch(view / task.address, _is_reported)
+        return done
 
     def publish(self, view: Path, study: str) -> None:
         """Send plan, tables, figures and report."""

@@ -56,8 +56,15 @@ def listing(fs: Any, path: str) -> dict[str, Mapping[str, Any]]:
     reading for empty ones.
     """
     fs.invalidate_cache()
-    found = fs.find(path, detail=True).items() if is_store(fs) else _walked(fs, path)
-    return {str(name).removeprefix(f"{path}/"): info for name, info in found}
+    found = _found(fs, path) if is_store(fs) else _walked(fs, path)
+    return {name.removeprefix(f"{path}/"): info for name, info in found}
+
+
+def _found(fs: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    with suppress(FileNotFoundError):
+        for name, info in fs.find(path, detail=True).items():
+            if info["type"] != "directory":  # a mark that some tools leave
+                yield str(name), info
 
 
 def _walked(fs: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

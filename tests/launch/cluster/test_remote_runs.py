@@ -8,6 +8,7 @@ import pytest
 from counting_tasks import ENV, Base, Killed, Run, attempt, there
 from fsspec.implementations.memory import MemoryFileSystem
 
+from formatlab.errors import RunError
 from formatlab.launch.cluster.place import SharedFolder, place_of
 from formatlab.launch.cluster.remote_runs import RemoteRuns
 from formatlab.launch.lock import Owner
@@ -163,7 +164,7 @@ def test_a_report_is_made_of_what_is_brought_and_published(runs: RemoteRuns, exp
     attempt(runs, Base(), experiment)
     attempt(runs, Run(), experiment)
     with runs.view() as view:
-        runs.bring(view, [Run()])
+        assert runs.bring(view, [Run()]) == [Run()]
         assert RunFolder.open(view / "study/run").done
         assert not (view / "study/run/policy").exists()
         (view / "study/tables").mkdir()
@@ -171,6 +172,25 @@ def test_a_report_is_made_of_what_is_brought_and_published(runs: RemoteRuns, exp
         before = set(there(runs))
         runs.publish(view, "study")
     assert set(there(runs)) - before == {"study/tables/one.csv"}
+
+
+def test_a_report_is_made_without_what_is_damaged(runs: RemoteRuns, experiment: Path):
+    attempt(runs, Base(), experiment)
+    attempt(runs, Run(), experiment)
+    MemoryFileSystem().rm_file(f"{runs.address.removeprefix('memory://')}/study/run/metrics.jsonl")
+    with runs.view() as view:
+        assert runs.bring(view, [Run()]) == []
+
+
+def test_a_report_of_what_cannot_be_reached_is_told(
+    runs: RemoteRuns, monkeypatch: pytest.MonkeyPatch
+):
+    def away(*_: Any) -> None:
+        raise ConnectionError("the network is away")
+
+    monkeypatch.setattr(MemoryFileSystem, "info", away)
+    with runs.view() as view, pytest.raises(RunError, match="the network is away"):
+        runs.bring(view, [Run()])
 
 
 def test_places_are_told_apart_and_can_be_sent(tmp_path: Path):

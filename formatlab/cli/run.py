@@ -113,8 +113,7 @@ def main(arguments: list[str]) -> int:
         if not outcomes:  # a dry run, or not the first of several processes
             return 0
         status = _told(outcomes)
-        done, status = _finished(place, runs, status)
-        place.bring(runs_dir, done)
+        done, status = _finished(place, runs_dir, runs, status)
         _report(runs_dir, options, done, console)
         place.publish(runs_dir, options.study.name)
     return status
@@ -148,13 +147,14 @@ def _told(outcomes: Mapping[str, Outcome]) -> int:
     return status
 
 
-def _finished(place: Place, runs: Sequence[Task], status: int) -> tuple[list[Task], int]:
-    """The runs that are done, and the exit status; tells of those that cannot be looked at."""
-    done = []
+def _finished(
+    place: Place, view: Path, runs: Sequence[Task], status: int
+) -> tuple[list[Task], int]:
+    """The runs that are done and in the view, and the exit status; tells what cannot be seen."""
+    done: list[Task] = []
     for run in runs:
         try:
-            if place.is_done(run):
-                done.append(run)
+            done += place.bring(view, [run])
         except (FormatlabError, OSError) as error:
             print(f"formatlab run: {run.label} is not in the report: {error}", file=sys.stderr)
             status = max(status, 1)
@@ -233,8 +233,8 @@ def _plan(
     devices: Devices | None,
 ) -> Plan:
     """The plan; with `devices`, which are this machine's, it has the times that are known."""
-    from formatlab.launch.plan import plan_of
     from formatlab.launch.estimates.planned_times import planned_times
+    from formatlab.launch.plan import plan_of
 
     seconds = planned_times(tasks, runs_dir, devices) if devices else {}
     return plan_of(study, tasks, command=command, jobs=jobs, seconds=seconds)

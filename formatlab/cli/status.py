@@ -1,19 +1,23 @@
 """`formatlab status`: how far studies have come, for people and for scripts."""
 
 import json
+import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from formatlab.errors import InputError
+from formatlab.errors import InputError, RunError
+from formatlab.launch.cluster.options import is_address
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from formatlab.launch.cluster.mirror import Mirror
     from formatlab.launch.state.study_state import StudyState
     from formatlab.launch.state.task_state import TaskState
 
@@ -28,11 +32,14 @@ left is told by the pace of the task or of its arm; where it says `about`, by an
 examples:
   formatlab status
   formatlab status runs/scale_attractors --watch
+  formatlab status s3://bucket/runs
   formatlab status --json | python -m json.tool
 """
 
 INTERVAL = 2.0
 """Seconds between two looks of --watch."""
+INTERVAL_OF_ADDRESSES = 5.0
+"""The same where an address is among the places: nothing is sent there more often."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +47,8 @@ class StatusOptions:
     """How to look."""
 
     watch: bool = False
-    """Look again every 2 seconds, until nothing is left to do; on a terminal, in as many lines as
-    it has."""
+    """Look again every 2 seconds (at an address every 5), until nothing is left to do; on a
+    terminal, in as many lines as it has."""
     all: bool = False
     """A line a task, also where there are hundreds; otherwise arms share lines."""
     json: bool = False
@@ -55,32 +62,78 @@ def main(arguments: list[str]) -> int:
     @dataclass(frozen=True, kw_only=True)
     class Options(StatusOptions):
         runs: Annotated[
-            tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[RUNS ...]")
-        ] = (Path("runs"),)
-        """Runs folders, or folders of studies in them."""
+            tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[RUNS ...]")
+        ] = ("runs",)
+        """Runs folders, or folders of studies in them: paths, or addresses as s3://bucket/runs."""
 
     options = tyro.cli(Options, args=arguments, prog="formatlab status", description=DESCRIPTION)
-    from formatlab.launch.state.study_state import StudyState, find_studies, read_studies
-    from formatlab.launch.state.task_state import TaskReader
-
     if options.json and options.watch:
         raise InputError("--json writes one document; give it without --watch")
-    paths = options.runs or (Path("runs"),)
-    places = [(TaskReader(runs), names) for runs, names in find_studies(paths).items()]
-
-    def look() -> list[StudyState]:
-        return [study for reader, names in places for study in read_studies(reader, names)]
-
-    if options.watch:
-        return _watch(look, every=options.all)
-    studies = look()
+    words = options.runs or ("runs",)
+    with ExitStack() as stack:
+        places = _Places(words, stack)
+        if options.watch:
+            return _watch(places, every=options.all)
+        studies = places.look()
     if options.json:
         print(json.dumps({"schema_version": 1, "studies": [_document(s) for s in studies]}))
         return 0
     if not studies:
-        print(f"no study in {', '.join(map(str, paths))} yet")
+        print(f"no study in {', '.join(words)} yet")
     _print(studies, every=options.all)
     return 0
+
+
+class _Places:
+    """Where to look: runs folders of this machine, and mirrors of those at addresses."""
+
+    def __init__(self, words: Sequence[str], stack: ExitStack) -> None:
+        from formatlab.launch.state.study_state import find_studies
+        from formatlab.launch.state.task_state import TaskReader
+
+        paths = [Path(word) for word in words if not is_address(word)]
+        self._folders = [(TaskReader(runs), names) for runs, names in find_studies(paths).items()]
+        mirrors = [_mirror(word, stack) for word in words if is_address(word)]
+        self._mirrors = [(mirror, TaskReader(mirror.runs)) for mirror in mirrors]
+        self._last: dict[Mirror, list[StudyState]] = {}
+        self.interval = INTERVAL_OF_ADDRESSES if self._mirrors else INTERVAL
+        self.remarks: list[str] = []
+        """What kept the latest look from being one at everything."""
+
+    def look(self) -> list["StudyState"]:
+        """The states of all studies; of an address that is out of reach, those of before.
+
+        Raises:
+            RunError: an address cannot be reached the first time.
+        """
+        from formatlab.launch.state.study_state import read_studies
+
+        studies = [study for place in self._folders for study in read_studies(*place)]
+        self.remarks = []
+        for mirror, reader in self._mirrors:
+            try:
+                mirror.refresh()
+                found = read_studies(reader, mirror.names)
+                self._last[mirror] = [_at_address(study, mirror) for study in found]
+            except RunError as error:
+                if mirror not in self._last:
+                    raise
+                self.remarks.append(f"{error}; what was seen before is shown")
+            studies += self._last[mirror]
+        return studies
+
+
+def _mirror(address: str, stack: ExitStack) -> "Mirror":
+    from formatlab.launch.cluster.mirror import Mirror
+
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="formatlab-"))
+    return Mirror(address, Path(folder))
+
+
+def _at_address(study: "StudyState", mirror: "Mirror") -> "StudyState":
+    """What is told of a study, with addresses in place of the mirror's paths."""
+    tasks = [replace(task, reason=mirror.at_address(task.reason)) for task in study.tasks]
+    return replace(study, remark=mirror.at_address(study.remark), tasks=tuple(tasks))
 
 
 def _print(studies: "Sequence[StudyState]", *, every: bool) -> None:
@@ -91,39 +144,49 @@ def _print(studies: "Sequence[StudyState]", *, every: bool) -> None:
 
 
 def _screen(
-    studies: "Sequence[StudyState]", console: "Console", *, every: bool, folded: bool = False
+    studies: "Sequence[StudyState]",
+    console: "Console",
+    *,
+    every: bool,
+    folded: bool = False,
+    remarks: Sequence[str] = (),
 ) -> "Text":
-    """The studies; folded, in no more lines than the terminal has."""
+    """The studies and remarks on them; folded, in no more lines than the terminal has."""
     from formatlab.launch.state.state_table import screen_text
 
     width = console.width if console.is_terminal else None
-    height = console.height - 1 if folded else None  # the last line is the cursor's
-    return screen_text(studies, width=width, height=height, every=every)
+    # The last line is the cursor's.
+    height = console.height - 1 - len(remarks) if folded else None
+    screen = screen_text(studies, width=width, height=height, every=every)
+    return screen.append("".join(f"{remark}\n" for remark in remarks))
 
 
-def _watch(look: "Callable[[], list[StudyState]]", *, every: bool) -> int:
+def _watch(places: _Places, *, every: bool) -> int:
     """Look until nothing is left to do; live on a terminal, elsewhere a line a change."""
     from rich.console import Console
     from rich.live import Live
 
     console = Console(highlight=False)
-    studies = look()
+    studies = places.look()
     if console.is_terminal:
         screen = partial(_screen, console=console, every=every, folded=True)
         live = Live(screen(studies), console=console, auto_refresh=False)
         try:  # not `with`, which an interrupt of its first drawing escapes
             live.start(refresh=True)
             while any(study.left for study in studies):
-                time.sleep(INTERVAL)
-                studies = look()
-                live.update(screen(studies), refresh=True)
+                time.sleep(places.interval)
+                studies = places.look()
+                live.update(screen(studies, remarks=places.remarks), refresh=True)
         finally:
             live.stop()
     else:
-        told = _tell(studies, {})
+        told, remarked = _tell(studies, {}), list[str]()
         while any(study.left for study in studies):
-            time.sleep(INTERVAL)
-            studies = look()
+            time.sleep(places.interval)
+            studies = places.look()
+            if places.remarks != remarked:
+                print(*places.remarks, sep="\n", end="\n" * bool(places.remarks), flush=True)
+                remarked = places.remarks
             told = _tell(studies, told)
     return int(any(study.failed for study in studies))
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from formatlab.errors import FormatlabError
 from formatlab.store.atomic_file import explained_os_errors
 from formatlab.store.metrics_log import MetricsLog
+from formatlab.store.parquet_damage import is_damage
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.weights import weights_digest, weights_whole
 
@@ -51,7 +52,9 @@ def _damages(folder: Path) -> Iterator[str]:
     for path in sorted(tables):
         try:
             pq.read_metadata(path)
-        except (pa.ArrowException, OSError):
+        except (pa.ArrowException, OSError) as error:
+            if not is_damage(error):
+                raise
             yield f"{path.relative_to(folder)} is not whole"
     yield from _of_results(run)
     for place in _MODELS:

@@ -1,6 +1,34 @@
 """Damage to a Parquet file, told from what the machine that reads it lacks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pyarrow as pa
+
+from formatlab.errors import RunError
+
+
+@contextmanager
+def explained_damage(path: Path, what_to_do: str) -> Iterator[None]:
+    """Turn what reading a file raises into a message for people.
+
+    Args:
+        path: the file.
+        what_to_do: where it is damaged.
+
+    Raises:
+        RunError: the file is damaged, or the file system does not give it.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        words = " ".join(str(error).split())
+        if is_damage(error):
+            raise RunError(f"cannot read {path} ({words}); {what_to_do}") from error
+        if isinstance(error, OSError):
+            raise RunError(f"cannot read {path}: {words}") from error
+        raise
 
 
 def is_damage(error: Exception) -> bool:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from formatlab.errors import RunError
 from formatlab.store.atomic_file import write_atomically
-from formatlab.store.parquet_damage import is_damage
+from formatlab.store.parquet_damage import explained_damage
 from formatlab.store.rollout import READABLE_VERSIONS, ROLLOUT_SCHEMA, SCHEMA_VERSION
 
 _NAME = re.compile(r"epoch=(\d{3,}(?:\.\d+)?)(?:-part=(\d{3,}))?\.parquet")
@@ -99,18 +99,14 @@ def rollout_schema(columns: Sequence[str]) -> pa.Schema:
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     """A rollout file of a version that is read."""
-    try:
+    what_to_do = "remove the run's folder, and the same `formatlab run` makes it again"
+    with (
+        explained_damage(path, what_to_do),
         # ParquetFile and not read_table: the latter adds partition columns from the path.
-        with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
-            _check_version(path, file.schema_arrow.metadata or {})
-            yield file
-    except (pa.ArrowException, OSError) as error:
-        if not is_damage(error):
-            raise
-        raise RunError(
-            f"cannot read the rollouts in {path} ({' '.join(str(error).split())}); remove the "
-            "run's folder, and the same `formatlab run` makes it again"
-        ) from error
+        pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file,
+    ):
+        _check_version(path, file.schema_arrow.metadata or {})
+        yield file
 
 
 def _check_version(path: Path, metadata: Mapping[bytes, bytes]) -> None:

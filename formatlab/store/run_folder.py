@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from formatlab.errors import InputError, RunError
+from formatlab.errors import InputError
 from formatlab.store.atomic_file import (
     TEMPORARY_PREFIX,
     explained_os_errors,
@@ -35,7 +35,7 @@ from formatlab.store.atomic_file import (
 )
 from formatlab.store.config_differences import config_differences
 from formatlab.store.metrics_log import MetricsLog
-from formatlab.store.parquet_damage import is_damage
+from formatlab.store.parquet_damage import explained_damage
 from formatlab.store.rollout import (
     READABLE_VERSIONS,
     ROLLOUT_SCHEMA,
@@ -275,15 +275,8 @@ class RunFolder:
         """
         if not self._winners_path.exists():
             return None
-        try:
+        with explained_damage(self._winners_path, "remove it; it is made again from the rollouts"):
             return pq.ParquetFile(self._winners_path).read()
-        except (pa.ArrowException, OSError) as error:
-            if not is_damage(error):
-                raise
-            raise RunError(
-                f"Cannot read {self._winners_path}: {error}. Remove it; it is made again from "
-                "the rollouts."
-            ) from error
 
     @property
     def done(self) -> bool:

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from made_up_study import STUDY, begin, finish, hold, plan, planned
 
 from formatlab.cli import status
-from formatlab.errors import InputError
+from formatlab.errors import InputError, RunError
 from formatlab.launch.plan import PlannedTask
 
 BASES = [planned("base 0.04M s0"), planned("base 0.04M s1")]
@@ -81,6 +83,27 @@ def test_the_runs_folder_is_that_of_the_working_folder(
     assert screen(capsys, f"runs/{STUDY}")[0].startswith("formats: ")
 
 
+def test_an_address_is_looked_at_like_a_folder(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for study in ("", f"/{STUDY}"):
+        here = json.loads("\n".join(screen(capsys, f"{runs}{study}", "--json")))
+        there = json.loads("\n".join(screen(capsys, f"{runs.as_uri()}{study}", "--json")))
+        for task in (*here["studies"][0]["tasks"], *there["studies"][0]["tasks"]):
+            del task["silent"]
+        assert there == here
+    assert row(screen(capsys, runs.as_uri()), "dpo").endswith("env.json is not JSON")
+
+
+def test_what_is_wrong_at_an_address_is_told_with_its_address(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(tmp_path, RUNS[0])
+    (tmp_path / STUDY / "plan.json").write_text("{")
+    said = " ".join(screen(capsys, tmp_path.as_uri()))
+    assert f"cannot read {tmp_path.as_uri()}/{STUDY}/plan.json" in said
+
+
 def test_hundreds_of_runs_share_lines_by_arm(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +151,8 @@ def test_a_runs_folder_without_studies_says_so(
 def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no folder"):
         status.main([str(tmp_path / "nowhere")])
+    with pytest.raises(InputError, match="there is nothing at file:"):
+        status.main([(tmp_path / "nowhere").as_uri()])
     with pytest.raises(InputError, match="--watch"):
         status.main([str(tmp_path), "--json", "--watch"])
 
@@ -193,6 +218,40 @@ def test_watching_goes_on_while_folders_come_and_go(
     assert watched(tmp_path, capsys)[0] == 0
 
 
+def test_watching_an_address_goes_on_while_the_network_is_away(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    steps: list,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan(tmp_path, RUNS[:1])
+    look, away = LocalFileSystem.ls, [False]
+
+    def sometimes(*words: Any, **named: Any) -> Any:
+        if away[0]:
+            raise ConnectionError("the network is away")
+        return look(*words, **named)
+
+    monkeypatch.setattr(LocalFileSystem, "ls", sometimes)
+    steps += [
+        lambda: away.insert(0, True),
+        finish_later(tmp_path, RUNS[0]),
+        lambda: away.insert(0, False),
+    ]
+    assert status.main([tmp_path.as_uri(), "--watch"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "formats: done 0, running 0, failed 0, waiting 1; time left --",
+        f"cannot work at {tmp_path.as_uri()}: ConnectionError: the network is away; what was seen "
+        "before is shown",
+        "grpo 0.04M s0: done, program, by 50 points",
+        "formats: done 1, running 0, failed 0, waiting 0",
+    ]
+    away.insert(0, True)
+    with pytest.raises(RunError, match="the network is away"):
+        status.main([tmp_path.as_uri(), "--watch"])
+
+
 def test_ctrl_c_gives_the_terminal_back(tmp_path: Path) -> None:
     plan(tmp_path, RUNS)
     ours, theirs = pty.openpty()
@@ -215,7 +274,7 @@ def test_ctrl_c_gives_the_terminal_back(tmp_path: Path) -> None:
 
 
 def test_looking_needs_no_heavy_package(runs: Path) -> None:
-    heavy = {"torch", "transformers", "trl", "datasets", "matplotlib", "pandas", "scipy"}
+    heavy = {"torch", "transformers", "trl", "datasets", "matplotlib", "pandas", "scipy", "fsspec"}
     program = """
 import sys
 from formatlab.cli.main import main

@@ -36,8 +36,8 @@ class Place(Protocol):
         """A folder of this machine for the launcher's plan and report, as long as it lasts."""
         ...
 
-    def bring(self, view: Path, tasks: Sequence[Task]) -> None:
-        """Bring what a report needs of finished tasks into the view."""
+    def bring(self, view: Path, tasks: Sequence[Task]) -> list[Task]:
+        """Bring what a report needs of those that are done into the view, and name them."""
         ...
 
     def publish(self, view: Path, study: str) -> None:
@@ -73,8 +73,9 @@ class SharedFolder:
         """The folder itself."""
         return nullcontext(self.path)
 
-    def bring(self, view: Path, tasks: Sequence[Task]) -> None:
+    def bring(self, view: Path, tasks: Sequence[Task]) -> list[Task]:
         """Everything is there."""
+        return [task for task in tasks if self.is_done(task)]
 
     def publish(self, view: Path, study: str) -> None:
         """Everybody sees it."""

@@ -1,10 +1,9 @@
 """The record of a lock at an fsspec address."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
-from formatlab.errors import FormatlabError
+from formatlab.launch.cluster.storage import as_os_errors
 
 
 class RemoteRecord:
@@ -49,14 +48,3 @@ class RemoteRecord:
         if self.read() == content:
             with suppress(FileNotFoundError):
                 self._fs.rm_file(self._path)
-
-
-@contextmanager
-def as_os_errors() -> Iterator[None]:
-    """Turn whatever the library of some storage raises into what files raise."""
-    try:
-        yield
-    except (OSError, FormatlabError):
-        raise
-    except Exception as error:
-        raise OSError(f"{type(error).__name__}: {error}") from error

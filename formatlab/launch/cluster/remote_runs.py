@@ -11,18 +11,27 @@ import secrets
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from fsspec.implementations.local import LocalFileSystem
 
-from formatlab.errors import FormatlabError, InputError, RunError
-from formatlab.launch.cluster.remote_folder import RemoteFolder, open_address
-from formatlab.launch.cluster.remote_record import RemoteRecord, as_os_errors
+from formatlab.errors import FormatlabError, InputError
+from formatlab.launch.cluster.patience import Patience, PatientRecord
+from formatlab.launch.cluster.remote_folder import RemoteFolder
+from formatlab.launch.cluster.remote_record import RemoteRecord
+from formatlab.launch.cluster.storage import (
+    as_os_errors,
+    exists,
+    explained,
+    open_address,
+    unreachable,
+    words_of,
+)
 from formatlab.launch.damage import ASIDE
 from formatlab.launch.lock import (
     Heart,
@@ -34,14 +43,12 @@ from formatlab.launch.lock import (
     locked,
     locked_record,
 )
-from formatlab.launch.progress import Progress
+from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.schedule import Outcome
 from formatlab.launch.task import Emit, Task, graph
 
 SEND_EVERY = 5.0
 """Seconds between two looks at what has changed."""
-SEND_FOR = 600.0
-"""Seconds for which sending is tried again when a task has ended and the network is away."""
 
 _WEIGHTS = ("checkpoints", "model", "policy", "policy-merged")
 """What reports do without."""
@@ -66,19 +73,20 @@ class RemoteRuns:
             RunError: it cannot be reached.
         """
         fs, root = open_address(address)
-        with _explained(address), suppress(FileNotFoundError):
+        with explained(address), suppress(FileNotFoundError):
             fs.info(root)
         # Written out, and with whole paths, since other machines read it.
         return cls(fs.unstrip_protocol(root), scratch and scratch.absolute())
 
     def is_done(self, task: Task) -> bool:
-        """Whether DONE is there, and what the task would make now is no other.
+        """Whether DONE is there, all that was sent is, and what the task would make is no other.
 
         Raises:
             OSError: the address cannot be reached.
         """
         with as_os_errors(), tempfile.TemporaryDirectory(prefix="formatlab-") as temporary:
-            if not self._folder(task).has("DONE"):
+            folder = self._folder(task)
+            if not folder.has("DONE") or folder.damage() is not None:
                 return False
             for one in (task, *graph(task.needs)):
                 self._folder(one).fetch(Path(temporary) / one.address, _is_document)
@@ -92,25 +100,29 @@ class RemoteRuns:
         """Fetch what it needs, do it in the scratch folder, and send it."""
         from formatlab.launch.attempt import attempt
 
-        def waiting(owner: str) -> None:
-            emit(Progress(task.label, 0, task.steps or 1, None, None, f"waiting for {owner}"))
+        def waiting(for_what: str) -> None:
+            note = f"waiting for {for_what}"
+            emit(Progress(task.label, 0, task.steps or 1, None, None, note))
 
-        name = f"{self.address}/{task.address}"
+        patience = Patience(lambda error: waiting(f"{self.address} ({words_of(error)})"))
+        record, name = PatientRecord(self._record(task), patience), f"{self.address}/{task.address}"
         try:
-            with locked_record(self._record(task), name, wait=True, waiting=waiting) as heart:
-                if self.is_done(task):
+            with locked_record(record, name, wait=True, waiting=waiting) as heart:
+                if patience(lambda: self.is_done(task)):
                     return Outcome(task.label)
                 with self._desk() as desk:
                     for need in graph(task.needs):
-                        self._folder(need).fetch(desk / need.address, _is_started_from)
-                    with self._sent(task, desk, heart):
+                        folder, here = self._folder(need), desk / need.address
+                        patience(partial(folder.fetch, here, _is_started_from))
+                    tell = partial(self._tell, emit, desk)
+                    with self._sent(task, desk, heart, patience, tell):
                         return attempt(
-                            task, desk, experiment=experiment, threads=threads, emit=emit
+                            task, desk, experiment=experiment, threads=threads, emit=tell
                         )
         except FormatlabError as error:
             return Outcome(task.label, str(error), error.exit_status)
         except Exception as error:
-            return Outcome(task.label, _unreachable(self.address, error), 1)
+            return Outcome(task.label, unreachable(self.address, error), 1)
 
     @contextmanager
     def view(self) -> Iterator[Path]:
@@ -118,22 +130,29 @@ class RemoteRuns:
         with tempfile.TemporaryDirectory(prefix="formatlab-") as temporary:
             yield Path(temporary)
 
-    def bring(self, view: Path, tasks: Sequence[Task]) -> None:
+    def bring(self, view: Path, tasks: Sequence[Task]) -> list[Task]:
         """Fetch finished tasks' folders without their weights."""
-        with _explained(self.address):
-            for folder, here in ((self._folder(task), view / task.address) for task in tasks):
-                if folder.has("DONE"):
-                    folder.fetch(here, _is_reported)
+        with explained(self.address):
+            done = [task for task in tasks if self.is_done(task)]
+            for task in done:
+                self._folder(task).fetch(view / task.address, _is_reported)
+        return done
 
     def publish(self, view: Path, study: str) -> None:
         """Send plan, tables, figures and report."""
         fs, root = open_address(self.address)
         there = RemoteFolder(fs, f"{root}/{study}")
-        with _explained(self.address):
+        with explained(self.address):
             for path in sorted((view / study).rglob("*")):
                 name = path.relative_to(view / study)
                 if path.is_file() and not (view / study / name.parts[0] / "config.json").exists():
                     there.put(path, name.as_posix())
+
+    def _tell(self, emit: Emit, desk: Path, event: Progress | Remark) -> None:
+        """Tell on what a task tells, with the address in place of the scratch folder."""
+        if isinstance(event, Remark):
+            event = Remark(event.text.replace(str(desk), self.address))
+        emit(event)
 
     def _folder(self, task: Task) -> RemoteFolder:
         fs, root = open_address(self.address)
@@ -169,18 +188,20 @@ class RemoteRuns:
                 shutil.rmtree(desk, ignore_errors=True)
 
     @contextmanager
-    def _sent(self, task: Task, desk: Path, heart: Heart) -> Iterator[None]:
+    def _sent(
+        self, task: Task, desk: Path, heart: Heart, patience: Patience, emit: Emit
+    ) -> Iterator[None]:
         """Go on with what is at the address, and send it what becomes of it.
 
-        Before each time, `heart` makes sure that the lock is still ours: after a network that was
-        away another process may have gone on.
+        What is damaged there is put aside. Before each time, `heart` makes sure that the lock is
+        still ours: after a network that was away another process may have gone on.
         """
         fs, root = open_address(self.address)
         folder, mine = self._folder(task), desk / task.address
 
         def aside() -> str:
             number = 1
-            while fs.exists(place := f"{root}/{ASIDE}/{task.address}-{number}"):
+            while exists(fs, place := f"{root}/{ASIDE}/{task.address}-{number}"):
                 number += 1
             return place
 
@@ -188,7 +209,14 @@ class RemoteRuns:
             heart.beat()
             folder.send(mine, desk / ".sending", aside)
 
-        folder.fetch(mine)
+        wrong = patience(folder.damage)
+        if wrong is None:
+            patience(lambda: folder.fetch(mine))
+        else:
+            place = patience(aside)
+            patience(lambda: folder.put_aside(place))
+            there = fs.unstrip_protocol(place)
+            emit(Remark(f"{task.label}: {wrong}; made again, the old folder is {there}"))
         sender = _Sender(send)
         sender.start()
         try:
@@ -199,7 +227,7 @@ class RemoteRuns:
                 send()
             raise
         sender.end()
-        _send_at_last(send)
+        patience(send)
 
 
 class _Sender(threading.Thread):
@@ -218,32 +246,6 @@ class _Sender(threading.Thread):
         """Stop when what is being sent is there."""
         self._ended.set()
         self.join()
-
-
-def _send_at_last(send: Any) -> None:
-    """Send what is left, for as long as it may take until the network is back."""
-    last = time.monotonic() + SEND_FOR
-    while True:
-        try:
-            return send()
-        except Exception:
-            if time.monotonic() > last:
-                raise
-            time.sleep(SEND_EVERY)
-
-
-@contextmanager
-def _explained(address: str) -> Iterator[None]:
-    try:
-        yield
-    except FormatlabError:
-        raise
-    except Exception as error:  # storage libraries have errors of their own
-        raise RunError(_unreachable(address, error)) from error
-
-
-def _unreachable(address: str, error: Exception) -> str:
-    return f"cannot work at {address}: {type(error).__name__}: {error}"
 
 
 def _is_document(name: str) -> bool:

@@ -1,8 +1,10 @@
 """A folder at an address can be gone on with at every moment of being sent."""
 
 import json
+import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,9 +13,10 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from formatlab.errors import InputError, RunError
-from formatlab.launch.cluster.remote_folder import LIST, RemoteFolder, open_address
+from formatlab.errors import RunError
+from formatlab.launch.cluster.remote_folder import LIST, RemoteFolder
 from formatlab.launch.cluster.remote_record import RemoteRecord
+from formatlab.launch.cluster.storage import listing
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -98,6 +101,36 @@ def test_only_what_has_changed_is_sent(
     assert put == ["metrics.jsonl"]
 
 
+def test_a_disk_without_links_sends_only_what_has_changed(
+    place: tuple[Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(*_: object) -> None:
+        raise PermissionError("this disk has no links")
+
+    monkeypatch.setattr(os, "link", refused)
+    sent(RemoteFolder(*place), write(tmp_path / "here", BEGUN | CHECKPOINT), tmp_path)
+    resumed = RemoteFolder(*place)
+    resumed.fetch(tmp_path / "back")
+    put: list[str] = []
+    monkeypatch.setattr(RemoteFolder, "put", lambda _self, _local, name: put.append(name))
+    write(tmp_path / "back", {"metrics.jsonl": "1\n2\n"})
+    for _ in range(2):
+        sent(resumed, tmp_path / "back", tmp_path)
+    assert put == ["metrics.jsonl"]
+
+
+def test_the_same_folder_written_again_is_not_taken_for_another(
+    place: tuple[Any, str], tmp_path: Path
+):
+    folder, here = RemoteFolder(*place), write(tmp_path / "here", BEGUN | CHECKPOINT)
+    sent(folder, here, tmp_path)
+    for name in ("config.json", "env.json"):
+        (here / name).rename(tmp_path / name)
+    write(here, BEGUN)
+    sent(folder, here, tmp_path)
+    assert fetched(place, tmp_path / "back") == BEGUN | CHECKPOINT
+
+
 class Killed(BaseException):
     """The end of a machine, in the middle of sending."""
 
@@ -180,6 +213,14 @@ def test_a_folder_that_was_copied_there_by_other_means_is_fetched_whole(
     assert fetched(place, tmp_path / "back") == BEGUN | DONE
 
 
+def test_what_a_fetch_that_was_cut_short_left_is_no_part_of_the_next_one(
+    place: tuple[Any, str], tmp_path: Path
+):
+    sent(RemoteFolder(*place), write(tmp_path / "here", BEGUN), tmp_path)
+    write(tmp_path / "back", CHECKPOINT)
+    assert fetched(place, tmp_path / "back") == BEGUN
+
+
 def test_a_file_that_is_gone_there_is_told(place: tuple[Any, str], tmp_path: Path):
     fs, path = place
     sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN | DONE), tmp_path)
@@ -187,6 +228,59 @@ def test_a_file_that_is_gone_there_is_told(place: tuple[Any, str], tmp_path: Pat
     fs.rm_file(f"{path}/policy/model")
     with pytest.raises(RunError, match="lacks a file that was sent there"):
         RemoteFolder(fs, path).fetch(tmp_path / "back")
+
+
+def test_what_grows_while_a_run_goes_on_is_no_damage(place: tuple[Any, str], tmp_path: Path):
+    folder, here = RemoteFolder(*place), write(tmp_path / "here", BEGUN | CHECKPOINT)
+    assert folder.damage() is None
+    sent(folder, here, tmp_path)
+    write(here, {"metrics.jsonl": "1\n2\n"})
+    sent(folder, here, tmp_path)
+    assert RemoteFolder(*place).damage() is None
+    write(here, {"metrics.jsonl": "1\n2\n3\n"} | DONE)
+    sent(folder, here, tmp_path)
+    assert RemoteFolder(*place).damage() is None
+
+
+def test_a_list_without_sizes_tells_what_is_missing(place: tuple[Any, str], tmp_path: Path):
+    fs, path = place
+    sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN | DONE), tmp_path)
+    names = sorted((BEGUN | DONE).keys() - {"DONE"})
+    text = json.dumps({"schema_version": 1, "files": names})
+    fs.pipe_file(f"{path}/{LIST}", text.encode())
+    fs.pipe_file(f"{path}/policy/model", b"longer")
+    assert RemoteFolder(fs, path).damage() is None
+    assert fetched(place, tmp_path / "back") == BEGUN | DONE | {"policy/model": "longer"}
+    fs.rm_file(f"{path}/policy/model")
+    assert RemoteFolder(fs, path).damage() == "policy/model is missing"
+
+
+def test_a_list_that_cannot_be_read_is_damage(place: tuple[Any, str], tmp_path: Path):
+    fs, path = place
+    sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN), tmp_path)
+    fs.pipe_file(f"{path}/{LIST}", b'{"files"')
+    assert RemoteFolder(fs, path).damage() == f"{LIST} cannot be read"
+
+
+@pytest.mark.parametrize("moment", range(7))
+def test_a_machine_lost_while_it_puts_aside_leaves_what_is_told_from_whole(
+    place: tuple[Any, str], tmp_path: Path, moment: int, monkeypatch: pytest.MonkeyPatch
+):
+    fs, path = place
+    sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN | DONE), tmp_path)
+    fs.rm_file(f"{path}/policy/model")
+    folder = RemoteFolder(fs, path)
+    assert folder.damage() == "policy/model is missing"
+    with monkeypatch.context() as patch:
+        dying_at(patch, moment)
+        with suppress(Killed):
+            folder.put_aside(f"{path}-1")
+    left = RemoteFolder(fs, path)
+    assert (left.damage() is None) == (listing(fs, path) == {})
+    left.put_aside(f"{path}-2")
+    found = {name for place in ("", "-1", "-2") for name in listing(fs, f"{path}{place}")}
+    assert found == {*BEGUN, *DONE, LIST} - {"policy/model"}
+    assert listing(fs, path) == {}
 
 
 def test_checkpoints_that_come_and_go_while_they_are_sent_are_whole_there(tmp_path: Path):
@@ -213,18 +307,6 @@ def test_checkpoints_that_come_and_go_while_they_are_sent_are_whole_there(tmp_pa
         assert whole or not steps  # beside a whole one there may be what is left of an old one
         looks += 1
     training.join()
-
-
-@pytest.mark.parametrize(
-    ("address", "said"),
-    [("nothing://there/runs", "Protocol not known: nothing"), ("s3://bucket/runs", "s3fs")],
-)
-def test_an_address_that_cannot_be_used_is_told(
-    address: str, said: str, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
-    with pytest.raises(InputError, match=said):
-        open_address(address)
 
 
 def test_one_only_makes_a_record():

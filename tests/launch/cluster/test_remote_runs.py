@@ -1,140 +1,25 @@
 """Runs at an address: fetched, done in a scratch folder, and sent."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from counting_tasks import ENV, Base, Killed, Run, attempt, there
 from fsspec.implementations.memory import MemoryFileSystem
 
-from formatlab.launch.cluster import remote_runs
+from formatlab.errors import RunError
 from formatlab.launch.cluster.place import SharedFolder, place_of
 from formatlab.launch.cluster.remote_runs import RemoteRuns
 from formatlab.launch.lock import Owner
-from formatlab.launch.schedule import Outcome
-from formatlab.launch.task import Emit, Task
+from formatlab.launch.progress import Progress, Remark
+from formatlab.launch.task import Emit
 from formatlab.store.run_folder import RunFolder
-
-EXPERIMENT = '''"""None."""
-from formatlab.launch.study import ModelStudy
-PRESETS = {"none": ModelStudy(name="none", model="m", problems="p")}
-'''
-ENV = {"schema_version": 1}
-
-
-class Killed(BaseException):
-    """The end of a process."""
-
-
-@dataclass(frozen=True)
-class Base(Task):
-    """Makes a model."""
-
-    version: int = 1
-
-    @property
-    def address(self) -> str:
-        return "bases/base"
-
-    @property
-    def needs(self) -> tuple[Task, ...]:
-        return ()
-
-    @property
-    def label(self) -> str:
-        return "base"
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        return {"kind": "base"}
-
-    @property
-    def steps(self) -> None:
-        return None
-
-    def execute(self, runs: Path, emit: Emit) -> None:
-        folder = RunFolder.create(runs / self.address, config={"kind": "base"}, env=ENV)
-        (folder.path / "model").mkdir()
-        (folder.path / "model" / "weights").write_text(f"weights {self.version}")
-        folder.mark_done({"version": self.version})
-
-
-@dataclass(frozen=True)
-class Run(Task):
-    """Counts to four, with a checkpoint at two."""
-
-    dies: bool = False
-
-    @property
-    def address(self) -> str:
-        return "study/run"
-
-    @property
-    def needs(self) -> tuple[Task, ...]:
-        return (Base(),)
-
-    @property
-    def label(self) -> str:
-        return "run"
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        return {"kind": "run"}
-
-    @property
-    def steps(self) -> int:
-        return 4
-
-    def outdated(self, runs: Path) -> str | None:
-        used = RunFolder.open(runs / self.address).config["base"]
-        now = (RunFolder.open(runs / "bases/base").summary or {})["version"]
-        return None if used == now else "the base is another"
-
-    def execute(self, runs: Path, emit: Emit) -> None:
-        base = (RunFolder.open(runs / "bases/base").summary or {})["version"]
-        weights = (runs / "bases/base/model/weights").read_text()
-        env = {**ENV, "base": weights}
-        folder = RunFolder.create(runs / self.address, config={"base": base}, env=env)
-        checkpoint = folder.checkpoints / "step-2"
-        first = 2 if checkpoint.exists() else 0
-        if first:
-            folder.drop_metrics_from(first)
-            folder.note_resumed(step=first, lost=0)
-        for step in range(first, 4):
-            folder.append_metrics({"step": step})
-            if step == 2 and self.dies:
-                raise Killed
-            if step == 1:
-                checkpoint.write_text("two")
-        (folder.path / "policy").mkdir()
-        (folder.path / "policy" / "weights").write_text("policy")
-        folder.mark_done({})
-        folder.remove_checkpoints()
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> RemoteRuns:
     return RemoteRuns.at(f"memory://{uuid4()}/runs", tmp_path / "scratch")
-
-
-@pytest.fixture
-def experiment(tmp_path: Path) -> Path:
-    path = tmp_path / "experiment.py"
-    path.write_text(EXPERIMENT)
-    return path
-
-
-def attempt(runs: RemoteRuns, task: Task, experiment: Path) -> Outcome:
-    return runs.attempt(task, experiment=experiment, threads=1, emit=lambda _: None)
-
-
-def there(runs: RemoteRuns) -> dict[str, bytes]:
-    """Every file at the address."""
-    root = runs.address.removeprefix("memory://") + "/"
-    fs = MemoryFileSystem()
-    return {name.removeprefix(root): fs.cat_file(name) for name in fs.find(root)}
 
 
 def test_what_a_task_starts_from_is_fetched_and_what_it_makes_is_sent(
@@ -195,6 +80,50 @@ def test_a_run_of_another_base_is_put_aside_and_made_again(runs: RemoteRuns, exp
     assert files[".aside/study/run-1/policy/weights"] == b"policy"
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"pol", "policy/weights has 3 bytes, and 6 were sent"), (None, "policy/weights is missing")],
+)
+def test_a_finished_folder_that_is_damaged_is_put_aside_and_made_again(
+    runs: RemoteRuns, experiment: Path, content: bytes | None, told: str
+):
+    attempt(runs, Base(), experiment)
+    attempt(runs, Run(), experiment)
+    fs, root = MemoryFileSystem(), runs.address.removeprefix("memory://")
+    fs.rm_file(f"{root}/study/run/policy/weights")
+    if content is not None:
+        fs.pipe_file(f"{root}/study/run/policy/weights", content)
+    assert not runs.is_done(Run())
+    said: list[Progress | Remark] = []
+    assert attempt(runs, Run(), experiment, said.append).error is None
+    place = f"{runs.address}/.aside/study/run-1"
+    assert said[0] == Remark(f"{Run().label}: {told}; made again, the old folder is {place}")
+    assert runs.is_done(Run())
+    files = there(runs)
+    assert files["study/run/policy/weights"] == b"policy"
+    assert files[".aside/study/run-1/metrics.jsonl"].count(b"\n") == 4
+    assert files.get(".aside/study/run-1/policy/weights") == content
+
+
+def test_a_begun_folder_that_lacks_what_was_sent_is_put_aside_and_begun_anew(
+    runs: RemoteRuns, experiment: Path
+):
+    attempt(runs, Base(), experiment)
+    with pytest.raises(Killed):
+        attempt(runs, Run(dies=True), experiment)
+    MemoryFileSystem().rm_file(
+        f"{runs.address.removeprefix('memory://')}/study/run/checkpoints/step-2"
+    )
+    said: list[Progress | Remark] = []
+    assert attempt(runs, Run(), experiment, said.append).error is None
+    assert isinstance(said[0], Remark)
+    assert "checkpoints/step-2 is missing; made again" in said[0].text
+    files = there(runs)
+    assert files["study/run/metrics.jsonl"].count(b"\n") == 4
+    assert "study/run/resumes.jsonl" not in files
+    assert files[".aside/study/run-1/metrics.jsonl"].count(b"\n") == 3
+
+
 def test_a_lock_at_the_address_is_seen_and_let_go(
     runs: RemoteRuns, experiment: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -226,36 +155,6 @@ def test_what_fails_is_kept_with_its_reason(
     assert "in fails" in traceback
 
 
-def test_a_network_that_comes_back_loses_nothing(
-    runs: RemoteRuns, experiment: Path, monkeypatch: pytest.MonkeyPatch
-):
-    put, away = remote_runs.RemoteFolder.put, iter([True, True, False])
-
-    def sometimes(*arguments: Any) -> None:
-        if next(away, False):
-            raise ConnectionError("the network is away")
-        put(*arguments)
-
-    monkeypatch.setattr(remote_runs.RemoteFolder, "put", sometimes)
-    monkeypatch.setattr(remote_runs, "SEND_EVERY", 0.01)
-    assert attempt(runs, Base(), experiment).error is None
-    assert "bases/base/DONE" in there(runs)
-
-
-def test_a_network_that_stays_away_is_told(
-    runs: RemoteRuns, experiment: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def never(*_: Any) -> None:
-        raise ConnectionError("the network is away")
-
-    monkeypatch.setattr(remote_runs.RemoteFolder, "put", never)
-    monkeypatch.setattr(remote_runs, "SEND_EVERY", 0.01)
-    monkeypatch.setattr(remote_runs, "SEND_FOR", 0.05)
-    error = attempt(runs, Base(), experiment).error or ""
-    assert error.startswith(f"cannot work at {runs.address}")
-    assert "the network is away" in error
-
-
 def test_what_killed_processes_left_in_the_scratch_folder_is_removed(
     runs: RemoteRuns, experiment: Path, tmp_path: Path
 ):
@@ -268,7 +167,7 @@ def test_a_report_is_made_of_what_is_brought_and_published(runs: RemoteRuns, exp
     attempt(runs, Base(), experiment)
     attempt(runs, Run(), experiment)
     with runs.view() as view:
-        runs.bring(view, [Run()])
+        assert runs.bring(view, [Run()]) == [Run()]
         assert RunFolder.open(view / "study/run").done
         assert not (view / "study/run/policy").exists()
         (view / "study/tables").mkdir()
@@ -276,6 +175,25 @@ def test_a_report_is_made_of_what_is_brought_and_published(runs: RemoteRuns, exp
         before = set(there(runs))
         runs.publish(view, "study")
     assert set(there(runs)) - before == {"study/tables/one.csv"}
+
+
+def test_a_report_is_made_without_what_is_damaged(runs: RemoteRuns, experiment: Path):
+    attempt(runs, Base(), experiment)
+    attempt(runs, Run(), experiment)
+    MemoryFileSystem().rm_file(f"{runs.address.removeprefix('memory://')}/study/run/metrics.jsonl")
+    with runs.view() as view:
+        assert runs.bring(view, [Run()]) == []
+
+
+def test_a_report_of_what_cannot_be_reached_is_told(
+    runs: RemoteRuns, monkeypatch: pytest.MonkeyPatch
+):
+    def away(*_: Any) -> None:
+        raise ConnectionError("the network is away")
+
+    monkeypatch.setattr(MemoryFileSystem, "info", away)
+    with runs.view() as view, pytest.raises(RunError, match="the network is away"):
+        runs.bring(view, [Run()])
 
 
 def test_places_are_told_apart_and_can_be_sent(tmp_path: Path):

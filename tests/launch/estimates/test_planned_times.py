@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from formatlab.launch import planned_times as module
 from formatlab.launch.devices import Devices
+from formatlab.launch.estimates import planned_times as module
 from formatlab.launch.estimates.calibration import Calibration
 from formatlab.launch.estimates.estimate import Estimator
-from formatlab.launch.estimates.trial import Cost
 from formatlab.launch.estimates.planned_times import planned_times
+from formatlab.launch.estimates.trial import Cost
 from formatlab.launch.study import LadderStudy
 from formatlab.launch.task import Task, graph
 from formatlab.train.base import Pretraining

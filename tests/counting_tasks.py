@@ -1,0 +1,115 @@
+"""Tasks that make a base and a run in no time, and doing them at an address."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsspec.implementations.memory import MemoryFileSystem
+
+from formatlab.launch.cluster.remote_runs import RemoteRuns
+from formatlab.launch.schedule import Outcome
+from formatlab.launch.task import Emit, Task
+from formatlab.store.run_folder import RunFolder
+
+ENV = {"schema_version": 1}
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+@dataclass(frozen=True)
+class Base(Task):
+    """Makes a model."""
+
+    version: int = 1
+
+    @property
+    def address(self) -> str:
+        return "bases/base"
+
+    @property
+    def needs(self) -> tuple[Task, ...]:
+        return ()
+
+    @property
+    def label(self) -> str:
+        return "base"
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        return {"kind": "base"}
+
+    @property
+    def steps(self) -> None:
+        return None
+
+    def execute(self, runs: Path, emit: Emit) -> None:
+        folder = RunFolder.create(runs / self.address, config={"kind": "base"}, env=ENV)
+        (folder.path / "model").mkdir()
+        (folder.path / "model" / "weights").write_text(f"weights {self.version}")
+        folder.mark_done({"version": self.version})
+
+
+@dataclass(frozen=True)
+class Run(Task):
+    """Counts to four, with a checkpoint at two."""
+
+    dies: bool = False
+
+    @property
+    def address(self) -> str:
+        return "study/run"
+
+    @property
+    def needs(self) -> tuple[Task, ...]:
+        return (Base(),)
+
+    @property
+    def label(self) -> str:
+        return "run"
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        return {"kind": "run"}
+
+    @property
+    def steps(self) -> int:
+        return 4
+
+    def outdated(self, runs: Path) -> str | None:
+        used = RunFolder.open(runs / self.address).config["base"]
+        now = (RunFolder.open(runs / "bases/base").summary or {})["version"]
+        return None if used == now else "the base is another"
+
+    def execute(self, runs: Path, emit: Emit) -> None:
+        base = (RunFolder.open(runs / "bases/base").summary or {})["version"]
+        weights = (runs / "bases/base/model/weights").read_text()
+        env = {**ENV, "base": weights}
+        folder = RunFolder.create(runs / self.address, config={"base": base}, env=env)
+        checkpoint = folder.checkpoints / "step-2"
+        first = 2 if checkpoint.exists() else 0
+        if first:
+            folder.drop_metrics_from(first)
+            folder.note_resumed(step=first, lost=0)
+        for step in range(first, 4):
+            folder.append_metrics({"step": step})
+            if step == 2 and self.dies:
+                raise Killed
+            if step == 1:
+                checkpoint.write_text("two")
+        (folder.path / "policy").mkdir()
+        (folder.path / "policy" / "weights").write_text("policy")
+        folder.mark_done({})
+        folder.remove_checkpoints()
+
+
+def attempt(runs: RemoteRuns, task: Task, experiment: Path, emit: Emit = lambda _: None) -> Outcome:
+    return runs.attempt(task, experiment=experiment, threads=1, emit=emit)
+
+
+def there(runs: RemoteRuns) -> dict[str, bytes]:
+    """Every file at the address."""
+    root = runs.address.removeprefix("memory://") + "/"
+    fs = MemoryFileSystem()
+    return {name.removeprefix(root): fs.cat_file(name) for name in fs.find(root)}

@@ -12,12 +12,15 @@ from formatlab.store.run_folder import RunFolder
 
 EXPERIMENT = '''"""Endpoint: none; a study of seconds."""
 
+from formatlab.launch.cluster import remote_runs
 from formatlab.launch.study import LadderStudy
 from formatlab.train.base import Pretraining
 from formatlab.train.grpo import Grpo
 from formatlab.train.probe import Probe
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World
+
+remote_runs.SEND_EVERY = 0.5  # in every worker: they are done in seconds
 
 PRESETS = {
     "tiny": LadderStudy(

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from formatlab import __version__
+from formatlab.errors import FormatlabError
 from formatlab.launch.cluster.place import Place
+from formatlab.launch.experiment import load_experiment
 from formatlab.launch.lock import Owner
 from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.schedule import Outcome
@@ -98,19 +100,23 @@ class Assignment:
                 "the same version on all machines"
             )
         os.environ.update(self.environment)
-        task, place = pickle.loads(self.work)
-        if task.address != self.address:
-            return self._refused(
-                "the model or the problems have another content here than on the launcher's "
-                "machine, or are not here; give them a path that all machines share"
-            )
-        owner = place.owner(task)
-        if owner is not None and owner != self.silent:
-            return Busy(owner.words)
         with tempfile.TemporaryDirectory(prefix="formatlab-") as folder:
             name, content = self.experiment
             experiment = Path(folder) / name
             experiment.write_bytes(content)
+            try:
+                load_experiment(experiment)  # formats that it adds are part of the address
+            except FormatlabError as error:  # it may import what is not here
+                return self._refused(str(error))
+            task, place = pickle.loads(self.work)
+            if task.address != self.address:
+                return self._refused(
+                    "the model or the problems have another content here than on the launcher's "
+                    "machine, or are not here; give them a path that all machines share"
+                )
+            owner = place.owner(task)
+            if owner is not None and owner != self.silent:
+                return Busy(owner.words)
             return place.attempt(
                 task, experiment=experiment, threads=self.threads, emit=_seldom(emit)
             )

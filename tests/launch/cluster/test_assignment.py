@@ -1,17 +1,38 @@
 """An assignment of a task whose folder somebody on another machine seems to hold."""
 
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from added_format import EXPERIMENT
 from plain_task import Node
 
 from formatlab.launch.cluster.assignment import Assignment, Busy
 from formatlab.launch.cluster.place import SharedFolder
+from formatlab.launch.experiment import load_experiment
 from formatlab.launch.lock import Owner
 from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.task import Emit, Task
+from formatlab.launch.task import Emit, Task, graph
+from formatlab.world.formats import FORMATS
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Iterator[Path]:
+    """An experiment's file that adds a format, which this process does not know afterwards."""
+    path = tmp_path / "shouting.py"
+    path.write_text(EXPERIMENT)
+    yield path
+    forget()
+
+
+def forget() -> None:
+    """Be as a process that has not read the experiment's file."""
+    FORMATS.pop("shout", None)
+    sys.modules.pop("experiment_shouting", None)
+
 
 ELSEWHERE = Owner(host="far", boot="another", pid=1, process=1, beat=7, token="t")
 
@@ -37,10 +58,8 @@ class HeldElsewhere(SharedFolder):
     ],
 )
 def test_an_owner_who_was_seen_silent_is_no_obstacle(
-    tmp_path: Path, silent: Owner | None, came_of_it: Outcome | Busy
+    experiment: Path, tmp_path: Path, silent: Owner | None, came_of_it: Outcome | Busy
 ):
-    experiment = tmp_path / "it.py"
-    experiment.write_text("")
     assignment = Assignment.of(
         Node("run"), HeldElsewhere(tmp_path), experiment=experiment, threads=1, silent=silent
     )
@@ -61,12 +80,39 @@ class Telling(SharedFolder):
         return Outcome("done")
 
 
-def test_remarks_are_passed_on_however_many(tmp_path: Path):
-    experiment = tmp_path / "it.py"
-    experiment.write_text("")
+def test_remarks_are_passed_on_however_many(experiment: Path, tmp_path: Path):
     told: list[Progress | Remark] = []
     place = Telling(tmp_path)
     Assignment.of(Node("run"), place, experiment=experiment, threads=1).do(told.append)
     assert [event.text for event in told if isinstance(event, Remark)] == [
         f"at {step}" for step in range(1, 10)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Somewhere(SharedFolder):
+    """Where everything is done at once."""
+
+    def __reduce__(self):
+        return Somewhere, (self.path,)
+
+    def attempt(self, task: Task, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
+        return Outcome("done")
+
+
+def test_a_machine_that_has_not_seen_the_added_format_knows_the_task(
+    experiment: Path, tmp_path: Path
+):
+    for task in graph(load_experiment(experiment)[1]["tiny"].runs()):
+        place = Somewhere(tmp_path / "runs")
+        assignment = Assignment.of(task, place, experiment=experiment, threads=1)
+        forget()
+        assert assignment.do(lambda _: None) == Outcome("done")
+
+
+def test_an_experiment_that_cannot_be_read_there_is_told(experiment: Path, tmp_path: Path):
+    experiment.write_text("import what_is_only_on_the_launchers_machine\n")
+    place = Somewhere(tmp_path / "runs")
+    done = Assignment.of(Node("run"), place, experiment=experiment, threads=1).do(lambda _: None)
+    assert isinstance(done, Outcome)
+    assert "line 1: ModuleNotFoundError" in (done.error or "")

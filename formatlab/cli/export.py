@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
             f"--licence is {options.licence!r}; give an identifier of the hub in small letters, "
             "such as cc-by-4.0, apache-2.0, mit or other"
         )
-    found = [runs for path in options.runs for runs in _found(path)]
+    found = [runs for path in options.runs for runs in _found(path, options.models)]
     folders = [run for of in found for run in of.runs]
     damaged = [left for of in found for left in of.left_out]
     taken = [run for run in folders if run.done or options.unfinished]
@@ -99,13 +99,13 @@ def main(arguments: list[str]) -> int:
     return int(bool(damaged))
 
 
-def _found(path: Path) -> "Iterator[SoundRuns]":
+def _found(path: Path, models: bool) -> "Iterator[SoundRuns]":
     """The runs of a study, or of all studies of a runs folder, or the one that the folder is."""
     from formatlab.launch.sound_runs import sound_runs, studies_in
 
     is_run = (path / "config.json").exists()
     for folder in ([] if is_run else studies_in(path)) or [path]:
-        yield sound_runs(folder)
+        yield sound_runs(folder, models=models)
 
 
 def _reason(run: "RunFolder") -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,19 +25,24 @@ _MODELS = ("model", "policy", "policy-merged", "checkpoints/round-*")
 """Folders of models that appear whole or not at all."""
 
 
-def damage(folder: Path) -> str | None:
+def damage(folder: Path, *, models: bool = True) -> str | None:
     """What is wrong with a run folder, in words; None if nothing can be seen.
 
     Files cut short are found: JSON that does not end, Parquet without its footer, weights other
     than those that were made, and steps and rollouts fewer than a finished run had. What was being
     written when a process was killed is no damage, nor is a checkpoint that is not whole.
+
+    Args:
+        folder: of a run or a base.
+        models: whether to look at its models and checkpoints, which results are shown without.
     """
     if not (folder / "config.json").exists():
         return "config.json is missing" if (folder / "DONE").exists() else None
-    return next(_damages(folder), None)
+    damages = chain(_of_results(folder), _of_models(folder) if models else ())
+    return next(damages, None)
 
 
-def _damages(folder: Path) -> Iterator[str]:
+def _of_results(folder: Path) -> Iterator[str]:
     for name in _DOCUMENTS:
         path = folder / name
         if path.exists():
@@ -56,7 +62,24 @@ def _damages(folder: Path) -> Iterator[str]:
             if not is_damage(error):
                 raise
             yield f"{path.relative_to(folder)} is not whole"
-    yield from _of_results(run)
+    summary = run.summary or {}
+    for count, told, words in (
+        (len(run.metrics()), "steps", "lines of metrics.jsonl"),
+        (run.count_rollouts("train"), "rollouts", "training rollouts"),
+    ):
+        if told == "steps" and is_recorded(run):
+            continue
+        if summary.get(told, count) != count:
+            yield f"there are {count} {words}, and {summary[told]} were made"
+
+
+def _of_models(folder: Path) -> Iterator[str]:
+    summary = RunFolder.open(folder).summary or {}
+    for name, told in (("model", "sha256"), ("policy", "policy_sha256")):
+        if summary.get(told) and weights_digest(folder / name) != summary[told]:
+            yield f"the weights in {name}/ are gone or not those that were made"
+        elif summary.get(told) and not any((folder / name).glob("*config.json")):
+            yield f"{name}/ has no configuration"
     for place in _MODELS:
         for path in sorted(folder.glob(f"{place}/*.json")):
             yield from _of_document(path, folder)
@@ -74,24 +97,6 @@ def _of_document(path: Path, folder: Path) -> Iterator[str]:
             yield f"{name} is not a JSON object"
     except ValueError:
         yield f"{name} is not JSON"
-
-
-def _of_results(run: RunFolder) -> Iterator[str]:
-    """What a finished folder lacks of what its end told."""
-    summary = run.summary or {}
-    for name, told in (("model", "sha256"), ("policy", "policy_sha256")):
-        if summary.get(told) and weights_digest(run.path / name) != summary[told]:
-            yield f"the weights in {name}/ are gone or not those that were made"
-        elif summary.get(told) and not any((run.path / name).glob("*config.json")):
-            yield f"{name}/ has no configuration"
-    for count, told, words in (
-        (len(run.metrics()), "steps", "lines of metrics.jsonl"),
-        (run.count_rollouts("train"), "rollouts", "training rollouts"),
-    ):
-        if told == "steps" and is_recorded(run):
-            continue
-        if summary.get(told, count) != count:
-            yield f"there are {count} {words}, and {summary[told]} were made"
 
 
 def is_recorded(run: RunFolder) -> bool:

@@ -36,11 +36,12 @@ class SoundRuns:
     left_out: Sequence[LeftOut]
 
 
-def sound_runs(path: Path) -> SoundRuns:
+def sound_runs(path: Path, *, models: bool = False) -> SoundRuns:
     """Look at the runs of a study, or at one run, as launchers do before they go on with them.
 
     Args:
         path: folder of a study, or of a run.
+        models: whether their models have to be sound too, or may even be gone.
 
     Raises:
         InputError: it is not there, or holds no run folders.
@@ -53,7 +54,7 @@ def sound_runs(path: Path) -> SoundRuns:
     for folder in [path] if one else sorted(path.glob("[!.]*/")):
         if not _is_run_folder(folder):
             continue
-        wrong = _wrong(folder)
+        wrong = _wrong(folder, models=models)
         if wrong is not None:
             left_out.append(wrong)
         elif RunFolder.open(folder).config.get("kind") == "run":
@@ -84,9 +85,9 @@ def _is_run_folder(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("config.json", "DONE"))
 
 
-def _wrong(folder: Path) -> LeftOut | None:
+def _wrong(folder: Path, *, models: bool) -> LeftOut | None:
     try:
-        wrong = damage(folder)
+        wrong = damage(folder, models=models)
         if wrong is None:
             return None
         remedy = "" if is_recorded(RunFolder(folder)) else _AGAIN

@@ -1,6 +1,7 @@
 """Which run folders of a study are shown, and what is said of the others."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,17 @@ def test_others_are_named_with_the_reason(
     found = sound_runs(study)
     assert [run.name for run in found.runs] == ["b"]
     assert [left.words for left in found.left_out] == [f"a is left out: {said}"]
+
+
+def test_results_are_shown_without_their_models(study: Path):
+    (study / "a" / "policy" / "config.json").write_text("{")
+    shutil.rmtree(study / "b" / "policy")
+    RunFolder(study / "b").mark_done({"steps": 2, "rollouts": 1, "policy_sha256": "of weights"})
+    assert [run.name for run in sound_runs(study).runs] == ["a", "b"]
+    assert [left.words for left in sound_runs(study, models=True).left_out] == [
+        f"a is left out: policy/config.json is not JSON; {AGAIN}",
+        f"b is left out: the weights in policy/ are gone or not those that were made; {AGAIN}",
+    ]
 
 
 def test_a_recorded_run_has_fewer_lines_than_steps_and_nobody_makes_it_again(tmp_path: Path):

@@ -154,7 +154,8 @@ def _finished(
     done: list[Task] = []
     for run in runs:
         try:
-            done += place.bring(view, [run])
+            if place.bring(view, run):
+                done.append(run)
         except (FormatlabError, OSError) as error:
             print(f"formatlab run: {run.label} is not in the report: {error}", file=sys.stderr)
             status = max(status, 1)
@@ -213,15 +214,16 @@ def _launched(
 
     with cluster_of(options, options.runs_dir, study, devices.most) as cluster:
         announce(options.jobs or len(tasks))  # the cluster is there
-        return run_on(
-            cluster,
-            tasks,
-            place,
-            experiment=experiment,
-            options=options,
-            jobs=options.jobs,
-            console=console,
-        )
+        with _sigterm_as_ctrl_c():  # Ray has set a handler of its own
+            return run_on(
+                cluster,
+                tasks,
+                place,
+                experiment=experiment,
+                options=options,
+                jobs=options.jobs,
+                console=console,
+            )
 
 
 def _plan(

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from formatlab.errors import FormatlabError
 from formatlab.store.atomic_file import explained_os_errors
 from formatlab.store.metrics_log import MetricsLog
-from formatlab.store.parquet_damage import is_damage
+from formatlab.store.parquet_damage import is_damage, unreadable
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.weights import weights_digest, weights_whole
 
@@ -60,7 +60,7 @@ def _of_results(folder: Path) -> Iterator[str]:
             pq.read_metadata(path)
         except (pa.ArrowException, OSError) as error:
             if not is_damage(error):
-                raise
+                raise unreadable(path, error) from error
             yield f"{path.relative_to(folder)} is not whole"
     summary = run.summary or {}
     for count, told, words in (

@@ -36,7 +36,7 @@ class PlannedTask:
     steps: int | None
     """Steps that it has in all; None where only its making tells."""
     seconds: float | None = None
-    """Estimate, made beforehand, of the time that it takes; None where there is none."""
+    """Estimate, made beforehand, of the time that it takes from where it is; None if not known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

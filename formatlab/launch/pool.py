@@ -167,8 +167,9 @@ class _Pool:
         """The outcome of a task whose worker ended without a word."""
         folder = self._runs_dir / task.address
         if held(folder) is None:
-            if (folder / "DONE").exists():
-                return Outcome(task.label)  # the word was all that was left
+            with suppress(FormatlabError, OSError):
+                if is_done(task, self._runs_dir):
+                    return Outcome(task.label)  # the word was all that was left
             note_failure(folder, _reason(exitcode))
         return Outcome(task.label, _reason(exitcode), 1)
 

@@ -41,6 +41,11 @@ class Schedule:
         """Whether every task has an outcome."""
         return len(self.outcomes) == len(self.tasks)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no task is under way."""
+        return not self._under_way
+
     def end_done(self, is_done: Callable[[Task], bool]) -> int:
         """End the tasks in whose folders there is nothing left to do, and say how many they are.
 

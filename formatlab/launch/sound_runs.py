@@ -72,17 +72,19 @@ def sound_runs(path: Path, *, models: bool = False) -> SoundRuns:
 
 def studies_in(runs: Path) -> list[Path]:
     """The folders of studies that have begun in a runs folder; none in any other folder."""
+    folders = sorted(runs.glob("[!.]*/"))
+    if any(map(_is_run_folder, folders)):  # it is a study, whatever lies in a run that is damaged
+        return []
     return [
         folder
-        for folder in sorted(runs.glob("[!.]*/"))
+        for folder in folders
         if folder.name not in (BASES, CORPORA, MODELS)
-        and not _is_run_folder(folder)
         and next(folder.glob("[!.]*/config.json"), None)
     ]
 
 
 def _is_run_folder(folder: Path) -> bool:
-    return any((folder / name).exists() for name in ("config.json", "DONE"))
+    return any((folder / name).exists() for name in ("config.json", "env.json", "DONE"))
 
 
 def _wrong(folder: Path, *, models: bool) -> LeftOut | None:

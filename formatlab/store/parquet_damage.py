@@ -18,17 +18,19 @@ def explained_damage(path: Path, what_to_do: str) -> Iterator[None]:
         what_to_do: where it is damaged.
 
     Raises:
-        RunError: the file is damaged, or the file system does not give it.
+        RunError: the file is damaged, or the machine cannot read it now.
     """
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        words = " ".join(str(error).split())
         if is_damage(error):
-            raise RunError(f"cannot read {path} ({words}); {what_to_do}") from error
-        if isinstance(error, OSError):
-            raise RunError(f"cannot read {path}: {words}") from error
-        raise
+            raise RunError(f"cannot read {path} ({_words(error)}); {what_to_do}") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> RunError:
+    """What is told where the machine cannot read a file now."""
+    return RunError(f"cannot read {path} now: {_words(error)}; repeat the command")
 
 
 def is_damage(error: Exception) -> bool:
@@ -42,3 +44,7 @@ def is_damage(error: Exception) -> bool:
         return error.errno is None
     machine = isinstance(error, MemoryError) or type(error) is pa.ArrowException
     return isinstance(error, pa.ArrowException) and not machine
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())

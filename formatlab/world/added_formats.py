@@ -4,18 +4,22 @@ import ast
 import hashlib
 import inspect
 import sys
-from collections.abc import Iterator
 from functools import cache
 
 from formatlab.errors import InputError
 from formatlab.world.formats import FORMATS, Format
 
+_DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_BINDINGS = (*_DEFINITIONS, ast.Assign, ast.AnnAssign)
+"""Statements that set names and, but for items and attributes, do nothing else."""
+
 
 def added_formats() -> dict[str, str]:
     """SHA-256 of the source of each format that does not come with the package, by its name.
 
-    Everything in the defining file counts that the format's class names, directly or through
-    something else of the file; comments, layout and what the file imports do not.
+    Everything in the defining file counts that the format's class names, or that has to do with the
+    class, directly or through something else of the file; comments, layout, PRESETS and what the
+    file imports do not.
 
     Raises:
         InputError: the source cannot be read.
@@ -41,24 +45,45 @@ def _digest(name: str, kind: type[Format]) -> str:
 
 
 def _parts(tree: ast.Module, name: str) -> list[ast.stmt]:
-    """What makes a format of a file: its class, what adds it to FORMATS, and what they name."""
-    bound = {name: node for node in tree.body for name in _bound(node)}
-    parts = {node for node in tree.body if not [*_bound(node)] and "FORMATS" in _names(node)}
-    names = {name}.union(*map(_names, parts))
-    while new := {bound[name] for name in names & bound.keys()} - parts:
+    """What makes a format of a file: its class, what adds it to FORMATS, and what they name.
+
+    Whatever uses class or FORMATS belongs to it, and so does what sets, or does something to, a
+    name that a part uses. In doubt a part too many is taken: what is redone is not wrong.
+    """
+    statements = [node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
+    statements = [node for node in statements if "PRESETS" not in _bound(node)]
+    parts: set[ast.stmt] = set()
+    users, wanted = {name, "FORMATS"}, {name, "FORMATS"}
+    while True:
+        new = {
+            node
+            for node in statements
+            if node not in parts
+            and (
+                users & _used(node)
+                or wanted & _bound(node)
+                or (wanted & _used(node) and not isinstance(node, _BINDINGS))
+            )
+        }
+        if not new:
+            return [node for node in statements if node in parts]
+        for node in new:
+            if users & _used(node):
+                users |= _bound(node)
+            wanted |= _used(node) | _bound(node)
         parts |= new
-        names = set[str]().union(*map(_names, new))
-    return [node for node in tree.body if node in parts]
 
 
-def _bound(node: ast.stmt) -> Iterator[str]:
-    """The names that a statement of a file gives a meaning to, imports apart."""
-    if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-        yield node.name
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    yield from (target.id for target in targets if isinstance(target, ast.Name))
+def _bound(node: ast.stmt) -> set[str]:
+    """The names that a statement of a file gives a meaning to."""
+    if isinstance(node, _DEFINITIONS):
+        return {node.name}
+    inside = list(ast.walk(node))
+    names = {n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return names | {n.name for n in inside if isinstance(n, _DEFINITIONS)}
 
 
-def _names(node: ast.AST) -> set[str]:
+def _used(node: ast.stmt) -> set[str]:
     """The names that a statement makes use of."""
-    return {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+    inside = ast.walk(node)
+    return {n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}

@@ -27,6 +27,10 @@ class Dying(Node):
     """A task whose worker is killed, at its very end or before it."""
 
     done: bool = True
+    stale: bool = False
+
+    def outdated(self, runs: Path) -> str | None:
+        return "it is stale" if self.stale else None
 
     def execute(self, runs: Path, emit: Emit) -> None:
         run = RunFolder.create(runs / self.address, config={}, env={})
@@ -60,3 +64,8 @@ def test_a_worker_that_dies_before_says_in_the_folder_how(outcome, tmp_path: Pat
     task = Dying("early", done=False)
     assert "was ended by SIGKILL" in (outcome(task).error or "")
     assert "was ended by SIGKILL" in (RunFolder(tmp_path / task.address).failed or "")
+
+
+def test_a_worker_that_dies_beside_a_folder_of_no_use_has_done_nothing(outcome, tmp_path: Path):
+    task = Dying("stale", stale=True)
+    assert "was ended by SIGKILL" in (outcome(task).error or "")

@@ -120,3 +120,10 @@ def test_other_folders_are_refused_with_the_studies_in_them(study: Path):
             sound_runs(folder)
     with pytest.raises(InputError, match="there is no folder"):
         sound_runs(runs / "nowhere")
+
+
+def test_a_run_that_lost_everything_but_its_policy_makes_no_study_of_itself(study: Path):
+    for name in ("config.json", "env.json", "DONE"):
+        (study / "a" / name).unlink()
+    assert studies_in(study) == []
+    assert [run.name for run in sound_runs(study).runs] == ["b"]

@@ -56,9 +56,31 @@ def test_what_a_format_does_is_part_of_the_address(path: Path, old: str, new: st
 
 
 @pytest.mark.parametrize(
+    "added",
+    [
+        "add = FORMATS.__setitem__\nadd('shout', Shout(loud={}))",
+        "def add(form):\n    FORMATS[form.name] = form\n\n\nadd(Shout(loud={}))",
+        "SHOUT = FORMATS['shout'] = Shout(loud={})",
+        "for one in (Shout(loud={}),):\n    FORMATS[one.name] = one",
+        "SHOUT = Shout()\nSHOUT.loud = {}\nFORMATS['shout'] = SHOUT",
+        "LOUD = {}\nif True:\n    FORMATS['shout'] = Shout(loud=LOUD)",
+        "FORMATS.update(shout=Shout(loud={}))",
+        "LOUD, QUIET = {}, 0\nFORMATS['shout'] = Shout(loud=LOUD)",
+        "LOUD = 1\nLOUD += {}\nFORMATS['shout'] = Shout(loud=LOUD)",
+        "LOUD = []\nLOUD.append({})\nFORMATS['shout'] = Shout(loud=LOUD)",
+    ],
+)
+def test_however_a_format_is_added_its_settings_are_part_of_the_address(path: Path, added: str):
+    line = 'FORMATS["shout"] = Shout(loud=True)'
+    one, other = (addresses(path, line, added.format(loud)) for loud in (1, 2))
+    assert {name for name in one if one[name] == other[name]} == set()
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
         ("class Shout(Format):", "class Shout(Format):  # it shouts"),
+        ("seeds=(0,)", "seeds=[0]"),
         ("Endpoint: none.", "Endpoint: the loudest."),
         ("import re\n", "import re\n\nOTHER = 1\n"),
     ],

@@ -147,13 +147,13 @@ class _Study:
         self._losses: Counter[str] = Counter()
         self._watch = Watch()
         self._next_look: dict[str, float] = {}
-        self._took_any, self._next_question = False, 0.0
+        self._refusal, self._next_question = "", 0.0
 
     def submit(self) -> None:
         """Submit what may begin and nobody is at.
 
         Raises:
-            NoRoom: the queue takes not even the first one.
+            NoRoom: the queue takes none, and nothing is under way.
         """
         if self._next_question > time.monotonic():
             return
@@ -186,11 +186,10 @@ class _Study:
                 try:
                     self._cluster.submit(task, assignment)
                 except NoRoom as error:
-                    if not self._took_any:
+                    if self.schedule.idle:
                         raise
-                    self._ask_again(error)
+                    self._ask_again(str(error))
                     return
-                self._took_any = True
                 self.schedule.begin(task)
                 self._room -= 1
 
@@ -227,9 +226,10 @@ class _Study:
                 words = f"it goes on from its checkpoint (loss {lost}, {self._retries} allowed)"
                 self._display.say(f"{task.label}: {event.reason}; {words}")
 
-    def _ask_again(self, error: NoRoom) -> None:
-        if self._next_question == 0.0:
-            self._display.say(f"{error}; what is left is submitted when there is room")
+    def _ask_again(self, refusal: str) -> None:
+        if refusal != self._refusal:
+            self._display.say(f"{refusal}; what is left is submitted when there is room")
+        self._refusal = refusal
         self._next_question = time.monotonic() + _ASK_EVERY
 
     def _wait_for(self, task: Task, owner: str) -> None:

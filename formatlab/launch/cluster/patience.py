@@ -13,12 +13,22 @@ TRY_EVERY = 5.0
 TRY_FOR = 600.0
 """Seconds from the first failure on for which it is tried again."""
 
+_LASTING = (
+    FormatlabError,
+    PermissionError,
+    NotImplementedError,
+    ImportError,
+    TypeError,
+    ValueError,
+)
+"""What no waiting mends: errors for people, access denied, what some storage cannot do."""
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Does again what fails, unless with an error for people: that is no matter of time."""
+    """Does again what fails, unless that is no matter of time."""
 
     waiting: Callable[[Exception], None]
     """Told what failed, before each wait."""
@@ -29,7 +39,7 @@ class Patience:
         while True:
             try:
                 return do()
-            except FormatlabError:
+            except _LASTING:
                 raise
             except Exception as error:  # storage libraries have errors of their own
                 now = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +35,8 @@ class Place(Protocol):
         """A folder of this machine for the launcher's plan and report, as long as it lasts."""
         ...
 
-    def bring(self, view: Path, tasks: Sequence[Task]) -> list[Task]:
-        """Bring what a report needs of those that are done into the view, and name them."""
+    def bring(self, view: Path, task: Task) -> bool:
+        """Bring what a report needs of a task into the view, if it is done; says whether it is."""
         ...
 
     def publish(self, view: Path, study: str) -> None:
@@ -73,9 +72,9 @@ class SharedFolder:
         """The folder itself."""
         return nullcontext(self.path)
 
-    def bring(self, view: Path, tasks: Sequence[Task]) -> list[Task]:
+    def bring(self, view: Path, task: Task) -> bool:
         """Everything is there."""
-        return [task for task in tasks if self.is_done(task)]
+        return self.is_done(task)
 
     def publish(self, view: Path, study: str) -> None:
         """Everybody sees it."""

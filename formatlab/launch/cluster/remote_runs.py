@@ -7,11 +7,12 @@ last checkpoint that was sent. A lock at the address keeps two machines from one
 
 import getpass
 import os
+import re
 import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -130,11 +131,11 @@ class RemoteRuns:
         with tempfile.TemporaryDirectory(prefix="formatlab-") as temporary:
             yield Path(temporary)
 
-    def bring(self, view: Path, tasks: Sequence[Task]) -> list[Task]:
-        """Fetch finished tasks' folders without their weights."""
+    def bring(self, view: Path, task: Task) -> bool:
+        """Fetch a finished task's folder without its weights."""
         with explained(self.address):
-            done = [task for task in tasks if self.is_done(task)]
-            for task in done:
+            done = self.is_done(task)
+            if done:
                 self._folder(task).fetch(view / task.address, _is_reported)
         return done
 
@@ -149,9 +150,10 @@ class RemoteRuns:
                     there.put(path, name.as_posix())
 
     def _tell(self, emit: Emit, desk: Path, event: Progress | Remark) -> None:
-        """Tell on what a task tells, with the address in place of the scratch folder."""
+        """Tell on what a task tells; what it puts aside is put aside at the address as well."""
         if isinstance(event, Remark):
-            event = Remark(event.text.replace(str(desk), self.address))
+            aside = rf"is {re.escape(str(desk / ASIDE))}\S*"
+            event = Remark(re.sub(aside, f"goes to {self.address}/{ASIDE}", event.text))
         emit(event)
 
     def _folder(self, task: Task) -> RemoteFolder:

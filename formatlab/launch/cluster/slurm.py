@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from formatlab.errors import InputError
+from formatlab.errors import InputError, RunError
 from formatlab.launch.cluster.assignment import Assignment, Busy
 from formatlab.launch.cluster.cluster import Event, Lost, NoRoom
 from formatlab.launch.cluster.options import ClusterOptions
@@ -73,6 +73,7 @@ class SlurmCluster:
 
         Raises:
             NoRoom: sbatch refuses it, as where a user may queue no more jobs.
+            RunError: the folder of the jobs cannot be written to.
         """
         from submitit.core.utils import FailedJobError
 
@@ -84,8 +85,10 @@ class SlurmCluster:
         self._executor.update_parameters(cpus_per_task=cpus)
         try:
             job = self._executor.submit(_Job(assignment, progress))
-        except (FailedJobError, OSError) as error:
+        except FailedJobError as error:
             raise NoRoom(f"sbatch refused a job: {' '.join(str(error).split())}") from error
+        except OSError as error:
+            raise RunError(f"a job cannot be written to {self._folder}: {error}") from error
         self._jobs[task.address] = (job, task, progress)
 
     def events(self) -> list[tuple[str, Event]]:

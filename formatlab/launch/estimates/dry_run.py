@@ -117,7 +117,7 @@ def _states(tasks: Sequence[Task], runs: Path) -> tuple[dict[str, State], list[s
     for task in tasks:
         try:
             states[task.address] = state_of(task, runs)
-        except FormatlabError as error:
+        except (FormatlabError, OSError) as error:
             unreadable.append(f"{task.label} would fail: {error}")
     return states, unreadable
 

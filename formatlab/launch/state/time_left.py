@@ -78,7 +78,7 @@ def _with_time_left(
         return replace(task, seconds_left=seconds)
     everything = [*done, *before]
     for about in (
-        _not_made(task, task.task.seconds),
+        task.task.seconds,
         _by_pace(task, [one for one in before if _arm(one) == _arm(task)]),
         _not_made(task, _took([one for one in everything if _scale(one) == _scale(task)])),
         _not_made(task, _took(everything)),

@@ -95,16 +95,21 @@ class Full(Here):
         super().submit(task, assignment)
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Callable[..., tuple[dict[str, Outcome], str]]:
-    experiment = tmp_path / "experiment.py"
-    experiment.write_text(
-        '''"""None."""
+EXPERIMENT = '''"""None."""
 from formatlab.launch.study import ModelStudy
 PRESETS = {"none": ModelStudy(name="none", model="m", problems="p")}
 '''
-    )
 
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Path:
+    path = tmp_path / "experiment.py"
+    path.write_text(EXPERIMENT)
+    return path
+
+
+@pytest.fixture
+def run(experiment: Path, tmp_path: Path) -> Callable[..., tuple[dict[str, Outcome], str]]:
     def running(
         cluster: Here, *tasks: Task, jobs: int = 0, retries: int = 1
     ) -> tuple[dict[str, Outcome], str]:
@@ -191,9 +196,8 @@ def test_what_another_launcher_is_at_is_left_to_it(run: Callable, monkeypatch: p
     assert outcomes[A.address].error is None
 
 
-def test_a_worker_does_not_begin_what_is_held(tmp_path: Path):
-    place, experiment = SharedFolder(tmp_path), tmp_path / "experiment.py"
-    experiment.touch()
+def test_a_worker_does_not_begin_what_is_held(experiment: Path, tmp_path: Path):
+    place = SharedFolder(tmp_path)
     assignment = Assignment.of(A, place, experiment=experiment, threads=1)
     with locked(tmp_path / A.address):
         assert isinstance(assignment.do(lambda _: None), Busy)
@@ -226,9 +230,9 @@ def test_everything_is_cancelled_when_the_launcher_is_interrupted(
     assert cluster.cancelled
 
 
-def test_another_formatlab_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    experiment = tmp_path / "experiment.py"
-    experiment.touch()
+def test_another_formatlab_refuses(
+    experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     assignment = Assignment.of(A, SharedFolder(tmp_path), experiment=experiment, threads=1)
     monkeypatch.setattr("formatlab.launch.cluster.assignment.__version__", "0.0.1")
     outcome = assignment.do(lambda _: None)

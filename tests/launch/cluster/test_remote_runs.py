@@ -167,7 +167,7 @@ def test_a_report_is_made_of_what_is_brought_and_published(runs: RemoteRuns, exp
     attempt(runs, Base(), experiment)
     attempt(runs, Run(), experiment)
     with runs.view() as view:
-        assert runs.bring(view, [Run()]) == [Run()]
+        assert runs.bring(view, Run())
         assert RunFolder.open(view / "study/run").done
         assert not (view / "study/run/policy").exists()
         (view / "study/tables").mkdir()
@@ -182,7 +182,7 @@ def test_a_report_is_made_without_what_is_damaged(runs: RemoteRuns, experiment: 
     attempt(runs, Run(), experiment)
     MemoryFileSystem().rm_file(f"{runs.address.removeprefix('memory://')}/study/run/metrics.jsonl")
     with runs.view() as view:
-        assert runs.bring(view, [Run()]) == []
+        assert not runs.bring(view, Run())
 
 
 def test_a_report_of_what_cannot_be_reached_is_told(
@@ -193,7 +193,7 @@ def test_a_report_of_what_cannot_be_reached_is_told(
 
     monkeypatch.setattr(MemoryFileSystem, "info", away)
     with runs.view() as view, pytest.raises(RunError, match="the network is away"):
-        runs.bring(view, [Run()])
+        runs.bring(view, Run())
 
 
 def test_places_are_told_apart_and_can_be_sent(tmp_path: Path):

@@ -59,7 +59,7 @@ def test_what_the_plan_says_is_taken_where_nothing_of_the_arm_is_measured() -> N
     assert (timed.seconds_left, timed.estimated) == (70, True)
     (_, timed) = with_time_left([same, to_come])
     assert (timed.seconds_left, timed.estimated) == (32, False)
-    begun = task(replace(RUNS[0], seconds=80.0), "interrupted", step=8)
+    begun = task(replace(RUNS[0], seconds=60.0), "interrupted", step=8)  # from there
     assert left(begun) == [60]
     begun = task(replace(RUNS[0], seconds=80.0), "interrupted", step=8, pace=1.0)
     assert left(begun) == [24]

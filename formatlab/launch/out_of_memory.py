@@ -5,6 +5,7 @@ _SIGNS = (
     "Cannot allocate memory",
     "can't start new thread",
     "Failed to launch worker thread",  # pyarrow
+    "error return without exception set",  # compiled code that did not foresee it
     "std::bad_alloc",
 )
 

@@ -52,7 +52,7 @@ real: env  ## add a small real model (SmolLM2-135M-Instruct, about 100 MB)
 test: env  ## run the tests
 	$(BIN)/python -m pytest -n 2
 
-faults: env  ## kill, fill disks and cut files short, and count what is lost (an hour or less on two free cores)
+faults: env  ## kill, fill disks and cut files short, and count what is lost (about half an hour on two free cores)
 	$(BIN)/python -m pytest -n 2 -m faults tests/faults
 
 lint: env  ## check style and format

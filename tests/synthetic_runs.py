@@ -1,5 +1,6 @@
 """Synthetic runs: run folders as training leaves them, with shares and accuracies dictated."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -191,3 +192,21 @@ def _rows(
             )
         )
     return rows
+
+
+def small_run(study: Path, *, seed: int = 0, done: bool = True, **config: object) -> RunFolder:
+    """Write a run of few rollouts, which `config` tells more of, into the folder of a study."""
+    spec = SyntheticRun(
+        seed=seed,
+        start={"program": 0.4, "prose": 0.6},
+        end={"program": 0.9, "prose": 0.1},
+        accuracy={"program": 0.7, "prose": 0.3},
+        steps_per_epoch=2,
+        rollouts_per_step=16,
+        probe_prompts=8,
+        probe_epochs=(0.0, 2.0),
+        study=study.name,
+    )
+    run = write_run(study, spec, done=done)
+    (run.path / "config.json").write_text(json.dumps(run.config | {"kind": "run"} | config))
+    return run

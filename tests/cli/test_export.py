@@ -1,13 +1,12 @@
 """`formatlab export` as people use it, with right input and wrong."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from synthetic_runs import SyntheticRun, write_run
+from synthetic_runs import small_run
 
 from formatlab.cli.export import main as export
 from formatlab.errors import InputError, RunError
@@ -16,27 +15,10 @@ from formatlab.store import RunFolder
 REPOSITORY = Path(__file__).parents[2]
 
 
-def make_run(study: Path, *, seed: int = 0, done: bool = True, **config: object) -> RunFolder:
-    spec = SyntheticRun(
-        seed=seed,
-        start={"program": 0.4, "prose": 0.6},
-        end={"program": 0.9, "prose": 0.1},
-        accuracy={"program": 0.7, "prose": 0.3},
-        steps_per_epoch=2,
-        rollouts_per_step=16,
-        probe_prompts=8,
-        probe_epochs=(0.0, 2.0),
-        study=study.name,
-    )
-    run = write_run(study, spec, done=done)
-    (run.path / "config.json").write_text(json.dumps(run.config | {"kind": "run"} | config))
-    return run
-
-
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     study = tmp_path / "runs" / "words"
-    make_run(study)
+    small_run(study)
     return study
 
 
@@ -61,8 +43,8 @@ def test_a_study_becomes_a_folder_and_what_to_do_next_is_said(
 
 
 def test_several_studies_and_single_runs_become_one_folder(study: Path, tmp_path: Path) -> None:
-    other = make_run(study.with_name("other"), seed=3)
-    make_run(study.with_name("other"), seed=4)
+    other = small_run(study.with_name("other"), seed=3)
+    small_run(study.with_name("other"), seed=4)
     out = tmp_path / "out"
     assert export([str(study), str(other.path), "--output", str(out)]) == 0
     runs = pq.read_table(out / "runs.parquet").to_pylist()
@@ -70,7 +52,7 @@ def test_several_studies_and_single_runs_become_one_folder(study: Path, tmp_path
 
 
 def test_a_runs_folder_stands_for_its_studies(study: Path, tmp_path: Path) -> None:
-    make_run(study.with_name("other"), seed=3)
+    small_run(study.with_name("other"), seed=3)
     RunFolder.create(tmp_path / "runs/bases/b", config={"kind": "base"}, env={})
     assert export([str(study.parent), "--output", str(tmp_path / "out")]) == 0
     runs = pq.read_table(tmp_path / "out" / "runs.parquet").to_pylist()
@@ -80,8 +62,8 @@ def test_a_runs_folder_stands_for_its_studies(study: Path, tmp_path: Path) -> No
 def test_unfinished_runs_are_left_out_with_the_reason_unless_asked_for(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_run(study, seed=1, done=False)
-    failed = make_run(study, seed=2, done=False)
+    small_run(study, seed=1, done=False)
+    failed = small_run(study, seed=2, done=False)
     failed.mark_failed("no space left")
     out = tmp_path / "out"
     export([str(study), "--output", str(out)])
@@ -127,7 +109,7 @@ def test_wrong_runs_are_named(study: Path, tmp_path: Path) -> None:
     assert "there is no folder" in refusal(tmp_path / "nowhere", "--output", out)
     for folder in (tmp_path / "empty", base.path, base.path.parent):
         assert "holds no run folders" in refusal(folder, "--output", out)
-    make_run(tmp_path / "runs" / "new", done=False)
+    small_run(tmp_path / "runs" / "new", done=False)
     said = refusal(tmp_path / "runs" / "new", "--output", out)
     assert said.startswith("no run is finished (0.15M-grpo-s0: not finished")
     assert "have the same name" in refusal(study, study, "--output", out)
@@ -143,7 +125,7 @@ def test_wrong_outputs_are_named_and_left_as_they_are(study: Path, tmp_path: Pat
 
 
 def test_a_licence_is_needed_for_what_is_not_of_our_world(study: Path, tmp_path: Path) -> None:
-    make_run(study, seed=1, world={}, mixture={}, model="owner/name", problems="gsm8k")
+    small_run(study, seed=1, world={}, mixture={}, model="owner/name", problems="gsm8k")
     out = tmp_path / "out"
     assert "give one that they allow with --licence" in refusal(study, "--output", out)
     assert "small letters" in refusal(study, "--output", out, "--licence", "Apache 2")
@@ -165,7 +147,7 @@ def test_nothing_heavy_is_imported(study: Path, tmp_path: Path) -> None:
 def test_damaged_runs_are_left_out_and_named(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    damaged = make_run(study, seed=1)
+    damaged = small_run(study, seed=1)
     path = next(damaged.path.glob("rollouts/split=train/*.parquet"))
     path.write_bytes(path.read_bytes()[:-20])
     out = tmp_path / "out"

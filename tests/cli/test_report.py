@@ -5,33 +5,15 @@ import json
 from pathlib import Path
 
 import pytest
-from synthetic_runs import SyntheticRun, write_run
+from synthetic_runs import small_run
 
 from formatlab.cli.main import main
-from formatlab.store import RunFolder
-
-
-def make_run(study: Path, seed: int) -> RunFolder:
-    spec = SyntheticRun(
-        seed=seed,
-        start={"program": 0.4, "prose": 0.6},
-        end={"program": 0.9, "prose": 0.1},
-        accuracy={"program": 0.7, "prose": 0.3},
-        steps_per_epoch=2,
-        rollouts_per_step=16,
-        probe_prompts=8,
-        probe_epochs=(0.0, 2.0),
-        study=study.name,
-    )
-    run = write_run(study, spec)
-    (run.path / "config.json").write_text(json.dumps(run.config | {"kind": "run"}))
-    return run
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     for seed in (0, 1, 2, 3):
-        make_run(tmp_path / "runs" / "words", seed)
+        small_run(tmp_path / "runs" / "words", seed=seed)
     return tmp_path / "runs" / "words"
 
 
@@ -69,7 +51,7 @@ def test_a_study_without_a_sound_run_has_no_report(study: Path, capsys: pytest.C
 def test_a_runs_folder_is_refused_with_the_studies_in_it(
     study: Path, capsys: pytest.CaptureFixture[str]
 ):
-    make_run(study.with_name("more"), 0)
+    small_run(study.with_name("more"))
     assert main(["report", str(study.parent)]) == 2
     told = capsys.readouterr().err
     assert "holds the studies more, words; give one of them, such as " in told

@@ -1,11 +1,12 @@
 """The launcher's account of tasks that a cluster does, loses, or finds taken."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from plain_task import Node
 from rich.console import Console
 
 from formatlab.errors import InputError
@@ -21,31 +22,8 @@ from formatlab.store.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
-class Writing(Task):
+class Writing(Node):
     """A task that makes a folder at once."""
-
-    name: str
-    after: tuple["Writing", ...] = ()
-
-    @property
-    def address(self) -> str:
-        return f"study/{self.name}"
-
-    @property
-    def needs(self) -> tuple[Task, ...]:
-        return self.after
-
-    @property
-    def label(self) -> str:
-        return self.name
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        return {"kind": "run"}
-
-    @property
-    def steps(self) -> int:
-        return 1
 
     def execute(self, runs: Path, emit: Emit) -> None:
         if self.name == "wrong":

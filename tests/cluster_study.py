@@ -12,15 +12,31 @@ from formatlab.store.run_folder import RunFolder
 
 EXPERIMENT = '''"""Endpoint: none; a study of seconds."""
 
+import time
+from pathlib import Path
+
 from formatlab.launch.cluster import remote_runs
 from formatlab.launch.study import LadderStudy
+from formatlab.store.run_folder import RunFolder
 from formatlab.train.base import Pretraining
 from formatlab.train.grpo import Grpo
 from formatlab.train.probe import Probe
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World
 
-remote_runs.SEND_EVERY = 0.5  # in every worker: they are done in seconds
+# All of this holds in every worker.
+remote_runs.SEND_EVERY = 0.5
+append_metrics = RunFolder.append_metrics
+
+
+def held_up(run, *rows):
+    """Runs stand still after their fourth step for as long as the file is there."""
+    while Path("HOLD").exists() and run.config["kind"] == "run" and rows[-1]["step"] == 3:
+        time.sleep(0.05)
+    append_metrics(run, *rows)
+
+
+RunFolder.append_metrics = held_up
 
 PRESETS = {
     "tiny": LadderStudy(
@@ -46,6 +62,7 @@ PRESETS = {
     )
 }
 '''
+"""With the path of a file in place of HOLD."""
 STUDY = "side_by_side"
 STEPS = 20
 PATIENCE = 900.0

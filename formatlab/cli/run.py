@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, make_dataclass
@@ -103,13 +104,13 @@ def main(arguments: list[str]) -> int:
             plan = partial(_plan, options.study.name, list(whole.values()), runs_dir, command)
             with _sigterm_as_ctrl_c() if processes() == 1 else nullcontext():
                 outcomes = _launched(options, tasks, place, runs_dir, path, plan, console)
-        except KeyboardInterrupt as interrupt:
+        except KeyboardInterrupt:
             console.print(
                 "Interrupted. What is done is kept; the same command goes on from there:\n"
                 f"  formatlab run {shlex.join(arguments)}",
                 markup=False,
             )
-            return 128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)
+            return 128 + (signal.SIGTERM if _TERMINATED.is_set() else signal.SIGINT)
         if not outcomes:  # a dry run, or not the first of several processes
             return 0
         status = _told(outcomes)
@@ -119,8 +120,8 @@ def main(arguments: list[str]) -> int:
     return status
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM came, as from a queue whose time is up."""
+_TERMINATED = threading.Event()
+"""Set when SIGTERM came. The interrupt that it raises loses its kind on its way through Ray."""
 
 
 @contextmanager
@@ -128,8 +129,10 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
     """End by SIGTERM as by Ctrl-C: workers ended, the terminal as it was, and with a word."""
 
     def end(number: int, frame: object) -> NoReturn:
-        raise _Terminated
+        _TERMINATED.set()
+        raise KeyboardInterrupt
 
+    _TERMINATED.clear()
     before = signal.signal(signal.SIGTERM, end)
     try:
         yield

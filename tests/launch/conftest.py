@@ -1,5 +1,6 @@
 """A study that was run by the local launcher, which other launchers are held to."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,17 @@ from cluster_study import EXPERIMENT, ended, launch
 @pytest.fixture(scope="session")
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("experiment") / "tiny.py"
-    path.write_text(EXPERIMENT)
+    path.write_text(EXPERIMENT.replace("HOLD", str(path.with_name("hold"))))
     return path
+
+
+@pytest.fixture
+def hold(experiment: Path) -> Iterator[Path]:
+    """A file that keeps the study's runs from ending until it is removed."""
+    path = experiment.with_name("hold")
+    path.touch()
+    yield path
+    path.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")

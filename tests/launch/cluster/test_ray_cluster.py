@@ -85,7 +85,7 @@ def went_on(runs: Path) -> list[str]:
 
 
 def test_a_study_of_which_a_node_is_lost_ends_like_that_of_one_machine(
-    machines: Machines, experiment: Path, reference: Path, tmp_path: Path
+    machines: Machines, experiment: Path, hold: Path, reference: Path, tmp_path: Path
 ):
     runs = tmp_path / "runs"
     address = machines.cluster.address
@@ -93,6 +93,7 @@ def test_a_study_of_which_a_node_is_lost_ends_like_that_of_one_machine(
     wait_until(lambda: begun(runs), study)
     folder = begun(runs)[0]
     machines.lose_node_of(worker(folder))
+    hold.unlink()
     status, said = ended(study)
     assert status == 0, said
     assert "the machine that did it was lost; it goes on from its checkpoint" in said
@@ -102,7 +103,7 @@ def test_a_study_of_which_a_node_is_lost_ends_like_that_of_one_machine(
 
 
 def test_machines_that_share_an_address_alone_go_on_with_what_a_lost_one_sent(
-    machines: Machines, experiment: Path, reference: Path, runs: Path
+    machines: Machines, experiment: Path, hold: Path, reference: Path, runs: Path
 ):
     def sent() -> list[Path]:
         lists = (runs / STUDY).glob("0.04M-*/.sent.json")
@@ -115,6 +116,7 @@ def test_machines_that_share_an_address_alone_go_on_with_what_a_lost_one_sent(
     wait_until(sent, study)
     folder = sent()[0]
     os.kill(worker(folder), signal.SIGKILL)
+    hold.unlink()
     status, said = ended(study)
     assert status == 0, said
     assert "the process that did it was ended" in said
@@ -179,16 +181,18 @@ def test_an_address_without_a_cluster_is_told(
     assert "Traceback" not in told
 
 
-def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(
-    machines: Machines, experiment: Path, runs: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("hold")
+def test_who_is_told_to_end_ends_the_workers_and_says_how_to_go_on(
+    machines: Machines, experiment: Path, runs: Path, number: signal.Signals
 ):
     words = ("--launcher", "ray", "--address", machines.cluster.address)
     study = launch(experiment, runs, *words)
     wait_until(lambda: begun(runs), study)
     process = worker(begun(runs)[0])
-    study.send_signal(signal.SIGINT)
+    study.send_signal(number)
     status, said = ended(study)
-    assert status == 130
+    assert status == 128 + number
     assert "Interrupted. What is done is kept; the same command goes on from there" in said
     assert not alive(process)
 

@@ -24,7 +24,7 @@ pytest.importorskip("submitit", reason="needs submitit: pip install 'formatlab[s
 
 @pytest.mark.slow
 def test_jobs_that_are_preempted_or_lost_go_on_and_end_like_the_local_launcher(
-    experiment: Path, reference: Path, tmp_path: Path
+    experiment: Path, hold: Path, reference: Path, tmp_path: Path
 ):
     runs = tmp_path / "runs"
 
@@ -37,6 +37,7 @@ def test_jobs_that_are_preempted_or_lost_go_on_and_end_like_the_local_launcher(
     preempted, lost = begun()
     os.kill(worker(preempted), signal.SIGUSR2)
     os.kill(worker(lost), signal.SIGKILL)
+    hold.unlink()
     status, said = ended(study)
     assert status == 0, said
     assert said.count("ended without a word") == 1

@@ -358,13 +358,17 @@ def estimate_all(
     Returns:
         An estimate a task, by address.
     """
-    estimator, cores = Estimator(runs, calibration, gpus), available_cores()
-    most = most_threads() or cores
-    threads = [min(most, threads_each(cores, workers, task.most_threads)) for task in tasks]
-    pairs = list(zip(tasks, threads, strict=True))
+    estimator = Estimator(runs, calibration, gpus)
+    pairs = [(task, worker_threads(task, workers)) for task in tasks]
     trials = [trial for task, each in pairs for trial in estimator.trials(task, each)]
     calibration.measure(trials, experiment, say)
     return {task.address: estimator.estimate(task, each) for task, each in pairs}
+
+
+def worker_threads(task: Task, workers: int) -> int:
+    """Threads that a task's worker has, where so many share the cores."""
+    cores = available_cores()
+    return min(most_threads() or cores, threads_each(cores, workers, task.most_threads))
 
 
 class _Untried(Exception):

@@ -5,10 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from formatlab.errors import FormatlabError
-from formatlab.launch.cores import available_cores, most_threads
-from formatlab.launch.devices import Devices, threads_each
+from formatlab.launch.devices import Devices
 from formatlab.launch.estimates.calibration import Calibration
-from formatlab.launch.estimates.estimate import Estimator
+from formatlab.launch.estimates.estimate import Estimator, worker_threads
 from formatlab.launch.estimates.trial import StartTrial
 from formatlab.launch.task import Task
 
@@ -27,14 +26,12 @@ def planned_times(tasks: Sequence[Task], runs: Path, devices: Devices) -> dict[s
     if calibration.cost(StartTrial()) is None:
         return {}
     estimator = Estimator(runs, calibration, devices.gpus)
-    cores, workers = available_cores(), min(devices.most, len(tasks))
-    most = most_threads() or cores
+    workers = min(devices.most, len(tasks))
     times: dict[str, float] = {}
     for task in tasks:
         with suppress(FormatlabError, OSError):  # told when its turn comes
             if not (runs / task.address / "DONE").exists():
-                threads = min(most, threads_each(cores, workers, task.most_threads))
-                seconds = estimator.estimate(task, threads).seconds
+                seconds = estimator.estimate(task, worker_threads(task, workers)).seconds
                 if seconds is not None:
                     times[task.address] = seconds
     return times

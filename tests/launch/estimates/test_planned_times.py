@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from formatlab.launch.devices import Devices
-from formatlab.launch.estimates import planned_times as module
+from formatlab.launch.estimates import estimate as module
 from formatlab.launch.estimates.calibration import Calibration
 from formatlab.launch.estimates.estimate import Estimator
 from formatlab.launch.estimates.planned_times import planned_times

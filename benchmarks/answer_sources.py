@@ -17,8 +17,8 @@ from typing import Any
 import regex
 
 from formatlab.errors import InputError
-from formatlab.observe.locked_python import LockedPython
-from formatlab.observe.number import parse_number
+from formatlab.observe.answers.number import parse_number
+from formatlab.observe.sandbox.locked_python import LockedPython
 from formatlab.world.families import FAMILIES
 from formatlab.world.formats import FORMATS
 

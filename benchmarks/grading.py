@@ -33,8 +33,8 @@ from benchmarks.page import write_measured
 from formatlab.errors import FormatlabError, InputError
 from formatlab.measure.error_rates import TABLE, ErrorRate
 from formatlab.observe.grader import Grade, grade
-from formatlab.observe.locked_python import LockedPython
-from formatlab.show.grader_table import error_text
+from formatlab.observe.sandbox.locked_python import LockedPython
+from formatlab.show.tables.grader import error_text
 
 _REVIEWED = Path(__file__).with_name("reviewed_verdicts.jsonl")
 _TABLE = Path(__file__).parents[1] / "formatlab" / "measure" / TABLE

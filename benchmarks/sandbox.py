@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 
 from formatlab.errors import RunError
-from formatlab.observe.locked_python import LockedPython
-from formatlab.observe.sandbox import Sandbox
+from formatlab.observe.sandbox.locked_python import LockedPython
+from formatlab.observe.sandbox.sandbox import Sandbox
 
 PROGRAM = """def solution():
     eggs = 16

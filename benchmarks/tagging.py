@@ -15,14 +15,12 @@ from itertools import islice
 from pathlib import Path
 
 from formatlab.errors import FormatlabError
-from formatlab.launch.cores import available_cores
-from formatlab.observe.files.chunk import BadRow
-from formatlab.observe.files.crew import tag_chunks
-from formatlab.observe.files.known_layouts import Columns
-from formatlab.observe.files.reader import RolloutReader
-from formatlab.observe.files.source import find_sources
+from formatlab.launch.devices import available_cores
+from formatlab.observe.files.layouts import Columns
+from formatlab.observe.files.rows import BadRow
+from formatlab.observe.files.source import RolloutReader, find_sources
 from formatlab.observe.files.tagged_file import TaggedFile
-from formatlab.observe.files.tagging import TagJob
+from formatlab.observe.files.tagging import TagJob, tag_chunks
 from formatlab.observe.tagger import tag
 from formatlab.world.formats import FORMATS, Format
 from formatlab.world.mixture import Mixture

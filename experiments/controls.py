@@ -21,9 +21,9 @@ do.
 
 from dataclasses import replace
 
-from formatlab.launch.study import LadderStudy
-from formatlab.launch.sweep import Sweep
-from formatlab.train.base import Pretraining
+from formatlab.study.study import LadderStudy
+from formatlab.study.sweep import Sweep
+from formatlab.train.pretraining.base import Pretraining
 from formatlab.train.reward import Reward
 from formatlab.world.four_formats import FOUR_FORMATS
 

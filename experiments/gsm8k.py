@@ -14,10 +14,10 @@ is the original work's settings of GRPO, PPO and expert iteration (arXiv 2504.07
 
 from dataclasses import replace
 
-from formatlab.launch.study import ModelStudy
-from formatlab.train.expert_iteration import echo_chamber_expert_iteration
-from formatlab.train.grpo import Grpo, echo_chamber_grpo
-from formatlab.train.ppo import echo_chamber_ppo
+from formatlab.study.study import ModelStudy
+from formatlab.train.expert_iteration.settings import echo_chamber_expert_iteration
+from formatlab.train.on_policy.grpo import Grpo, echo_chamber_grpo
+from formatlab.train.on_policy.ppo import echo_chamber_ppo
 from formatlab.train.probe import Probe
 
 CPU = ModelStudy(

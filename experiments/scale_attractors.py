@@ -14,9 +14,9 @@ or worked, over seeds.
 
 from dataclasses import replace
 
-from formatlab.launch.study import LadderStudy
-from formatlab.train.base import Pretraining
-from formatlab.train.grpo import Grpo
+from formatlab.study.study import LadderStudy
+from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.pretraining.base import Pretraining
 from formatlab.world.four_formats import FOUR_FORMATS
 
 DEMO = LadderStudy(

@@ -18,11 +18,11 @@ chain, and the number of seeds in which a chain's winner equals that of RL alone
 
 from dataclasses import replace
 
-from formatlab.launch.study import LadderStudy
-from formatlab.train.base import Pretraining
-from formatlab.train.dpo import Dpo
-from formatlab.train.grpo import Grpo
-from formatlab.train.sft import Sft
+from formatlab.study.study import LadderStudy
+from formatlab.train.fine_tuning.dpo import Dpo
+from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.pretraining.base import Pretraining
 from formatlab.world.four_formats import FOUR_FORMATS
 
 RL = Grpo()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from formatlab.observe.grader import grade
     from formatlab.observe.tagger import tag
-    from formatlab.train.format_recorder import FormatRecorder
+    from formatlab.train.recorder.format_recorder import FormatRecorder
 
 __version__ = "0.1.0"
 __all__ = ["FormatRecorder", "grade", "tag"]
 
 _HOMES = {
-    "FormatRecorder": "formatlab.train.format_recorder",
+    "FormatRecorder": "formatlab.train.recorder.format_recorder",
     "grade": "formatlab.observe.grader",
     "tag": "formatlab.observe.tagger",
 }

@@ -3,8 +3,8 @@
 EXPERIMENT = '''"""Endpoint: none."""
 
 import re
-from formatlab.launch.study import LadderStudy
-from formatlab.train.base import Pretraining
+from formatlab.study.study import LadderStudy
+from formatlab.train.pretraining.base import Pretraining
 from formatlab.world.formats import FORMATS, Format, Reading
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World

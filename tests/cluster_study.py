@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 
 from formatlab.launch.cluster import remote_runs
-from formatlab.launch.study import LadderStudy
+from formatlab.study.study import LadderStudy
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.base import Pretraining
-from formatlab.train.grpo import Grpo
+from formatlab.train.pretraining.base import Pretraining
+from formatlab.train.on_policy.grpo import Grpo
 from formatlab.train.probe import Probe
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World

@@ -8,8 +8,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from formatlab.launch.cluster.remote_runs import RemoteRuns
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.task import Emit, Task
 from formatlab.store.run_folder import RunFolder
+from formatlab.study.task import Task
+from formatlab.train.progress import Emit
 
 ENV = {"schema_version": 1}
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from formatlab.launch.estimates.estimate import DONE, Estimate
 from formatlab.launch.estimates.foreseen import Foreseen, State
-from formatlab.launch.task import Emit, Task
+from formatlab.study.task import Task
+from formatlab.train.progress import Emit
 
 MB = 2**20
 ESTIMATE = Estimate(

@@ -8,8 +8,8 @@ from zlib import crc32
 
 import pyarrow as pa
 
-from formatlab.launch.lock import locked
 from formatlab.launch.plan import Plan, PlannedTask, write_plan
+from formatlab.store.lock import locked
 from formatlab.store.run_folder import RunFolder
 
 STUDY = "formats"

@@ -15,18 +15,17 @@ import torch
 import transformers
 from accelerate import PartialState
 
-from formatlab.models.saved import silence_libraries
+from formatlab.models.model import silence_libraries
 from formatlab.store.run_folder import RunFolder
 from formatlab.train import policy
-from formatlab.train.engine import Engine
-from formatlab.train.exploration import Exploration
-from formatlab.train.grpo import Grpo
-from formatlab.train.on_policy import OnPolicy
-from formatlab.train.ppo import Ppo
+from formatlab.train.on_policy.exploration import Exploration
+from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.on_policy.ppo import Ppo
+from formatlab.train.on_policy.rloo import Rloo
+from formatlab.train.on_policy.run import run_on_policy
+from formatlab.train.on_policy.settings import Engine, OnPolicy
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward
-from formatlab.train.rloo import Rloo
-from formatlab.train.run_on_policy import run_on_policy
 from formatlab.world.mixture import Mixture
 from formatlab.world.prompt import plain_prompt
 from formatlab.world.world import World

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from formatlab.launch.task import Emit, Task
+from formatlab.study.task import Task
+from formatlab.train.progress import Emit
 
 
 @dataclass(frozen=True)

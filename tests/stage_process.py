@@ -19,19 +19,18 @@ import transformers
 from on_policy_process import WORLD
 from safetensors.torch import load_file
 
-from formatlab.models.saved import silence_libraries
+from formatlab.models.model import silence_libraries
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.weights import weights_digest
 from formatlab.train import policy
-from formatlab.train.dpo import Dpo
-from formatlab.train.expert_iteration import ExpertIteration
-from formatlab.train.fine_tuning import FineTuning
+from formatlab.train.expert_iteration.rounds import run_expert_iteration
+from formatlab.train.expert_iteration.settings import ExpertIteration
+from formatlab.train.fine_tuning.dpo import Dpo
+from formatlab.train.fine_tuning.run import run_dpo, run_sft
+from formatlab.train.fine_tuning.settings import FineTuning
+from formatlab.train.fine_tuning.sft import Sft
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward
-from formatlab.train.run_dpo import run_dpo
-from formatlab.train.run_expert_iteration import run_expert_iteration
-from formatlab.train.run_sft import run_sft
-from formatlab.train.sft import Sft
 from formatlab.world.prompt import plain_prompt
 
 SMALL: dict[str, Any] = {

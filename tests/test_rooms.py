@@ -19,6 +19,7 @@ ROOMS = [
     "train",
     "measure",
     "show",
+    "study",
     "launch",
     "cli",
 ]
@@ -26,7 +27,7 @@ ROOMS = [
 CLOSED = {room: {"world", "observe", "models", "train"} for room in ("measure", "show")}
 THIRD_PARTY = {"store": {"pyarrow"}, "measure": {"numpy", "pyarrow"}}
 HEAVY = {"torch", "trl", "transformers", "matplotlib", "datasets", "peft", "scipy", "pandas"}
-LONGEST_FILE = 400
+LONGEST_FILE = 700
 
 
 def modules() -> Iterator[Path]:
@@ -82,7 +83,7 @@ def by_room() -> Iterator[tuple[str, Path, set[str]]]:
         ("from formatlab import store, errors", {"formatlab.store", "formatlab.errors"}),
         ("def f():\n    from formatlab.train import grpo", {"formatlab.train"}),
         ("from . import winners", {"formatlab.measure"}),
-        ("from .shares import share", {"formatlab.measure.shares"}),
+        ("from .shares import share", {"formatlab.measure.counts"}),
         ("from ..store import rollout", {"formatlab.store"}),
         ("from .. import store", {"formatlab.store"}),
         ("import numpy as np", {"numpy"}),

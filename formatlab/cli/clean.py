@@ -103,8 +103,8 @@ def _show(found: "Sequence[Leftover]", runs: Path) -> int:
 
 
 def _remove(found: "Sequence[Leftover]", runs: Path) -> int:
-    from formatlab.launch.lock import Held
     from formatlab.launch.state.leftovers import remove
+    from formatlab.store.lock import Held
 
     gone: list[Leftover] = []
     status = 0

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from formatlab import __version__
 from formatlab.errors import InputError
-from formatlab.launch.cores import available_cores
+from formatlab.launch.devices import available_cores
 from formatlab.models.source import PACKAGED_MODELS, find_model
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 from formatlab.errors import InputError, RunError
 
 if TYPE_CHECKING:
-    from formatlab.launch.sound_runs import SoundRuns
-    from formatlab.show.study_export import StudyExport
+    from formatlab.show.export.export import StudyExport
     from formatlab.store import RunFolder
+    from formatlab.store.integrity import SoundRuns
 
 DESCRIPTION = """\
 Write the rollouts of studies, and tables of their runs, winners and metrics, into a folder with a
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
 
     options = tyro.cli(Options, args=arguments, prog="formatlab export", description=DESCRIPTION)
     from formatlab.launch.plan import read_plan
-    from formatlab.show.study_export import write_export
+    from formatlab.show.export.export import write_export
 
     if not options.runs:
         raise InputError("name the studies to export: formatlab export RUNS --output FOLDER")
@@ -101,7 +101,7 @@ def main(arguments: list[str]) -> int:
 
 def _found(path: Path, models: bool) -> "Iterator[SoundRuns]":
     """The runs of a study, or of all studies of a runs folder, or the one that the folder is."""
-    from formatlab.launch.sound_runs import sound_runs, studies_in
+    from formatlab.store.integrity import sound_runs, studies_in
 
     is_run = (path / "config.json").exists()
     for folder in ([] if is_run else studies_in(path)) or [path]:
@@ -115,7 +115,7 @@ def _reason(run: "RunFolder") -> str:
 
 
 def _check_licence(licence: str | None, runs: "Sequence[RunFolder]") -> None:
-    from formatlab.show.provenance import is_synthetic
+    from formatlab.show.export.provenance import is_synthetic
 
     real = [run.name for run in runs if not is_synthetic(run.config)]
     if real and licence is None:

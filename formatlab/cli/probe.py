@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from formatlab.errors import InputError
 from formatlab.train.probe import Probe
-from formatlab.world.shots import Shots
+from formatlab.world.prompt import Shots
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -81,17 +81,15 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
     import torch
     from rich.console import Console
 
-    from formatlab.launch.model_run import real_prompts, take_problems
     from formatlab.measure import winners
-    from formatlab.models.device import best_device
-    from formatlab.models.parameters import count_parameters
-    from formatlab.models.saved import silence_libraries
+    from formatlab.models.model import best_device, count_parameters, silence_libraries
     from formatlab.models.source import find_model, load_model
-    from formatlab.observe.number import parse_number
+    from formatlab.observe.answers.number import parse_number
     from formatlab.observe.recorder import rollout
-    from formatlab.show.grader_table import print_grader_errors
+    from formatlab.show.tables.grader import print_grader_errors
     from formatlab.store.rollout import rollouts_to_table
     from formatlab.store.rollout_file import write_rollout_file
+    from formatlab.study.model_run import real_prompts, take_problems
     from formatlab.train.policy import observe_policy
 
     silence_libraries()

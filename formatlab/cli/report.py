@@ -36,11 +36,11 @@ def main(arguments: list[str]) -> int:
         """Folder of a study in the runs folder."""
 
     options = tyro.cli(Options, args=arguments, prog="formatlab report", description=DESCRIPTION)
-    from formatlab.launch.sound_runs import sound_runs
-    from formatlab.show.report import write_report
+    from formatlab.show.report.report import write_report
     from formatlab.show.study import measured_study
-    from formatlab.show.table import print_study
+    from formatlab.show.tables.results import print_study
     from formatlab.store.atomic_file import explained_os_errors
+    from formatlab.store.integrity import sound_runs
 
     if (options.study / "config.json").exists():
         raise InputError(

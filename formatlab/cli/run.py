@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from formatlab.launch.devices import Devices
     from formatlab.launch.plan import Plan
     from formatlab.launch.schedule import Outcome
-    from formatlab.launch.task import Task
+    from formatlab.study.task import Task
 
 DESCRIPTION = """\
 Run an experiment: make the bases that are missing, train, measure, and write a report.
@@ -71,11 +71,10 @@ def main(arguments: list[str]) -> int:
     from rich.console import Console
 
     from formatlab.launch.cluster.place import place_of
-    from formatlab.launch.experiment import load_experiment, preset_of
-    from formatlab.launch.idle_options import check_heeded
-    from formatlab.launch.selection import selected
-    from formatlab.launch.task import graph
     from formatlab.launch.together import processes
+    from formatlab.study.experiment import check_heeded, load_experiment, preset_of
+    from formatlab.study.selection import selected
+    from formatlab.study.task import graph
 
     path, rest = Path(arguments[0]), arguments[1:]
     if arguments[0].startswith("-"):
@@ -178,8 +177,7 @@ def _launched(
 
     The plan is of the whole study, of which others may do other parts.
     """
-    from formatlab.launch.cores import available_cores
-    from formatlab.launch.devices import Devices, find_gpus
+    from formatlab.launch.devices import Devices, available_cores, find_gpus
     from formatlab.launch.plan import write_plan
     from formatlab.launch.pool import run_all
     from formatlab.launch.together import is_first, processes, run_together
@@ -247,9 +245,9 @@ def _plan(
 
 def _report(runs_dir: Path, options: Any, runs: Sequence[Task], console: Console) -> None:
     """Report of the study's runs that are done, whichever command did them."""
-    from formatlab.show.report import write_report
+    from formatlab.show.report.report import write_report
     from formatlab.show.study import measured_study
-    from formatlab.show.table import print_study
+    from formatlab.show.tables.results import print_study
     from formatlab.store.run_folder import RunFolder
 
     if not runs:

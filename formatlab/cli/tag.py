@@ -104,13 +104,11 @@ def _check(options: TagOptions) -> None:
 def _tag(options: TagOptions, files: Sequence[str]) -> None:
     from rich.console import Console
 
-    from formatlab.launch.cores import available_cores
-    from formatlab.launch.tagging_report import print_tagging, tagging_figure
-    from formatlab.launch.tagging_run import TaggingRun
-    from formatlab.observe.files.known_layouts import Columns
-    from formatlab.observe.files.reader import RolloutReader
-    from formatlab.observe.files.source import find_sources
-    from formatlab.observe.files.tagging import TagJob
+    from formatlab.cli.tagging_report import print_tagging, tagging_figure
+    from formatlab.launch.devices import available_cores
+    from formatlab.observe.files.layouts import Columns
+    from formatlab.observe.files.source import RolloutReader, find_sources
+    from formatlab.observe.files.tagging import TaggingRun, TagJob
     from formatlab.observe.own_formats import own_formats
 
     if options.formats is not None:
@@ -128,7 +126,7 @@ def _tag(options: TagOptions, files: Sequence[str]) -> None:
     )
     run.write(options.output)
     if options.plot is not None:
-        from formatlab.show.tag_figure import write_figure
+        from formatlab.show.figures.tag_shares import write_figure
 
         write_figure(tagging_figure(run), options.plot)
     print_tagging(run)

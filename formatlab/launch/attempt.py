@@ -5,11 +5,12 @@ from pathlib import Path
 from formatlab.errors import FormatlabError
 from formatlab.launch.defect import defect_text
 from formatlab.launch.disk import disk_full
-from formatlab.launch.experiment import load_experiment
 from formatlab.launch.out_of_memory import out_of_memory
 from formatlab.launch.perform import perform
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.task import Emit, Task
+from formatlab.study.experiment import load_experiment
+from formatlab.study.task import Task
+from formatlab.train.progress import Emit
 
 
 def attempt(task: Task, runs_dir: Path, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
@@ -24,7 +25,7 @@ def attempt(task: Task, runs_dir: Path, *, experiment: Path, threads: int, emit:
     """
     import torch
 
-    from formatlab.models.saved import silence_libraries
+    from formatlab.models.model import silence_libraries
 
     torch.set_num_threads(min(threads, task.most_threads or threads))
     silence_libraries()

@@ -1,4 +1,6 @@
-"""Devices: which GPU a task may begin on, and how many tasks go side by side.
+"""The cores that this process may use.
+
+Devices: which GPU a task may begin on, and how many tasks go side by side.
 
 A small model leaves most of a GPU idle: six runs of 0.8M parameters side by side on one H200 gave
 4.9 times the throughput of one. So several tasks share a device, as far as its memory reaches.
@@ -15,7 +17,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from formatlab.errors import RunError
+from formatlab.errors import InputError, RunError
+
+
+def available_cores() -> int:
+    """Count them; a container or scheduler can restrict them."""
+    if hasattr(os, "sched_getaffinity"):  # absent on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def most_threads() -> int | None:
+    """The most threads that `OMP_NUM_THREADS` gives a process; None if it is not set.
+
+    Raises:
+        InputError: it is no number.
+    """
+    value = os.environ.get("OMP_NUM_THREADS")
+    if not value:
+        return None
+    number = value.partition(",")[0].strip()  # of nested parallel regions the outer one
+    if not number.isdigit() or int(number) < 1:
+        raise InputError(f"OMP_NUM_THREADS is {value!r}; set it to a number, or unset it")
+    return int(number)
+
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 """What tells a worker which device is its own."""

@@ -5,14 +5,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from formatlab.errors import FormatlabError, RunError
-from formatlab.launch.damage import damage, put_aside
 from formatlab.launch.defect import defect_text
 from formatlab.launch.disk import disk_full
-from formatlab.launch.lock import locked
 from formatlab.launch.out_of_memory import out_of_memory
-from formatlab.launch.progress import Progress, Remark
-from formatlab.launch.task import Emit, Task
+from formatlab.store.integrity import damage, put_aside
+from formatlab.store.lock import locked
 from formatlab.store.run_folder import RunFolder
+from formatlab.study.task import Task
+from formatlab.train.progress import Emit, Progress, Remark
 
 
 def is_done(task: Task, runs: Path) -> bool:

@@ -13,7 +13,7 @@ from formatlab.errors import InputError
 from formatlab.store.atomic_file import write_json_atomically
 
 if TYPE_CHECKING:
-    from formatlab.launch.task import Task
+    from formatlab.study.task import Task
 
 PLAN_FILE = "plan.json"
 """Name of the file in a study's folder."""

@@ -17,16 +17,16 @@ from rich.console import Console
 
 from formatlab.errors import FormatlabError
 from formatlab.launch.attempt import attempt
-from formatlab.launch.cores import available_cores, most_threads
-from formatlab.launch.devices import VARIABLE, Devices, threads_each
+from formatlab.launch.devices import VARIABLE, Devices, available_cores, most_threads, threads_each
 from formatlab.launch.estimates.calibration import Calibration, saying
 from formatlab.launch.estimates.estimate import estimate_all
-from formatlab.launch.lock import Watch, held
 from formatlab.launch.perform import is_done, note_failure
-from formatlab.launch.progress import Progress, ProgressDisplay, Remark
+from formatlab.launch.progress import ProgressDisplay
 from formatlab.launch.schedule import Outcome, Schedule
-from formatlab.launch.task import Task
 from formatlab.launch.worker import start_worker
+from formatlab.store.lock import Watch, held
+from formatlab.study.task import Task
+from formatlab.train.progress import Progress, Remark
 
 _LOOK_EVERY = 2.0
 """Seconds between two looks at a folder that another launcher holds."""

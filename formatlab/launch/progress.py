@@ -16,6 +16,8 @@ from statistics import median
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from formatlab.train.progress import Progress
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -25,31 +27,6 @@ RATE_WINDOW = 32
 """How many of the latest measurements the time left is estimated from."""
 SHORTEST_MEASURE = 0.2
 """Least time over which the pace of a stage is measured, in seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far one stage has come; picklable, so that a worker can send it through a queue."""
-
-    stage: str
-    """What is running, as a person would name it: `base 0.8M s0`, `grpo 0.07M s0`."""
-    step: int
-    """Steps completed, from 0 to `total`."""
-    total: int
-    """Steps that the stage has in all."""
-    leader: str | None
-    """The format with the largest share at this step, where one is known."""
-    share: float | None
-    """The share of `leader`, from 0 to 1."""
-    note: str = ""
-    """Anything else worth a few words, such as the loss or the epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """Something that people should know, in a line that stays; picklable as well."""
-
-    text: str
 
 
 @dataclass(slots=True)

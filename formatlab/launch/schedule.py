@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from formatlab.errors import FormatlabError
-from formatlab.launch.task import Task
+from formatlab.study.task import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,13 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from formatlab.launch.cores import available_cores
-from formatlab.launch.lock import Watch
+from formatlab.launch.devices import available_cores
 from formatlab.launch.perform import claimed, execute, is_done
-from formatlab.launch.progress import Progress, ProgressDisplay, Remark
+from formatlab.launch.progress import ProgressDisplay
 from formatlab.launch.schedule import Outcome, Schedule
-from formatlab.launch.task import Emit, Task
+from formatlab.store.lock import Watch
+from formatlab.study.task import Task
+from formatlab.train.progress import Emit, Progress, Remark
 
 Word = Literal["wait", "take part", "done"]
 """What the first process says of a task."""
@@ -56,8 +57,7 @@ def run_together(tasks: Sequence[Task], runs_dir: Path, *, console: Console) -> 
     import torch
     from accelerate import PartialState
 
-    from formatlab.models.device import best_device
-    from formatlab.models.saved import silence_libraries
+    from formatlab.models.model import best_device, silence_libraries
 
     silence_libraries()
     group = PartialState(cpu=best_device().type == "cpu")

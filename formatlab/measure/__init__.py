@@ -2,12 +2,17 @@
 
 from formatlab.measure.attractor import Attractor, SeedInterval, attractor, seed_interval
 from formatlab.measure.collapse import collapse_step
+from formatlab.measure.counts import shares
 from formatlab.measure.drift import DRIFT_COLUMNS, Drift, drift
 from formatlab.measure.entropy import format_entropy, format_entropy_given_prompt
 from formatlab.measure.error_rates import ErrorRate, grader_errors
-from formatlab.measure.run_winners import record_winners, run_winners
-from formatlab.measure.shares import shares
-from formatlab.measure.winners import UNDECIDED, WINNERS_SCHEMA, winners
+from formatlab.measure.winners import (
+    UNDECIDED,
+    WINNERS_SCHEMA,
+    record_winners,
+    run_winners,
+    winners,
+)
 
 __all__ = [
     "DRIFT_COLUMNS",

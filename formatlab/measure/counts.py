@@ -2,12 +2,18 @@
 
 Rollouts come a table at a time and only their counts are kept, so that more of them than fit into
 memory can be measured.
+
+The tally: how many rollouts of each prompt have each tag, and how many of them are correct.
+
+Shares: the fraction of a set of rollouts with each tag, and how many of those are correct.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from formatlab.store import ROLLOUT_SCHEMA
 
@@ -72,3 +78,119 @@ def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
     # Arrow groups by a dictionary only where it is the same in every table.
     kind = column.type
     return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Counts by prompt and tag. P: prompts, F: tags."""
+
+    prompt_ids: tuple[str, ...]
+    """The prompts, sorted; length P."""
+    tags: tuple[str, ...]
+    """The tags that occur, sorted; length F."""
+    rollouts: np.ndarray
+    """Rollouts of each prompt with each tag; int64 (P, F)."""
+    graded: np.ndarray
+    """Those of them whose right answer was known; int64 (P, F)."""
+    correct: np.ndarray
+    """Those of them that are correct; int64 (P, F)."""
+
+    @property
+    def samples_per_prompt(self) -> int | None:
+        """Rollouts of each prompt, or None if the prompts differ in it."""
+        samples = np.unique(self.rollouts.sum(axis=1))
+        return int(samples[0]) if len(samples) == 1 else None
+
+
+def tally(rollouts: Rollouts) -> Tally:
+    """Count rollouts by prompt and tag.
+
+    Args:
+        rollouts: with the columns `prompt_id`, `tag` and `correct`.
+    """
+    return tally_of_counts(counts(rollouts, by=["prompt_id"]))
+
+
+def tally_of_counts(counted: pa.Table) -> Tally:
+    """Arrange counts by prompt and tag.
+
+    Args:
+        counted: `counts` by `prompt_id`, or by more than that, which is then added up.
+    """
+    prompt_ids, prompt = _places(counted["prompt_id"])
+    tags, tag = _places(counted["tag"])
+    arranged = np.zeros((3, len(prompt_ids), len(tags)), dtype=np.int64)
+    for index, name in enumerate(("n_rollouts", "n_graded", "n_correct")):
+        np.add.at(arranged[index], (prompt, tag), counted[name].to_numpy())
+    return Tally(
+        prompt_ids=prompt_ids,
+        tags=tags,
+        rollouts=arranged[0],
+        graded=arranged[1],
+        correct=arranged[2],
+    )
+
+
+def _places(column: pa.ChunkedArray) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the strings that occur, sorted, and the place among them of each row's."""
+    names = sorted(column.unique().to_pylist())
+    found = pc.index_in(column, pa.array(names, pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
+    return tuple(names), found.to_numpy()
+
+
+SHARES_MEASURES = pa.schema(
+    [
+        pa.field("tag", pa.string()),
+        pa.field("rollouts", pa.int64(), metadata={"description": "with this tag"}),
+        pa.field("total", pa.int64(), metadata={"description": "in the group, any tag"}),
+        pa.field("share", pa.float64(), metadata={"description": "rollouts / total"}),
+        pa.field("accuracy", pa.float64(), metadata={"description": "null if none was graded"}),
+        pa.field("well_formed", pa.float64(), metadata={"description": "null without rollouts"}),
+    ]
+)
+"""Columns of `shares` after those of the grouping."""
+
+
+def shares(rollouts: Rollouts, *, by: Sequence[str]) -> pa.Table:
+    """Measure each tag in each group of rollouts.
+
+    Args:
+        rollouts: with `tag`, `correct`, `well_formed` and the columns of the grouping.
+        by: the columns that make a group, for example `["step"]` or `["split", "epoch"]`.
+
+    Returns:
+        One row for each group and each tag that occurs anywhere in the rollouts (share 0 where it
+        does not occur in the group): the columns of the grouping, then `SHARES_MEASURES`, sorted
+        by group and tag.
+    """
+    keys = list(by)
+    cells = counts(rollouts, by=keys)
+    groups = cells.group_by(keys).aggregate([]).sort_by([(key, "ascending") for key in keys])
+    tags = sorted(cells["tag"].unique().to_pylist())
+    group_of = {tuple(row[key] for key in keys): i for i, row in enumerate(groups.to_pylist())}
+    tag_of = {tag: i for i, tag in enumerate(tags)}
+
+    numbers = np.zeros((4, len(group_of), len(tags)))
+    names = ("n_rollouts", "n_correct", "n_graded", "n_well_formed")
+    for cell in cells.to_pylist():
+        place = group_of[tuple(cell[key] for key in keys)], tag_of[cell["tag"]]
+        numbers[(slice(None), *place)] = [cell[name] for name in names]
+
+    number, correct, graded, well_formed = numbers
+    total = np.broadcast_to(number.sum(axis=1, keepdims=True), number.shape)
+    empty = (number == 0).ravel()
+    divisor = np.maximum(number, 1)
+    columns = {
+        key: groups[key].take(pa.array(np.repeat(np.arange(len(group_of)), len(tags))))
+        for key in keys
+    }
+    measures = [
+        pa.array(tags * len(group_of), pa.string()),
+        pa.array(number.ravel().astype(np.int64)),
+        pa.array(total.ravel().astype(np.int64)),
+        pa.array((number / np.maximum(total, 1)).ravel()),
+        pa.array((correct / np.maximum(graded, 1)).ravel(), mask=(graded == 0).ravel()),
+        pa.array((well_formed / divisor).ravel(), mask=empty),
+    ]
+    columns |= dict(zip(SHARES_MEASURES.names, measures, strict=True))
+    return pa.table(columns)

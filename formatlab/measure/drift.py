@@ -21,8 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, resampled
-from formatlab.measure.counts import Rollouts
-from formatlab.measure.tally import tally
+from formatlab.measure.counts import Rollouts, tally
 
 DRIFT_COLUMNS = ("prompt_id", "tag", "correct")
 """Columns of the probe rollouts that `drift` reads."""

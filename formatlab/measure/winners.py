@@ -1,4 +1,7 @@
-"""Winners: at each epoch of the probe the format with the largest share, with its interval."""
+"""Winners: at each epoch of the probe the format with the largest share, with its interval.
+
+Winners of a run folder, with the collapse step of its training rollouts.
+"""
 
 from collections.abc import Sequence
 
@@ -7,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, resampled
-from formatlab.measure.counts import Rollouts, counts
+from formatlab.measure.collapse import DEFAULT_THRESHOLD, collapse_step
+from formatlab.measure.counts import Rollouts, Tally, counts, tally_of_counts
 from formatlab.measure.entropy import format_entropy, format_entropy_given_prompt
-from formatlab.measure.tally import Tally, tally_of_counts
+from formatlab.store import RunFolder
 
 UNDECIDED = "undecided"
 """The winner where the interval of the margin covers 0."""
@@ -183,3 +187,51 @@ def _bounds(counts: Tally, leader: int, drawn: Sequence[np.ndarray]) -> dict:
             for low, high in zip(*percentile_interval(accuracy), strict=True)
         ],
     }
+
+
+_FROM_EXAMPLES = ("sft", "dpo")
+"""Algorithms whose training rollouts are all of step 0: what they start from, and no course."""
+
+
+def run_winners(
+    run: RunFolder,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    resamples: int = DEFAULT_RESAMPLES,
+    seed: int = 0,
+) -> pa.Table:
+    """Measure a run from its rollouts, whatever of them is there yet.
+
+    Args:
+        run: the run folder; it need not be done.
+        threshold: dominant share that counts as collapsed.
+        resamples: resamples of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        One row an epoch of the probe, see `formatlab.measure.winners`; none without a probe.
+    """
+    collapsed = None
+    if run.config.get("algorithm") not in _FROM_EXAMPLES:
+        train = counts(run.rollout_batches("train", columns=["step", "tag"]), by=["step"])
+        collapsed = collapse_step(
+            train["step"].to_numpy(),
+            train["tag"].to_pylist(),
+            rollouts=train["n_rollouts"].to_numpy(),
+            threshold=threshold,
+        )
+    probe = run.rollout_batches("probe", columns=PROBE_COLUMNS)
+    return winners(probe, collapse_step=collapsed, resamples=resamples, seed=seed)
+
+
+def record_winners(
+    run: RunFolder,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    resamples: int = DEFAULT_RESAMPLES,
+    seed: int = 0,
+) -> pa.Table:
+    """Measure a run as `run_winners` does and write its `winners.parquet`."""
+    table = run_winners(run, threshold=threshold, resamples=resamples, seed=seed)
+    run.write_winners(table)
+    return table

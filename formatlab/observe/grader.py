@@ -8,11 +8,11 @@ from typing import Literal
 import regex
 
 from formatlab.errors import InputError
-from formatlab.observe import mathematics
-from formatlab.observe.execution import Failure
-from formatlab.observe.mathematics import Verdict
-from formatlab.observe.number import MOST_DIGITS, read_number, same_number
-from formatlab.observe.sandbox import Sandbox, shared_sandbox
+from formatlab.observe.answers import mathematics
+from formatlab.observe.answers.mathematics import Verdict
+from formatlab.observe.answers.number import MOST_DIGITS, read_number, same_number
+from formatlab.observe.sandbox.execution import Failure
+from formatlab.observe.sandbox.sandbox import Sandbox, shared_sandbox
 from formatlab.observe.tagger import Tag, tag
 from formatlab.world.formats import Format, Missing, Reading
 from formatlab.world.formats.conclusion import concluding
@@ -102,9 +102,9 @@ def grade(
 def same_answer(answer: str, gold: str) -> bool:
     r"""Whether an answer is the right one: the same number, or the same mathematics, or words.
 
-    `formatlab.observe.number` has the rules for numbers. Where the right answer is a plain number,
-    so must the answer be: `2 + 3`, `\sqrt{25}` and `five` are not 5. Where it is none,
-    `formatlab.observe.mathematics` has the rules.
+    `formatlab.observe.answers.number` has the rules for numbers. Where the right answer is a plain
+    number, so must the answer be: `2 + 3`, `\sqrt{25}` and `five` are not 5. Where it is none,
+    `formatlab.observe.answers.mathematics` has the rules.
 
     Raises:
         RunError: what compares mathematics does not start.

@@ -1,4 +1,4 @@
 """Figures, tables and the report of a study.
 
-Nothing is imported here: `formatlab.show.table` is light, `formatlab.show.report` needs matplotlib.
+Nothing is imported here: figures and the report need matplotlib, tables do not.
 """

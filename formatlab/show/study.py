@@ -7,9 +7,8 @@ from functools import cached_property
 from formatlab.errors import InputError
 from formatlab.show.arm import Arm, Mixture, grouped_arms, mixtures_of, told_rewards
 from formatlab.show.palette import format_order
-from formatlab.show.reward_wording import CORRECTNESS
 from formatlab.show.run_result import RunResult, measured_run, with_distance_from_base
-from formatlab.show.wording import mixture_text, name_text
+from formatlab.show.wording import CORRECTNESS, mixture_text, name_text
 from formatlab.store import RunFolder
 
 

@@ -1,4 +1,7 @@
-"""Rollout files: parquet files of one split and epoch, their names, writing and reading."""
+"""Damage to a Parquet file, told from what the machine that reads it lacks.
+
+Rollout files: parquet files of one split and epoch, their names, writing and reading.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +15,49 @@ import pyarrow.parquet as pq
 
 from formatlab.errors import RunError
 from formatlab.store.atomic_file import write_atomically
-from formatlab.store.parquet_damage import explained_damage
 from formatlab.store.rollout import READABLE_VERSIONS, ROLLOUT_SCHEMA, SCHEMA_VERSION
+
+
+@contextmanager
+def explained_damage(path: Path, what_to_do: str) -> Iterator[None]:
+    """Turn what reading a file raises into a message for people.
+
+    Args:
+        path: the file.
+        what_to_do: where it is damaged.
+
+    Raises:
+        RunError: the file is damaged, or the machine cannot read it now.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if is_damage(error):
+            raise RunError(f"cannot read {path} ({_words(error)}); {what_to_do}") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> RunError:
+    """What is told where the machine cannot read a file now."""
+    return RunError(f"cannot read {path} now: {_words(error)}; repeat the command")
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether reading failed because of what is in the file.
+
+    When memory, threads, permission or a network file system give out, that says nothing of the
+    file: pyarrow then raises a MemoryError, an error of unknown kind, or an OSError with a number,
+    and for what it finds in a file one without.
+    """
+    if isinstance(error, OSError):
+        return error.errno is None
+    machine = isinstance(error, MemoryError) or type(error) is pa.ArrowException
+    return isinstance(error, pa.ArrowException) and not machine
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())
+
 
 _NAME = re.compile(r"epoch=(\d{3,}(?:\.\d+)?)(?:-part=(\d{3,}))?\.parquet")
 

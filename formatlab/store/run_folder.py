@@ -33,9 +33,8 @@ from formatlab.store.atomic_file import (
     write_json_atomically,
     write_text_atomically,
 )
-from formatlab.store.config_differences import config_differences
+from formatlab.store.config import config_differences
 from formatlab.store.metrics_log import MetricsLog
-from formatlab.store.parquet_damage import explained_damage
 from formatlab.store.rollout import (
     READABLE_VERSIONS,
     ROLLOUT_SCHEMA,
@@ -45,6 +44,7 @@ from formatlab.store.rollout import (
     rollouts_to_table,
 )
 from formatlab.store.rollout_file import (
+    explained_damage,
     read_rollout_file,
     rollout_file_batches,
     rollout_file_name,

@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-from formatlab.train.dpo import Dpo
-from formatlab.train.expert_iteration import ExpertIteration
-from formatlab.train.grpo import Grpo
-from formatlab.train.ppo import Ppo
-from formatlab.train.rloo import Rloo
-from formatlab.train.sft import Sft
+from formatlab.train.expert_iteration.settings import ExpertIteration
+from formatlab.train.fine_tuning.dpo import Dpo
+from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.on_policy.ppo import Ppo
+from formatlab.train.on_policy.rloo import Rloo
 
 AlgorithmName = Literal[
     "grpo",

@@ -1,9 +1,18 @@
-"""The policy: observed on the probe's prompts, and left in the run folder at the end."""
+"""Forward passes in half precision outside of a trainer, as inside of one.
+
+Something done after given updates of a trainer: the policy is observed.
+
+The policy: observed on the probe's prompts, and left in the run folder at the end.
+"""
 
 import os
 import shutil
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from transformers import TrainerCallback
 
 from formatlab.observe.grader import grade
 from formatlab.observe.recorder import Observation, rollout
@@ -15,6 +24,32 @@ from formatlab.world.prompt import Prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+
+
+def half_precision(
+    precision: Literal["float32", "bfloat16"], device: str
+) -> AbstractContextManager[object]:
+    """Autocast to bfloat16, or nothing.
+
+    Args:
+        precision: of the settings.
+        device: type of the device, such as `cuda`.
+    """
+    return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+class AfterUpdates(TrainerCallback):
+    """Calls back after given updates."""
+
+    def __init__(self, call: Mapping[int, Callable[[], None]]) -> None:
+        """After update `n`, call `call[n]`."""
+        self._call = dict(call)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Call if there is something to call."""
+        if state.global_step in self._call:
+            self._call[state.global_step]()
+
 
 TRAINING_ARGUMENTS = "training_args.bin"
 """What transformers leaves beside weights: a pickle of this start, its folders and the machine's

@@ -1,4 +1,6 @@
-"""The sampler: draws completions from a causal language model, fast for small ones.
+"""Draws: the seed of each rollout of a step, whatever process or algorithm draws it.
+
+The sampler: draws completions from a causal language model, fast for small ones.
 
 Each row has a stream of uniform numbers of its own, one a position, and a token is found by
 inverting the cumulative distribution at it. So what a row becomes is decided by its own seed: rows
@@ -8,15 +10,33 @@ sampled several times is read once, and PyTorch's global random state is left al
 Shapes: B rows, P prompt tokens (left-padded), C completion tokens, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
+from formatlab.world.problem import digest
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+def row_seeds(
+    kind: Literal["train", "reward"], *, seed: int, step: int, rows: Iterable[int]
+) -> list[int]:
+    """A seed for each of some rows of a step.
+
+    Args:
+        kind: what is drawn: completions, or what a reward leaves to chance.
+        seed: of the run.
+        step: 0-based index of the step.
+        rows: places in the step's whole batch.
+    """
+    stream = digest(kind, seed, step)
+    return [(stream + row) % 2**63 for row in rows]
+
 
 _SHRINK = 0.75
 """Drop ended rows from the batch once at most this share of it is still running."""

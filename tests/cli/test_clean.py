@@ -9,8 +9,8 @@ from made_up_study import begin, finish, hold_here, plan, planned
 
 from formatlab.cli import clean
 from formatlab.errors import InputError
-from formatlab.launch.lock import Held
 from formatlab.launch.state import leftovers
+from formatlab.store.lock import Held
 
 RUNS = [planned("grpo 0.04M s0"), planned("ppo 0.04M s0"), planned("rloo 0.04M s0")]
 

@@ -17,9 +17,9 @@ from formatlab.store.run_folder import RunFolder
 EXPERIMENT = '''
 """A study small enough for a test."""
 
-from formatlab.launch.study import LadderStudy
-from formatlab.train.base import Pretraining
-from formatlab.train.grpo import Grpo
+from formatlab.study.study import LadderStudy
+from formatlab.train.pretraining.base import Pretraining
+from formatlab.train.on_policy.grpo import Grpo
 from formatlab.train.probe import Probe
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World

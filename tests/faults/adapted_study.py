@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from formatlab.launch.study import LadderStudy
-from formatlab.launch.task import Task
+from formatlab.study.study import LadderStudy
+from formatlab.study.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)

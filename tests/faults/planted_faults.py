@@ -191,7 +191,7 @@ def _limit_memory(more: int) -> None:
 
 
 def _shorten_patience(seconds: float) -> None:
-    from formatlab.launch import lock
+    from formatlab.store import lock
 
     lock.PATIENCE, lock.BEAT = seconds, seconds / 10
 

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from formatlab.train.base import Pretraining
-from formatlab.train.dpo import Dpo
-from formatlab.train.expert_iteration import ExpertIteration
-from formatlab.train.grpo import Grpo
-from formatlab.train.ppo import Ppo
+from formatlab.train.expert_iteration.settings import ExpertIteration
+from formatlab.train.fine_tuning.dpo import Dpo
+from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.on_policy.ppo import Ppo
+from formatlab.train.on_policy.rloo import Rloo
+from formatlab.train.pretraining.base import Pretraining
 from formatlab.train.probe import Probe
-from formatlab.train.rloo import Rloo
-from formatlab.train.sft import Sft
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World
 from tests.faults.adapted_study import AdaptedStudy

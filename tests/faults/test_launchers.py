@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from formatlab.launch.lock import Owner, RecordFile
+from formatlab.store.lock import Owner, RecordFile
 from tests.faults.command import Command, run
 from tests.faults.moments import IN_BASES, IN_RUNS, drawn
 from tests.faults.places import places

@@ -11,9 +11,8 @@ from plain_task import Node
 
 from formatlab.errors import RunError
 from formatlab.launch.perform import note_failure, perform
-from formatlab.launch.progress import Progress, Remark
-from formatlab.launch.task import Emit
 from formatlab.store.run_folder import RunFolder
+from formatlab.train.progress import Emit, Progress, Remark
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from rich.console import Console
 from formatlab.launch.devices import Devices
 from formatlab.launch.pool import run_all
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.task import Emit
 from formatlab.store.run_folder import RunFolder
+from formatlab.train.progress import Emit
 
 EXPERIMENT = '''"""None."""
-from formatlab.launch.study import ModelStudy
+from formatlab.study.study import ModelStudy
 PRESETS = {"none": ModelStudy(name="none", model="m", problems="p")}
 '''
 

@@ -4,7 +4,8 @@ import pickle
 import pytest
 from rich.console import Console
 
-from formatlab.launch.progress import LINE_INTERVAL, Progress, ProgressDisplay, duration
+from formatlab.launch.progress import LINE_INTERVAL, ProgressDisplay, duration
+from formatlab.train.progress import Progress
 
 
 class Clock:

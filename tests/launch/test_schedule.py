@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 from plain_task import Node
 
 from formatlab.launch.schedule import Outcome, Schedule
-from formatlab.launch.task import Task, graph
+from formatlab.study.task import Task, graph
 
 BASE = Node("base")
 FIRST = Node("first", (BASE,))

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from formatlab.launch.experiment import load_experiment
-from formatlab.launch.lock import locked
-from formatlab.launch.task import graph
+from formatlab.store.lock import locked
 from formatlab.store.run_folder import RunFolder
+from formatlab.study.experiment import load_experiment
+from formatlab.study.task import graph
 
 EXPERIMENT = '''"""Endpoint: none; a study of seconds."""
 
-from formatlab.launch.study import LadderStudy
-from formatlab.train.base import Pretraining
-from formatlab.train.grpo import Grpo
+from formatlab.study.study import LadderStudy
+from formatlab.train.pretraining.base import Pretraining
+from formatlab.train.on_policy.grpo import Grpo
 from formatlab.train.probe import Probe
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World

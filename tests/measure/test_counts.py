@@ -6,9 +6,7 @@ from hypothesis import strategies as st
 from synthetic_runs import probe_rollouts, rollout
 
 from formatlab.measure import counts as counts_module
-from formatlab.measure.counts import counts
-from formatlab.measure.shares import shares
-from formatlab.measure.tally import tally
+from formatlab.measure.counts import counts, shares, tally
 from formatlab.store import Rollout
 from formatlab.store.rollout import rollouts_to_table
 

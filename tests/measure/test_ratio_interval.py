@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from formatlab.measure.ratio_interval import ratio_intervals
+from formatlab.measure.bootstrap import ratio_intervals
 
 
 def test_intervals_cover_the_ratio_and_widen_with_clusters():

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from synthetic_runs import SyntheticRun, write_run
 
-from formatlab.measure.run_winners import record_winners, run_winners
-from formatlab.measure.winners import winners
+from formatlab.measure.winners import record_winners, run_winners, winners
 from formatlab.store import RunFolder, rollout_file
 
 SPEC = SyntheticRun(

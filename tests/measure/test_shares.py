@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_runs import rollout
 
-from formatlab.measure.shares import shares
+from formatlab.measure.counts import shares
 from formatlab.store import ROLLOUT_SCHEMA
 from formatlab.store.rollout import rollouts_to_table
 

@@ -2,7 +2,7 @@
 
 from synthetic_runs import probe_rollouts, rollout
 
-from formatlab.measure.tally import tally
+from formatlab.measure.counts import tally
 from formatlab.store.rollout import rollouts_to_table
 
 

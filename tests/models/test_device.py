@@ -1,4 +1,4 @@
-from formatlab.models.device import best_device
+from formatlab.models.model import best_device
 
 
 def test_there_is_always_a_device():

@@ -7,7 +7,7 @@ from tiny_llama import tiny_model
 
 from formatlab.errors import InputError
 from formatlab.models.lora import LoraSettings
-from formatlab.models.parameters import count_parameters
+from formatlab.models.model import count_parameters
 
 LAYERS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 

@@ -3,7 +3,7 @@
 import pytest
 from tiny_llama import VOCABULARY, tiny_model
 
-from formatlab.models.parameters import count_parameters
+from formatlab.models.model import count_parameters
 
 
 @pytest.mark.parametrize(("tied", "tables"), [(True, 1), (False, 2)])

@@ -3,7 +3,7 @@ import itertools
 import pytest
 from transformers import LlamaForCausalLM
 
-from formatlab.models.parameters import count_parameters
+from formatlab.models.model import count_parameters
 from formatlab.models.scale import LADDER, Scale
 
 

@@ -15,7 +15,7 @@ from tiny_llama import BEGIN, END, TEMPLATE, VOCABULARY, tiny_model, tiny_tokeni
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from formatlab.errors import InputError, RunError
-from formatlab.models.parameters import count_parameters
+from formatlab.models.model import count_parameters
 from formatlab.models.source import PACKAGED_MODELS, find_model, load_model, materialise
 
 

@@ -9,11 +9,11 @@ from decimal import Decimal
 import pytest
 
 from formatlab.errors import RunError
-from formatlab.observe import kernel_lock
-from formatlab.observe.execution import Opaque
-from formatlab.observe.kernel_lock import KernelLock, LockError
-from formatlab.observe.locked_python import LockedPython
-from formatlab.observe.sandbox import Sandbox, TierCount
+from formatlab.observe.sandbox import kernel_lock
+from formatlab.observe.sandbox.execution import Opaque
+from formatlab.observe.sandbox.kernel_lock import KernelLock, LockError
+from formatlab.observe.sandbox.locked_python import LockedPython
+from formatlab.observe.sandbox.sandbox import Sandbox, TierCount
 
 
 def start(**settings: int) -> LockedPython:
@@ -153,7 +153,7 @@ def test_a_sandbox_whose_second_tier_does_not_start_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     program = ("-c", "raise SystemExit('this kernel has no Landlock')")
-    monkeypatch.setattr("formatlab.observe.locked_python._PROGRAM", program)
+    monkeypatch.setattr("formatlab.observe.sandbox.locked_python._PROGRAM", program)
     with pytest.raises(RunError, match=r"cannot be locked, so it does not start.*no Landlock"):
         Sandbox(locked_python=True)
 

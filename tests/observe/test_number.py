@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formatlab.observe.number import parse_number, read_number, same_number
+from formatlab.observe.answers.number import parse_number, read_number, same_number
 
 
 def same(answer: str, gold: str) -> bool:

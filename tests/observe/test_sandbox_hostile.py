@@ -14,9 +14,9 @@ import pytest
 from hostile_programs import ENDLESS, PROGRAMS, REFUSED
 
 from formatlab.errors import RunError
-from formatlab.observe.execution import Execution
-from formatlab.observe.locked_python import LockedPython
-from formatlab.observe.sandbox import Sandbox
+from formatlab.observe.sandbox.execution import Execution
+from formatlab.observe.sandbox.locked_python import LockedPython
+from formatlab.observe.sandbox.sandbox import Sandbox
 
 SECRET = "canary-8f2b6c"
 

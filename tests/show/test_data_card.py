@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from formatlab.errors import InputError
-from formatlab.show.study_export import write_export
+from formatlab.show.export.export import write_export
 from formatlab.store import ROLLOUT_SCHEMA, RunFolder
 
 Factory = Callable[..., RunFolder]

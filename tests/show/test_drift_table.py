@@ -2,10 +2,10 @@
 
 import pytest
 
-from formatlab.show.collapse_table import collapse_rows, collapse_table
-from formatlab.show.drift_table import drift_headings, drift_rows, drift_table
 from formatlab.show.study import measured_study
-from formatlab.show.table import markdown
+from formatlab.show.tables.collapse import collapse_rows, collapse_table
+from formatlab.show.tables.drift import drift_headings, drift_rows, drift_table
+from formatlab.show.tables.results import markdown
 
 
 def test_each_run_has_a_row_and_each_arm_its_mean(grid) -> None:

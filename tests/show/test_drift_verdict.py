@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from formatlab.measure import UNDECIDED
-from formatlab.show.attractor_lines import attractor_lines, attractor_rows
-from formatlab.show.collapse_table import collapse_title
-from formatlab.show.drift_verdict import drift_verdict
-from formatlab.show.report import write_report
+from formatlab.show.figures.winner_by_scale import winner_by_scale
+from formatlab.show.report.report import write_report
 from formatlab.show.study import Study, measured_study
-from formatlab.show.table import study_table
-from formatlab.show.winner_by_scale import winner_by_scale
+from formatlab.show.tables.attractors import attractor_lines, attractor_rows
+from formatlab.show.tables.collapse import collapse_title
+from formatlab.show.tables.drift import drift_verdict
+from formatlab.show.tables.results import study_table
 
 
 def study_of(make_run, *, start: str, end: str, gains: bool, moved: int) -> Study:

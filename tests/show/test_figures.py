@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from formatlab.show.accuracy_by_scale import accuracy_by_scale, accuracy_rows
+from formatlab.show.figures.accuracy_by_scale import accuracy_by_scale, accuracy_rows
+from formatlab.show.figures.layout import save_figure
+from formatlab.show.figures.share_over_training import share_over_training, share_rows
+from formatlab.show.figures.training_signals import training_signals
+from formatlab.show.figures.winner_by_scale import winner_by_scale, winner_rows
 from formatlab.show.palette import format_style
-from formatlab.show.share_over_training import share_over_training, share_rows
-from formatlab.show.sheet import save_figure
 from formatlab.show.study import Study, measured_study
-from formatlab.show.training_signals import training_signals
-from formatlab.show.winner_by_scale import winner_by_scale, winner_rows
 
 PROBED = (share_over_training, winner_by_scale, accuracy_by_scale)
 FIGURES = (*PROBED, training_signals)

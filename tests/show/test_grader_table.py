@@ -8,16 +8,16 @@ from rich.console import Console
 from synthetic_runs import SyntheticRun, rollout, run_config
 
 from formatlab.measure import grader_errors
-from formatlab.show.grader_table import (
+from formatlab.show.report.report import write_report
+from formatlab.show.study import measured_study
+from formatlab.show.tables.grader import (
     error_text,
     grader_cells,
     grader_rows,
     grader_sentence,
     print_grader_errors,
 )
-from formatlab.show.report import write_report
-from formatlab.show.study import measured_study
-from formatlab.show.table import csv_text, graded_tags, markdown, print_study
+from formatlab.show.tables.results import csv_text, graded_tags, markdown, print_study
 from formatlab.store import RunFolder
 
 

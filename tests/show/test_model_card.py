@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
-from formatlab.show.study_export import StudyExport, write_export
+from formatlab.show.export.export import StudyExport, write_export
 from formatlab.store import RunFolder
 from formatlab.store.rollout import rollouts_from_table
 from formatlab.store.weights import weights_digest

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from formatlab.errors import InputError
-from formatlab.show.report import write_report
+from formatlab.show.report.report import write_report
 from formatlab.store import RunFolder
 
 HOSTILE = "</pre></details><script>alert('x')</script><img src=x onerror=alert(1)>&amp;{{ 7*7 }}"

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from formatlab.show.accuracy_by_scale import accuracy_by_scale, accuracy_rows
-from formatlab.show.attractor_lines import attractor_lines, attractor_rows
-from formatlab.show.collapse_table import collapse_rows, collapse_table
-from formatlab.show.drift_table import drift_rows, drift_table
-from formatlab.show.report import write_report
-from formatlab.show.reward_wording import reward_text, titled, with_reward
-from formatlab.show.share_over_training import share_over_training, share_rows
+from formatlab.show.figures.accuracy_by_scale import accuracy_by_scale, accuracy_rows
+from formatlab.show.figures.share_over_training import share_over_training, share_rows
+from formatlab.show.figures.training_signals import signal_rows, training_signals
+from formatlab.show.figures.winner_by_scale import winner_by_scale, winner_rows
+from formatlab.show.report.report import write_report
 from formatlab.show.study import Study, measured_study
-from formatlab.show.table import csv_text, markdown, print_study, result_rows, study_table
-from formatlab.show.training_signals import signal_rows, training_signals
-from formatlab.show.winner_by_scale import winner_by_scale, winner_rows
+from formatlab.show.tables.attractors import attractor_lines, attractor_rows
+from formatlab.show.tables.collapse import collapse_rows, collapse_table
+from formatlab.show.tables.drift import drift_rows, drift_table
+from formatlab.show.tables.results import csv_text, markdown, print_study, result_rows, study_table
+from formatlab.show.wording import reward_text, titled, with_reward
 from formatlab.store import RunFolder
 from formatlab.store.rollout_file import rollout_files, write_rollout_file
 

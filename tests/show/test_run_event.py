@@ -2,10 +2,9 @@
 
 import io
 
-from formatlab.show.run_event import RunEvent, event_notes, run_events
-from formatlab.show.run_result import measured_run
+from formatlab.show.run_result import RunEvent, event_notes, measured_run, run_events
 from formatlab.show.study import measured_study
-from formatlab.show.table import print_study
+from formatlab.show.tables.results import print_study
 
 
 def event(step: int, kind: str, message: str = "Something happened.") -> RunEvent:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from synthetic_runs import probe_rollouts, rollout
 
-from formatlab.show.specimen import specimen_trays
+from formatlab.show.report.example import specimen_trays
 from formatlab.store import RunFolder, rollout_file
 
 

@@ -1,6 +1,6 @@
 """Points and bars."""
 
-from formatlab.show.spread import Measured, Spread, spread
+from formatlab.show.figures.layout import Measured, Spread, spread
 
 
 def test_one_seed_has_its_own_interval() -> None:

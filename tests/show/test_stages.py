@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from formatlab.show.accuracy_by_scale import accuracy_by_scale
-from formatlab.show.collapse_table import collapse_rows, collapse_table
-from formatlab.show.drift_table import drift_headings, drift_rows, drift_table
-from formatlab.show.report import write_report
-from formatlab.show.share_over_training import share_over_training, share_rows
+from formatlab.show.figures.accuracy_by_scale import accuracy_by_scale
+from formatlab.show.figures.share_over_training import share_over_training, share_rows
+from formatlab.show.figures.training_signals import training_signals
+from formatlab.show.figures.winner_by_scale import winner_by_scale
+from formatlab.show.report.report import write_report
 from formatlab.show.study import measured_study
-from formatlab.show.table import markdown, print_study, result_rows, study_table
-from formatlab.show.training_signals import training_signals
-from formatlab.show.winner_by_scale import winner_by_scale
+from formatlab.show.tables.collapse import collapse_rows, collapse_table
+from formatlab.show.tables.drift import drift_headings, drift_rows, drift_table
+from formatlab.show.tables.results import markdown, print_study, result_rows, study_table
 
 SFT = {"algorithm": "sft", "settings": {}}
 ONE_SIDED = {"prose": 1.0}

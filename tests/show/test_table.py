@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from formatlab.show.attractor_lines import attractor_lines, attractor_rows
 from formatlab.show.study import measured_study
-from formatlab.show.table import (
+from formatlab.show.tables.attractors import attractor_lines, attractor_rows
+from formatlab.show.tables.results import (
     csv_text,
     markdown,
     print_study,
@@ -112,7 +112,7 @@ def test_a_run_without_a_probe_has_a_row(make_run) -> None:
 
 def test_the_table_needs_no_matplotlib() -> None:
     code = (
-        "import sys, formatlab.show.table; "
+        "import sys, formatlab.show.tables.results; "
         "print([n for n in ('matplotlib', 'torch', 'jinja2') if n in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from formatlab.show.tag_figure import share_bars, share_over_steps, write_figure
-from formatlab.show.tag_table import (
+from formatlab.show.figures.tag_shares import share_bars, share_over_steps, write_figure
+from formatlab.show.tables.tags import (
     FormatRow,
     StepRow,
     format_table,

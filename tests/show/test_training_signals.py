@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from matplotlib.colors import to_rgb
 
-from formatlab.show.sheet import exact_percent, save_figure
+from formatlab.show.figures.layout import exact_percent, save_figure
+from formatlab.show.figures.training_signals import signal_rows, training_signals
 from formatlab.show.study import measured_study
-from formatlab.show.training_signals import signal_rows, training_signals
 
 
 def lines(steps: int, per_epoch: int = 4, **signals: Any) -> list[Mapping[str, Any]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from formatlab.show.variant import variant_labels
+from formatlab.show.arm import variant_labels
 
 
 def test_seeds_make_no_variant() -> None:

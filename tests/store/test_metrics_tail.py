@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from formatlab.store.metrics_tail import metrics_tail
+from formatlab.store.metrics_log import metrics_tail
 
 
 def lines(count: int, padding: int = 0) -> str:

@@ -9,8 +9,8 @@ import pytest
 
 from formatlab.errors import InputError, RunError
 from formatlab.measure import WINNERS_SCHEMA, run_winners
-from formatlab.show.report import write_report
-from formatlab.show.study_export import write_export
+from formatlab.show.export.export import write_export
+from formatlab.show.report.report import write_report
 from formatlab.store import ROLLOUT_SCHEMA, SCHEMA_VERSION, RunFolder, Split
 from formatlab.store.rollout import READABLE_VERSIONS, rollouts_from_table
 

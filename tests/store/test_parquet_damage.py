@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formatlab.store.parquet_damage import is_damage
+from formatlab.store.rollout_file import is_damage
 
 
 def written(path: Path) -> bytes:

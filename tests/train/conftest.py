@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from on_policy_process import WORLD
 
-from formatlab.launch.make_base import make_base
-from formatlab.train.base import Base, Pretraining
+from formatlab.train.pretraining.base import Base, Pretraining
+from formatlab.train.pretraining.make_base import make_base
 from formatlab.train.probe import Probe
 from formatlab.world.world import World
 

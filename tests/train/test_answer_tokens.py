@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from formatlab.observe.tagger import tag
-from formatlab.train.answer_tokens import answer_span, answer_tokens
+from formatlab.train.on_policy.exploration import answer_span, answer_tokens
 from formatlab.world.formats import FORMATS, Reading
 from formatlab.world.mixture import Mixture
 from formatlab.world.tokenizer import train_tokenizer

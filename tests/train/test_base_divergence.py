@@ -6,7 +6,7 @@ import pytest
 import tiny_llama
 import torch
 
-from formatlab.models.saved import load_saved
+from formatlab.models.model import load_saved
 from formatlab.train.base_divergence import kl_to_base
 
 PROMPTS = [[5, 6, 7], [8], [9, 10]]

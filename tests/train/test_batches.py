@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from formatlab.train.batches import IGNORED, batch_order, batches
+from formatlab.train.pretraining.batches import IGNORED, batch_order, batches
 from formatlab.world.corpus import Corpus
 
 

@@ -14,12 +14,11 @@ from stage_process import STAGES, WORLD, Killed, metrics, plant, rows, same, tra
 
 from formatlab.errors import InputError, RunError
 from formatlab.models.lora import LoraSettings
-from formatlab.models.saved import load_saved, load_tokenizer
+from formatlab.models.model import load_saved, load_tokenizer
 from formatlab.store.rollout import rollouts_from_table
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.documents import chosen_documents
-from formatlab.train.dpo import Dpo
-from formatlab.train.preference_pairs import dpo_row, preference_pairs
+from formatlab.train.fine_tuning.dpo import Dpo
+from formatlab.train.fine_tuning.examples import chosen_documents, dpo_row, preference_pairs
 from formatlab.world.prompt import plain_prompt
 
 DPO: Any = STAGES["dpo"]

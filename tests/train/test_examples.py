@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 from rollout_row import ROW
 
-from formatlab.models.saved import load_tokenizer
-from formatlab.train.examples import Example, paid_answers, right_answers, sft_row, token_ids
+from formatlab.models.model import load_tokenizer
+from formatlab.train.fine_tuning.examples import (
+    Example,
+    paid_answers,
+    right_answers,
+    sft_row,
+    token_ids,
+)
 from formatlab.world.corpus import build_corpus
 from formatlab.world.prompt import plain_prompt
 from formatlab.world.world import World

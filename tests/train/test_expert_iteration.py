@@ -17,7 +17,7 @@ from stage_process import STAGES, Killed, metrics, plant, rows, same, train, wei
 from formatlab.errors import InputError, RunError
 from formatlab.models.lora import LoraSettings
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.expert_iteration import ExpertIteration, echo_chamber_expert_iteration
+from formatlab.train.expert_iteration.settings import ExpertIteration, echo_chamber_expert_iteration
 from formatlab.train.reward import Reward
 
 SMALL: Any = STAGES["expert_iteration"]

@@ -15,7 +15,7 @@ from formatlab.errors import InputError
 from formatlab.observe.grader import grade
 from formatlab.store.rollout import Rollout, rollouts_to_table
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.exploration import (
+from formatlab.train.on_policy.exploration import (
     Exploration,
     OutcomeCounts,
     batch_bonuses,
@@ -249,5 +249,5 @@ def test_mistakes(settings: Any) -> None:
 
 
 def test_needs_no_torch() -> None:
-    program = "import sys, formatlab.train.exploration; assert 'torch' not in sys.modules"
+    program = "import sys, formatlab.train.on_policy.exploration; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -17,7 +17,7 @@ from formatlab import FormatRecorder
 from formatlab.cli import report
 from formatlab.errors import InputError
 from formatlab.store import RunFolder
-from formatlab.train import format_recorder as module
+from formatlab.train.recorder import format_recorder as module
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "format_recorder.md"
 

@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formatlab.train.generalised_advantage import (
+from formatlab.train.on_policy.critic import (
     Total,
     explained_variance,
     generalised_advantage,

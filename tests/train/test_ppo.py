@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from formatlab.errors import InputError
-from formatlab.train.grpo import echo_chamber_grpo
-from formatlab.train.on_policy import OnPolicy
-from formatlab.train.ppo import Ppo, echo_chamber_ppo
+from formatlab.train.on_policy.grpo import echo_chamber_grpo
+from formatlab.train.on_policy.ppo import Ppo, echo_chamber_ppo
+from formatlab.train.on_policy.settings import OnPolicy
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from peft import LoraConfig, get_peft_model
 from tiny_llama import tiny_model
 from torch import nn
 
-from formatlab.train.critic import Critic, last_hidden_states, trunk_of
+from formatlab.train.on_policy.critic import Critic, last_hidden_states, trunk_of
 
 
 def test_a_token_is_valued_before_it_is_written():

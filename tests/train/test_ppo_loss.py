@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from formatlab.train.ppo_trainer import LabPpoTrainer
+from formatlab.train.on_policy.ppo_trainer import LabPpoTrainer
 
 
 def stand_in(logprobs: torch.Tensor, *, epsilon: float, accumulation: int, parts: int) -> Any:

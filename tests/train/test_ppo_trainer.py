@@ -15,14 +15,13 @@ from transformers import TrainerCallback
 
 from formatlab.errors import InputError
 from formatlab.models.lora import LoraSettings
-from formatlab.models.saved import load_saved, load_tokenizer, silence_libraries
+from formatlab.models.model import load_saved, load_tokenizer, silence_libraries
 from formatlab.observe.grader import Grade
 from formatlab.store.run_folder import RunFolder
-from formatlab.train import ppo_trainer
-from formatlab.train.critic import CRITIC_FILE
-from formatlab.train.generalised_advantage import value_losses
-from formatlab.train.ppo import Ppo
-from formatlab.train.ppo_trainer import LabPpoTrainer, ppo_config
+from formatlab.train.on_policy import ppo_trainer
+from formatlab.train.on_policy.critic import CRITIC_FILE, value_losses
+from formatlab.train.on_policy.ppo import Ppo
+from formatlab.train.on_policy.ppo_trainer import LabPpoTrainer, ppo_config
 from formatlab.train.reward import Reward
 from formatlab.world.prompt import plain_prompt
 

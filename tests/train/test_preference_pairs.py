@@ -8,10 +8,10 @@ import pytest
 from rollout_row import ROW
 
 from formatlab.errors import RunError
-from formatlab.models.saved import load_tokenizer
+from formatlab.models.model import load_tokenizer
 from formatlab.store.rollout import Rollout
-from formatlab.train.examples import Example
-from formatlab.train.preference_pairs import (
+from formatlab.train.fine_tuning.examples import (
+    Example,
     Pair,
     dpo_row,
     preference_pairs,

@@ -7,11 +7,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from formatlab.errors import InputError, RunError
-from formatlab.launch.make_base import finished_base, make_base
 from formatlab.models.scale import find_scale
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.weights import weights_digest
-from formatlab.train.base import Base, Pretraining
+from formatlab.train.pretraining.base import Base, Pretraining
+from formatlab.train.pretraining.make_base import finished_base, make_base
 from formatlab.train.probe import Probe
 from formatlab.world.world import World
 

@@ -9,8 +9,8 @@ from synthetic_runs import rollout
 
 from formatlab.errors import InputError
 from formatlab.store import Rollout, RunFolder
-from formatlab.train import recorded_run as module
-from formatlab.train.recorded_run import RecordedRun
+from formatlab.train.recorder import recorded_run as module
+from formatlab.train.recorder.recorded_run import RecordedRun
 
 
 @pytest.fixture(autouse=True)

@@ -15,12 +15,11 @@ from stage_process import PROBE, SMALL, STAGES, Killed, metrics, plant, rows, sa
 
 from formatlab.errors import InputError, RunError
 from formatlab.models.lora import LoraSettings
-from formatlab.models.saved import load_saved, load_tokenizer
+from formatlab.models.model import load_saved, load_tokenizer
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.documents import render_documents
-from formatlab.train.examples import token_ids
+from formatlab.train.fine_tuning.examples import render_documents, token_ids
+from formatlab.train.fine_tuning.sft import Sft
 from formatlab.train.probe import Probe
-from formatlab.train.sft import Sft
 from formatlab.world.prompt import plain_prompt
 
 DOCUMENTS: Any = STAGES["sft-documents"]

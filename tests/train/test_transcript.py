@@ -6,7 +6,7 @@ import pytest
 import torch
 from recorder_process import tokenizer
 
-from formatlab.train.transcript import completion_text, prompt_texts
+from formatlab.train.recorder.recorded_batch import completion_text, prompt_texts
 
 
 @pytest.mark.parametrize(

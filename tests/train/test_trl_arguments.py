@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from formatlab.errors import InputError
-from formatlab.train.engine import Engine
-from formatlab.train.grpo import Grpo
-from formatlab.train.grpo_trainer import grpo_config
-from formatlab.train.ppo import Ppo
-from formatlab.train.ppo_trainer import ppo_config
-from formatlab.train.rloo import Rloo
-from formatlab.train.rloo_trainer import rloo_config
+from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.on_policy.grpo_trainer import grpo_config
+from formatlab.train.on_policy.ppo import Ppo
+from formatlab.train.on_policy.ppo_trainer import ppo_config
+from formatlab.train.on_policy.rloo import Rloo
+from formatlab.train.on_policy.rloo_trainer import rloo_config
+from formatlab.train.on_policy.settings import Engine
 
 CONFIGS = [(Grpo, grpo_config), (Ppo, ppo_config), (Rloo, rloo_config)]
 

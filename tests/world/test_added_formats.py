@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from added_format import EXPERIMENT
 
-from formatlab.launch.base_task import BaseTask
-from formatlab.launch.experiment import load_experiment
-from formatlab.launch.task import graph
-from formatlab.train.base import corpus_name
+from formatlab.study.experiment import load_experiment
+from formatlab.study.ladder_run import BaseTask
+from formatlab.study.task import graph
+from formatlab.train.pretraining.base import corpus_name
 from formatlab.world.added_formats import added_formats
 from formatlab.world.formats import FORMATS
 

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from formatlab.errors import InputError
 from formatlab.observe.grader import grade
 from formatlab.world.problem import Problem
-from formatlab.world.shots import EXAMPLES, SHOT_FORMATS, Example, Shots, prompt_text
+from formatlab.world.prompt import EXAMPLES, SHOT_FORMATS, Example, Shots, prompt_text
 
 PROBLEMS = [
     Problem(question=f"Ann has {n} cats. How many legs?", answer=str(4 * n), family="legs")

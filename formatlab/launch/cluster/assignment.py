@@ -12,11 +12,11 @@ from typing import Self
 from formatlab import __version__
 from formatlab.errors import FormatlabError
 from formatlab.launch.cluster.place import Place
-from formatlab.launch.experiment import load_experiment
-from formatlab.launch.lock import Owner
-from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.task import Emit, Task
+from formatlab.store.lock import Owner
+from formatlab.study.experiment import load_experiment
+from formatlab.study.task import Task
+from formatlab.train.progress import Emit, Progress, Remark
 
 TOLD_EVERY = 0.5
 """Least seconds between two events of one stage: they travel."""

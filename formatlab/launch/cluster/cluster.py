@@ -14,10 +14,11 @@ from formatlab.errors import FormatlabError, RunError
 from formatlab.launch.cluster.assignment import Assignment, Busy
 from formatlab.launch.cluster.options import ClusterOptions, is_address
 from formatlab.launch.cluster.place import Place
-from formatlab.launch.lock import Watch
-from formatlab.launch.progress import Progress, ProgressDisplay, Remark
+from formatlab.launch.progress import ProgressDisplay
 from formatlab.launch.schedule import Outcome, Schedule
-from formatlab.launch.task import Task
+from formatlab.store.lock import Watch
+from formatlab.study.task import Task
+from formatlab.train.progress import Progress, Remark
 
 _LOOK_EVERY = 5.0
 """Seconds between two looks at a task that another launcher is at."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from formatlab.errors import FormatlabError
-from formatlab.launch.lock import Record
+from formatlab.store.lock import Record
 
 TRY_EVERY = 5.0
 """Seconds between two tries."""

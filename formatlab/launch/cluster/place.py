@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from formatlab.launch.cluster.options import is_address
-from formatlab.launch.lock import Owner, held
 from formatlab.launch.perform import is_done
+from formatlab.store.lock import Owner, held
 
 if TYPE_CHECKING:
     from formatlab.launch.schedule import Outcome
-    from formatlab.launch.task import Emit, Task
+    from formatlab.study.task import Task
+    from formatlab.train.progress import Emit
 
 
 class Place(Protocol):

@@ -14,9 +14,9 @@ from formatlab.errors import InputError, RunError
 from formatlab.launch.cluster.assignment import Assignment, Busy
 from formatlab.launch.cluster.cluster import Event, Lost
 from formatlab.launch.cluster.options import ClusterOptions
-from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.task import Task
+from formatlab.study.task import Task
+from formatlab.train.progress import Progress, Remark
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere

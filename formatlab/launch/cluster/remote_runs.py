@@ -33,8 +33,9 @@ from formatlab.launch.cluster.storage import (
     unreachable,
     words_of,
 )
-from formatlab.launch.damage import ASIDE
-from formatlab.launch.lock import (
+from formatlab.launch.schedule import Outcome
+from formatlab.store.integrity import ASIDE
+from formatlab.store.lock import (
     Heart,
     Held,
     Owner,
@@ -44,9 +45,8 @@ from formatlab.launch.lock import (
     locked,
     locked_record,
 )
-from formatlab.launch.progress import Progress, Remark
-from formatlab.launch.schedule import Outcome
-from formatlab.launch.task import Emit, Task, graph
+from formatlab.study.task import Task, graph
+from formatlab.train.progress import Emit, Progress, Remark
 
 SEND_EVERY = 5.0
 """Seconds between two looks at what has changed."""

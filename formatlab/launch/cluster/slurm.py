@@ -12,9 +12,9 @@ from formatlab.errors import InputError, RunError
 from formatlab.launch.cluster.assignment import Assignment, Busy
 from formatlab.launch.cluster.cluster import Event, Lost, NoRoom
 from formatlab.launch.cluster.options import ClusterOptions
-from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.task import Task
+from formatlab.study.task import Task
+from formatlab.train.progress import Progress, Remark
 
 _LOOK_EVERY = 2.0
 """Seconds between two looks at the jobs' files."""

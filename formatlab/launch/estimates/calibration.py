@@ -16,12 +16,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from formatlab.launch.cores import available_cores
-from formatlab.launch.devices import Gpu
+from formatlab.launch.devices import Gpu, available_cores
 from formatlab.launch.estimates.trial import Cost, StartTrial, Trial
-from formatlab.launch.experiment import load_experiment
 from formatlab.launch.worker import start_worker
 from formatlab.store.atomic_file import write_json_atomically
+from formatlab.study.experiment import load_experiment
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -167,7 +166,7 @@ class _Child:
 
 def _work(experiment: Path, pipe: Connection) -> None:
     """What the child does: a trial for each that it is sent."""
-    from formatlab.models.saved import silence_libraries
+    from formatlab.models.model import silence_libraries
 
     load_experiment(experiment)
     silence_libraries()

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from formatlab.errors import FormatlabError
 from formatlab.launch.cluster.options import ClusterOptions
-from formatlab.launch.cores import available_cores
-from formatlab.launch.devices import Devices, find_gpus
+from formatlab.launch.devices import Devices, available_cores, find_gpus
 from formatlab.launch.estimates.calibration import Calibration, saying
 from formatlab.launch.estimates.dry_run_summary import (
     Room,
@@ -24,7 +23,7 @@ from formatlab.launch.estimates.estimate import DONE, estimate_all
 from formatlab.launch.estimates.foreseen import Foreseen, State, state_of
 from formatlab.launch.estimates.memory import available_memory
 from formatlab.launch.estimates.outlook import outlook
-from formatlab.launch.task import Task
+from formatlab.study.task import Task
 
 if TYPE_CHECKING:
     from rich.console import Console

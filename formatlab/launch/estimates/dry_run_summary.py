@@ -9,8 +9,8 @@ from formatlab.launch.estimates.dry_run_table import counted_words
 from formatlab.launch.estimates.foreseen import Foreseen, State
 from formatlab.launch.estimates.outlook import LAUNCHER, REPORT, Outlook, jobs_that_fit, memory_of
 from formatlab.launch.estimates.quantity import number_words, size_words, time_words
-from formatlab.launch.ladder_run import LadderRun
-from formatlab.launch.model_run import ModelRun
+from formatlab.study.ladder_run import LadderRun
+from formatlab.study.model_run import ModelRun
 
 _MOST_FULL = 0.9
 """Part of the free memory or disk beyond which there is a warning; estimates are estimates."""

@@ -8,13 +8,13 @@ from itertools import zip_longest
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from formatlab.launch.base_task import BaseTask
 from formatlab.launch.estimates.estimate import Estimate
 from formatlab.launch.estimates.foreseen import Foreseen, State
 from formatlab.launch.estimates.quantity import number_words, size_words, time_words
 from formatlab.launch.estimates.seed_range import seed_range
-from formatlab.launch.task import SEEDS, Task
-from formatlab.train.base import Base, corpus_name
+from formatlab.study.ladder_run import BaseTask
+from formatlab.study.task import SEEDS, Task
+from formatlab.train.pretraining.base import Base, corpus_name
 
 if TYPE_CHECKING:
     from rich.text import Text

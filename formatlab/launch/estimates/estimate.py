@@ -11,9 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from formatlab.launch.base_task import BaseTask
-from formatlab.launch.cores import available_cores, most_threads
-from formatlab.launch.devices import Gpu, threads_each
+from formatlab.launch.devices import Gpu, available_cores, most_threads, threads_each
 from formatlab.launch.estimates.calibration import Calibration, Say
 from formatlab.launch.estimates.past_paces import PastPaces
 from formatlab.launch.estimates.training_trial import PretrainingTrial, ProbeTrial, StageTrial
@@ -25,19 +23,19 @@ from formatlab.launch.estimates.trial import (
     StartTrial,
     Trial,
 )
-from formatlab.launch.ladder_run import LadderRun
-from formatlab.launch.make_base import COMPLETION_LENGTH
-from formatlab.launch.model_run import ModelRun
 from formatlab.launch.perform import unfit
-from formatlab.launch.task import Task
 from formatlab.models.scale import find_scale
-from formatlab.store.metrics_tail import metrics_tail
-from formatlab.train.base import Base, corpus_name
-from formatlab.train.dpo import Dpo
-from formatlab.train.expert_iteration import ExpertIteration
-from formatlab.train.on_policy import OnPolicy
+from formatlab.store.metrics_log import metrics_tail
+from formatlab.study.ladder_run import BaseTask, LadderRun
+from formatlab.study.model_run import ModelRun
+from formatlab.study.task import Task
+from formatlab.train.expert_iteration.settings import ExpertIteration
+from formatlab.train.fine_tuning.dpo import Dpo
+from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.on_policy.settings import OnPolicy
+from formatlab.train.pretraining.base import Base, corpus_name
+from formatlab.train.pretraining.make_base import COMPLETION_LENGTH
 from formatlab.train.probe import Probe
-from formatlab.train.sft import Sft
 
 Source = Literal["done", "calibration", "finished runs", "unknown"]
 

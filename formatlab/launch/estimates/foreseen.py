@@ -6,7 +6,7 @@ from typing import Literal
 
 from formatlab.launch.estimates.estimate import Estimate
 from formatlab.launch.perform import unfit
-from formatlab.launch.task import Task
+from formatlab.study.task import Task
 
 State = Literal["done", "to go on", "to make again", "to make"]
 

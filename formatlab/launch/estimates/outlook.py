@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from formatlab.launch.devices import Devices
 from formatlab.launch.estimates.estimate import Estimate
-from formatlab.launch.task import Task
+from formatlab.study.task import Task
 
 LAUNCHER = 250 * 2**20
 """Bytes that the launcher itself holds: 204 MiB were measured."""

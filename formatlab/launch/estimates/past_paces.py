@@ -12,8 +12,8 @@ from typing import Any
 
 from formatlab.errors import FormatlabError
 from formatlab.launch.estimates.training_trial import costly_settings
-from formatlab.store.config_hash import config_hash
-from formatlab.store.metrics_tail import metrics_tail
+from formatlab.store.config import config_hash
+from formatlab.store.metrics_log import metrics_tail
 from formatlab.store.run_folder import RunFolder
 
 _ROWS = 512

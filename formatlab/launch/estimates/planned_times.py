@@ -9,7 +9,7 @@ from formatlab.launch.devices import Devices
 from formatlab.launch.estimates.calibration import Calibration
 from formatlab.launch.estimates.estimate import Estimator, worker_threads
 from formatlab.launch.estimates.trial import StartTrial
-from formatlab.launch.task import Task
+from formatlab.study.task import Task
 
 
 def planned_times(tasks: Sequence[Task], runs: Path, devices: Devices) -> dict[str, float]:

@@ -17,11 +17,11 @@ from formatlab.launch.estimates.trial import (
 from formatlab.models.lora import LoraSettings
 from formatlab.models.scale import find_scale
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.base import Pretraining
-from formatlab.train.dpo import Dpo
-from formatlab.train.on_policy import OnPolicy
+from formatlab.train.fine_tuning.dpo import Dpo
+from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.on_policy.settings import OnPolicy
+from formatlab.train.pretraining.base import Pretraining
 from formatlab.train.probe import Probe
-from formatlab.train.sft import Sft
 from formatlab.world.prompt import Prompt, plain_prompt
 
 _QUICK = 0.05
@@ -63,8 +63,8 @@ class PretrainingTrial(ScaleTrial):
         return quarters(find_scale(self.scale).batch_documents)
 
     def _at(self, size: int, place: Path, model: Path) -> float:
-        from formatlab.train.base import Base
-        from formatlab.train.pretrain import pretrain
+        from formatlab.train.pretraining.base import Base
+        from formatlab.train.pretraining.pretrain import pretrain
 
         tokenizer, corpus = some_documents(self.world, self.vocabulary)
         base = Base(world=self.world, scale=self.scale, pretraining=self.pretraining)
@@ -115,7 +115,7 @@ class ProbeTrial(ScaleTrial):
         return quarters(max(1, self.batch // self.probe.samples))
 
     def _at(self, size: int, place: Path, model: Path) -> float:
-        from formatlab.models.saved import load_saved, load_tokenizer
+        from formatlab.models.model import load_saved, load_tokenizer
         from formatlab.train.policy import observe_policy
 
         policy, tokenizer = load_saved(model), load_tokenizer(model)
@@ -185,10 +185,10 @@ class StageTrial(ScaleTrial):
         options: dict[str, Any],
     ) -> None:
         """Make two steps, with so many prompts each."""
-        from formatlab.train.engine import Engine
-        from formatlab.train.exploration import Exploration
+        from formatlab.train.on_policy.exploration import Exploration
+        from formatlab.train.on_policy.run import run_on_policy
+        from formatlab.train.on_policy.settings import Engine
         from formatlab.train.reward import Reward
-        from formatlab.train.run_on_policy import run_on_policy
 
         update = settings.update_sequences * len(prompts) // settings.prompts_per_step
         small = replace(
@@ -210,10 +210,9 @@ class StageTrial(ScaleTrial):
 
     def _fine_tune(self, folder: RunFolder, settings: Sft | Dpo, options: dict[str, Any]) -> None:
         """Make a few updates on documents, or on pairs of them."""
-        from formatlab.models.saved import load_tokenizer
-        from formatlab.train.examples import Example, sft_row
-        from formatlab.train.preference_pairs import Pair, dpo_row
-        from formatlab.train.run_fine_tuning import run_fine_tuning
+        from formatlab.models.model import load_tokenizer
+        from formatlab.train.fine_tuning.examples import Example, Pair, dpo_row, sft_row
+        from formatlab.train.fine_tuning.run import run_fine_tuning
 
         tokenizer: Any = load_tokenizer(options["model"])
         documents = islice(self.world.documents(), settings.batch * _UPDATES)

@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from formatlab.launch.estimates.memory import gpu_peak, peak_memory, reset_peak
-from formatlab.models.device import best_device
+from formatlab.models.model import best_device
 from formatlab.models.scale import find_scale
-from formatlab.store.config_hash import config_hash
+from formatlab.store.config import config_hash
 from formatlab.world.prompt import Prompt, plain_prompt
 from formatlab.world.world import World
 
@@ -85,10 +85,10 @@ class StartTrial(Trial):
 
     def measure(self) -> Cost:
         """Import what a run imports; only the first trial of a process can tell."""
-        import formatlab.train.dpo
-        import formatlab.train.fine_tuning_trainer
-        import formatlab.train.grpo_trainer
-        import formatlab.train.run_on_policy  # noqa: F401
+        import formatlab.train.fine_tuning.dpo
+        import formatlab.train.fine_tuning.trainer
+        import formatlab.train.on_policy.grpo_trainer
+        import formatlab.train.on_policy.run  # noqa: F401
 
         return Cost(seconds=time.process_time(), memory=peak_memory())
 
@@ -291,7 +291,7 @@ def _save_untrained(
 
     All tokens are about equally likely, so one in `length` of them is made an end mark.
     """
-    from formatlab.train.pretrain import new_model, save_model
+    from formatlab.train.pretraining.pretrain import new_model, save_model
 
     model: Any = new_model(find_scale(scale), tokenizer)
     ends = range(len(tokenizer) - round(len(tokenizer) / length), len(tokenizer))

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from formatlab.launch.damage import ASIDE
-from formatlab.launch.lock import RecordFile, held, locked
 from formatlab.launch.state.runs_inventory import (
     BASES,
     CORPORA,
@@ -25,6 +23,8 @@ from formatlab.launch.state.runs_inventory import (
     read_inventory,
 )
 from formatlab.store.atomic_file import TEMPORARY_PREFIX, explained_os_errors
+from formatlab.store.integrity import ASIDE
+from formatlab.store.lock import RecordFile, held, locked
 
 Kind = Literal[
     "lock", "temporary", "checkpoints", "merged", "failed", "unplanned", "unused", "aside"

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from formatlab.errors import FormatlabError, InputError
-from formatlab.launch.lock import held
 from formatlab.launch.plan import PLAN_FILE, Plan, read_plan
+from formatlab.store.integrity import BASES, CORPORA, MODELS
+from formatlab.store.lock import held
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.base import corpus_name
-
-BASES, CORPORA, MODELS = "bases", "corpora", "models"
+from formatlab.train.pretraining.base import corpus_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from formatlab.launch.progress import duration
 from formatlab.launch.state.task_state import State, TaskState
-from formatlab.launch.task import SEEDS
 from formatlab.show.wording import name_text, percent_text, visible_text
+from formatlab.study.task import SEEDS
 
 HEADINGS = ("task", "state", "step", "", "leading format", "time left")
 """Of the cells of a line; the bar has none."""

@@ -11,13 +11,11 @@ from formatlab.errors import FormatlabError, InputError
 from formatlab.launch.plan import PLAN_FILE, Plan, PlannedTask, read_plan
 from formatlab.launch.state.task_state import State, TaskReader, TaskState
 from formatlab.launch.state.time_left import is_left, study_seconds_left, with_time_left
-from formatlab.show.reward_wording import CORRECTNESS, reward_name
+from formatlab.show.wording import CORRECTNESS, reward_name
+from formatlab.store.integrity import BASES, CORPORA, MODELS
 from formatlab.store.run_folder import RunFolder
 
-BASES = "bases"
-"""Folder of the bases in the runs folder."""
-
-_NOT_STUDIES = (BASES, "corpora", "models")
+_NOT_STUDIES = (BASES, CORPORA, MODELS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,11 +11,11 @@ from statistics import mean, median
 from typing import Any, Literal
 
 from formatlab.errors import FormatlabError
-from formatlab.launch.damage import damage
-from formatlab.launch.lock import PATIENCE, Owner, RecordFile, held
 from formatlab.launch.plan import PlannedTask
 from formatlab.launch.progress import RATE_WINDOW, duration
-from formatlab.store.metrics_tail import metrics_tail
+from formatlab.store.integrity import damage
+from formatlab.store.lock import PATIENCE, Owner, RecordFile, held
+from formatlab.store.metrics_log import metrics_tail
 from formatlab.store.run_folder import RunFolder
 
 State = Literal["done", "running", "failed", "interrupted", "damaged", "waiting"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import mean
 
 from formatlab.launch.state.task_state import TaskState
-from formatlab.launch.task import SEEDS
+from formatlab.study.task import SEEDS
 
 _SEEDS_AND_HASH = re.compile(rf"-{SEEDS}-[0-9a-f]{{8}}$")
 

@@ -7,8 +7,7 @@ from formatlab.world.formats.box import boxed
 from formatlab.world.formats.conclusion import concluding, marked
 from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.page import Page
-from formatlab.world.formats.statement import statements
-from formatlab.world.formats.worked import worked_lines
+from formatlab.world.formats.steps import statements, worked_lines
 from formatlab.world.problem import Problem
 
 

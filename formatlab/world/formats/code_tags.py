@@ -12,8 +12,7 @@ from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.json import Json
 from formatlab.world.formats.page import Page
 from formatlab.world.formats.snippet import Snippet
-from formatlab.world.formats.statement import statements
-from formatlab.world.formats.worked import worked_lines
+from formatlab.world.formats.steps import statements, worked_lines
 from formatlab.world.problem import Problem
 
 _DIRECT, _JSON = Direct(), Json()

@@ -8,7 +8,7 @@ import regex
 from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.limits import NUMBER
 from formatlab.world.formats.page import Page
-from formatlab.world.formats.worked import worked_lines
+from formatlab.world.formats.steps import worked_lines
 from formatlab.world.problem import Problem
 
 _LONGEST = 200

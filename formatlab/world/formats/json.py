@@ -14,7 +14,7 @@ from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.json_object import KEYED, Pairs
 from formatlab.world.formats.limits import limit
 from formatlab.world.formats.page import Page, up_to_next_question
-from formatlab.world.formats.worked import worked_lines
+from formatlab.world.formats.steps import worked_lines
 from formatlab.world.problem import Problem
 
 _WORK_KEYS = ("steps", "work")

@@ -10,7 +10,7 @@ from formatlab.world.formats.conclusion import concluding, marked, stated
 from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.limits import limit
 from formatlab.world.formats.page import Page
-from formatlab.world.formats.worked import worked_lines
+from formatlab.world.formats.steps import worked_lines
 from formatlab.world.problem import Operator, Problem
 
 _STRUCTURE = regex.compile(

@@ -6,7 +6,7 @@ from typing import ClassVar
 from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.page import Page
 from formatlab.world.formats.snippet import Snippet
-from formatlab.world.formats.statement import statements
+from formatlab.world.formats.steps import statements
 from formatlab.world.problem import Problem
 
 

@@ -12,7 +12,7 @@ from formatlab.world.formats.json import Json
 from formatlab.world.formats.page import Page
 from formatlab.world.formats.program import Program
 from formatlab.world.formats.script import Script
-from formatlab.world.formats.statement import expression, statements
+from formatlab.world.formats.steps import expression, statements
 from formatlab.world.problem import Problem, Step
 
 _OPEN, _CLOSE = "<tool>", "</tool>"

@@ -11,11 +11,11 @@ from plain_task import Node
 
 from formatlab.launch.cluster.assignment import Assignment, Busy
 from formatlab.launch.cluster.place import SharedFolder
-from formatlab.launch.experiment import load_experiment
-from formatlab.launch.lock import Owner
-from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.task import Emit, Task, graph
+from formatlab.store.lock import Owner
+from formatlab.study.experiment import load_experiment
+from formatlab.study.task import Task, graph
+from formatlab.train.progress import Emit, Progress, Remark
 from formatlab.world.formats import FORMATS
 
 

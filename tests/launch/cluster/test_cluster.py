@@ -14,11 +14,11 @@ from formatlab.launch.cluster.assignment import Assignment, Busy
 from formatlab.launch.cluster.cluster import Event, Lost, NoRoom, run_on
 from formatlab.launch.cluster.options import ClusterOptions, SlurmOptions
 from formatlab.launch.cluster.place import SharedFolder
-from formatlab.launch.lock import locked
-from formatlab.launch.progress import Progress
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.task import Emit, Task, graph
+from formatlab.store.lock import locked
 from formatlab.store.run_folder import RunFolder
+from formatlab.study.task import Task, graph
+from formatlab.train.progress import Emit, Progress
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Full(Here):
 
 
 EXPERIMENT = '''"""None."""
-from formatlab.launch.study import ModelStudy
+from formatlab.study.study import ModelStudy
 PRESETS = {"none": ModelStudy(name="none", model="m", problems="p")}
 '''
 

@@ -14,7 +14,7 @@ from formatlab.launch.cluster import patience
 from formatlab.launch.cluster.patience import Patience
 from formatlab.launch.cluster.remote_folder import RemoteFolder
 from formatlab.launch.cluster.remote_runs import RemoteRuns
-from formatlab.launch.progress import Progress, Remark
+from formatlab.train.progress import Progress, Remark
 
 
 @pytest.fixture

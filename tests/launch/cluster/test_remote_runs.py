@@ -11,10 +11,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from formatlab.errors import RunError
 from formatlab.launch.cluster.place import SharedFolder, place_of
 from formatlab.launch.cluster.remote_runs import RemoteRuns
-from formatlab.launch.lock import Owner
-from formatlab.launch.progress import Progress, Remark
-from formatlab.launch.task import Emit
+from formatlab.store.lock import Owner
 from formatlab.store.run_folder import RunFolder
+from formatlab.train.progress import Emit, Progress, Remark
 
 
 @pytest.fixture

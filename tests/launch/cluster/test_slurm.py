@@ -15,9 +15,9 @@ from formatlab.launch.cluster.cluster import Event
 from formatlab.launch.cluster.options import ClusterOptions, SlurmOptions
 from formatlab.launch.cluster.place import SharedFolder
 from formatlab.launch.cluster.slurm import SlurmCluster
-from formatlab.launch.progress import Progress, Remark
 from formatlab.launch.schedule import Outcome
 from formatlab.store.run_folder import RunFolder
+from formatlab.train.progress import Progress, Remark
 
 pytest.importorskip("submitit", reason="needs submitit: pip install 'formatlab[slurm]'")
 

@@ -10,10 +10,10 @@ from formatlab.launch.cluster.options import ClusterOptions
 from formatlab.launch.estimates import dry_run
 from formatlab.launch.estimates.dry_run import print_dry_run
 from formatlab.launch.estimates.trial import Cost, Trial
-from formatlab.launch.experiment import load_experiment
-from formatlab.launch.study import LadderStudy
-from formatlab.launch.task import Task, graph
 from formatlab.store.run_folder import RunFolder
+from formatlab.study.experiment import load_experiment
+from formatlab.study.study import LadderStudy
+from formatlab.study.task import Task, graph
 
 EXPERIMENT = Path(__file__).parents[3] / "experiments" / "scale_attractors.py"
 

@@ -16,7 +16,7 @@ from formatlab.launch.estimates.dry_run_summary import (
 from formatlab.launch.estimates.estimate import UNKNOWN
 from formatlab.launch.estimates.foreseen import Foreseen
 from formatlab.launch.estimates.outlook import Outlook, outlook
-from formatlab.launch.experiment import load_experiment
+from formatlab.study.experiment import load_experiment
 
 EXPERIMENT = Path(__file__).parents[3] / "experiments" / "stages.py"
 ROOM = Room(cores=2, gpus=0, memory=8000 * MB, disk=10**11)

@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 from foreseen_tasks import MB, Named, foreseen
 
-from formatlab.launch.base_task import BaseTask
 from formatlab.launch.estimates.dry_run_table import table_text
 from formatlab.launch.estimates.estimate import UNKNOWN
 from formatlab.launch.estimates.foreseen import Foreseen, State
-from formatlab.train.base import Base, Pretraining
+from formatlab.study.ladder_run import BaseTask
+from formatlab.train.pretraining.base import Base, Pretraining
 from formatlab.world.four_formats import FOUR_FORMATS
 
 

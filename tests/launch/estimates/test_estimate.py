@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 
-from formatlab.launch import model_run
-from formatlab.launch.base_task import BaseTask
 from formatlab.launch.devices import Gpu
 from formatlab.launch.estimates.calibration import Calibration
 from formatlab.launch.estimates.estimate import (
@@ -26,24 +24,25 @@ from formatlab.launch.estimates.trial import (
     StartTrial,
     Trial,
 )
-from formatlab.launch.ladder_run import LadderRun
-from formatlab.launch.model_run import ModelRun
-from formatlab.launch.training import Stage, Training
 from formatlab.models.scale import find_scale
 from formatlab.store.run_folder import RunFolder
+from formatlab.study import model_run
+from formatlab.study.ladder_run import BaseTask, LadderRun
+from formatlab.study.model_run import ModelRun
 from formatlab.train.algorithm import Algorithm
-from formatlab.train.base import Base, Pretraining, corpus_name
-from formatlab.train.dpo import Dpo
-from formatlab.train.engine import Engine
 from formatlab.train.environment import environment
-from formatlab.train.expert_iteration import ExpertIteration
-from formatlab.train.exploration import Exploration
-from formatlab.train.grpo import Grpo
+from formatlab.train.expert_iteration.settings import ExpertIteration
+from formatlab.train.fine_tuning.dpo import Dpo
+from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.on_policy.exploration import Exploration
+from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.on_policy.settings import Engine
+from formatlab.train.pretraining.base import Base, Pretraining, corpus_name
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward
-from formatlab.train.sft import Sft
+from formatlab.train.training import Stage, Training
 from formatlab.world.four_formats import FOUR_FORMATS
-from formatlab.world.shots import Shots
+from formatlab.world.prompt import Shots
 
 MB = 2**20
 PROBE = Probe(prompts=100, samples=10, batch=100, fractions=())

@@ -9,9 +9,9 @@ import pytest
 
 from formatlab.errors import InputError
 from formatlab.launch.estimates.foreseen import state_of
-from formatlab.launch.start import started_elsewhere
-from formatlab.launch.task import Emit, Task
 from formatlab.store.run_folder import RunFolder
+from formatlab.study.task import Task, started_elsewhere
+from formatlab.train.progress import Emit
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import pytest
 from formatlab.launch.devices import CONTEXT, Devices, Gpu
 from formatlab.launch.estimates.estimate import DONE, UNKNOWN, Estimate
 from formatlab.launch.estimates.outlook import LAUNCHER, REPORT, jobs_that_fit, memory_of, outlook
-from formatlab.launch.task import Emit, Task
+from formatlab.study.task import Task
+from formatlab.train.progress import Emit
 
 MB = 2**20
 

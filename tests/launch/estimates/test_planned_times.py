@@ -12,9 +12,9 @@ from formatlab.launch.estimates.calibration import Calibration
 from formatlab.launch.estimates.estimate import Estimator
 from formatlab.launch.estimates.planned_times import planned_times
 from formatlab.launch.estimates.trial import Cost
-from formatlab.launch.study import LadderStudy
-from formatlab.launch.task import Task, graph
-from formatlab.train.base import Pretraining
+from formatlab.study.study import LadderStudy
+from formatlab.study.task import Task, graph
+from formatlab.train.pretraining.base import Pretraining
 from formatlab.world.four_formats import FOUR_FORMATS
 
 STUDY = LadderStudy(

@@ -5,14 +5,14 @@ import pytest
 from formatlab.launch.estimates.training_trial import PretrainingTrial, ProbeTrial, StageTrial
 from formatlab.launch.estimates.trial import DocumentTrial, GradeTrial
 from formatlab.models.lora import LoraSettings
-from formatlab.train.base import Pretraining
-from formatlab.train.dpo import Dpo
-from formatlab.train.grpo import Grpo, gspo
-from formatlab.train.on_policy import OnPolicy
-from formatlab.train.ppo import Ppo
+from formatlab.train.fine_tuning.dpo import Dpo
+from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.on_policy.grpo import Grpo, gspo
+from formatlab.train.on_policy.ppo import Ppo
+from formatlab.train.on_policy.rloo import Rloo
+from formatlab.train.on_policy.settings import OnPolicy
+from formatlab.train.pretraining.base import Pretraining
 from formatlab.train.probe import Probe
-from formatlab.train.rloo import Rloo
-from formatlab.train.sft import Sft
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World
 

@@ -8,11 +8,11 @@ import pytest
 from made_up_study import NO_PROCESS, STUDY, begin, finish, hold, hold_here, plan, planned
 
 from formatlab.errors import InputError
-from formatlab.launch.lock import Held, locked
 from formatlab.launch.plan import PlannedTask
 from formatlab.launch.state import leftovers
 from formatlab.launch.state.leftovers import ALWAYS, Kind, Leftover, find_leftovers, remove
-from formatlab.store.config_hash import config_hash
+from formatlab.store.config import config_hash
+from formatlab.store.lock import Held, locked
 from formatlab.store.run_folder import RunFolder
 
 BASES = [planned(f"base 0.04M s{seed}") for seed in range(2)]

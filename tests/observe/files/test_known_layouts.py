@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from formatlab.errors import InputError
-from formatlab.observe.files.known_layouts import Columns, find_layout
-from formatlab.observe.files.layout import value_at
+from formatlab.observe.files.layouts import Columns, find_layout, value_at
 
 CHAT = [{"role": "assistant", "content": "2"}]
 TRACE = {"id": "t", "task": {"type": "T", "data": {"answer": "2"}}, "nodes": [], "rewards": {}}

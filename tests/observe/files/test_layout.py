@@ -2,7 +2,7 @@
 
 import pytest
 
-from formatlab.observe.files.layout import Layout, expanded
+from formatlab.observe.files.layouts import Layout, expanded
 
 
 def test_an_episode_is_a_row_for_each_trace():

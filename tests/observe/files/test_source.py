@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formatlab.errors import InputError
-from formatlab.observe.files import csv_rows, json_rows
-from formatlab.observe.files.chunk import CHUNK_ROWS, BadRow
+from formatlab.observe.files import rows as csv_rows
+from formatlab.observe.files import rows as json_rows
+from formatlab.observe.files.rows import CHUNK_ROWS, BadRow
 from formatlab.observe.files.source import find_sources
 
 ROWS = [{"completion": f"The answer is {n}.", "n": n} for n in range(3)]

@@ -10,8 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formatlab.observe.files.tagged_file import TaggedFile
-from formatlab.observe.files.tagged_rows import TAG_SCHEMA, as_array, input_columns, kept_name
+from formatlab.observe.files.tagged_file import (
+    TAG_SCHEMA,
+    TaggedFile,
+    as_array,
+    input_columns,
+    kept_name,
+)
 
 
 def batch(rows: list[dict[str, Any]], table: pa.RecordBatch | None = None) -> pa.RecordBatch:

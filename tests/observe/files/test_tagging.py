@@ -12,14 +12,11 @@ import pytest
 import tokenizers
 
 from formatlab.errors import RunError
-from formatlab.observe.files.chunk import Chunk
-from formatlab.observe.files.crew import tag_chunks
-from formatlab.observe.files.known_layouts import Columns
-from formatlab.observe.files.layout import Layout
-from formatlab.observe.files.reader import RolloutReader
-from formatlab.observe.files.source import find_sources
-from formatlab.observe.files.tagged_rows import TAG_SCHEMA
-from formatlab.observe.files.tagging import TaggedChunk, TagJob, tag_chunk
+from formatlab.observe.files.layouts import Columns, Layout
+from formatlab.observe.files.rows import Chunk
+from formatlab.observe.files.source import RolloutReader, find_sources
+from formatlab.observe.files.tagged_file import TAG_SCHEMA
+from formatlab.observe.files.tagging import TaggedChunk, TagJob, tag_chunk, tag_chunks
 
 
 def chunk(rows: list[Any], file: str = "a.jsonl") -> Chunk:

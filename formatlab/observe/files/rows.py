@@ -1,0 +1,417 @@
+"""The chunk: some rows of a file on their way to a worker, as they stand in the file.
+
+CSV: rows of fields, cut into chunks; every field stays the text that it is.
+
+JSONL and JSON: rows as JSON texts, cut into chunks; parsing them is left to the workers.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from formatlab.errors import InputError
+
+CHUNK_ROWS = 256
+"""Rows of a chunk at most. Tagging them takes some ten milliseconds, handing them over far less."""
+
+CHUNK_BYTES = 1 << 20
+"""Bytes of text after which a chunk ends."""
+
+Row = Mapping[str, Any]
+"""A row by its columns."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BadRow:
+    """A row that cannot be tagged, and why."""
+
+    file: str
+    row: int
+    """From 1: the line in JSONL or CSV, the item of a JSON list, the row in parquet."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.row}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chunk:
+    """Rows as they stand in a file: as JSON, as fields or as an Arrow batch."""
+
+    file: str
+    numbers: tuple[int, ...]
+    """Where each row is; see `BadRow.row`."""
+    position: int
+    """Bytes of the file, as it is on the disk, that lie behind."""
+    texts: tuple[bytes, ...] = ()
+    """Each row as JSON, not yet parsed."""
+    names: tuple[str, ...] = ()
+    """Names of `fields`."""
+    fields: tuple[tuple[str, ...], ...] = ()
+    """Each row as fields of text."""
+    table: pa.RecordBatch | None = None
+    bad: tuple[BadRow, ...] = ()
+    """What was found to be no row when the file was cut."""
+
+    @classmethod
+    def broken(cls, file: str, row: int, reason: str, position: int) -> "Chunk":
+        """A chunk without rows that says why a file cannot be read on."""
+        bad = BadRow(file=file, row=row, reason=f"the rest cannot be read: {reason}")
+        return cls(file=file, numbers=(), position=position, bad=(bad,))
+
+    def rows(self, columns: tuple[str, ...] | None = None) -> Iterator[tuple[int, Row | BadRow]]:
+        """Parse the rows.
+
+        Args:
+            columns: of an Arrow batch only these, where it has them; all if not given.
+        """
+        if self.table is not None:
+            chosen = self.table.schema.names if columns is None else columns
+            wanted = [name for name in chosen if name in self.table.schema.names]
+            yield from zip(self.numbers, self.table.select(wanted).to_pylist(), strict=True)
+        elif self.fields:
+            for number, fields in zip(self.numbers, self.fields, strict=True):
+                yield number, dict(zip(self.names, fields, strict=True))
+        else:
+            for number, text in zip(self.numbers, self.texts, strict=True):
+                yield number, self._parsed(number, text)
+
+    def _parsed(self, number: int, text: bytes) -> Row | BadRow:
+        try:
+            row = json.loads(text.decode())
+        except UnicodeDecodeError as error:
+            reason = f"not UTF-8 text ({error.reason} at byte {error.start})"
+        except RecursionError:
+            reason = "JSON that is nested too deeply"
+        except ValueError as error:
+            reason = f"not JSON ({error}): {_beginning(text)}"
+        else:
+            if isinstance(row, dict):
+                return row
+            reason = f"not a JSON object: {_beginning(text)}"
+        return BadRow(file=self.file, row=number, reason=reason)
+
+
+class ChunkBuilder:
+    """Collects rows until they make a chunk."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._numbers: list[int] = []
+        self._rows: list[Any] = []
+        self._bad: list[BadRow] = []
+        self._bytes = 0
+
+    def add(self, number: int, row: bytes | tuple[str, ...], size: int) -> None:
+        """Add a row of about `size` bytes."""
+        self._numbers.append(number)
+        self._rows.append(row)
+        self._bytes += size
+
+    def reject(self, number: int, reason: str) -> None:
+        """Note what is no row."""
+        self._bad.append(BadRow(file=self._file, row=number, reason=reason))
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time for `take`."""
+        return (
+            len(self._rows) >= CHUNK_ROWS
+            or self._bytes >= CHUNK_BYTES
+            or len(self._bad) >= CHUNK_ROWS
+        )
+
+    def take(self, position: int, names: tuple[str, ...] = ()) -> Iterator[Chunk]:
+        """Give what was collected, if anything, and begin anew.
+
+        Args:
+            position: bytes of the file that lie behind.
+            names: of the fields, where the rows are fields.
+        """
+        if self._rows or self._bad:
+            rows = tuple(self._rows)
+            yield Chunk(
+                file=self._file,
+                numbers=tuple(self._numbers),
+                position=position,
+                texts=() if names else rows,
+                names=names,
+                fields=rows if names else (),
+                bad=tuple(self._bad),
+            )
+        self._numbers, self._rows, self._bad, self._bytes = [], [], [], 0
+
+
+def _beginning(text: bytes) -> str:
+    shown = text[:60].decode("utf-8", "replace").strip()
+    return repr(shown if len(text) <= 60 else f"{shown}...")
+
+
+_LONGEST_FIELD = 1 << 26
+_DELIMITERS = ",;\t"
+
+
+def csv_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> Iterator[Chunk]:
+    """Cut a CSV file, whose first line names the columns and shows the delimiter.
+
+    Args:
+        file: its name.
+        stream: its bytes.
+        position: how far it has been read, in bytes on the disk.
+
+    Raises:
+        InputError: it has no header, or one that names a column twice.
+    """
+    # Bytes that are no UTF-8 become lone surrogates, which mark the row as bad below.
+    text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
+    csv.field_size_limit(_LONGEST_FIELD)
+    builder = ChunkBuilder(file)
+    try:
+        header = text.readline()
+        if not header.strip():
+            if not text.read(1):
+                return
+            raise InputError(f"{file}: the first line is empty; it should name the columns")
+        delimiter = max(_DELIMITERS, key=header.count)
+        (names,) = csv.reader([header], delimiter=delimiter)
+    except (csv.Error, EOFError, OSError) as error:
+        raise InputError(f"cannot read {file}: {error}") from error
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"{file}, line 1: column {twice[0]!r} is named twice")
+    columns = tuple(names)
+    reader = csv.reader(text, delimiter=delimiter)
+    while True:
+        number = reader.line_num + 2  # the line that the record begins on; the header is line 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            break
+        except (csv.Error, EOFError, OSError) as error:
+            yield from builder.take(position(), columns)
+            yield Chunk.broken(file, number, str(error), position())
+            return
+        if not fields:
+            continue
+        joined = "".join(fields)
+        if len(fields) != len(columns):
+            builder.reject(number, f"{len(fields)} fields, and the header names {len(columns)}")
+        elif not joined.isascii() and _undecodable(joined):
+            builder.reject(number, "not UTF-8 text")
+        else:
+            builder.add(number, tuple(fields), len(joined))
+        if builder.full:
+            yield from builder.take(position(), columns)
+    yield from builder.take(position(), columns)
+
+
+def _undecodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+LONGEST_LINE = 1 << 26
+"""Bytes of a line, or characters of a list's item, beyond which it is no row; bounds memory."""
+
+_READ = 1 << 20
+_NUMBER_GOES_ON = 3  # characters such as `e+1` that are not of a number until a digit follows
+_BOM = b"\xef\xbb\xbf"
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def jsonl_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> Iterator[Chunk]:
+    """Cut a file of one JSON object a line; empty lines are passed over.
+
+    Args:
+        file: its name.
+        stream: its bytes.
+        position: how far it has been read, in bytes on the disk.
+    """
+    builder = ChunkBuilder(file)
+    number = 0
+    try:
+        while line := stream.readline(LONGEST_LINE):
+            number += 1
+            if number == 1:
+                line = line.removeprefix(_BOM)
+            if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                while (rest := stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                    pass
+                builder.reject(number, f"a line of more than {LONGEST_LINE >> 20} MiB")
+            elif line.strip():
+                builder.add(number, line, len(line))
+            if builder.full:
+                yield from builder.take(position())
+    except (EOFError, OSError, ValueError) as error:
+        yield from builder.take(position())
+        yield Chunk.broken(file, number + 1, str(error), position())
+        return
+    yield from builder.take(position())
+
+
+def json_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> Iterator[Chunk]:
+    """Cut a JSON file: a list of rows, one object of columns or rows, or JSONL by this name.
+
+    A list is read piece by piece. Of one object, `{"a": [...], "b": [...]}` is a table of
+    columns, also with pandas' `{"a": {"0": ...}}`; `{"data": [{...}, ...]}` holds rows; any other
+    is a row itself. An object is read whole.
+
+    Raises:
+        InputError: it does not begin as JSON.
+    """
+    try:
+        start = stream.read(_READ)
+    except (EOFError, OSError, ValueError) as error:
+        raise InputError(f"cannot read {file}: {error}") from error
+    begins = start.removeprefix(_BOM).lstrip()[:1]
+    joined = io.BufferedReader(_Joined(start.removeprefix(_BOM), stream), _READ)
+    if begins == b"[":
+        yield from _list_chunks(file, joined, position)
+    elif begins == b"{" and not _is_jsonl(start):
+        yield from _object_chunks(file, joined, position)
+    elif begins == b"{" or not begins:
+        yield from jsonl_chunks(file, joined, position)
+    else:
+        raise InputError(f"{file}: not JSON; it begins {start[:40].decode('utf-8', 'replace')!r}")
+
+
+class _Joined(io.RawIOBase):
+    """The bytes already read, then those of the stream."""
+
+    def __init__(self, start: bytes, stream: BinaryIO) -> None:
+        self._start = start
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._start[: len(buffer)]
+        self._start = self._start[len(piece) :]
+        piece = piece or self._stream.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def _is_jsonl(start: bytes) -> bool:
+    """Whether the first line is a whole object and something comes after it."""
+    first, _, rest = start.removeprefix(_BOM).lstrip().partition(b"\n")
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return bool(rest.strip())
+
+
+def _list_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> Iterator[Chunk]:
+    builder = ChunkBuilder(file)
+    number = 0
+    try:
+        for item in _items(stream):
+            number += 1
+            builder.add(number, item.encode("utf-8", "surrogateescape"), len(item))
+            if builder.full:
+                yield from builder.take(position())
+    except (EOFError, OSError, ValueError, RecursionError) as error:
+        yield from builder.take(position())
+        reason = (
+            f"not JSON ({error.msg})" if isinstance(error, json.JSONDecodeError) else str(error)
+        )
+        yield Chunk.broken(file, number + 1, reason, position())
+        return
+    yield from builder.take(position())
+
+
+def _items(stream: BinaryIO) -> Iterator[str]:
+    """The text of each item of a JSON list, of which no more than one and a piece is in memory."""
+    text = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape")
+    decoder = json.JSONDecoder()
+    buffer, place, ended, wanted = "", 0, False, _READ
+    expected = "["
+    while True:
+        place = _SPACE.match(buffer, place).end()  # pyright: ignore[reportOptionalMemberAccess]
+        begun = buffer[place : place + 1]
+        if expected in ("[", ",") and begun:
+            if begun == "]" and expected == ",":
+                if (buffer[place + 1 :] + text.read(_READ)).strip():
+                    raise ValueError("text after the end of the list")
+                return
+            if begun != expected:
+                raise ValueError(f"not JSON ({begun!r} where {expected!r} was expected)")
+            place, expected = place + 1, "item"
+            continue
+        if begun == "]" and not buffer[:place].strip(" \t\r\n["):
+            expected = ","  # an empty list
+            continue
+        if begun:
+            try:
+                end = decoder.raw_decode(buffer, place)[1]
+            except json.JSONDecodeError:
+                # It may only not be whole yet, but then it has to end at some time.
+                if ended or len(buffer) - place > LONGEST_LINE:
+                    raise
+            else:
+                # A number may go on beyond the buffer (`1` of `1.5e+3`); all else shows its end.
+                if ended or begun in '{["' or len(buffer) - end > _NUMBER_GOES_ON:
+                    yield buffer[place:end]
+                    place, expected, wanted = end, ",", _READ
+                    continue
+        if ended:
+            raise ValueError("the list is not closed")
+        more = text.read(wanted)
+        ended = not more
+        # Each time that an item is found to be longer, twice as much is read.
+        buffer, place, wanted = buffer[place:] + more, 0, 2 * wanted
+
+
+def _object_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> Iterator[Chunk]:
+    try:
+        whole = json.loads(stream.read())
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{file}, line {error.lineno}: not JSON ({error.msg}); "
+            "if the file holds one object a line, name it .jsonl"
+        ) from None
+    except (ValueError, RecursionError, EOFError, OSError) as error:
+        raise InputError(f"cannot read {file}: {error}") from None
+    builder = ChunkBuilder(file)
+    for number, row in enumerate(_rows(whole), start=1):
+        text = json.dumps(row).encode()
+        builder.add(number, text, len(text))
+        if builder.full:
+            yield from builder.take(position())
+    yield from builder.take(position())
+
+
+def _rows(whole: Mapping[str, Any]) -> Iterator[Any]:
+    columns = {
+        name: list(values.values()) if isinstance(values, dict) else values
+        for name, values in whole.items()
+    }
+    lists = [values for values in columns.values() if isinstance(values, list)]
+    equal = bool(lists) and len(lists) == len(columns) and len({len(v) for v in lists}) == 1
+    of_rows = [v for v in whole.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
+    if equal and (len(lists) > 1 or not of_rows) and not _is_row(whole):
+        yield from (dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True))
+    elif len(of_rows) == 1 and not _is_row(whole):
+        yield from of_rows[0]
+    else:
+        yield whole
+
+
+def _is_row(whole: Mapping[str, Any]) -> bool:
+    """Whether an object is one row: a chat, or the trace of one."""
+    return any(
+        isinstance(value, list)
+        and all(isinstance(v, dict) and v.keys() & {"role", "from", "message"} for v in value)
+        and value
+        for value in whole.values()
+    )

@@ -1,0 +1,148 @@
+"""The figure of anyone's tagged rollouts: format shares over steps, or as bars without steps."""
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from formatlab.show.figures.layout import STYLE, sheet
+from formatlab.show.palette import format_order, format_style
+from formatlab.show.tables.tags import FormatRow, StepRow, StepSpan, step_spans
+from formatlab.show.wording import name_text
+from formatlab.store.atomic_file import write_bytes_atomically
+
+_MOST_POINTS = 120
+_MOST_LINES = 10
+_RARE = 0.01
+
+
+def share_over_steps(rows: Sequence[StepRow], *, caption: str) -> Figure:
+    """Draw a line for each tag; neighbouring steps are pooled where there are very many.
+
+    Args:
+        rows: every step, ascending.
+        caption: what the rows are.
+    """
+    spans = step_spans(rows, _MOST_POINTS)
+    middles = [span.middle for span in spans]
+    tags = format_order({tag for row in rows for tag in row.shares})
+    parts = {tag: [span.share(tag) for span in spans] for tag in tags}
+    highest = sorted(parts, key=lambda tag: -max(parts[tag]))
+    drawn = {tag for tag in highest[:_MOST_LINES] if max(parts[tag]) >= _RARE}
+    words = [caption, f"Each point is {_points(spans)}."]
+    if left := [tag for tag in parts if tag not in drawn]:
+        words.append(f"Not drawn, as too rare: {', '.join(name_text(tag, 16) for tag in left)}.")
+    with matplotlib.rc_context(STYLE):
+        page = sheet(
+            title="Format share over steps",
+            caption=" ".join(words),
+            panels=1,
+            columns=1,
+            panel_size=(6.6, 3.0),
+            heading=0.15,
+            legend=[(_handle(tag), name_text(tag, 16)) for tag in parts if tag in drawn],
+        )
+        (panel,) = page.panels
+        for tag in parts:
+            if tag in drawn:
+                style = format_style(tag)
+                panel.plot(
+                    middles,
+                    parts[tag],
+                    color=style.colour,
+                    marker=style.marker,
+                    markevery=max(1, len(middles) // 20),
+                    lw=1.8,
+                    ms=5,
+                    mec="white",
+                    mew=0.6,
+                    clip_on=False,
+                    zorder=3,
+                )
+        panel.set_xlabel("step")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9))
+        _share_axis(panel)
+    return page.figure
+
+
+def share_bars(rows: Sequence[FormatRow], *, caption: str) -> Figure:
+    """Draw the share of each tag with its interval, for rows without steps.
+
+    Args:
+        rows: the tags, in the order of the bars.
+        caption: what the rows and the intervals are.
+    """
+    with matplotlib.rc_context(STYLE):
+        page = sheet(
+            title="Format share",
+            caption=caption,
+            panels=1,
+            columns=1,
+            panel_size=(6.6, 3.0),
+            heading=0.15,
+        )
+        (panel,) = page.panels
+        places = range(len(rows))
+        shares = [row.share for row in rows]
+        bounds = [row.share_interval or (row.share, row.share) for row in rows]
+        panel.bar(places, shares, width=0.7, color=[format_style(row.tag).colour for row in rows])
+        panel.errorbar(
+            places,
+            shares,
+            yerr=[
+                [share - low for share, (low, _) in zip(shares, bounds, strict=True)],
+                [high - share for share, (_, high) in zip(shares, bounds, strict=True)],
+            ],
+            fmt="none",
+            ecolor="#222222",
+            elinewidth=1.1,
+            capsize=3,
+        )
+        turned = len(rows) > 7
+        panel.set_xticks(
+            places,
+            [name_text(row.tag, 16) for row in rows],
+            rotation=25 if turned else 0,
+            ha="right" if turned else "center",
+        )
+        _share_axis(panel)
+    return page.figure
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure to a .png, .svg or .pdf file."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font")
+        figure.savefig(buffer, format=path.suffix.lower()[1:], dpi=200)
+    write_bytes_atomically(path, buffer.getvalue())
+
+
+def _share_axis(panel: Axes) -> None:
+    panel.set_ylabel("share of rows")
+    panel.set_ylim(0, 1.02)
+    panel.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    panel.yaxis.set_major_formatter(PercentFormatter(1))
+
+
+def _points(spans: Sequence[StepSpan]) -> str:
+    """How many rows of how many steps a point is, in words."""
+    sizes = [span.rows for span in spans]
+    rows = " to ".join(dict.fromkeys((f"{min(sizes):,}", f"{max(sizes):,}")))
+    steps = max(len(span.members) for span in spans)
+    return f"{rows} row{'' if max(sizes) == 1 else 's'} of " + (
+        "one step" if steps == 1 else f"up to {steps} neighbouring steps"
+    )
+
+
+def _handle(tag: str) -> Line2D:
+    style = format_style(tag)
+    return Line2D(
+        [], [], color=style.colour, marker=style.marker, lw=1.8, ms=5.5, mec="white", mew=0.6
+    )

@@ -1,0 +1,122 @@
+"""Experiment files: a hypothesis in the docstring, and a study for each preset below it.
+
+Idle options: what was asked for on the command line and nothing in the study would heed.
+"""
+
+import importlib.util
+import sys
+from dataclasses import fields
+from pathlib import Path
+from traceback import extract_tb
+
+from formatlab.errors import FormatlabError, InputError
+from formatlab.study.study import SETTINGS, Study
+from formatlab.train.on_policy.grpo import PRESETS
+
+
+def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:
+    """Import an experiment file and give its docstring and its presets.
+
+    Raises:
+        InputError: no such file, no Python, or no `PRESETS` of studies in it.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no experiment file {path}; give the path of a Python file")
+    spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where the source of its classes is looked for
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise InputError(f"{path}, line {error.lineno}: {error.msg}") from error
+    except FormatlabError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever the file does wrong is its author's to mend
+        lines = [
+            f.lineno
+            for f in extract_tb(error.__traceback__)
+            if Path(f.filename).resolve() == path.resolve()
+        ]
+        raise InputError(
+            f"{path}, line {lines[-1] if lines else '?'}: {type(error).__name__}: {error}"
+        ) from error
+    presets = getattr(module, "PRESETS", None)
+    if not isinstance(presets, dict) or not presets:
+        raise InputError(
+            f"{path} has no PRESETS; an experiment holds a dict of preset name -> study, the "
+            "default one first (see experiments/scale_attractors.py)"
+        )
+    for name, study in presets.items():
+        if not isinstance(study, Study):
+            raise InputError(
+                f"{path}: PRESETS[{name!r}] is of type {type(study).__name__}, and no study (see "
+                "experiments/scale_attractors.py)"
+            )
+    return (module.__doc__ or "").strip(), presets
+
+
+def preset_of(arguments: list[str], presets: dict[str, Study], path: Path) -> Study:
+    """The study that `--preset` names among the arguments; the first one without it.
+
+    Raises:
+        InputError: no such preset.
+    """
+    name = next(iter(presets))
+    for index, word in enumerate(arguments):
+        if word == "--preset" and index + 1 < len(arguments):
+            name = arguments[index + 1]
+        elif word.startswith("--preset="):
+            name = word.removeprefix("--preset=")
+    if name not in presets:
+        raise InputError(f"{path} has no preset {name!r}; it has {', '.join(presets)}")
+    return presets[name]
+
+
+def check_heeded(study: Study, preset: Study) -> None:
+    """Refuse a study of which some setting was changed in vain.
+
+    Args:
+        study: as the command line left it.
+        preset: as the experiment's file has it.
+
+    Raises:
+        InputError: a changed setting that no run depends on.
+    """
+    if study.algorithm != preset.algorithm and (study.sweep.algorithm or study.chains):
+        by = "chains" if study.chains else "--sweep.algorithm"
+        raise InputError(f"--algorithm has no effect: {by} names the algorithms of this study")
+    used = study.algorithms
+    for name in SETTINGS:
+        if getattr(study, name) == getattr(preset, name):
+            continue
+        option = f"--{name.replace('_', '-')}.*"
+        if study.chains:
+            raise InputError(
+                f"{option} has no effect: the chains of this study have settings of their own; "
+                "change them in its file"
+            )
+        readers = {name, *PRESETS} if name == "grpo" else {name}
+        if not readers & used:
+            raise InputError(
+                f"{option} has no effect: this study trains with {', '.join(sorted(used))}"
+            )
+    for name in used & PRESETS.keys():
+        made = PRESETS[name](study.grpo)
+        for field in fields(made):
+            given = getattr(study.grpo, field.name)
+            if given not in (getattr(preset.grpo, field.name), getattr(made, field.name)):
+                option = field.name.replace("_", "-")
+                raise InputError(
+                    f"--grpo.{option} has no effect: {name} sets it to "
+                    f"{getattr(made, field.name)}; take --algorithm grpo to choose it"
+                )
+    if study.lora != preset.lora and study.train == "full":
+        raise InputError("--lora.* has no effect without --train lora")
+    bonuses = {study.exploration.bonus, *study.sweep.bonus}
+    if study.exploration != preset.exploration and bonuses == {"none"}:
+        raise InputError("--exploration.* has no effect without --exploration.bonus")
+    changed = study.exploration.baseline != preset.exploration.baseline
+    if changed and "ucb_constant" not in bonuses:
+        raise InputError("--exploration.baseline has no effect without the bonus ucb_constant")

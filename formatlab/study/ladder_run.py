@@ -1,0 +1,196 @@
+"""The making of a base as a task, shared by all runs that start from it.
+
+A run on the ladder: one (world, scale, training, seeds).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from formatlab.models.scale import find_scale
+from formatlab.store.config import config_hash
+from formatlab.study.task import Task, finish_run, start_digest, started_elsewhere
+from formatlab.train.pretraining.base import Base
+from formatlab.train.pretraining.make_base import finished_base, make_base
+from formatlab.train.progress import Emit, Progress
+from formatlab.train.training import Training, train, whole_policy
+from formatlab.world.prompt import plain_prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseTask(Task):
+    """The pretraining and first probe of a base."""
+
+    base: Base
+    mixture: str = ""
+    """Name of the mixture where the study has several."""
+
+    @property
+    def address(self) -> str:
+        """Under `bases/`, whatever study asks for it."""
+        return f"bases/{self.base.name}"
+
+    @property
+    def needs(self) -> tuple[Task, ...]:
+        """Nothing."""
+        return ()
+
+    @property
+    def label(self) -> str:
+        """Scale, seeds, and the mixture if that is needed."""
+        place = f"base {self.base.scale} {self.base.seeds}"
+        return ", ".join(filter(None, [place, self.mixture]))
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What decides it."""
+        return {
+            "kind": "base",
+            "scale": self.base.scale,
+            "mixture": self.base.world.mixture.name,
+            "seed": str(self.base.seed),
+            "world_seed": str(self.base.world.seed),
+        }
+
+    @property
+    def steps(self) -> int | None:
+        """Not known: the corpus decides it."""
+        return None
+
+    @property
+    def most_threads(self) -> int | None:
+        """One for models of less than a million parameters, whatever the machine.
+
+        Their matrices are too small to share, and so their results do not depend on --jobs.
+        """
+        return 1 if find_scale(self.base.scale).width <= 128 else None
+
+    @property
+    def together(self) -> bool:
+        """One process makes it."""
+        return False
+
+    def execute(self, runs: Path, emit: Emit) -> None:
+        """Make it, or go on with it."""
+
+        def report(step: int, total: int, note: str) -> None:
+            emit(Progress(self.label, step, total, None, None, note))
+
+        make_base(self.base, runs, report)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LadderRun(Task):
+    """The last stage of a training that begins with a base of the ladder, in its own world."""
+
+    study: str
+    base: Base
+    training: Training
+    mixture: str = ""
+    """Name of the mixture where the study has several."""
+    words: str = ""
+    """What beside its stages tells it from the other runs of its scale and seed."""
+
+    @property
+    def address(self) -> str:
+        """Named by scale, mixture, algorithm and seeds."""
+        decided = {
+            "kind": "run",
+            "study": self.study,
+            "base": self.base.config,
+            "stages": self.training.decided,
+        }
+        name = f"{self.base.scale}-{self.base.world.mixture.name}-{self.training.algorithm}"
+        return f"{self.study}/{name}-{self._seeds}-{config_hash(decided)}"
+
+    @property
+    def before(self) -> Self | None:
+        """The run of the stage before; None for the first."""
+        before = self.training.before
+        return replace(self, training=before, words="") if before else None
+
+    @property
+    def needs(self) -> tuple[Task, ...]:
+        """The stage before, or the base."""
+        return (self.before or BaseTask(base=self.base, mixture=self.mixture),)
+
+    @property
+    def label(self) -> str:
+        """Stages, scale, seeds, and what else tells it from the others."""
+        place = f"{self.training.label} {self.base.scale} {self._seeds}"
+        return ", ".join(filter(None, [place, self.mixture, self.words]))
+
+    @property
+    def _seeds(self) -> str:
+        sampling = self.training.seed
+        return self.base.seeds + (f".{sampling}" if sampling != self.base.seed else "")
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Those of the base, and what is trained."""
+        of_base = BaseTask(base=self.base).facts
+        return {**of_base, "kind": "run", **self.training.facts}
+
+    @property
+    def steps(self) -> int:
+        """Steps of the stage."""
+        return self.training.stages[-1].settings.steps
+
+    @property
+    def most_threads(self) -> int | None:
+        """As of the base."""
+        return BaseTask(base=self.base).most_threads
+
+    def outdated(self, runs: Path) -> str | None:
+        """The base, or a stage before, may have been made again with other weights."""
+        return started_elsewhere(self, runs)
+
+    def start(self, runs: Path) -> Path:
+        """The model that the stage starts from."""
+        before = self.before
+        if before is None:
+            return finished_base(self.base, runs).path
+        return whole_policy(runs / before.address, before.start(runs))
+
+    def execute(self, runs: Path, emit: Emit) -> None:
+        """Train."""
+        world, training = self.base.world, self.training
+        base = finished_base(self.base, runs)
+        common = {
+            "study": self.study,
+            "start_sha256": start_digest(self, runs),
+            "name": self.base.scale,
+            "scale": {
+                "name": self.base.scale,
+                "parameters": base.summary["parameters"],
+                "non_embedding_parameters": base.summary["non_embedding_parameters"],
+                "width": find_scale(self.base.scale).width,
+            },
+            "mixture": dict(world.mixture.shares),
+            "mixture_name": world.mixture.name,
+            "world": asdict(world),
+            "base": {
+                "config": self.base.config,
+                "sha256": base.summary["sha256"],
+                "token_shares": base.summary["token_shares"],
+                "held_out_loss": base.summary["held_out_loss"],
+                "undertrained": base.summary["undertrained"],
+                "floor": self.base.pretraining.accuracy_floor,
+            },
+        }
+        count = training.stages[-1].settings.prompts
+        train(
+            training,
+            runs / self.address,
+            common,
+            title=self.label,
+            model=self.start(runs),
+            prompts=[plain_prompt(p) for p in world.problems("rl", count)],
+            probe_prompts=[
+                plain_prompt(p) for p in world.problems("probe", training.probe.prompts)
+            ],
+            world=world,
+            emit=emit,
+        )
+        finish_run(runs / self.address)

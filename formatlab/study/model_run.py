@@ -1,0 +1,243 @@
+"""A run of a real pretrained model on real problems."""
+
+import hashlib
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+from formatlab.errors import InputError
+from formatlab.store.config import config_hash
+from formatlab.store.weights import weights_digest
+from formatlab.study.task import Task, finish_run, start_digest, started_elsewhere
+from formatlab.train.pretraining.base import ACCURACY_FLOOR
+from formatlab.train.progress import Emit, Progress
+from formatlab.train.training import Training, train, whole_policy
+from formatlab.world.added_formats import added_formats
+from formatlab.world.problem import Problem
+from formatlab.world.problem_set import load_problems
+from formatlab.world.prompt import Prompt, Shots, prompt_id, prompt_text
+
+_SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
+"""Files of a model's folder that decide what it is asked and how it answers, beside its weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRun(Task):
+    """The last stage of a training that begins with a real pretrained model."""
+
+    study: str
+    model: str
+    """Hub id, local folder, GGUF file or known name."""
+    problems: str
+    """Problem set to train on."""
+    problems_set_aside: int
+    """How many of its first problems are kept for training, by all runs of the study."""
+    probe_problems: str
+    """Problem set to observe on."""
+    probe_split: str
+    shots: Shots
+    chat: bool
+    training: Training
+    words: str = ""
+    """What beside its stages tells it from the other runs of its seed."""
+
+    @property
+    def address(self) -> str:
+        """Named by model, algorithm and seed.
+
+        What lies on this machine is told by its content, what lies on a hub by its id.
+        """
+        added = added_formats()
+        decided = {
+            "kind": "run",
+            "study": self.study,
+            "model": [self.model, _model_digest(self.model)],
+            "problems": [self.problems, file_digest(self.problems), self.problems_set_aside],
+            "probe_problems": [self.probe_problems, file_digest(self.probe_problems)],
+            "probe_split": self.probe_split,
+            "shots": asdict(self.shots),
+            "chat": self.chat,
+            "stages": self.training.decided,
+            **({"added_formats": added} if added else {}),
+        }
+        name = f"{Path(self.model).name}-pretrained-{self.training.algorithm}"
+        return f"{self.study}/{name}-s{self.training.seed}-{config_hash(decided)}"
+
+    @property
+    def before(self) -> Self | None:
+        """The run of the stage before; None for the first."""
+        before = self.training.before
+        return replace(self, training=before, words="") if before else None
+
+    @property
+    def needs(self) -> tuple[Task, ...]:
+        """The stage before, if there is one."""
+        return (self.before,) if self.before else ()
+
+    @property
+    def label(self) -> str:
+        """Stages, model, seed, and what else tells it from the others."""
+        place = f"{self.training.label} {Path(self.model).name} s{self.training.seed}"
+        return ", ".join(filter(None, [place, self.words]))
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Model, seed, and what is trained."""
+        name, seed = Path(self.model).name, str(self.training.seed)
+        return {"kind": "run", "model": name, "scale": name, "seed": seed, **self.training.facts}
+
+    @property
+    def steps(self) -> int | None:
+        """Steps of the stage."""
+        return self.training.stages[-1].settings.steps
+
+    def outdated(self, runs: Path) -> str | None:
+        """A stage before may have been made again with other weights."""
+        return started_elsewhere(self, runs)
+
+    def start(self, runs: Path) -> Path:
+        """The model that the stage starts from, as a transformers folder."""
+        from formatlab.models.source import find_model, materialise
+
+        before = self.before
+        if before is None:
+            return materialise(find_model(self.model), runs / "models")
+        return whole_policy(runs / before.address, before.start(runs))
+
+    def execute(self, runs: Path, emit: Emit) -> None:
+        """Read model and problems, then train."""
+        import torch
+
+        from formatlab.models.model import count_parameters
+        from formatlab.models.source import ModelSource, load_model
+
+        name = Path(self.model).name
+        emit(Progress(f"model {name}", 0, 1, None, None, "reading"))
+        # What takes long comes after what can be wrong.
+        training = self.training
+        option = f"--{training.stages[-1].settings.name.replace('_', '-')}.prompts"
+        problems = take_problems(self.problems, "train", self.problems_set_aside, option=option)
+        probe_problems = take_problems(
+            self.probe_problems,
+            self.probe_split,
+            training.probe.prompts,
+            option="--probe.prompts",
+            without={problem.question for problem in problems},
+        )
+        folder = self.start(runs)
+        # Read once to know that it is whole; training opens it by path.
+        model, tokenizer = load_model(
+            ModelSource(name=self.model, path=folder), device="cpu", dtype=torch.bfloat16
+        )
+        count = count_parameters(model)
+        del model
+        chat = tokenizer if self.chat else None
+        prompts = real_prompts(problems, self.shots, chat)
+        probe_prompts = real_prompts(probe_problems, self.shots, chat)
+        common = {
+            "study": self.study,
+            "start_sha256": start_digest(self, runs),
+            "name": name,
+            "scale": {
+                "name": name,
+                "parameters": count.total,
+                "non_embedding_parameters": count.non_embedding,
+            },
+            "mixture": {},
+            "mixture_name": "pretrained",
+            "model": self.model,
+            "problems": self.problems,
+            "probe_problems": self.probe_problems,
+            "probe_split": self.probe_split,
+            "prompts_sha256": _prompts_digest([*prompts, *probe_prompts]),
+            "base": {"sha256": weights_digest(folder), "floor": ACCURACY_FLOOR},
+            "shots": asdict(self.shots),
+            "chat": self.chat,
+        }
+        train(
+            training,
+            runs / self.address,
+            common,
+            title=self.label,
+            model=folder,
+            prompts=prompts,
+            probe_prompts=probe_prompts,
+            world=None,
+            emit=emit,
+        )
+        finish_run(runs / self.address)
+
+
+@cache
+def _model_digest(model: str) -> str | None:
+    """SHA-256s of a model on this machine: weights, and what configures it; None for the hub's."""
+    from formatlab.models.source import find_model
+
+    source = find_model(model)
+    places = [place for place in (source.path, source.adapter) if place is not None]
+    return (
+        " ".join(f"{weights_digest(place)} {_settings_digest(place)}" for place in places) or None
+    )
+
+
+def _settings_digest(model: Path) -> str:
+    """SHA-256 of configuration, tokenizer and chat template in a model's folder."""
+    whole = hashlib.sha256()
+    for path in sorted(path for kind in _SETTINGS for path in model.glob(kind)):
+        whole.update(f"{path.name}\0".encode() + path.read_bytes())
+    return whole.hexdigest()
+
+
+@cache
+def file_digest(problems: str) -> str | None:
+    """SHA-256 of a problem set on this machine, its files in a row; None for one of the hub."""
+    path = Path(problems).expanduser()
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    found = [file.read_bytes() for file in files if file.is_file()]
+    return hashlib.sha256(b"".join(found)).hexdigest() if found else None
+
+
+def _prompts_digest(prompts: list[Prompt]) -> str:
+    """SHA-256 of what is asked and what is right."""
+    text = "".join(f"{prompt.id}\x1f{prompt.text}\x1f{prompt.gold}\x1e" for prompt in prompts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def take_problems(
+    spec: str, split: str, count: int, *, option: str, without: Set[str] = frozenset()
+) -> list[Problem]:
+    """The first `count` problems of a set.
+
+    Args:
+        spec: the set, see `load_problems`.
+        split: its split.
+        count: how many.
+        option: what to lower where the set is smaller.
+        without: questions to pass over.
+
+    Raises:
+        InputError: the set is smaller, or cannot be read.
+    """
+    found = [p for p in load_problems(spec, split=split) if p.question not in without]
+    if len(found) < count:
+        others = " that are not trained on" if without else ""
+        raise InputError(
+            f"{spec} holds {len(found)} different problems{others}, and {count} were asked for; "
+            f"lower {option}, or give a larger set"
+        )
+    return found[:count]
+
+
+def real_prompts(problems: Sequence[Problem], shots: Shots, tokenizer: Any) -> list[Prompt]:
+    """The problems as a real model is asked them; `tokenizer` is that of a chat, or None."""
+    return [
+        Prompt(
+            id=prompt_id(problem.question),
+            text=prompt_text(problem, shots=shots, tokenizer=tokenizer),
+            gold=problem.answer,
+            family=problem.family,
+        )
+        for problem in problems
+    ]

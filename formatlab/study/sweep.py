@@ -1,0 +1,141 @@
+"""Sweeps: what a study varies beside scales and seeds, every combination of the values named."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import product
+from typing import Any
+
+from formatlab.errors import InputError
+from formatlab.train.algorithm import Algorithm, AlgorithmName
+from formatlab.train.on_policy.exploration import BonusName, Exploration
+from formatlab.train.reward import Reward, RewardKind
+from formatlab.world.mixture import Mixture
+from formatlab.world.world import World
+
+_FAITHFUL = "none"
+_SHARE = re.compile(r"([a-z_]+)=([0-9.]+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Axes of a study. An axis without values is not varied: the study's own setting holds."""
+
+    algorithm: tuple[AlgorithmName, ...] = ()
+    """Algorithms, each with its own settings."""
+    reward: tuple[RewardKind, ...] = ()
+    """Kinds of reward."""
+    bonus: tuple[BonusName, ...] = ()
+    """Bonuses for exploration."""
+    kl_coefficient: tuple[float, ...] = ()
+    """Weights of the KL divergence to the base."""
+    entropy_coefficient: tuple[float, ...] = ()
+    """Weights of the bonus for entropy."""
+    temperature: tuple[float, ...] = ()
+    """Sampling temperatures of training rollouts."""
+    group_size: tuple[int, ...] = ()
+    """Completions of each prompt."""
+    learning_rate: tuple[float, ...] = ()
+    """Peak learning rates."""
+    epochs: tuple[int, ...] = ()
+    """Passes over the prompts."""
+    mixture: tuple[str, ...] = ()
+    """Mixtures of the pretraining documents, each as text: program=.5,prose=.5."""
+    mistranslated: tuple[str, ...] = ()
+    """Phrases that the unfaithful formats of the mixture misread, each as text: times+fold, times,
+    or none for documents without mistakes."""
+    world_seed: tuple[int, ...] = ()
+    """Seeds of problems and documents."""
+    sampling_seed: tuple[int, ...] = ()
+    """Seeds of prompts' order and samples, each on every base."""
+
+    def algorithms(self, own: AlgorithmName) -> tuple[AlgorithmName, ...]:
+        """The algorithms, or the study's own."""
+        return self.algorithm or (own,)
+
+    def rewards(self, own: Reward) -> list[Reward]:
+        """The rewards, or the study's own."""
+        if self.reward and own != Reward():
+            raise InputError("sweep: give either --reward or --sweep.reward")
+        return [Reward(kind=kind) for kind in self.reward] or [own]
+
+    def explorations(self, own: Exploration) -> list[Exploration]:
+        """The bonuses, or the study's own; what else exploration takes is the study's."""
+        changes: list[Any] = [{"bonus": bonus} for bonus in self.bonus]
+        return [replace(own, **change) for change in changes] or [own]
+
+    def settings(self, own: Algorithm) -> Iterator[Algorithm]:
+        """Every combination of the values of the axes that are settings of an algorithm.
+
+        Raises:
+            InputError: an axis that the algorithm has not.
+        """
+        axes = {
+            name: getattr(self, name)
+            for name in (
+                "kl_coefficient",
+                "entropy_coefficient",
+                "temperature",
+                "group_size",
+                "learning_rate",
+                "epochs",
+            )
+            if getattr(self, name)
+        }
+        known = {field.name for field in fields(own)}
+        for name in axes:
+            if name not in known:
+                raise InputError(f"sweep: {own.name} has no {name}; leave the axis or it out")
+        for values in product(*axes.values()):
+            yield replace(own, **dict(zip(axes, values, strict=True)))
+
+    def worlds(self, own: World) -> list[World]:
+        """Every combination of mixture, fidelity and seed, in the study's own world.
+
+        Raises:
+            InputError: a text that names no mixture or no phrases.
+        """
+        mixtures = [_mixture(text, own.mixture) for text in self.mixture] or [own.mixture]
+        if self.mistranslated:
+            mixtures = [
+                _unfaithful(mixture, text) for mixture in mixtures for text in self.mistranslated
+            ]
+        return [
+            replace(own, mixture=mixture, seed=seed)
+            for mixture in mixtures
+            for seed in self.world_seed or (own.seed,)
+        ]
+
+
+def _mixture(text: str, own: Mixture) -> Mixture:
+    """Read a mixture; what its formats misread is as in the study's own."""
+    parts = [_SHARE.fullmatch(part.strip()) for part in text.split(",")]
+    shares: dict[str, float] = {}
+    for part in parts:
+        try:
+            if part is None:
+                raise ValueError
+            shares[part[1]] = float(part[2])
+        except ValueError:
+            raise InputError(
+                f"sweep: {text!r} is no mixture; write formats with their shares, as in "
+                "program=.5,prose=.5"
+            ) from None
+    name = "-".join(f"{form}{100 * share:g}" for form, share in shares.items()).replace("_", "")
+    misread = {form: of for form, of in own.mistranslates.items() if form in shares}
+    return Mixture(name=name, shares=shares, mistranslates=misread)
+
+
+def _unfaithful(mixture: Mixture, text: str) -> Mixture:
+    """The mixture with other phrases misread, in the formats that misread any."""
+    if not mixture.mistranslates:
+        raise InputError(
+            f"sweep: no format of the mixture {mixture.name!r} misreads anything, so there is "
+            "nothing to vary; name formats and phrases in its mistranslates first"
+        )
+    phrases = () if text == _FAITHFUL else tuple(text.split("+"))
+    return replace(
+        mixture,
+        name=f"{mixture.name}-{'faithful' if not phrases else text.replace('+', '-')}",
+        mistranslates=dict.fromkeys(mixture.mistranslates, phrases) if phrases else {},
+    )

@@ -1,0 +1,134 @@
+"""A task: a node of a study's graph, which makes one folder of the runs folder.
+
+The start of a run: the weights that it was trained from, and whether they are those of now.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from formatlab.errors import FormatlabError
+from formatlab.store.run_folder import RunFolder
+from formatlab.store.weights import weights_digest
+from formatlab.train.progress import Emit
+
+SEEDS = r"(?:w\d+)?s(\d+)(?:\.\d+)?"
+"""How labels and addresses write seeds: `s0`, `w1s0` in another world, `s0.2` sampled otherwise."""
+
+
+class Task(ABC):
+    """A base or a run, as launchers see it; interrupted, it goes on where it was."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Its folder, relative to the runs folder: `bases/<name>` or `<study>/<name>`.
+
+        The name ends in the hash of everything that is decided beforehand, so it is known before
+        anything is made.
+        """
+
+    @property
+    @abstractmethod
+    def needs(self) -> "tuple[Task, ...]":
+        """The tasks whose folders it starts from."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What the progress display calls it."""
+
+    @property
+    @abstractmethod
+    def facts(self) -> Mapping[str, str]:
+        """What it is selected by on the command line: kind, scale, seed, algorithm, and so on."""
+
+    @property
+    @abstractmethod
+    def steps(self) -> int | None:
+        """Steps it has in all; None where that is not known beforehand."""
+
+    @property
+    def most_threads(self) -> int | None:
+        """Threads beyond which the work gets slower; None where more always help."""
+        return None
+
+    @property
+    def together(self) -> bool:
+        """Whether several processes can do it together; otherwise one does, and others wait."""
+        return True
+
+    def outdated(self, runs: Path) -> str | None:
+        """Why its finished folder is not what it would make now; None if it is."""
+        return None
+
+    @abstractmethod
+    def execute(self, runs: Path, emit: Emit) -> None:
+        """Make the folder, or go on with it. What it needs is there, and nobody else is at it."""
+
+
+def graph(tasks: Sequence[Task]) -> list[Task]:
+    """All tasks and what they need, each once, and each after what it needs.
+
+    Args:
+        tasks: what is asked for, in the order in which it should begin.
+    """
+    found: dict[str, Task] = {}
+
+    def add(task: Task) -> None:
+        for need in task.needs:
+            add(need)
+        found.setdefault(task.address, task)
+
+    for task in tasks:
+        add(task)
+    return list(found.values())
+
+
+_TOLD = ("policy_sha256", "sha256")
+"""Under which name a run and a base tell their weights in DONE."""
+
+
+def start_digest(task: Task, runs: Path) -> str | None:
+    """SHA-256 of the weights that what the task needs has left; None if it needs nothing."""
+    for need in task.needs:
+        summary = RunFolder.open(runs / need.address).summary or {}
+        return next((summary[name] for name in _TOLD if name in summary), None)
+    return None
+
+
+def started_elsewhere(task: Task, runs: Path) -> str | None:
+    """Why a run is outdated: what it started from was made again, with other weights."""
+    try:
+        used = RunFolder.open(runs / task.address).config.get("start_sha256")
+        there = start_digest(task, runs)
+    except FormatlabError:
+        return None
+    if used is None or there is None or used == there:
+        return None
+    return "it was trained from other weights than those that are there now"
+
+
+def finish_run(path: Path) -> None:
+    """Measure the winners of a trained run and mark it done; the first of several processes does.
+
+    Args:
+        path: the run folder.
+    """
+    from accelerate import PartialState
+
+    from formatlab.measure import record_winners
+
+    processes = PartialState()
+    if processes.is_main_process:
+        folder = RunFolder.open(path)
+        record_winners(folder)
+        folder.mark_done(
+            {
+                "steps": len(folder.metrics()),
+                "rollouts": folder.count_rollouts("train"),
+                "policy_sha256": weights_digest(path / "policy"),
+            }
+        )
+        folder.remove_checkpoints()
+    processes.wait_for_everyone()

@@ -1,0 +1,427 @@
+"""A round of expert iteration: its rollouts, and the fine-tuning on those that were paid.
+
+What a kill may leave of a run lies in `checkpoints/`:
+
+```
+round-002/    the policy after two rounds, whole; `round.json` says how it was trained
+step-003.json the line of the last step of round 3, once all of its rollouts are recorded
+sft-003/      checkpoints of round 3's fine-tuning
+```
+
+One run of expert iteration, from a model on disk to its policy, resumable at any moment.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from peft import PeftModel, get_peft_model
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
+
+from formatlab.errors import InputError, RunError
+from formatlab.models.lora import LoraSettings
+from formatlab.models.model import load_saved, load_tokenizer
+from formatlab.observe.recorder import Observation, TrainRecorder
+from formatlab.store.atomic_file import write_json_atomically
+from formatlab.store.rollout import rollouts_from_table
+from formatlab.store.run_folder import RunFolder
+from formatlab.train.base_divergence import kl_to_base
+from formatlab.train.checkpoints import newest_checkpoint
+from formatlab.train.environment import require_one_process
+from formatlab.train.epoch_order import EpochOrder
+from formatlab.train.expert_iteration.settings import ExpertIteration
+from formatlab.train.fine_tuning.examples import paid_answers, sft_row
+from formatlab.train.fine_tuning.trainer import fine_tuning_trainer
+from formatlab.train.health import note_events
+from formatlab.train.metrics import step_metrics
+from formatlab.train.policy import TRAINING_ARGUMENTS, end_marks, half_precision, observation
+from formatlab.train.probe import Probe
+from formatlab.train.reward import Reward
+from formatlab.train.sampler import Sampled, row_seeds, sample
+from formatlab.world.problem import digest
+from formatlab.world.prompt import Prompt
+
+if TYPE_CHECKING:
+    from formatlab.train.on_policy.rollout_trainer import StepReport
+
+_PART = 16_384
+"""Rollouts after which a round goes on in a further file."""
+_SUMMARY = "round.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpertRounds:
+    """The rounds of one run, numbered from 1; round 0 is what it starts from."""
+
+    folder: RunFolder
+    model: Path
+    tokenizer: PreTrainedTokenizerBase
+    settings: ExpertIteration
+    reward: Reward
+    prompts: Sequence[Prompt]
+    seed: int
+    lora: LoraSettings | None
+
+    def policy_folder(self, number: int) -> Path:
+        """Where the policy after a round is, or the adapter of it."""
+        return policy_folder(self.folder, number)
+
+    def policy(self, number: int) -> PreTrainedModel | PeftModel:
+        """The policy after a round, to be sampled."""
+        if number == 0:
+            return load_saved(self.model)
+        if self.lora is None:
+            return load_saved(self.policy_folder(number))
+        return PeftModel.from_pretrained(load_saved(self.model), self.policy_folder(number)).eval()
+
+    def sample(self, number: int, *, first: int) -> Iterator[dict[str, Any]]:
+        """Sample a round's steps from `first` on and record them; yields their lines.
+
+        The line of the last step lies in a file of its own once that step's rollouts are recorded:
+        it is finished by `fine_tune`.
+        """
+        settings = self.settings
+        end = number * settings.steps_per_epoch
+        pending = pending_line(self.folder, number)
+        if pending.exists():
+            yield json.loads(pending.read_text(encoding="utf-8"))
+            return
+        policy: Any = self.policy(number - 1)
+        base = None
+        if number > 1 and self.lora is None:
+            base = load_saved(self.model)
+        recorder = TrainRecorder(self.folder, epoch=number - 1, part_rows=_PART)
+        order = self._order(number)
+        for step in range(first, end):
+            started = time.perf_counter()
+            place = (step % settings.steps_per_epoch) * settings.rollouts_per_step
+            batch = [self.prompts[i] for i in order[place : place + settings.rollouts_per_step]]
+            ids = [self._prompt_ids(prompt) for prompt in batch]
+            with half_precision(settings.precision, policy.device.type):
+                sampled = self._sample(policy, ids, step)
+                kl = 0.0
+                if number > 1:
+                    kl = kl_to_base(
+                        policy,
+                        base,
+                        ids,
+                        [one.tokens for one in sampled],
+                        temperature=settings.temperature,
+                        pad=self._pad,
+                        batch=settings.micro_batch,
+                    )
+            observations = self._observations(batch, sampled, step)
+            recorder.add(observations, step=step, epoch=number - 1)
+            if step + 1 == end or (step + 1) % settings.checkpoint_every == 0:
+                recorder.flush()
+            line = {
+                "step": step,
+                "epoch": step / settings.steps_per_epoch,
+                **step_metrics(observations),
+                "kl": kl,
+                "seconds": time.perf_counter() - started,
+            }
+            if step + 1 == end:
+                write_json_atomically(pending, line)
+            yield line
+
+    def fine_tune(self, number: int) -> dict[str, Any]:
+        """Fine-tune on what was paid in a round; gives what the round's last line adds."""
+        target = self.policy_folder(number)
+        if not target.exists():
+            unfinished = self.folder.checkpoints / ".round-unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            started = time.perf_counter()
+            rows = rollouts_from_table(self.folder.rollouts("train", epoch=float(number - 1)))
+            kept = paid_answers(rows)
+            summary: dict[str, Any] = {"kept": len(kept), "sft_steps": 0}
+            if kept:
+                tokenised = [sft_row(example, self.tokenizer) for example in kept]
+                summary |= self._train(number, tokenised, unfinished)
+            else:
+                summary["events"] = [self._nothing_kept(number, len(rows))]
+                self._stay(number, unfinished)
+            summary["seconds"] = time.perf_counter() - started
+            write_json_atomically(unfinished / _SUMMARY, summary)
+            os.replace(unfinished, target)
+        return json.loads((target / _SUMMARY).read_text(encoding="utf-8"))
+
+    def discard(self, number: int) -> None:
+        """Remove the policy of a round that failed: nothing may go on from it."""
+        shutil.rmtree(self.policy_folder(number))
+
+    def clear(self, number: int) -> None:
+        """Remove what only a kill before the end of a round would have needed."""
+        kept = self.policy_folder(number)
+        for path in self.folder.checkpoints.iterdir():
+            if path.is_dir() and path != kept:
+                shutil.rmtree(path)
+            elif path.is_file():
+                path.unlink()
+
+    def leave_policy(self) -> None:
+        """Copy the last round's policy to `policy/`, whole or not at all."""
+        unfinished, path = self.folder.path / ".policy-unfinished", self.folder.path / "policy"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(
+            self.policy_folder(self.settings.rounds),
+            unfinished,
+            ignore=shutil.ignore_patterns(_SUMMARY, TRAINING_ARGUMENTS),
+        )
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(unfinished, path)
+
+    @property
+    def _pad(self) -> int:
+        pad = self.tokenizer.pad_token_id
+        assert isinstance(pad, int)
+        return pad
+
+    def _prompt_ids(self, prompt: Prompt) -> list[int]:
+        ids = self.tokenizer(prompt.text)["input_ids"]
+        assert isinstance(ids, list)
+        return ids
+
+    def _order(self, number: int) -> list[int]:
+        """Which prompt each rollout of a round is of."""
+        order = EpochOrder(
+            prompts=len(self.prompts),
+            per_step=self.settings.prompts_per_step,
+            group=self.settings.group_size,
+            reuses=1,
+            seed=self.seed,
+        )
+        order.set_epoch(number - 1)
+        return list(order)
+
+    def _seeds(self, kind: Literal["train", "reward"], step: int) -> list[int]:
+        rows = range(self.settings.rollouts_per_step)
+        return row_seeds(kind, seed=self.seed, step=step, rows=rows)
+
+    def _sample(self, policy: Any, ids: list[list[int]], step: int) -> list[Sampled]:
+        """The rollouts of a step, as many side by side as fit, a prompt's together."""
+        seeds = self._seeds("train", step)
+        group = self.settings.group_size
+        size = max(1, self.settings.micro_batch // group) * group
+        sampled: list[Sampled] = []
+        for start in range(0, len(ids), size):
+            sampled += sample(
+                policy,
+                ids[start : start + size],
+                seeds=seeds[start : start + size],
+                limit=self.settings.completion_length,
+                temperature=self.settings.temperature,
+                pad=self._pad,
+                eos=end_marks(policy, self.tokenizer),
+            )
+        return sampled
+
+    def _observations(
+        self, batch: Sequence[Prompt], sampled: Sequence[Sampled], step: int
+    ) -> list[Observation]:
+        group = self.settings.group_size
+        seen = [
+            observation(self.tokenizer, prompt, row % group, one)
+            for row, (prompt, one) in enumerate(zip(batch, sampled, strict=True))
+        ]
+        paid = self.reward.pay([one.grade for one in seen], self._seeds("reward", step))
+        return [replace(one, reward=reward) for one, reward in zip(seen, paid, strict=True)]
+
+    def _train(
+        self, number: int, rows: Sequence[dict[str, list[int]]], target: Path
+    ) -> dict[str, Any]:
+        """Fine-tune, going on from the newest whole checkpoint, and save the policy."""
+        output = self.folder.checkpoints / f"sft-{number:03d}"
+        checkpoint = newest_checkpoint(output)
+        model, lora = self._start(number)
+        trainer = fine_tuning_trainer(
+            self.settings.fine_tuning(len(rows)),
+            rows,
+            model=model,
+            tokenizer=self.tokenizer,
+            lora=lora,
+            output=output,
+            seed=digest("round", self.seed, number),
+            logged=lambda *_: None,
+        )
+        trainer.train(resume_from_checkpoint=str(checkpoint[0]) if checkpoint else None)
+        trainer.save_model(str(target))
+        logs = [entry for entry in trainer.state.log_history if "loss" in entry]
+        return {
+            "loss": sum(entry["loss"] for entry in logs) / len(logs),
+            "grad_norm": sum(entry["grad_norm"] for entry in logs) / len(logs),
+            "lr": logs[-1]["learning_rate"],
+            "sft_steps": len(logs),
+        }
+
+    def _start(self, number: int) -> tuple[Path | Any, LoraSettings | None]:
+        """What a round fine-tunes, and the adapter that is new to it."""
+        if self.settings.start == "base" or number == 1:
+            return self.model, self.lora
+        last = self.policy_folder(number - 1)
+        if self.lora is None:
+            return last, None
+        return PeftModel.from_pretrained(load_saved(self.model), last, is_trainable=True), None
+
+    def _stay(self, number: int, target: Path) -> None:
+        """Save the policy that a round without examples leaves."""
+        if self.settings.start == "last" and number > 1:
+            shutil.copytree(self.policy_folder(number - 1), target)
+            return
+        policy: Any = load_saved(self.model)
+        if self.lora is not None:
+            set_seed(digest("round", self.seed, number) % 2**31)
+            policy = get_peft_model(policy, self.lora.config())
+        policy.save_pretrained(target)
+        self.tokenizer.save_pretrained(target)
+
+    def _nothing_kept(self, number: int, rollouts: int) -> dict[str, str]:
+        start = "the base" if self.settings.start == "base" or number == 1 else "the last one"
+        return {
+            "kind": "nothing_kept",
+            "message": (
+                f"round {number}: none of {rollouts} rollouts was paid, so there was nothing to "
+                f"fine-tune on and the policy is {start}"
+            ),
+        }
+
+
+def policy_folder(folder: RunFolder, number: int) -> Path:
+    """Where the policy after a round is."""
+    return folder.checkpoints / f"round-{number:03d}"
+
+
+def pending_line(folder: RunFolder, number: int) -> Path:
+    """Where the line of a round's last step waits for the fine-tuning."""
+    return folder.checkpoints / f"step-{number:03d}.json"
+
+
+def run_expert_iteration(
+    folder: RunFolder,
+    *,
+    model: Path,
+    settings: ExpertIteration,
+    reward: Reward,
+    prompts: Sequence[Prompt],
+    probe: Probe,
+    probe_prompts: Sequence[Prompt],
+    seed: int,
+    lora: LoraSettings | None,
+    report: "StepReport",
+) -> None:
+    """Run the rounds, going on where an interrupted one was, and leave the policy in `policy/`.
+
+    The policy is observed before the first round and after each one: within a round it is the same,
+    so fractions of the first epoch are not observed.
+
+    Args:
+        folder: the run folder.
+        model: a transformers folder, the base; KL is measured against it.
+        settings: of expert iteration.
+        reward: what rollouts are paid for; those paid are kept.
+        prompts: one round; `settings.prompts` of them.
+        probe: how to observe the policy.
+        probe_prompts: what to observe it on.
+        seed: decides the order of prompts and examples, and all training samples.
+        lora: train an adapter, a new one each round that starts from the base; None for all
+            weights.
+        report: told about every step.
+
+    Raises:
+        InputError: settings that cannot be trained with.
+        RunError: training could not go on; the message says why.
+    """
+    require_one_process(settings.name)
+    if settings.learning_rate is None:
+        raise InputError(
+            "expert_iteration: learning_rate is not set; give --expert-iteration.learning-rate"
+        )
+    from formatlab.train.policy import half_precision, observe_policy, write_probe
+
+    sampled = _resumed(folder, settings)
+    tokenizer = load_tokenizer(model)
+    rounds = ExpertRounds(
+        folder=folder,
+        model=model,
+        tokenizer=tokenizer,
+        settings=settings,
+        reward=reward,
+        prompts=prompts,
+        seed=seed,
+        lora=lora,
+    )
+
+    def observe(number: int) -> None:
+        if float(number) in folder.epochs("probe"):
+            return
+        policy = rounds.policy(number)
+        with half_precision(settings.precision, policy.device.type):
+            seen = observe_policy(
+                policy,  # pyright: ignore[reportArgumentType] - a model with an adapter samples too
+                tokenizer,
+                probe_prompts,
+                probe,
+                limit=settings.completion_length,
+            )
+        step = number * settings.steps_per_epoch
+        write_probe(folder, seen, step=step, epoch=float(number))
+
+    observe(0)
+    lines = folder.metrics()
+    finished = len(lines) // settings.steps_per_epoch
+    for number in range(finished + 1, settings.rounds + 1):
+        last = number * settings.steps_per_epoch - 1
+        first = max(sampled, last + 1 - settings.steps_per_epoch)
+        for line in rounds.sample(number, first=first):
+            if line["step"] == last:
+                tuned = rounds.fine_tune(number)
+                line |= tuned | {"seconds": line["seconds"] + tuned["seconds"]}
+            lines.append(line)
+            fatal = note_events(lines, rewarded=reward.kind != "none")
+            if line["step"] == last and not fatal:
+                observe(number)
+            folder.append_metrics(line)
+            report(line["step"] + 1, line)
+            if fatal:
+                rounds.discard(number)
+                raise RunError(fatal)
+        rounds.clear(number)
+    rounds.leave_policy()
+
+
+def _resumed(folder: RunFolder, settings: ExpertIteration) -> int:
+    """The number of steps whose rollouts stand; what is later than them is dropped."""
+    per_round = settings.steps_per_epoch
+    before = len(folder.metrics())
+    rows = Counter(folder.rollouts("train", columns=["step"])["step"].to_pylist())
+    whole = next(step for step in count() if rows[step] != settings.rollouts_per_step)
+    finished = before // per_round
+    last_of_round = (finished + 1) * per_round
+    if pending_line(folder, finished + 1).exists() and before == last_of_round - 1:
+        sampled = needed = last_of_round
+    else:
+        sampled, needed = min(before, whole), finished * per_round
+    probed = set(folder.epochs("probe"))
+    if (
+        whole < needed
+        or not {float(number) for number in range(1, finished + 1)} <= probed
+        or (finished and not policy_folder(folder, finished).exists())
+    ):
+        sampled = 0  # a file was removed or cut short
+        folder.remove_checkpoints()
+    for number in range(1, settings.rounds + 1):
+        if sampled < number * per_round:  # its last step is sampled again
+            pending_line(folder, number).unlink(missing_ok=True)
+    folder.drop_rollouts_from(sampled)
+    folder.drop_metrics_from(sampled)
+    if before:
+        folder.note_resumed(step=sampled, lost=max(0, before - sampled))
+    return sampled

@@ -1,0 +1,207 @@
+"""PPO on TRL's GRPO trainer: the same rollouts and records, advantages from a critic.
+
+TRL has had no PPO trainer since 1.13. Its GRPO trainer computes PPO's clipped policy loss for
+advantages (B, C) of every token, so what is added here is the critic: its values, the advantages
+estimated from them, and its loss. It overrides `_compute_loss` (private, TRL 1.16) beside what
+`RolloutTrainer` overrides, and the public `create_optimizer` and `train` of transformers.
+
+Shapes: B rollouts, P tokens of the prompt, C of the completion, H of a hidden state.
+"""
+
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.utils import disable_dropout_in_model
+
+from formatlab.errors import InputError
+from formatlab.models.model import load_saved
+from formatlab.train.on_policy.critic import (
+    Critic,
+    CriticUpdate,
+    explained_variance,
+    generalised_advantage,
+    last_hidden_states,
+    masked_mean,
+    token_rewards,
+    trunk_of,
+    value_losses,
+    whiten,
+)
+from formatlab.train.on_policy.grpo_trainer import LabGrpoTrainer
+from formatlab.train.on_policy.ppo import Ppo
+from formatlab.train.on_policy.settings import Engine
+from formatlab.train.on_policy.trl_arguments import trl_arguments
+
+
+class LabPpoTrainer(LabGrpoTrainer):
+    """TRL's GRPO trainer with a critic.
+
+    The critic stands beside the policy, not in it: the policy's folder and adapter stay what they
+    are, and its weights are a parameter group of the same optimiser, with a learning rate of their
+    own on the same schedule. DeepSpeed and FSDP, which take hold of one model and its optimiser,
+    cannot be used.
+    """
+
+    _settings: Ppo
+
+    def __init__(self, *, settings: Ppo, model: str, **trainer: Any) -> None:
+        """Set up training as `RolloutTrainer` does.
+
+        Args:
+            settings: what decides the run.
+            model: a transformers folder, the start of the policy and of a separate critic.
+            trainer: passed on.
+        """
+        super().__init__(settings=settings, model=model, **trainer)
+        if self.sharded:
+            raise InputError(
+                "ppo: its critic cannot be sharded by DeepSpeed or FSDP; launch it without them "
+                "(`accelerate launch --multi_gpu`), or train with grpo or rloo"
+            )
+        trunk = None
+        if settings.critic == "model":
+            trunk = trunk_of(load_saved(Path(model)))
+            disable_dropout_in_model(trunk)
+        width = trunk_of(self._policy()).config.get_text_config().hidden_size
+        self._critic = Critic(width, trunk).to(self.accelerator.device)
+        self.add_callback(
+            CriticUpdate(
+                self._critic, accelerator=self.accelerator, gradient_clip=settings.gradient_clip
+            )
+        )
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Add the critic to what is optimised, as the last group of parameters."""
+        made = self.optimizer is not None
+        optimizer = super().create_optimizer(model)
+        if not made:
+            rate = self._settings.critic_learning_rate
+            optimizer.add_param_group(
+                {
+                    "params": list(self._critic.parameters()),
+                    "lr": self.args.learning_rate if rate is None else rate,
+                    "weight_decay": 0.0,
+                }
+            )
+        return optimizer
+
+    def train(
+        self,
+        resume_from_checkpoint: Any = None,
+        trial: Any = None,
+        ignore_keys_for_eval: Any = None,
+    ) -> Any:
+        """Train, with the critic of the checkpoint that is gone on from."""
+        if resume_from_checkpoint:
+            self._critic.load(Path(resume_from_checkpoint))
+        return super().train(resume_from_checkpoint, trial, ignore_keys_for_eval)
+
+    def _save_extra(self, checkpoint: Path) -> None:
+        super()._save_extra(checkpoint)
+        self._critic.save(checkpoint)
+
+    @torch.no_grad()
+    def _advantages(self, batch: dict[str, Any], rewards: torch.Tensor) -> torch.Tensor:
+        """Advantages (B, C) by the critic; its values and their targets go into the batch."""
+        settings, mask = self._settings, batch["completion_mask"]
+        values = self._old_values(batch)  # (B, C)
+        policy = base = torch.zeros_like(values)
+        if settings.kl_coefficient:
+            policy, base = self._policy_logprobs(batch), self._base_logprobs(batch)
+        advantages, returns = generalised_advantage(
+            token_rewards(
+                rewards.to(values),
+                policy=policy,
+                base=base,
+                kl_coefficient=settings.kl_coefficient,
+                mask=mask,
+            ),
+            values,
+            discount=settings.discount,
+            gae_lambda=settings.gae_lambda,
+            mask=mask,
+        )
+        batch["old_values"], batch["returns"] = values, returns
+        price = (settings.kl_coefficient * (policy - base) * mask).sum(1)  # (B,)
+        self._step_extras |= {
+            "value_loss": 0.0,
+            "value_mean": masked_mean(values, mask, self._total),
+            "kl_penalty": masked_mean(price, torch.ones_like(price), self._total),
+        }
+        explained = explained_variance(values, returns, mask, self._total)
+        if not isnan(explained):
+            self._step_extras["explained_variance"] = explained
+        return whiten(advantages, mask, self._total) if settings.whiten_advantages else advantages
+
+    def _old_values(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Values (B, C) of the rollouts by the critic that they start from."""
+        ids, mask = _joined(batch)
+        trunk = self._critic.trunk or trunk_of(self._policy())
+        values = []
+        for part in torch.arange(len(ids)).split(self.args.per_device_train_batch_size):
+            hidden = self._hidden(trunk, ids[part], mask[part])
+            values.append(self._critic(hidden, batch["completion_ids"].shape[1]))
+        return torch.cat(values)
+
+    def _hidden(self, trunk: nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Last hidden states (B, P + C, H), with positions as TRL's own forward pass has them."""
+        with self.accelerator.autocast():
+            output = trunk(input_ids=ids, attention_mask=mask, use_cache=False)
+        return output.last_hidden_state
+
+    def _compute_loss(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+        """TRL's policy loss and the value loss, both a mean over the tokens of an update."""
+        if self._critic.trunk is None:  # the policy's own forward pass gives the hidden states
+            with last_hidden_states(trunk_of(self._policy())) as seen:
+                loss = super()._compute_loss(model, inputs)
+            (hidden,) = seen
+        else:
+            loss = super()._compute_loss(model, inputs)
+            hidden = self._hidden(self._critic.trunk, *_joined(inputs))
+        losses = value_losses(
+            self._critic(hidden, inputs["completion_ids"].shape[1]),
+            old=inputs["old_values"],
+            returns=inputs["returns"],
+            clip=self._settings.value_clip,
+        )  # (B, C)
+        value_loss = (losses * inputs["completion_mask"]).sum() / self._update_tokens(inputs)
+        # Averaged over processes, the shares of an update's micro-batches add up to its mean.
+        share = self.accelerator.reduce(value_loss.detach(), reduction="mean").item()
+        self._step_extras["value_loss"] += share / self._settings.updates_per_step
+        return loss + self._settings.value_coefficient * value_loss
+
+    def _update_tokens(self, inputs: dict[str, Any]) -> torch.Tensor:
+        """Completion tokens of an update on this process, as TRL's `dapo` loss counts them.
+
+        A step's tokens divided by its updates: the same for each, so that all tokens of a step
+        weigh the same, however TRL split them.
+        """
+        tokens = inputs["num_items_in_batch"].clamp(min=1.0) / self.accelerator.num_processes
+        return tokens * self.current_gradient_accumulation_steps / self.args.steps_per_generation
+
+    def _total(self, values: torch.Tensor) -> torch.Tensor:
+        return self.accelerator.reduce(values, reduction="sum")
+
+
+def ppo_config(
+    settings: Ppo, engine: Engine, *, output: Path, seed: int, processes: int
+) -> GRPOConfig:
+    """TRL's configuration for the settings; the KL is in the reward, so TRL's loss has none."""
+    arguments = trl_arguments(settings, engine, output=output, seed=seed, processes=processes)
+    return GRPOConfig(
+        **{**arguments, "beta": 0.0},
+        loss_type="dapo",
+        scale_rewards="none",
+        entropy_coef=settings.entropy_coefficient,
+    )
+
+
+def _joined(batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask of prompts and completions, (B, P + C)."""
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+    mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+    return ids, mask

@@ -1,0 +1,372 @@
+"""What the lab adds to TRL's trainers of rollouts: order, sampler, records, whole checkpoints.
+
+`RolloutTrainer` stands before `GRPOTrainer` or `RLOOTrainer` (TRL 1.16) among a trainer's bases and
+overrides `_get_train_sampler`, `_generate_and_score_completions`, `_save_checkpoint` and `log`,
+private methods all but the last; what stands behind it overrides `_generate_single_turn`. TRL's
+loss is left as it is. Advantages are TRL's unless `_advantages` says otherwise.
+
+Shapes: B rollouts of this process, of the N of a step on all processes; P tokens of the prompt
+(left-padded), C of the completion (right-padded).
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from accelerate.utils import DistributedType, gather_object
+from datasets import Dataset
+from torch.utils.data import Sampler
+from transformers import PreTrainedModel
+from trl.models.utils import unwrap_model_for_generation
+
+from formatlab.errors import RunError
+from formatlab.observe.recorder import Observation, TrainRecorder, sample_numbers
+from formatlab.store.run_folder import RunFolder
+from formatlab.train.base_divergence import completion_logprobs, k3
+from formatlab.train.checkpoints import mark_whole
+from formatlab.train.epoch_order import EpochOrder
+from formatlab.train.health import note_events
+from formatlab.train.metrics import StepReport, step_metrics
+from formatlab.train.on_policy.exploration import Exploration, OutcomeCounts, answer_tokens
+from formatlab.train.on_policy.settings import Engine, OnPolicy
+from formatlab.train.policy import end_marks
+from formatlab.train.reward import Reward, RewardFunction
+from formatlab.train.sampler import Sampled, row_seeds, sample
+from formatlab.world.prompt import Prompt
+
+
+class RolloutTrainer:
+    """Every rollout kept, in an order and with draws that a resumed run repeats."""
+
+    accelerator: Any
+    args: Any
+    model: Any
+    model_wrapped: Any
+    ref_model: Any
+    state: Any
+    train_dataset: Any
+    eos_token_ids: list[int]
+    _dist: Any
+    _tokenizer: Any
+
+    def __init__(
+        self,
+        *,
+        settings: OnPolicy,
+        reward: Reward,
+        exploration: Exploration,
+        engine: Engine,
+        seed: int,
+        folder: RunFolder,
+        base: PreTrainedModel | None,
+        first_step: int,
+        report: StepReport,
+        **trainer: Any,
+    ) -> None:
+        """Set up training on `trainer["train_dataset"]`, a dataset of prompt rows.
+
+        Args:
+            settings: what decides the run.
+            reward: what rollouts are paid for.
+            exploration: what is added to their advantages.
+            engine: what samples them.
+            seed: decides the order of prompts and all samples.
+            folder: where rollouts and metrics go.
+            base: the frozen base that KL is measured against; None where TRL holds it (as its
+                reference model, or as the policy without its adapter).
+            first_step: steps done before this process started.
+            report: told about every step.
+            trainer: passed on to TRL's trainer.
+        """
+        self._settings = settings
+        self._exploration = exploration
+        self._engine = engine
+        self._seed = seed
+        self._folder = folder
+        self._base = base
+        self._report = report
+        self._reward = reward
+        self._paid = RewardFunction(reward, seeds=partial(self._seeds, "reward"))
+        self._recorder = TrainRecorder(folder, epoch=first_step // settings.steps_per_epoch)
+        self._counts = OutcomeCounts(exploration)
+        if exploration.bonus != "none":
+            for rows in folder.rollout_batches("train", columns=self._counts.columns):
+                self._counts.add_rollouts(rows)
+        self._sampled: list[Sampled] = []
+        self._observed: dict[str, Any] = {}
+        self._step_extras: dict[str, float] = {}
+        self._logprobs: dict[Literal["policy", "base"], torch.Tensor] = {}  # of this step's batch
+        self._updates: list[dict[str, float]] = []
+        self._lines = folder.metrics()
+        self._step_started = time.perf_counter()
+        cast(Any, super()).__init__(reward_funcs=self._paid, **trainer)
+
+    @property
+    def steps_done(self) -> int:
+        """Whole steps behind the current weights; TRL counts optimiser updates."""
+        return self.state.global_step // self._settings.updates_per_step
+
+    @property
+    def sharded(self) -> bool:
+        """Whether the model is spread over processes, so that all must run it at the same time."""
+        return self.accelerator.distributed_type in (
+            DistributedType.FSDP,
+            DistributedType.DEEPSPEED,
+        )
+
+    def observing(self, stack: ExitStack) -> PreTrainedModel:
+        """The policy, ready to be sampled until the stack is closed."""
+        stack.enter_context(self.accelerator.autocast())
+        if not self.sharded:
+            return self.accelerator.unwrap_model(self.model)
+        policy = stack.enter_context(
+            unwrap_model_for_generation(self.model_wrapped, self.accelerator)
+        )
+        stack.enter_context(self._dist.summon_full_params(self.model_wrapped, recurse=False))
+        return cast(PreTrainedModel, policy)
+
+    def flush(self) -> None:
+        """Write the rollouts of the last steps."""
+        self._recorder.flush()
+
+    def _rows(self, count: int) -> list[int]:
+        """Places in the step's batch of the `count` rows of this process."""
+        first = self.accelerator.process_index * count
+        return list(range(first, first + count))
+
+    def _seeds(self, kind: Literal["train", "reward"], count: int) -> list[int]:
+        return row_seeds(kind, seed=self._seed, step=self.steps_done, rows=self._rows(count))
+
+    def _get_train_sampler(self, dataset: Dataset | None = None) -> Sampler[int]:
+        rows = dataset if dataset is not None else self.train_dataset
+        return EpochOrder(
+            prompts=len(cast(Dataset, rows)),
+            per_step=self._settings.prompts_per_step,
+            group=self._settings.group_size,
+            reuses=self._settings.iterations * self.args.steps_per_generation,
+            seed=self._seed,
+        )
+
+    def _draw(self, prompt_ids: list[list[int]]) -> list[list[int]]:
+        """Sample with the lab's sampler: faster on small models, seeded by run, step and row."""
+        model = self.accelerator.unwrap_model(self.model)
+        with self.accelerator.autocast():
+            self._sampled = sample(
+                model,
+                prompt_ids,
+                seeds=self._seeds("train", len(prompt_ids)),
+                limit=self._settings.completion_length,
+                temperature=self._settings.temperature,
+                pad=self._tokenizer.pad_token_id,
+                eos=end_marks(model, self._tokenizer),
+            )
+        return [s.tokens for s in self._sampled]
+
+    @property
+    def _draws_itself(self) -> bool:
+        """Whether the lab's sampler draws; else TRL does, as it is configured."""
+        return self._engine.vllm == "off" and not self.sharded
+
+    def _keep_drawn(self, completion_ids: Sequence[Sequence[int]]) -> None:
+        """Remember what TRL sampled; of its distributions nothing is known."""
+        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        self._sampled = [
+            Sampled(
+                tokens=list(ids), logprobs=[], entropies=[], ended=bool(ids) and ids[-1] in ends
+            )
+            for ids in completion_ids
+        ]
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Let TRL generate and score, settle the advantages, and keep what came of it."""
+        self._step_extras, self._logprobs = {}, {}
+        batch = cast(Any, super())._generate_and_score_completions(inputs)
+        rewards = torch.tensor(self._paid.rewards, device=batch["advantages"].device)
+        batch["advantages"] = self._explored(inputs, batch, self._advantages(batch, rewards))
+        observations = gather_object(self._observations(inputs, batch))
+        numbers = sample_numbers([o.prompt.id for o in observations])
+        observations = [o.numbered(number) for o, number in zip(observations, numbers, strict=True)]
+        step = self.steps_done
+        if self.accelerator.is_main_process:
+            epoch = step // self._settings.steps_per_epoch
+            self._recorder.add(observations, step=step, epoch=epoch)
+        self._observed = {
+            "step": step,
+            "epoch": step / self._settings.steps_per_epoch,
+            **step_metrics(observations),
+            "kl": self._kl_to_base(batch),
+        }
+        return batch
+
+    def _advantages(self, batch: dict[str, Any], rewards: torch.Tensor) -> torch.Tensor:
+        """Advantages (B,) or (B, C) for the rewards (B,) of this process's rollouts.
+
+        What else the loss needs may be put into `batch`, a row a rollout; TRL shuffles and splits
+        it with the rest.
+        """
+        return batch["advantages"]
+
+    def _explored(
+        self, inputs: list[dict[str, Any]], batch: dict[str, Any], advantages: torch.Tensor
+    ) -> torch.Tensor:
+        """Add the bonus for rare outcomes to the advantages, except on the tokens of the answer."""
+        if self._exploration.bonus == "none":
+            return advantages
+        grades = self._paid.grades
+        mine = [
+            (row["prompt_id"], outcome, grade.correct)
+            for row, outcome, grade in zip(
+                inputs, self._exploration.outcomes(grades), grades, strict=True
+            )
+        ]
+        ids, outcomes, correct = zip(*gather_object(mine), strict=True)
+        bonuses = self._exploration.bonuses(ids, outcomes, correct, self._counts)
+        self._counts.add(ids, outcomes)
+        local = torch.tensor([bonuses[row] for row in self._rows(len(mine))])  # (B,)
+        free = torch.ones_like(batch["completion_mask"])  # (B, C)
+        if self._exploration.over == "answer":
+            for row, (grade, drawn) in enumerate(zip(grades, self._sampled, strict=True)):
+                marks = answer_tokens(drawn.tokens, grade.tag.reading, self._tokenizer)
+                free[row, : len(marks)] = ~torch.tensor(marks, dtype=torch.bool)
+        self._step_extras["bonus"] = sum(bonuses) / len(bonuses)
+        if advantages.dim() == 1:
+            advantages = advantages[:, None]
+        return advantages + local.to(advantages)[:, None] * free.to(advantages)  # (B, C)
+
+    def _observations(
+        self, inputs: list[dict[str, Any]], batch: dict[str, Any]
+    ) -> list[Observation]:
+        """This process's rollouts as they are kept; of advantages by token, the mean."""
+        advantages = batch["advantages"]
+        if advantages.dim() == 2:
+            mask = batch["completion_mask"]
+            advantages = (advantages * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return [
+            Observation(
+                prompt=Prompt(
+                    id=row["prompt_id"],
+                    text=row["prompt"],
+                    gold=row["gold"],
+                    family=row["family"],
+                ),
+                sample=0,
+                completion=text,
+                grade=grade,
+                tokens=len(drawn.tokens),
+                truncated=not drawn.ended,
+                logprob=sum(drawn.logprobs) if drawn.logprobs else None,
+                entropy=sum(drawn.entropies) / len(drawn.entropies) if drawn.entropies else None,
+                reward=reward,
+                advantage=advantage,
+            )
+            for row, text, grade, drawn, reward, advantage in zip(
+                inputs,
+                self._paid.texts,
+                self._paid.grades,
+                self._sampled,
+                self._paid.rewards,
+                advantages.tolist(),
+                strict=True,
+            )
+        ]
+
+    @torch.no_grad()
+    def _kl_to_base(self, batch: dict[str, torch.Tensor]) -> float:
+        """Mean over the completion tokens of all processes, see `base_divergence`."""
+        mask = batch["completion_mask"].bool()  # (B, C)
+        nats = k3(self._policy_logprobs(batch), self._base_logprobs(batch))[mask]
+        total = torch.stack([nats.sum(), mask.sum().to(nats)])
+        divergence, tokens = self.accelerator.reduce(total, reduction="sum").tolist()
+        return divergence / tokens
+
+    def _policy_logprobs(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Log-probabilities (B, C) of the completion's tokens under the policy that drew them."""
+        if "policy" not in self._logprobs:
+            self._logprobs["policy"] = self._completion_logprobs(self._policy(), batch)
+        return self._logprobs["policy"]
+
+    def _base_logprobs(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Log-probabilities (B, C) of the completion's tokens under the frozen base."""
+        if "base" not in self._logprobs:
+            base = self._base or cast(PreTrainedModel | None, self.ref_model)
+            with ExitStack() as stack:
+                if base is None:
+                    policy = self.accelerator.unwrap_model(self.model)
+                    stack.enter_context(policy.disable_adapter())
+                self._logprobs["base"] = self._completion_logprobs(base or self._policy(), batch)
+        return self._logprobs["base"]
+
+    def _policy(self) -> Any:
+        return self.model if self.sharded else self.accelerator.unwrap_model(self.model)
+
+    def _completion_logprobs(self, model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Log-probabilities (B, C) of the completion's tokens at the sampling temperature."""
+        ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)  # (B, P + C)
+        mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+        rows = []
+        for part in torch.arange(len(ids)).split(self.args.per_device_train_batch_size):
+            with self.accelerator.autocast():
+                rows.append(
+                    completion_logprobs(
+                        model,
+                        ids[part],
+                        mask[part],
+                        length=batch["completion_ids"].shape[1],
+                        temperature=self._settings.temperature,
+                    )
+                )
+        return torch.cat(rows)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Collect the loss of every update; write a step's line after its last one.
+
+        Raises:
+            RunError: training cannot go on.
+        """
+        cast(Any, super()).log(logs, start_time)
+        if "loss" not in logs:
+            return
+        self._updates.append(logs)
+        if self.state.global_step % self._settings.updates_per_step:
+            return
+        now = time.perf_counter()
+        line = {
+            **self._observed,
+            "loss": _mean(self._updates, "loss"),
+            "grad_norm": _mean(self._updates, "grad_norm"),
+            "lr": self._updates[-1].get("learning_rate"),
+            **self._step_extras,
+            "seconds": now - self._step_started,
+        }
+        self._updates, self._step_started = [], now
+        self._lines.append(line)
+        fatal = note_events(self._lines, rewarded=self._reward.kind != "none")
+        if self.accelerator.is_main_process:
+            self._folder.append_metrics(line)
+            self._report(self.steps_done, line)
+        if fatal:
+            raise RunError(fatal)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write rollouts, the checkpoint, and the mark that it is whole; then drop older ones."""
+        if self.accelerator.is_main_process:
+            self._recorder.flush()
+        cast(Any, super())._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            current = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+            self._save_extra(current)
+            mark_whole(current)
+        self.accelerator.wait_for_everyone()
+
+    def _save_extra(self, checkpoint: Path) -> None:
+        """Add to a checkpoint what TRL does not know of; on one process only."""
+
+
+def _mean(rows: Sequence[dict[str, float]], key: str) -> float | None:
+    values = [row[key] for row in rows if key in row]
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,115 @@
+"""A base: the pretrained model before RL, and everything that decides it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from formatlab.errors import InputError
+from formatlab.models.scale import find_scale
+from formatlab.store.config import config_hash
+from formatlab.train.pretraining.batches import LossOn
+from formatlab.train.probe import Probe
+from formatlab.world.added_formats import added_formats
+from formatlab.world.world import World
+
+ACCURACY_FLOOR = 0.05
+"""A base that is right less often than this in every format is undertrained."""
+
+
+def corpus_name(base: Mapping[str, Any]) -> str:
+    """Name of the corpus that a base is made from, by the base's configuration."""
+    settings = base["pretraining"]
+    return config_hash(
+        {
+            "world": base["world"],
+            "tokens": settings["tokens"],
+            "vocabulary": settings["vocabulary"],
+            **{name: base[name] for name in ("added_formats",) if name in base},
+        }
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretraining:
+    """How every base of a study is pretrained. Learning rate and batch follow from the scale."""
+
+    tokens: int
+    """Exact number of tokens seen, the same at every scale."""
+    vocabulary: int = 512
+    """Most tokens the vocabulary may have."""
+    loss_on: LossOn = "solution"
+    """Which tokens are learned: the solutions, or whole documents."""
+    warmup: float = 0.02
+    """Share of the steps over which the learning rate rises; after it falls linearly to zero."""
+    weight_decay: float = 0.1
+    """AdamW's, on matrices only."""
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints."""
+    accuracy_floor: float = ACCURACY_FLOOR
+    """A base whose accuracy is below this in every format is marked undertrained."""
+
+    def __post_init__(self) -> None:
+        """Check the budget."""
+        if self.tokens < 1:
+            raise InputError(f"pretraining: tokens is {self.tokens}; it must be positive")
+        if self.checkpoint_every < 1:
+            raise InputError(
+                f"pretraining: checkpoint_every is {self.checkpoint_every}; it must be positive"
+            )
+        if not 258 <= self.vocabulary <= 65_536:
+            raise InputError(
+                f"pretraining: vocabulary is {self.vocabulary}; from 258 (every byte and two "
+                "marks) to 65,536"
+            )
+        for name in ("warmup", "accuracy_floor"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"pretraining: {name} is {getattr(self, name)}; from 0 to below 1")
+        if self.gradient_clip <= 0:
+            raise InputError(
+                f"pretraining: gradient_clip is {self.gradient_clip}; it must be positive"
+            )
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides the result, ready for JSON."""
+        return {k: v for k, v in asdict(self).items() if k != "checkpoint_every"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The pretrained model before RL: decided by world, scale, pretraining and seed."""
+
+    world: World
+    scale: str
+    pretraining: Pretraining
+    probe: Probe = Probe()
+    """How the finished base is observed."""
+    seed: int = 0
+    """Seed of initial weights and of the order of documents."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides the result, ready for JSON."""
+        added = added_formats()
+        return {
+            "kind": "base",
+            "world": asdict(self.world),
+            "scale": asdict(find_scale(self.scale)),
+            "pretraining": self.pretraining.config,
+            "probe": asdict(self.probe),
+            "seed": self.seed,
+            **({"added_formats": added} if added else {}),
+        }
+
+    @property
+    def seeds(self) -> str:
+        """Seeds in short: `s0`, or `w1s0` in a world of another seed than 0."""
+        return f"w{self.world.seed}s{self.seed}" if self.world.seed else f"s{self.seed}"
+
+    @property
+    def name(self) -> str:
+        """Name of the base's folder."""
+        mixture = self.world.mixture.name
+        return f"{self.scale}-{mixture}-{self.seeds}-{config_hash(self.config)}"

@@ -1,0 +1,278 @@
+"""Pretraining: a base is made from a world, a scale and a seed, to an exact token budget."""
+
+import math
+import os
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+from formatlab.errors import RunError
+from formatlab.models.model import best_device
+from formatlab.models.scale import Scale, find_scale
+from formatlab.store.atomic_file import write_bytes_atomically
+from formatlab.store.run_folder import RunFolder
+from formatlab.train.pretraining.base import Base, Pretraining
+from formatlab.train.pretraining.batches import IGNORED, batch_order, batches
+from formatlab.world.corpus import Corpus
+from formatlab.world.problem import digest
+from formatlab.world.world import World
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+
+CONTEXT = 256
+"""Longest sequence of a ladder model, in tokens; documents of the world are far shorter."""
+
+_SAID_EVERY = 20
+"""Steps between lines of metrics.jsonl; checkpoints and the last step have one as well."""
+
+Report = Callable[[int, int, str], None]
+"""Told (steps done, steps in all, a note) as training goes on."""
+
+
+def pretrain(
+    base: Base,
+    folder: RunFolder,
+    corpus: Corpus,
+    tokenizer: "PreTrainedTokenizerFast",
+    report: Report,
+) -> None:
+    """Pretrain to the end of the corpus, going on from the newest checkpoint if there is one.
+
+    On a CPU an interrupted and resumed pretraining gives the same weights, to the bit, as one
+    that ran through. The model and its tokenizer are written to `model/` in the folder.
+
+    Args:
+        base: what to make.
+        folder: where metrics, checkpoints and the model go.
+        corpus: the documents, each seen once.
+        tokenizer: saved with the model.
+        report: told about progress.
+
+    Raises:
+        RunError: the loss is no longer a number.
+    """
+    import torch
+    from accelerate import Accelerator
+    from torch.nn.functional import cross_entropy
+
+    scale, settings = find_scale(base.scale), base.pretraining
+    device = best_device()
+    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=device.type == "cpu")
+    torch.manual_seed(digest("initial weights", base.seed) % 2**63)
+    model: Any = new_model(scale, tokenizer)
+    optimizer = _optimizer(model, settings, scale.learning_rate)
+    order = batch_order(corpus, batch=scale.batch_documents, seed=base.seed)
+    total = len(order)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_then_linear(settings, total))
+    done = _restore(folder, model, optimizer, schedule)
+    if done:
+        report(done, total, "going on from its newest checkpoint")
+    elif folder.metrics():
+        report(0, total, "no whole checkpoint; beginning anew")
+    folder.drop_metrics_from(done)
+    # One process makes a base, also where several were started, and waits for nobody's gradients.
+    model = accelerator.prepare_model(model, evaluation_mode=True)
+    optimizer = accelerator.prepare_optimizer(optimizer)
+    model.train()
+    pad = _token_id(tokenizer.pad_token_id)
+    seen = int(sum((corpus.offsets[o + 1] - corpus.offsets[o]).sum() for o in order[:done]))
+
+    stream = batches(corpus, order, first=done, pad=pad, loss_on=settings.loss_on)
+    started = time.perf_counter()
+    for step, tensors in enumerate(stream, start=done):
+        ids, _, labels = (tensor.to(accelerator.device) for tensor in tensors)  # (B, T) each
+        targets = labels[:, 1:].flatten()  # (B * (T - 1),)
+        learned = (targets != IGNORED).nonzero()[:, 0]  # (N,)
+        with accelerator.autocast():
+            # Padding is on the right, where causal attention never looks from a document's tokens.
+            hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]  # (B, T - 1, D)
+            logits = model.lm_head(hidden.flatten(0, 1)[learned])  # (N, V)
+        loss = cross_entropy(logits.float(), targets[learned])
+        accelerator.backward(loss)
+        norm = accelerator.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+        rate = schedule.get_last_lr()[0]
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        seen += int(tensors[1].sum())
+        last = step == total - 1
+        due = (step + 1) % settings.checkpoint_every == 0 and not last
+        if due or last or step % _SAID_EVERY == 0:
+            value = loss.item()
+            if not math.isfinite(value):
+                raise RunError(
+                    f"pretraining {base.name}: the loss is {value} at step {step}, so it cannot go "
+                    "on; take another seed, or more documents"
+                )
+            folder.append_metrics(
+                {
+                    "step": step,
+                    "steps": total,
+                    "tokens": seen,
+                    "loss": value,
+                    "grad_norm": float(norm) if norm is not None else None,
+                    "lr": rate,
+                    "seconds": time.perf_counter() - started,
+                }
+            )
+            report(step + 1, total, f"loss {value:.2f}")
+        if due:
+            _checkpoint(folder, step + 1, accelerator.unwrap_model(model), optimizer, schedule)
+    if seen != len(corpus.tokens):
+        raise AssertionError(f"{seen} tokens seen, {len(corpus.tokens)} in the corpus")
+    save_model(accelerator.unwrap_model(model), tokenizer, folder.path / "model")
+    for old in folder.checkpoints.glob("step-*.pt"):
+        old.unlink()
+
+
+def new_model(scale: Scale, tokenizer: "PreTrainedTokenizerFast") -> "LlamaForCausalLM":
+    """A model of the ladder with weights drawn from PyTorch's random state, in float32."""
+    from transformers import LlamaForCausalLM
+
+    return LlamaForCausalLM(
+        scale.architecture(
+            vocabulary=len(tokenizer),
+            context=CONTEXT,
+            pad=_token_id(tokenizer.pad_token_id),
+            eos=_token_id(tokenizer.eos_token_id),
+        )
+    )
+
+
+def save_model(model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast", path: Path) -> None:
+    """Write model and tokenizer to a folder that appears whole or not at all."""
+    unfinished = path.with_name(f".{path.name}-unfinished")
+    model.save_pretrained(unfinished)
+    tokenizer.save_pretrained(unfinished)
+    os.replace(unfinished, path)
+
+
+def held_out_loss(
+    world: World,
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerFast",
+    *,
+    documents: int = 64,
+) -> dict[str, float]:
+    """Mean loss per solution token, in nats, for every format of the mixture.
+
+    Args:
+        world: where problems that pretraining never saw are drawn from.
+        model: the base.
+        tokenizer: its tokenizer.
+        documents: number of problems, each written in every format.
+    """
+    from random import Random
+
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    eos, losses = _token_id(tokenizer.eos_token_id), {}
+    problems = world.problems("probe", documents)
+    for form in world.mixture.shares:
+        nats, tokens = 0.0, 0
+        for index, problem in enumerate(problems):
+            text = world.solution(problem, form, Random(digest("held out", form, index)))
+            prompt = tokenizer(problem.question + "\n")["input_ids"]
+            ids = torch.tensor([[*prompt, *tokenizer(text)["input_ids"], eos]])  # (1, T)
+            with torch.no_grad():
+                logits = model(input_ids=ids.to(model.device)).logits.float().cpu()  # (1, T, V)
+            start = len(prompt)
+            nats += cross_entropy(logits[0, start - 1 : -1], ids[0, start:], reduction="sum").item()
+            tokens += ids.shape[1] - start
+        losses[form] = nats / tokens
+    return losses
+
+
+def _token_id(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _optimizer(
+    model: "LlamaForCausalLM", settings: Pretraining, learning_rate: float
+) -> "torch.optim.Optimizer":
+    import torch
+
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    return torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": settings.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ],
+        lr=learning_rate,
+        betas=(0.9, 0.95),
+        fused=True,
+    )
+
+
+def _warm_then_linear(settings: Pretraining, total: int) -> Callable[[int], float]:
+    """Linear warm-up, then linear decay to zero (Bergsma et al. 2025, arXiv 2502.15938)."""
+    warm = max(1, round(settings.warmup * total))
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        return max(0.0, (total - step) / max(1, total - warm))
+
+    return factor
+
+
+def _checkpoint(
+    folder: RunFolder,
+    step: int,
+    model: "LlamaForCausalLM",
+    optimizer: "torch.optim.Optimizer",
+    schedule: "torch.optim.lr_scheduler.LambdaLR",
+) -> None:
+    import torch
+
+    state = {
+        "step": step,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "schedule": schedule.state_dict(),
+    }
+    path = folder.checkpoints / f"step-{step:08d}.pt"
+    buffer = BytesIO()  # torch would hide the reason of a write that fails
+    torch.save(state, buffer)
+    write_bytes_atomically(path, buffer.getvalue())
+    for old in folder.checkpoints.glob("step-*.pt"):
+        if old != path:
+            old.unlink()
+
+
+def _restore(
+    folder: RunFolder,
+    model: "LlamaForCausalLM",
+    optimizer: "torch.optim.Optimizer",
+    schedule: "torch.optim.lr_scheduler.LambdaLR",
+) -> int:
+    """Load the newest checkpoint, and say how many steps it holds.
+
+    One that is damaged is removed, and so is one whose step has no line in the log any more.
+    """
+    import torch
+
+    found = sorted(folder.checkpoints.glob("step-*.pt"))
+    if not found:
+        return 0
+    logged = [line["step"] for line in folder.metrics()]
+    try:
+        if int(found[-1].stem.removeprefix("step-")) - 1 not in logged:
+            raise EOFError("metrics.jsonl was cut short")
+        state = torch.load(found[-1], map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, UnpicklingError):
+        found[-1].unlink()
+        return 0
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    schedule.load_state_dict(state["schedule"])
+    return int(state["step"])

@@ -1,0 +1,189 @@
+"""The transcript: a prompt or a completion of a TRL trainer as one text.
+
+The recorded batch: what a TRL trainer sampled and rewarded at once, as rollout rows.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from formatlab.errors import InputError
+from formatlab.observe.grader import grade
+from formatlab.observe.tagger import tag
+from formatlab.store.rollout import Rollout
+from formatlab.world.formats.format import Format
+from formatlab.world.problem_set import gold_answer
+from formatlab.world.prompt import prompt_id
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+Turns = str | list[dict[str, Any]]
+"""What TRL calls a prompt or a completion: a text, or the messages of a chat."""
+
+
+def prompt_texts(
+    prompts: Sequence[Turns],
+    ids: "torch.Tensor",
+    mask: "torch.Tensor",
+    tokenizer: "PreTrainedTokenizerBase",
+) -> list[str]:
+    """The texts given to the model.
+
+    A chat is decoded from its tokens, with the marks that the chat template puts around messages.
+
+    Args:
+        prompts: B of them; equal ones mostly stand together.
+        ids: their tokens, (B, P).
+        mask: 1 where a token belongs to the prompt, (B, P).
+        tokenizer: decodes them.
+    """
+    texts: list[str] = []
+    for number, prompt in enumerate(prompts):
+        if isinstance(prompt, str):
+            texts.append(prompt)
+        elif number and prompt == prompts[number - 1]:
+            texts.append(texts[-1])
+        else:
+            texts.append(str(tokenizer.decode(ids[number][mask[number].bool()])))
+    return texts
+
+
+def completion_text(
+    completion: Turns, ids: Sequence[int], tokenizer: "PreTrainedTokenizerBase"
+) -> str:
+    """The text that the model gave.
+
+    One plain message of a chat is its content. Anything else (tool calls and their results,
+    thoughts that a template sets apart) is decoded from the tokens: messages would tell it in a
+    form that the model did not write.
+    """
+    if isinstance(completion, str):
+        return completion
+    match completion:
+        case [{"role": _, "content": str(content), **others}] if not others:
+            return content
+        case _:
+            return str(tokenizer.decode(list(ids), skip_special_tokens=True))
+
+
+if TYPE_CHECKING:
+    import torch
+    from trl.trainer.grpo_trainer import GRPOTrainer
+    from trl.trainer.rloo_trainer import RLOOTrainer
+
+    Trainer = GRPOTrainer | RLOOTrainer
+
+Mode = Literal["train", "eval"]
+Gold = str | Callable[[Mapping[str, Any]], str | float | None]
+"""The column of a dataset with the right answer, or what gives it for a row."""
+
+
+def mode_of(trainer: "Trainer") -> Mode:
+    """Whether a trainer trains or evaluates, told as TRL itself does."""
+    assert trainer.model is not None
+    return "train" if trainer.model.training else "eval"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedBatch:
+    """What TRL asks rewards for on one process: B rollouts of the N on all processes."""
+
+    inputs: Sequence[Mapping[str, Any]]
+    """Rows of the dataset."""
+    prompts: Sequence[Turns]
+    completions: Sequence[Turns]
+    ids: Sequence[Sequence[int]]
+    """Tokens of the completions."""
+    rewards: "torch.Tensor"
+    """By reward function, nan where one does not apply; (N, functions)."""
+
+    def rows(
+        self,
+        trainer: "Trainer",
+        batch: Mapping[str, Any],
+        *,
+        run_id: str,
+        gold: Gold | None,
+        formats: Sequence[Format],
+    ) -> list[Rollout]:
+        """Tag, and grade where the right answer is known.
+
+        The reward is the weighted sum that TRL logs as `reward`; RLOO takes its penalty for
+        divergence off that before it computes advantages.
+
+        Args:
+            trainer: whose batch it is.
+            batch: what TRL made of it: `prompt_ids`, `prompt_mask` and `advantages`.
+            run_id: name of the run folder.
+            gold: where right answers come from; None if they are not known.
+            formats: formats that the tagger asks first.
+
+        Returns:
+            One row a rollout, in order; `sample` is still to be counted, over all processes.
+        """
+        training = mode_of(trainer) == "train"
+        first = trainer.accelerator.process_index * len(self.inputs)
+        rewards = self.rewards[first : first + len(self.inputs)]
+        total = (rewards * trainer.reward_weights.to(rewards.device)).nansum(dim=1).tolist()
+        applied = (~rewards.isnan()).any(dim=1).tolist()
+        advantages = batch["advantages"].tolist()
+        tokenizer = trainer._tokenizer
+        ends = [*trainer.eos_token_ids, tokenizer.pad_token_id]
+        prompts = prompt_texts(self.prompts, batch["prompt_ids"], batch["prompt_mask"], tokenizer)
+        epoch = trainer.state.epoch or 0.0
+        rows = []
+        for i, prompt in enumerate(prompts):
+            text = completion_text(self.completions[i], self.ids[i], tokenizer)
+            right = _right_answer(self.inputs[i], gold)
+            graded = None if right is None else grade(text, right, formats=formats)
+            seen = graded.tag if graded else tag(text, formats=formats)
+            rows.append(
+                Rollout(
+                    run_id=run_id,
+                    split="train" if training else "probe",
+                    step=trainer.state.global_step,
+                    epoch=float(int(epoch)) if training else epoch,
+                    prompt_id=prompt_id(prompt),
+                    family="",
+                    sample=0,
+                    prompt=prompt,
+                    completion=text,
+                    tokens=len(self.ids[i]),
+                    tag=seen.format,
+                    well_formed=seen.well_formed,
+                    mixed=seen.mixed,
+                    mixed_formats=seen.mixed_formats,
+                    truncated=len(self.ids[i]) == 0 or self.ids[i][-1] not in ends,
+                    gold=right,
+                    answer=graded.answer if graded else None,
+                    correct=graded.correct if graded else None,
+                    reason=graded.reason if graded else seen.missing or "",
+                    reward=total[i] if applied[i] else None,
+                    advantage=advantages[i] if training else None,
+                    logprob=None,
+                    entropy=None,
+                )
+            )
+        return rows
+
+
+def no_gold(gold: str, columns: Sequence[str], *, where: str) -> InputError:
+    """The error of a column that is not there."""
+    return InputError(
+        f"FormatRecorder: gold={gold!r} names no column of the {where}, which has "
+        f"{', '.join(sorted(columns))}; name the one that holds the right answer, or leave gold out"
+    )
+
+
+def _right_answer(row: Mapping[str, Any], gold: Gold | None) -> str | None:
+    if gold is None:
+        return None
+    if callable(gold):
+        value = gold(row)
+    elif gold in row:
+        value = row[gold]
+    else:
+        raise no_gold(gold, list(row), where="dataset")
+    return None if value is None else gold_answer(value)

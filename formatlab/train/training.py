@@ -1,0 +1,312 @@
+"""Training: stages in a row, of which a run does the last, from the policy of the one before."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+from formatlab.errors import InputError
+from formatlab.models.lora import ADAPTER_CONFIG, LoraSettings, merged
+from formatlab.models.model import best_device, load_saved, load_tokenizer
+from formatlab.models.scale import Scale
+from formatlab.store.lock import locked
+from formatlab.store.run_folder import RunFolder
+from formatlab.train.algorithm import EXPLORING, SAMPLED, Algorithm
+from formatlab.train.environment import environment
+from formatlab.train.expert_iteration.settings import ExpertIteration
+from formatlab.train.fine_tuning.dpo import Dpo
+from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.on_policy.exploration import Exploration
+from formatlab.train.on_policy.settings import Engine, OnPolicy
+from formatlab.train.probe import Probe
+from formatlab.train.progress import Emit, Progress
+from formatlab.train.reward import Reward
+from formatlab.world.prompt import Prompt
+from formatlab.world.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One algorithm of a chain."""
+
+    algorithm: str
+    """What it is called: the settings' own name, or that of a preset over them."""
+    settings: Algorithm
+
+    @property
+    def words(self) -> str:
+        """What tables call it, in a chain."""
+        match self.settings:
+            case Sft(source="rollouts"):
+                kind = "own " + ("+".join(self.settings.formats) or "rollouts")
+            case Sft(source="preferred"):
+                kind = f"preferred {self.settings.toward}"
+            case Sft():
+                kind = "+".join(self.settings.formats) or "mixture"
+            case Dpo():
+                kind = self.settings.toward
+            case _:
+                return self.algorithm
+        return f"{self.algorithm} {kind}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Everything that decides what a model is trained to, beside the model and the problems."""
+
+    stages: tuple[Stage, ...]
+    """In order; the run is the last one, and those before it are runs of their own."""
+    reward: Reward
+    """Of the stages that reward rollouts."""
+    exploration: Exploration
+    """Of GRPO and PPO."""
+    engine: Engine
+    lora: LoraSettings | None
+    """An adapter in every stage; None for all weights."""
+    probe: Probe
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Check what stages cannot do."""
+        last = self.stages[-1].settings
+        if self.exploration.bonus != "none" and not self._any(EXPLORING):
+            raise InputError(
+                f"exploration: {last.name} has no advantage of tokens that a bonus could be added "
+                "to; take grpo or ppo, or leave exploration out"
+            )
+        if self.reward != Reward() and not self._any(SAMPLED):
+            raise InputError(f"reward: {last.name} gives no rewards; leave --reward out")
+
+    def _any(self, kinds: tuple[type, ...]) -> bool:
+        return any(isinstance(stage.settings, kinds) for stage in self.stages)
+
+    @property
+    def before(self) -> Self | None:
+        """What the last stage starts from, with what of the rest it heeds; None for the model."""
+        if len(self.stages) == 1:
+            return None
+        before = replace(self, stages=self.stages[:-1], reward=Reward(), exploration=Exploration())
+        if before._any(SAMPLED):
+            before = replace(before, reward=self.reward)
+        if before._any(EXPLORING):
+            before = replace(before, exploration=self.exploration)
+        return before
+
+    @property
+    def beginnings(self) -> list[Self]:
+        """What leads to the last stage, the nearest first."""
+        return [self.before, *self.before.beginnings] if self.before else []
+
+    @property
+    def decided(self) -> list[dict[str, Any]]:
+        """The configurations of all stages: equal for trainings that are one."""
+        return [*(self.before.decided if self.before else []), self.config]
+
+    @property
+    def algorithm(self) -> str:
+        """What the last stage is called."""
+        return self.stages[-1].algorithm
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What it is selected by: settings, algorithm, arm, reward, bonus, sampling seed."""
+        settings = self.stages[-1].settings.config
+        return {name: str(value) for name, value in settings.items()} | {
+            "algorithm": self.algorithm,
+            "arm": self.label,
+            "reward": self.reward.name,
+            "bonus": self.exploration.bonus,
+            "sampling_seed": str(self.seed),
+        }
+
+    def check_learning_rates(self) -> None:
+        """Check that every stage has a learning rate; on the ladder it follows from the scale.
+
+        Raises:
+            InputError: one has none.
+        """
+        for stage in self.stages:
+            if stage.settings.learning_rate is None:
+                option = stage.settings.name.replace("_", "-")
+                raise InputError(
+                    f"{stage.settings.name}: learning_rate is not set, and a real model has no "
+                    f"scale that it could follow from; give --{option}.learning-rate"
+                )
+
+    def at_scale(self, scale: Scale) -> Self:
+        """The same, with the learning rates that follow from a scale of the ladder."""
+        rate = scale.rl_learning_rate
+        stages = tuple(
+            stage
+            if stage.settings.learning_rate is not None
+            else replace(stage, settings=replace(stage.settings, learning_rate=rate))
+            for stage in self.stages
+        )
+        return replace(self, stages=stages)
+
+    @property
+    def label(self) -> str:
+        """The chain in words."""
+        return ", ".join(stage.words for stage in self.stages)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What of this decides the result of the last stage, ready for JSON."""
+        *before, stage = self.stages
+        config = {
+            "algorithm": stage.algorithm,
+            "arm": self.label,
+            "settings": stage.settings.config,
+            "before": [
+                {"algorithm": of.algorithm, "settings": of.settings.config} for of in before
+            ],
+            "reward": "correctness",
+            "lora": asdict(self.lora) if self.lora else None,
+            "probe": asdict(self.probe),
+            "seed": self.seed,
+        }
+        if isinstance(stage.settings, SAMPLED):
+            config |= {"reward": self.reward.name, "reward_settings": self.reward.config}
+            config |= {"exploration": self.exploration.config}
+        if self.engine.vllm != "off":  # whose draws are others
+            config["engine"] = self.engine.vllm
+        return config
+
+
+def train(
+    training: Training,
+    path: Path,
+    common: Mapping[str, Any],
+    *,
+    title: str,
+    model: Path,
+    prompts: list[Prompt],
+    probe_prompts: list[Prompt],
+    world: World | None,
+    emit: Emit,
+) -> None:
+    """Train the last stage into the run folder at `path`, or go on with it.
+
+    Where `accelerate launch` started several processes, all train and the first one writes.
+
+    Args:
+        training: the stages; those before the last are done.
+        path: the run folder.
+        common: what else decides the result, and what it starts from.
+        title: what the progress display calls it.
+        model: a transformers folder, what the stage starts from.
+        prompts: of training; the first ones where the stage takes fewer.
+        probe_prompts: what policies are observed on.
+        world: what renders documents; None for real models.
+        emit: told of the progress.
+    """
+    from accelerate import PartialState
+
+    if training.lora is not None:
+        training.lora.check(model)
+    processes = PartialState(cpu=best_device().type == "cpu")
+    settings = training.stages[-1].settings
+    if processes.is_main_process:
+        config = {"kind": "run", **common, **training.config}
+        RunFolder.create(path, config=config, env=environment())
+    processes.wait_for_everyone()
+    folder = RunFolder.open(path)
+    resumed = len(folder.resumes())
+    made = len(folder.metrics())
+    begin = "going on from its newest checkpoint" if made else "observing what it starts from"
+    emit(Progress(title, made, settings.steps, None, None, begin))
+
+    @cache
+    def went_on() -> Mapping[str, Any] | None:
+        """How this start went on from an earlier one; known from its first step on."""
+        now = folder.resumes()
+        return now[-1] if len(now) > resumed else None
+
+    def report(step: int, line: dict[str, Any]) -> None:
+        share: dict[str, float] = line.get("share", {})
+        leader = max(share, key=lambda name: share[name], default=None)
+        of_leader = share[leader] if leader is not None else None
+        emit(Progress(title, step, settings.steps, leader, of_leader, note(line)))
+
+    def note(line: dict[str, Any]) -> str:
+        notes = [f"reward {line['reward']:.2f}"] if "reward" in line else []
+        if "loss" in line and "reward" not in line and line["loss"] is not None:
+            notes.append(f"loss {line['loss']:.3f}")
+        notes += [event["message"] for event in line.get("events", [])]
+        if again := went_on():
+            notes.append(_resumed_words(again))
+        return "; ".join(notes)
+
+    options: dict[str, Any] = {
+        "model": model,
+        "prompts": prompts[: settings.prompts],
+        "probe": training.probe,
+        "probe_prompts": probe_prompts,
+        "seed": training.seed,
+        "lora": training.lora,
+        "report": report,
+    }
+    _run(folder, training, settings, world, options)
+
+
+def _run(
+    folder: RunFolder,
+    training: Training,
+    settings: Algorithm,
+    world: World | None,
+    options: dict[str, Any],
+) -> None:
+    """Call what trains a stage of this kind."""
+    match settings:
+        case OnPolicy():
+            from formatlab.train.on_policy.run import run_on_policy
+
+            run_on_policy(
+                folder,
+                settings=settings,
+                reward=training.reward,
+                exploration=training.exploration,
+                engine=training.engine,
+                **options,
+            )
+        case ExpertIteration():
+            from formatlab.train.expert_iteration.rounds import run_expert_iteration
+
+            run_expert_iteration(folder, settings=settings, reward=training.reward, **options)
+        case Sft():
+            from formatlab.train.fine_tuning.run import run_sft
+
+            run_sft(folder, settings=settings, world=world, **options)
+        case Dpo():
+            from formatlab.train.fine_tuning.run import run_dpo
+
+            run_dpo(folder, settings=settings, world=world, **options)
+
+
+def whole_policy(run: Path, start: Path) -> Path:
+    """The policy of a finished run as a whole model: an adapter is merged into what it adapts.
+
+    Args:
+        run: the run folder.
+        start: the model that the run started from.
+    """
+    policy, whole = run / "policy", run / "policy-merged"
+    if not (policy / ADAPTER_CONFIG).exists():
+        return policy
+    with locked(whole, wait=True):
+        if not whole.exists():
+            unfinished = run / ".policy-merged-unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            merged(load_saved(start), policy).save_pretrained(unfinished)
+            load_tokenizer(start).save_pretrained(unfinished)
+            os.replace(unfinished, whole)
+    return whole
+
+
+def _resumed_words(row: Mapping[str, Any]) -> str:
+    lost = row["lost"]
+    again = "nothing was lost" if not lost else f"{lost} later step{'s' * (lost > 1)} made again"
+    return f"went on from step {row['step']}, {again}"

@@ -1,0 +1,61 @@
+"""A step as Python writes it, for the formats that are executed.
+
+The lines of a worked solution: every step with its numbers and its result.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from formatlab.world.problem import Operand, Operator, Problem, Result, Step, evaluate, value
+
+LETTERS = "abcdefgh"
+"""Names for the results of successive steps."""
+
+
+def symbol(operator: Operator) -> str:
+    """Python's operator; the divisions of the world come out even."""
+    return "//" if operator == "/" else operator
+
+
+def expression(step: Step, names: Sequence[str]) -> str:
+    """The step's operation, with results of earlier steps by name."""
+    left, right = _operand(step.left, names), _operand(step.right, names)
+    return f"{left} {symbol(step.operator)} {right}"
+
+
+def statements(steps: Sequence[Step]) -> list[str]:
+    """An assignment a step, but for the last one, which stands bare."""
+    lines = [expression(step, LETTERS) for step in steps]
+    named = [f"{letter} = {line}" for letter, line in zip(LETTERS, lines[:-1], strict=False)]
+    return [*named, lines[-1]]
+
+
+def _operand(operand: Operand, names: Sequence[str]) -> str:
+    return names[operand.index] if isinstance(operand, Result) else str(operand)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkedLine:
+    """One step of a solution, calculated."""
+
+    left: int
+    operator: Operator
+    right: int
+    result: int
+
+
+def worked_lines(problem: Problem) -> list[WorkedLine]:
+    """The steps of a controlled problem in order; the last result is the answer they lead to.
+
+    That is not the problem's own answer where a step has been mistranslated.
+    """
+    results = evaluate(problem.steps)
+    return [
+        WorkedLine(
+            left=value(step.left, results),
+            operator=step.operator,
+            right=value(step.right, results),
+            result=result,
+        )
+        for step, result in zip(problem.steps, results, strict=True)
+    ]

@@ -30,8 +30,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.synthetic_study import TAGS, Written, write_study
-from formatlab.measure import collapse_step, shares, winners
-from formatlab.measure import winners as run_winners
+from formatlab.measure import collapse_step, run_winners, shares, winners
 from formatlab.measure.winners import PROBE_COLUMNS
 from formatlab.show.run_result import RunResult
 from formatlab.show.study import measured_study

@@ -83,7 +83,7 @@ def by_room() -> Iterator[tuple[str, Path, set[str]]]:
         ("from formatlab import store, errors", {"formatlab.store", "formatlab.errors"}),
         ("def f():\n    from formatlab.train import grpo", {"formatlab.train"}),
         ("from . import winners", {"formatlab.measure"}),
-        ("from .shares import share", {"formatlab.measure.counts"}),
+        ("from .shares import share", {"formatlab.measure.shares"}),
         ("from ..store import rollout", {"formatlab.store"}),
         ("from .. import store", {"formatlab.store"}),
         ("import numpy as np", {"numpy"}),

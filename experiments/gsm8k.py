@@ -16,8 +16,7 @@ from dataclasses import replace
 
 from formatlab.study.study import ModelStudy
 from formatlab.train.expert_iteration.settings import echo_chamber_expert_iteration
-from formatlab.train.on_policy.grpo import Grpo, echo_chamber_grpo
-from formatlab.train.on_policy.ppo import echo_chamber_ppo
+from formatlab.train.on_policy.settings import Grpo, echo_chamber_grpo, echo_chamber_ppo
 from formatlab.train.probe import Probe
 
 CPU = ModelStudy(

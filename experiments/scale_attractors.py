@@ -15,7 +15,7 @@ or worked, over seeds.
 from dataclasses import replace
 
 from formatlab.study.study import LadderStudy
-from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.on_policy.settings import Grpo
 from formatlab.train.pretraining.base import Pretraining
 from formatlab.world.four_formats import FOUR_FORMATS
 

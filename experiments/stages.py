@@ -19,9 +19,8 @@ chain, and the number of seeds in which a chain's winner equals that of RL alone
 from dataclasses import replace
 
 from formatlab.study.study import LadderStudy
-from formatlab.train.fine_tuning.dpo import Dpo
-from formatlab.train.fine_tuning.sft import Sft
-from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.fine_tuning.settings import Dpo, Sft
+from formatlab.train.on_policy.settings import Grpo
 from formatlab.train.pretraining.base import Pretraining
 from formatlab.world.four_formats import FOUR_FORMATS
 

@@ -18,12 +18,10 @@ from accelerate import PartialState
 from formatlab.models.model import silence_libraries
 from formatlab.store.run_folder import RunFolder
 from formatlab.train import policy
+from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration
-from formatlab.train.on_policy.grpo import Grpo
-from formatlab.train.on_policy.ppo import Ppo
-from formatlab.train.on_policy.rloo import Rloo
 from formatlab.train.on_policy.run import run_on_policy
-from formatlab.train.on_policy.settings import Engine, OnPolicy
+from formatlab.train.on_policy.settings import Grpo, OnPolicy, Ppo, Rloo
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward
 from formatlab.world.mixture import Mixture

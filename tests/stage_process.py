@@ -25,10 +25,8 @@ from formatlab.store.weights import weights_digest
 from formatlab.train import policy
 from formatlab.train.expert_iteration.rounds import run_expert_iteration
 from formatlab.train.expert_iteration.settings import ExpertIteration
-from formatlab.train.fine_tuning.dpo import Dpo
 from formatlab.train.fine_tuning.run import run_dpo, run_sft
-from formatlab.train.fine_tuning.settings import FineTuning
-from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.fine_tuning.settings import Dpo, FineTuning, Sft
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward
 from formatlab.world.prompt import plain_prompt

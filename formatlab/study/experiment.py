@@ -11,7 +11,7 @@ from traceback import extract_tb
 
 from formatlab.errors import FormatlabError, InputError
 from formatlab.study.study import SETTINGS, Study
-from formatlab.train.on_policy.grpo import PRESETS
+from formatlab.train.on_policy.settings import PRESETS
 
 
 def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:

@@ -18,13 +18,10 @@ from formatlab.study.sweep import Sweep
 from formatlab.study.task import Task
 from formatlab.train.algorithm import Algorithm, AlgorithmName
 from formatlab.train.expert_iteration.settings import ExpertIteration
-from formatlab.train.fine_tuning.dpo import Dpo
-from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.fine_tuning.settings import Dpo, Sft
+from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration
-from formatlab.train.on_policy.grpo import PRESETS, Grpo
-from formatlab.train.on_policy.ppo import Ppo
-from formatlab.train.on_policy.rloo import Rloo
-from formatlab.train.on_policy.settings import Engine
+from formatlab.train.on_policy.settings import PRESETS, Grpo, Ppo, Rloo
 from formatlab.train.pretraining.base import Base, Pretraining
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward

@@ -3,11 +3,8 @@
 from typing import Literal
 
 from formatlab.train.expert_iteration.settings import ExpertIteration
-from formatlab.train.fine_tuning.dpo import Dpo
-from formatlab.train.fine_tuning.sft import Sft
-from formatlab.train.on_policy.grpo import Grpo
-from formatlab.train.on_policy.ppo import Ppo
-from formatlab.train.on_policy.rloo import Rloo
+from formatlab.train.fine_tuning.settings import Dpo, Sft
+from formatlab.train.on_policy.settings import Grpo, Ppo, Rloo
 
 AlgorithmName = Literal[
     "grpo",

@@ -17,10 +17,10 @@ from formatlab.store.run_folder import RunFolder
 from formatlab.train.algorithm import EXPLORING, SAMPLED, Algorithm
 from formatlab.train.environment import environment
 from formatlab.train.expert_iteration.settings import ExpertIteration
-from formatlab.train.fine_tuning.dpo import Dpo
-from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.fine_tuning.settings import Dpo, Sft
+from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration
-from formatlab.train.on_policy.settings import Engine, OnPolicy
+from formatlab.train.on_policy.settings import OnPolicy
 from formatlab.train.probe import Probe
 from formatlab.train.progress import Emit, Progress
 from formatlab.train.reward import Reward

@@ -18,7 +18,7 @@ EXPERIMENT = '''"""Endpoint: none; a study of seconds."""
 
 from formatlab.study.study import LadderStudy
 from formatlab.train.pretraining.base import Pretraining
-from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.on_policy.settings import Grpo
 from formatlab.train.probe import Probe
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World

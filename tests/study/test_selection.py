@@ -6,8 +6,8 @@ from formatlab.errors import InputError
 from formatlab.study.selection import selected
 from formatlab.study.study import LadderStudy
 from formatlab.study.sweep import Sweep
-from formatlab.train.fine_tuning.sft import Sft
-from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.fine_tuning.settings import Sft
+from formatlab.train.on_policy.settings import Grpo
 from formatlab.train.pretraining.base import Pretraining
 from formatlab.world.four_formats import FOUR_FORMATS
 

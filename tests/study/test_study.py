@@ -15,11 +15,9 @@ from formatlab.study.study import LadderStudy, ModelStudy
 from formatlab.study.sweep import Sweep
 from formatlab.study.task import graph
 from formatlab.train.algorithm import Algorithm, AlgorithmName
-from formatlab.train.fine_tuning.dpo import Dpo
-from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.fine_tuning.settings import Dpo, Sft
 from formatlab.train.on_policy.exploration import Exploration
-from formatlab.train.on_policy.grpo import Grpo
-from formatlab.train.on_policy.ppo import Ppo
+from formatlab.train.on_policy.settings import Grpo, Ppo
 from formatlab.train.reward import Reward
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"

@@ -13,11 +13,10 @@ from safetensors.torch import load_file
 from formatlab.errors import InputError, RunError
 from formatlab.models.lora import LoraSettings
 from formatlab.store.run_folder import RunFolder
+from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration
 from formatlab.train.on_policy.grpo_trainer import LabGrpoTrainer
-from formatlab.train.on_policy.ppo import Ppo
-from formatlab.train.on_policy.rloo import Rloo
-from formatlab.train.on_policy.settings import Engine
+from formatlab.train.on_policy.settings import Ppo, Rloo
 from formatlab.train.reward import Reward
 
 SHORT = replace(SETTINGS, epochs=1)
@@ -138,7 +137,7 @@ def test_what_trl_samples_itself_is_recorded_too(
 
 
 def test_vllm_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("formatlab.train.on_policy.settings.find_spec", lambda _: None)
+    monkeypatch.setattr("formatlab.train.on_policy.engine.find_spec", lambda _: None)
     with pytest.raises(InputError, match="vLLM is not installed"):
         Engine(vllm="colocate").check_installed()
     with pytest.raises(InputError, match="vllm_memory"):

@@ -9,7 +9,7 @@ import pytest
 from formatlab.errors import InputError
 from formatlab.observe.grader import grade
 from formatlab.train.fine_tuning.examples import chosen_documents, render_documents
-from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.fine_tuning.settings import Sft
 from formatlab.world.mixture import Mixture
 from formatlab.world.prompt import Prompt, plain_prompt
 from formatlab.world.world import World

@@ -17,8 +17,8 @@ from formatlab.models.lora import LoraSettings
 from formatlab.models.model import load_saved, load_tokenizer
 from formatlab.store.rollout import rollouts_from_table
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.fine_tuning.dpo import Dpo
 from formatlab.train.fine_tuning.examples import chosen_documents, dpo_row, preference_pairs
+from formatlab.train.fine_tuning.settings import Dpo
 from formatlab.world.prompt import plain_prompt
 
 DPO: Any = STAGES["dpo"]

@@ -1,7 +1,7 @@
 import pytest
 
 from formatlab.errors import InputError
-from formatlab.train.on_policy.grpo import Grpo, echo_chamber_grpo
+from formatlab.train.on_policy.settings import Grpo, echo_chamber_grpo
 from formatlab.train.probe import Probe
 
 

@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from formatlab.errors import InputError
-from formatlab.train.on_policy.grpo import echo_chamber_grpo
-from formatlab.train.on_policy.ppo import Ppo, echo_chamber_ppo
-from formatlab.train.on_policy.settings import OnPolicy
+from formatlab.train.on_policy.settings import OnPolicy, Ppo, echo_chamber_grpo, echo_chamber_ppo
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from on_policy_process import SMALL, train
 from safetensors.torch import load_file
 
 from formatlab.train.on_policy.critic import CRITIC_FILE
-from formatlab.train.on_policy.ppo import Ppo
+from formatlab.train.on_policy.settings import Ppo
 
 ROOT = Path(__file__).parents[2]
 

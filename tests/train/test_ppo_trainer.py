@@ -20,8 +20,8 @@ from formatlab.observe.grader import Grade
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.on_policy import ppo_trainer
 from formatlab.train.on_policy.critic import CRITIC_FILE, value_losses
-from formatlab.train.on_policy.ppo import Ppo
 from formatlab.train.on_policy.ppo_trainer import LabPpoTrainer, ppo_config
+from formatlab.train.on_policy.settings import Ppo
 from formatlab.train.reward import Reward
 from formatlab.world.prompt import plain_prompt
 

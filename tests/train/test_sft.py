@@ -18,7 +18,7 @@ from formatlab.models.lora import LoraSettings
 from formatlab.models.model import load_saved, load_tokenizer
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.fine_tuning.examples import render_documents, token_ids
-from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.fine_tuning.settings import Sft
 from formatlab.train.probe import Probe
 from formatlab.world.prompt import plain_prompt
 

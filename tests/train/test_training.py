@@ -16,9 +16,8 @@ from formatlab.store.run_folder import RunFolder
 from formatlab.study.ladder_run import LadderRun
 from formatlab.study.study import LadderStudy
 from formatlab.study.task import graph
-from formatlab.train.fine_tuning.dpo import Dpo
-from formatlab.train.fine_tuning.sft import Sft
-from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.fine_tuning.settings import Dpo, Sft
+from formatlab.train.on_policy.settings import Grpo
 from formatlab.train.pretraining.base import Pretraining
 from formatlab.train.probe import Probe
 from formatlab.world.mixture import Mixture

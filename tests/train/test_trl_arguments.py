@@ -6,13 +6,11 @@ from typing import Any
 import pytest
 
 from formatlab.errors import InputError
-from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.grpo_trainer import grpo_config
-from formatlab.train.on_policy.ppo import Ppo
 from formatlab.train.on_policy.ppo_trainer import ppo_config
-from formatlab.train.on_policy.rloo import Rloo
 from formatlab.train.on_policy.rloo_trainer import rloo_config
-from formatlab.train.on_policy.settings import Engine
+from formatlab.train.on_policy.settings import Grpo, Ppo, Rloo
 
 CONFIGS = [(Grpo, grpo_config), (Ppo, ppo_config), (Rloo, rloo_config)]
 

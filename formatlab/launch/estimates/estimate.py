@@ -30,8 +30,7 @@ from formatlab.study.ladder_run import BaseTask, LadderRun
 from formatlab.study.model_run import ModelRun
 from formatlab.study.task import Task
 from formatlab.train.expert_iteration.settings import ExpertIteration
-from formatlab.train.fine_tuning.dpo import Dpo
-from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.fine_tuning.settings import Dpo, Sft
 from formatlab.train.on_policy.settings import OnPolicy
 from formatlab.train.pretraining.base import Base, corpus_name
 from formatlab.train.pretraining.make_base import COMPLETION_LENGTH

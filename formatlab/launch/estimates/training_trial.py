@@ -17,8 +17,7 @@ from formatlab.launch.estimates.trial import (
 from formatlab.models.lora import LoraSettings
 from formatlab.models.scale import find_scale
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.fine_tuning.dpo import Dpo
-from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.fine_tuning.settings import Dpo, Sft
 from formatlab.train.on_policy.settings import OnPolicy
 from formatlab.train.pretraining.base import Pretraining
 from formatlab.train.probe import Probe
@@ -187,7 +186,7 @@ class StageTrial(ScaleTrial):
         """Make two steps, with so many prompts each."""
         from formatlab.train.on_policy.exploration import Exploration
         from formatlab.train.on_policy.run import run_on_policy
-        from formatlab.train.on_policy.settings import Engine
+        from formatlab.train.on_policy.engine import Engine
         from formatlab.train.reward import Reward
 
         update = settings.update_sequences * len(prompts) // settings.prompts_per_step

@@ -85,7 +85,7 @@ class StartTrial(Trial):
 
     def measure(self) -> Cost:
         """Import what a run imports; only the first trial of a process can tell."""
-        import formatlab.train.fine_tuning.dpo
+        import formatlab.train.fine_tuning.settings
         import formatlab.train.fine_tuning.trainer
         import formatlab.train.on_policy.grpo_trainer
         import formatlab.train.on_policy.run  # noqa: F401

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from formatlab.errors import InputError
-from formatlab.train.fine_tuning.sft import Sft
-from formatlab.train.settings import StageSettings
+from formatlab.train.fine_tuning.settings import Sft
+from formatlab.train.stage import StageSettings
 
 
 @dataclass(frozen=True, kw_only=True)

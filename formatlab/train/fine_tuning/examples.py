@@ -19,8 +19,7 @@ from formatlab.models.model import load_saved
 from formatlab.observe.recorder import rollout, sample_numbers
 from formatlab.store.rollout import Rollout, rollouts_from_table
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.fine_tuning.settings import FineTuning
-from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.fine_tuning.settings import FineTuning, Sft
 from formatlab.train.policy import half_precision, observe_policy
 from formatlab.train.probe import Probe
 from formatlab.world.formats import FORMATS

@@ -17,7 +17,6 @@ from formatlab.models.model import load_tokenizer
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.checkpoints import newest_checkpoint
 from formatlab.train.environment import require_one_process
-from formatlab.train.fine_tuning.dpo import Dpo
 from formatlab.train.fine_tuning.examples import (
     Example,
     chosen_documents,
@@ -28,8 +27,7 @@ from formatlab.train.fine_tuning.examples import (
     right_answers,
     sft_row,
 )
-from formatlab.train.fine_tuning.settings import FineTuning
-from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.fine_tuning.settings import Dpo, FineTuning, Sft
 from formatlab.train.health import note_events
 from formatlab.train.probe import Probe
 from formatlab.world.prompt import Prompt

@@ -1,11 +1,12 @@
-"""Fine-tuning settings: what SFT and DPO have in common, under the field's names."""
+"""Fine-tuning: the settings of SFT and DPO, under the field's names."""
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Literal
 
 from formatlab.errors import InputError
-from formatlab.train.settings import StageSettings, largest_divisor
+from formatlab.train.stage import StageSettings, largest_divisor
+from formatlab.world.formats import FORMATS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,3 +58,88 @@ class FineTuning(StageSettings):
     def updates_per_pass(self, examples: int) -> int:
         """Updates that one pass over so many examples makes; the last may be a smaller one."""
         return math.ceil(examples / self.batch)
+
+
+ChosenFrom = Literal["rollouts", "documents"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sft(FineTuning):
+    """Settings of SFT; the loss is on completions alone, end mark included."""
+
+    name: ClassVar[str] = "sft"
+
+    source: Literal["documents", "rollouts", "preferred"] = "documents"
+    """`documents`: solutions that the world renders. `rollouts`: the starting model's own, those
+    that are right, well formed and distinct. `preferred`: the chosen halves of the pairs that DPO
+    makes of the same model and seed, its control."""
+    formats: tuple[str, ...] = ()
+    """Of documents: their formats, equal numbers of each; empty for the shares of the mixture. Of
+    rollouts: the formats that count; empty for all."""
+    faithful: bool = True
+    """Whether documents are free of the mixture's mistranslations."""
+    problems: Literal["rl", "pretrain"] = "rl"
+    """What documents are about. `rl`: the problems of the prompts, as rollouts and pairs are; an RL
+    stage after it then asks what this one has shown the answers to. `pretrain`: problems of the
+    pretraining split that no corpus reaches, which RL never asks."""
+    toward: str | None = None
+    """The chosen format of the pairs; needed by `preferred`."""
+    chosen: ChosenFrom = "rollouts"
+    """Where the chosen halves of the pairs come from; see `Dpo`."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges and what the source needs."""
+        super().__post_init__()
+        object.__setattr__(self, "formats", tuple(self.formats))
+        for form in (*self.formats, *filter(None, [self.toward])):
+            if form not in FORMATS:
+                raise InputError(
+                    f"sft: unknown format {form!r}; known formats: {', '.join(FORMATS)}"
+                )
+        if self.source == "preferred" and self.toward is None:
+            raise InputError(
+                "sft: source is 'preferred', so the chosen format of the pairs is needed; set "
+                "toward"
+            )
+        if self.source != "preferred" and self.toward is not None:
+            raise InputError(
+                f"sft: toward is {self.toward!r}, which only source 'preferred' reads; name "
+                "formats instead"
+            )
+        if self.source == "preferred" and self.formats:
+            raise InputError("sft: source is 'preferred'; its format is toward, leave formats out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dpo(FineTuning):
+    """Settings of DPO (Rafailov et al. 2023, arXiv:2305.18290); an example is a pair.
+
+    The protocol is the lab's version of Manduzio et al. 2024 (arXiv:2410.18890): right and well
+    formed against wrong or malformed. The reference model is the starting model.
+    """
+
+    name: ClassVar[str] = "dpo"
+
+    toward: str = "prose"
+    """The format of the chosen completions."""
+    chosen: ChosenFrom = "rollouts"
+    """Where these come from: `rollouts`, the starting model's own, or `documents`, rendered by the
+    world without mistranslations. The rejected ones are always its own rollouts."""
+    beta: float = 0.1
+    """How strongly the policy is held to the reference model."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        if self.toward not in FORMATS:
+            raise InputError(
+                f"dpo: unknown format {self.toward!r}; known formats: {', '.join(FORMATS)}"
+            )
+        if self.beta <= 0:
+            raise InputError(f"dpo: beta is {self.beta}; it must be positive")
+
+    @property
+    def control(self) -> Sft:
+        """SFT on the chosen halves: the same pairs, as many updates, all other settings alike."""
+        shared = {field: value for field, value in asdict(self).items() if field != "beta"}
+        return Sft(source="preferred", **shared)

@@ -22,8 +22,7 @@ from formatlab.models.lora import LoraSettings
 from formatlab.models.model import best_device
 from formatlab.train.checkpoints import mark_whole
 from formatlab.train.epoch_order import EpochOrder
-from formatlab.train.fine_tuning.dpo import Dpo
-from formatlab.train.fine_tuning.settings import FineTuning
+from formatlab.train.fine_tuning.settings import Dpo, FineTuning
 from formatlab.world.problem import digest
 
 Logged = Callable[[int, dict[str, float]], None]

@@ -6,9 +6,9 @@ from typing import Any
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from formatlab.train.on_policy.grpo import Grpo
+from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.rollout_trainer import RolloutTrainer
-from formatlab.train.on_policy.settings import Engine
+from formatlab.train.on_policy.settings import Grpo
 from formatlab.train.on_policy.trl_arguments import trl_arguments
 
 

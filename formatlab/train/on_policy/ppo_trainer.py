@@ -31,9 +31,9 @@ from formatlab.train.on_policy.critic import (
     value_losses,
     whiten,
 )
+from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.grpo_trainer import LabGrpoTrainer
-from formatlab.train.on_policy.ppo import Ppo
-from formatlab.train.on_policy.settings import Engine
+from formatlab.train.on_policy.settings import Ppo
 from formatlab.train.on_policy.trl_arguments import trl_arguments
 
 

@@ -6,9 +6,9 @@ from typing import Any
 from trl.trainer.rloo_config import RLOOConfig
 from trl.trainer.rloo_trainer import RLOOTrainer
 
-from formatlab.train.on_policy.rloo import Rloo
+from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.rollout_trainer import RolloutTrainer
-from formatlab.train.on_policy.settings import Engine
+from formatlab.train.on_policy.settings import Rloo
 from formatlab.train.on_policy.trl_arguments import trl_arguments
 
 

@@ -31,8 +31,9 @@ from formatlab.train.checkpoints import mark_whole
 from formatlab.train.epoch_order import EpochOrder
 from formatlab.train.health import note_events
 from formatlab.train.metrics import StepReport, step_metrics
+from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration, OutcomeCounts, answer_tokens
-from formatlab.train.on_policy.settings import Engine, OnPolicy
+from formatlab.train.on_policy.settings import OnPolicy
 from formatlab.train.policy import end_marks
 from formatlab.train.reward import Reward, RewardFunction
 from formatlab.train.sampler import Sampled, row_seeds, sample

@@ -12,11 +12,9 @@ from formatlab.models.model import best_device, load_saved, load_tokenizer
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.checkpoints import newest_checkpoint
 from formatlab.train.metrics import StepReport
+from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration
-from formatlab.train.on_policy.grpo import Grpo
-from formatlab.train.on_policy.ppo import Ppo
-from formatlab.train.on_policy.rloo import Rloo
-from formatlab.train.on_policy.settings import Engine, OnPolicy
+from formatlab.train.on_policy.settings import Grpo, OnPolicy, Ppo, Rloo
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward
 from formatlab.world.prompt import Prompt

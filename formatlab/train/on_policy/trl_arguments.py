@@ -5,7 +5,8 @@ from typing import Any
 
 from formatlab.errors import InputError
 from formatlab.models.model import best_device
-from formatlab.train.on_policy.settings import Engine, OnPolicy
+from formatlab.train.on_policy.engine import Engine
+from formatlab.train.on_policy.settings import OnPolicy
 
 
 def trl_arguments(

@@ -32,11 +32,10 @@ from formatlab.study.model_run import ModelRun
 from formatlab.train.algorithm import Algorithm
 from formatlab.train.environment import environment
 from formatlab.train.expert_iteration.settings import ExpertIteration
-from formatlab.train.fine_tuning.dpo import Dpo
-from formatlab.train.fine_tuning.sft import Sft
+from formatlab.train.fine_tuning.settings import Dpo, Sft
+from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration
-from formatlab.train.on_policy.grpo import Grpo
-from formatlab.train.on_policy.settings import Engine
+from formatlab.train.on_policy.settings import Grpo
 from formatlab.train.pretraining.base import Base, Pretraining, corpus_name
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward

@@ -5,12 +5,8 @@ import pytest
 from formatlab.launch.estimates.training_trial import PretrainingTrial, ProbeTrial, StageTrial
 from formatlab.launch.estimates.trial import DocumentTrial, GradeTrial
 from formatlab.models.lora import LoraSettings
-from formatlab.train.fine_tuning.dpo import Dpo
-from formatlab.train.fine_tuning.sft import Sft
-from formatlab.train.on_policy.grpo import Grpo, gspo
-from formatlab.train.on_policy.ppo import Ppo
-from formatlab.train.on_policy.rloo import Rloo
-from formatlab.train.on_policy.settings import OnPolicy
+from formatlab.train.fine_tuning.settings import Dpo, Sft
+from formatlab.train.on_policy.settings import Grpo, OnPolicy, Ppo, Rloo, gspo
 from formatlab.train.pretraining.base import Pretraining
 from formatlab.train.probe import Probe
 from formatlab.world.mixture import Mixture

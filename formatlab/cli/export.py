@@ -12,7 +12,7 @@ from formatlab.errors import InputError, RunError
 if TYPE_CHECKING:
     from formatlab.show.export.export import StudyExport
     from formatlab.store import RunFolder
-    from formatlab.store.integrity import SoundRuns
+    from formatlab.store.integrity import ReportableRuns
 
 DESCRIPTION = """\
 Write the rollouts of studies, and tables of their runs, winners and metrics, into a folder with a
@@ -99,13 +99,14 @@ def main(arguments: list[str]) -> int:
     return int(bool(damaged))
 
 
-def _found(path: Path, models: bool) -> "Iterator[SoundRuns]":
+def _found(path: Path, models: bool) -> "Iterator[ReportableRuns]":
     """The runs of a study, or of all studies of a runs folder, or the one that the folder is."""
-    from formatlab.store.integrity import sound_runs, studies_in
+    from formatlab.store.integrity import reportable_runs
+    from formatlab.store.runs_folder import studies_in
 
     is_run = (path / "config.json").exists()
     for folder in ([] if is_run else studies_in(path)) or [path]:
-        yield sound_runs(folder, models=models)
+        yield reportable_runs(folder, models=models)
 
 
 def _reason(run: "RunFolder") -> str:

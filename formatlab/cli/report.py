@@ -40,13 +40,13 @@ def main(arguments: list[str]) -> int:
     from formatlab.show.study import measured_study
     from formatlab.show.tables.results import print_study
     from formatlab.store.atomic_file import explained_os_errors
-    from formatlab.store.integrity import sound_runs
+    from formatlab.store.integrity import reportable_runs
 
     if (options.study / "config.json").exists():
         raise InputError(
             f"{options.study} is one run; give the folder of its study, which holds it"
         )
-    found = sound_runs(options.study)
+    found = reportable_runs(options.study)
     if not found.runs:
         raise RunError(f"{options.study}: {'; '.join(left.words for left in found.left_out)}")
     study = measured_study(found.runs)

@@ -8,9 +8,10 @@ from formatlab.errors import FormatlabError, RunError
 from formatlab.launch.defect import defect_text
 from formatlab.launch.disk import disk_full
 from formatlab.launch.out_of_memory import out_of_memory
-from formatlab.store.integrity import damage, put_aside
+from formatlab.store.integrity import integrity_error
 from formatlab.store.lock import locked
 from formatlab.store.run_folder import RunFolder
+from formatlab.store.runs_folder import put_aside
 from formatlab.study.task import Task
 from formatlab.train.progress import Emit, Progress, Remark
 
@@ -31,7 +32,7 @@ def unfit(task: Task, runs: Path) -> str | None:
     folder = runs / task.address
     if not folder.exists():
         return None
-    wrong = damage(folder)
+    wrong = integrity_error(folder)
     if wrong is None and (folder / "config.json").exists():
         wrong = task.outdated(runs)
     return wrong

@@ -1,12 +1,11 @@
-"""The hash of a configuration: what a folder is addressed by.
-
-Differences of configurations, in words.
-"""
+"""Configurations: the hash that names a folder, and the differences of two in words."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
+
+_ABSENT = object()
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -15,13 +14,10 @@ def config_hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-_ABSENT = object()
-
-
 def config_differences(
     there: Mapping[str, Any], here: Mapping[str, Any], parents: str = ""
 ) -> list[str]:
-    """Say for each key in which two configurations differ what stands there and here."""
+    """Give both values of every key in which two configurations differ, in words."""
     found: list[str] = []
     for key in sorted(there.keys() | here.keys()):
         old, new = there.get(key, _ABSENT), here.get(key, _ABSENT)

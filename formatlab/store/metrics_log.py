@@ -1,7 +1,4 @@
-"""The metrics log: one JSON line an RL step, which survives a writer killed in mid-line.
-
-The end of a metrics log, read without the rest of it.
-"""
+"""The metrics log: one JSON line a step, which survives a writer that is killed in mid-line."""
 
 import json
 import math
@@ -12,6 +9,9 @@ from typing import Any
 
 from formatlab.errors import RunError
 from formatlab.store.atomic_file import explained_os_errors, write_text_atomically
+
+_BLOCK = 1 << 15
+"""Bytes that `metrics_tail` reads at a time."""
 
 
 class MetricsLog:
@@ -49,8 +49,8 @@ class MetricsLog:
             )
         return rows
 
-    def damage(self) -> str | None:
-        """What is wrong with the first finished line that is no JSON object; None if all are."""
+    def damaged_line(self) -> str | None:
+        """Say which finished line is no JSON object; None if all are."""
         return self._read()[1]
 
     def drop_from(self, step: int) -> None:
@@ -89,25 +89,11 @@ class MetricsLog:
                 file.truncate(file.read().rfind(b"\n") + 1)
 
 
-def _finite(value: Any) -> Any:
-    """Return the value with nan and infinities, which JSON does not have, as None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
-
-
-_BLOCK = 1 << 15
-
-
 def metrics_tail(path: Path, rows: int) -> list[dict[str, Any]]:
     """Return the last lines of a `metrics.jsonl`, at most `rows`, in order.
 
-    A line that is just being written is left out, as are lines that are no JSON objects: what
-    looks on from outside is not the one to complain.
+    The rest of the file is not read. A line that is just being written is left out, as are lines
+    that are no JSON objects: whoever only looks on does not complain.
     """
     try:
         with path.open("rb") as file:
@@ -120,9 +106,20 @@ def metrics_tail(path: Path, rows: int) -> list[dict[str, Any]]:
                 start = begin
     except FileNotFoundError:
         return []
-    # What stands before the first line break is whole only at the beginning of the file.
+    # Unless all of the file was read, it was cut inside its first line.
     lines = read.split(b"\n")[(1 if start > 0 else 0) : -1]
     return [row for line in lines[-rows:] if isinstance(row := _parsed(line), dict)]
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with nan and infinities, which JSON does not have, as None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
 
 
 def _parsed(line: bytes) -> Any:

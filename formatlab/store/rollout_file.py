@@ -1,6 +1,6 @@
-"""Damage to a Parquet file, told from what the machine that reads it lacks.
+"""Rollout files: Parquet files of one split and epoch, their names, writing and reading.
 
-Rollout files: parquet files of one split and epoch, their names, writing and reading.
+A file that cannot be read is either damaged, or the machine gives out; the two are told apart.
 """
 
 import re
@@ -17,55 +17,13 @@ from formatlab.errors import RunError
 from formatlab.store.atomic_file import write_atomically
 from formatlab.store.rollout import READABLE_VERSIONS, ROLLOUT_SCHEMA, SCHEMA_VERSION
 
-
-@contextmanager
-def explained_damage(path: Path, what_to_do: str) -> Iterator[None]:
-    """Turn what reading a file raises into a message for people.
-
-    Args:
-        path: the file.
-        what_to_do: where it is damaged.
-
-    Raises:
-        RunError: the file is damaged, or the machine cannot read it now.
-    """
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        if is_damage(error):
-            raise RunError(f"cannot read {path} ({_words(error)}); {what_to_do}") from error
-        raise unreadable(path, error) from error
-
-
-def unreadable(path: Path, error: Exception) -> RunError:
-    """What is told where the machine cannot read a file now."""
-    return RunError(f"cannot read {path} now: {_words(error)}; repeat the command")
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether reading failed because of what is in the file.
-
-    When memory, threads, permission or a network file system give out, that says nothing of the
-    file: pyarrow then raises a MemoryError, an error of unknown kind, or an OSError with a number,
-    and for what it finds in a file one without.
-    """
-    if isinstance(error, OSError):
-        return error.errno is None
-    machine = isinstance(error, MemoryError) or type(error) is pa.ArrowException
-    return isinstance(error, pa.ArrowException) and not machine
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
 _NAME = re.compile(r"epoch=(\d{3,}(?:\.\d+)?)(?:-part=(\d{3,}))?\.parquet")
 
 _BATCH_ROWS = 8_192
-"""Rows read at a time where a file is read as a stream; 32 MB if each has 4,000 characters."""
+"""Rows read at a time by `rollout_file_batches`: 32 MB if each has 4,000 characters."""
 
 _BUFFER = 1 << 18
-"""Bytes of a column read at a time; without a buffer a column is read from end to end."""
+"""Bytes of a column read at a time; without a buffer all of a column is read at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -80,8 +38,8 @@ class RolloutFile:
 def rollout_file_name(epoch: float, part: int = 0) -> str:
     """Return `epoch=000.parquet` for 0.0, `epoch=000.125.parquet` for 0.125.
 
-    The digits are exactly those of the float, so the name gives the epoch back. An epoch of many
-    rollouts goes on in `epoch=000-part=001.parquet` and so forth.
+    The digits are exactly those of the float, so that the epoch can be read back from the name.
+    Further parts of an epoch of many rollouts are `epoch=000-part=001.parquet` and so forth.
     """
     whole, _, fraction = format(Decimal(repr(float(epoch))), "f").partition(".")
     fraction = fraction.rstrip("0")
@@ -108,10 +66,10 @@ def write_rollout_file(path: Path, table: pa.Table) -> None:
 def read_rollout_file(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a rollout file, with all columns or those named, in the order named.
 
-    A file of an older version is read as one of this version: what it lacks is empty.
+    A file of an older version comes in the schema of this version; columns that it lacks are empty.
 
     Raises:
-        RunError: not readable as parquet, or of a version that is not known.
+        RunError: it cannot be read as Parquet, or is of an unknown version.
         KeyError: a column that rollouts do not have.
     """
     schema = rollout_schema(ROLLOUT_SCHEMA.names if columns is None else columns)
@@ -124,7 +82,7 @@ def rollout_file_batches(path: Path, columns: Sequence[str] | None = None) -> It
     """Read a rollout file as `read_rollout_file` does, a few thousand rows at a time.
 
     Raises:
-        RunError: not readable as parquet, or of a version that is not known.
+        RunError: it cannot be read as Parquet, or is of an unknown version.
         KeyError: a column that rollouts do not have.
     """
     schema = rollout_schema(ROLLOUT_SCHEMA.names if columns is None else columns)
@@ -141,8 +99,45 @@ def rollout_schema(columns: Sequence[str]) -> pa.Schema:
 
 
 @contextmanager
+def explained_damage(path: Path, what_to_do: str) -> Iterator[None]:
+    """Turn an error of reading a Parquet file into a message for people.
+
+    Args:
+        path: the file.
+        what_to_do: advice in case it is damaged.
+
+    Raises:
+        RunError: the file is damaged, or the machine cannot read it now.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if is_damage(error):
+            raise RunError(f"cannot read {path} ({_words(error)}); {what_to_do}") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> RunError:
+    """The error for a file that the machine cannot read now, though it need not be damaged."""
+    return RunError(f"cannot read {path} now: {_words(error)}; repeat the command")
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error of reading a file is due to its content.
+
+    It is not where memory, threads, permission or a network file system fail: pyarrow then raises a
+    MemoryError, a plain ArrowException, or an OSError with an errno. An OSError about the content
+    has none.
+    """
+    if isinstance(error, OSError):
+        return error.errno is None
+    machine = isinstance(error, MemoryError) or type(error) is pa.ArrowException
+    return isinstance(error, pa.ArrowException) and not machine
+
+
+@contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """A rollout file of a version that is read."""
+    """Open a rollout file and check its version."""
     what_to_do = "remove the run's folder, and the same `formatlab run` makes it again"
     with (
         explained_damage(path, what_to_do),
@@ -163,7 +158,7 @@ def _check_version(path: Path, metadata: Mapping[bytes, bytes]) -> None:
 
 
 def _upgraded(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table with what its version of the schema did not have yet."""
+    """Bring a table of any readable version into the schema of this one."""
     if "schema_version" in table.column_names:
         number = table.column_names.index("schema_version")
         versions = pa.array([SCHEMA_VERSION] * table.num_rows, pa.int32())
@@ -172,3 +167,7 @@ def _upgraded(table: pa.Table, schema: pa.Schema) -> pa.Table:
         kind = ROLLOUT_SCHEMA.field("mixed_formats").type
         table = table.append_column("mixed_formats", pa.array([[]] * table.num_rows, kind))
     return table.select(schema.names).cast(schema)
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""Weights of a saved model: what tells whether they are those that were made."""
+"""Weights of a saved model: their checksum, and whether a file of them is whole."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def weights_digest(model: Path) -> str:
-    """SHA-256 of a model's weights: of the file that holds them, or of several in a row.
+    """SHA-256 of a model's weights: of its file, or of its files one after the other.
 
     Args:
         model: folder of a model or an adapter, or a file of weights.

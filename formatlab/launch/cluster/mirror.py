@@ -11,7 +11,7 @@ from typing import Any
 from formatlab.errors import InputError
 from formatlab.launch.cluster.storage import exists, explained, listing, open_address
 from formatlab.launch.plan import PLAN_FILE
-from formatlab.store.integrity import BASES
+from formatlab.store.runs_folder import BASES
 
 _METRICS = "metrics.jsonl"
 _OF_RUNS = {

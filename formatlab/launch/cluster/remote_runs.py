@@ -34,7 +34,6 @@ from formatlab.launch.cluster.storage import (
     words_of,
 )
 from formatlab.launch.schedule import Outcome
-from formatlab.store.integrity import ASIDE
 from formatlab.store.lock import (
     Heart,
     Held,
@@ -45,6 +44,7 @@ from formatlab.store.lock import (
     locked,
     locked_record,
 )
+from formatlab.store.runs_folder import ASIDE
 from formatlab.study.task import Task, graph
 from formatlab.train.progress import Emit, Progress, Remark
 

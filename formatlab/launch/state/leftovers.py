@@ -23,8 +23,8 @@ from formatlab.launch.state.runs_inventory import (
     read_inventory,
 )
 from formatlab.store.atomic_file import TEMPORARY_PREFIX, explained_os_errors
-from formatlab.store.integrity import ASIDE
 from formatlab.store.lock import RecordFile, held, locked
+from formatlab.store.runs_folder import ASIDE
 
 Kind = Literal[
     "lock", "temporary", "checkpoints", "merged", "failed", "unplanned", "unused", "aside"

@@ -8,9 +8,9 @@ from typing import Any
 
 from formatlab.errors import FormatlabError, InputError
 from formatlab.launch.plan import PLAN_FILE, Plan, read_plan
-from formatlab.store.integrity import BASES, CORPORA, MODELS
 from formatlab.store.lock import held
 from formatlab.store.run_folder import RunFolder
+from formatlab.store.runs_folder import BASES, CORPORA, MODELS
 from formatlab.train.pretraining.base import corpus_name
 
 

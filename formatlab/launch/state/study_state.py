@@ -12,8 +12,8 @@ from formatlab.launch.plan import PLAN_FILE, Plan, PlannedTask, read_plan
 from formatlab.launch.state.task_state import State, TaskReader, TaskState
 from formatlab.launch.state.time_left import is_left, study_seconds_left, with_time_left
 from formatlab.show.wording import CORRECTNESS, reward_name
-from formatlab.store.integrity import BASES, CORPORA, MODELS
 from formatlab.store.run_folder import RunFolder
+from formatlab.store.runs_folder import BASES, CORPORA, MODELS
 
 _NOT_STUDIES = (BASES, CORPORA, MODELS)
 

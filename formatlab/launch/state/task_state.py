@@ -13,7 +13,7 @@ from typing import Any, Literal
 from formatlab.errors import FormatlabError
 from formatlab.launch.plan import PlannedTask
 from formatlab.launch.progress import RATE_WINDOW, duration
-from formatlab.store.integrity import damage
+from formatlab.store.integrity import integrity_error
 from formatlab.store.lock import PATIENCE, Owner, RecordFile, held
 from formatlab.store.metrics_log import metrics_tail
 from formatlab.store.run_folder import RunFolder
@@ -182,7 +182,7 @@ class TaskReader:
 
 def _damage(folder: Path) -> str | None:
     try:
-        return damage(folder)
+        return integrity_error(folder)
     except (OSError, ValueError, FormatlabError):
         return None
 

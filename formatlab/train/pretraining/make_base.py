@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from formatlab.errors import FormatlabError, RunError
 from formatlab.models.scale import find_scale
 from formatlab.store.atomic_file import explained_os_errors, sync
-from formatlab.store.integrity import put_aside
 from formatlab.store.lock import locked
 from formatlab.store.run_folder import RunFolder
+from formatlab.store.runs_folder import put_aside
 from formatlab.store.weights import weights_digest
 from formatlab.train.environment import environment
 from formatlab.train.metrics import accuracies

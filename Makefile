@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo plots instruments real test faults lint types check pins clean
+.PHONY: help env demo plots instruments real test ids faults lint types check pins clean
 
 help:  ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,15 @@ real: env  ## add a small real model (SmolLM2-135M-Instruct, about 100 MB)
 
 test: env  ## run the tests
 	$(BIN)/python -m pytest -n 2
+
+# Two processes of xdist stop when they collect different tests.
+ids: env  ## check that the tests' names depend on neither time nor hash seed
+	@names=$$(mktemp -d) && trap 'rm -rf "$$names"' EXIT && for seed in 1 2; do \
+		PYTHONHASHSEED=$$seed $(BIN)/python -m pytest --collect-only -q -p no:cacheprovider \
+			>"$$names/$$seed.all" || { cat "$$names/$$seed.all"; exit 1; }; \
+		grep :: "$$names/$$seed.all" >"$$names/$$seed"; \
+		sleep 1; \
+	done && diff "$$names/1" "$$names/2"
 
 faults: env  ## kill, fill disks and cut files short, and count what is lost (about half an hour on two free cores)
 	$(BIN)/python -m pytest -n 2 -m faults tests/faults

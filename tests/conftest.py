@@ -23,6 +23,11 @@ hypothesis.settings.load_profile("laboratory")
 REPOSITORY = Path(__file__).parents[1]
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their argument: compressed bytes hold the time at which they were made."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real problems and model outputs that lies beside the repository."""

@@ -39,7 +39,9 @@ def test_what_is_said_to_come_out_comes_out(page: str):
 
 
 def test_commands_of_the_readme_name_verbs_and_files_that_exist():
-    commands = re.findall(r"formatlab (\w+)[^\n]*", README)
-    assert set(commands) & set(VERBS)
-    for path in re.findall(r"experiments/\w+\.py", README):
-        assert (REPOSITORY / path).is_file()
+    commands = set(re.findall(r"^(?:\.venv/bin/|\$ )formatlab (\w+)", README, re.M))
+    assert "run" in commands
+    assert commands <= set(VERBS)
+    paths = set(re.findall(r"(?:experiments|formatlab)/[\w/]+\.py", README))
+    assert "experiments/scale_attractors.py" in paths
+    assert [path for path in paths if not (REPOSITORY / path).is_file()] == []

@@ -1,7 +1,9 @@
 """What may not be in the repository: traces of one machine, and where packages come from."""
 
+import gzip
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ REGISTRY = re.compile(
 )
 LOCK_FILE = re.compile(r"(?:\.lock|[.-]lock\.(?:json|ya?ml|toml|txt)|pylock.*\.toml)$")
 PIN = re.compile(r"[\w.-]+==[\w.!]+")
+ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +80,15 @@ def test_constraints_are_versions_and_nothing_else() -> None:
     pins = [line for line in lines if line and not line.startswith("#")]
     assert "torch==2.13.0" in pins
     assert [line for line in pins if not PIN.fullmatch(line)] == []
+
+
+@pytest.mark.parametrize("content", [gzip.compress(b"holds the time"), b"plain"])
+def test_names_of_tests_hold_no_bytes_addresses_or_folders_of_one_machine(
+    content: bytes, request: pytest.FixtureRequest
+) -> None:
+    assert re.fullmatch(r".*\[content\d?\]", request.node.name)
+    names = [item.nodeid for item in request.session.items]
+    folders = (str(REPOSITORY), tempfile.gettempdir())
+    assert [
+        name for name in names if ADDRESS.search(name) or any(folder in name for folder in folders)
+    ] == []

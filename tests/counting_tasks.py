@@ -1,6 +1,5 @@
 """Tasks that make a base and a run in no time, and doing them at an address."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from formatlab.launch.cluster.remote_runs import RemoteRuns
 from formatlab.launch.schedule import Outcome
 from formatlab.store.run_folder import RunFolder
-from formatlab.study.task import Task
+from formatlab.study.task import Task, TaskFacts
 from formatlab.train.progress import Emit
 
 ENV = {"schema_version": 1}
@@ -34,12 +33,8 @@ class Base(Task):
         return ()
 
     @property
-    def label(self) -> str:
-        return "base"
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        return {"kind": "base"}
+    def facts(self) -> TaskFacts:
+        return TaskFacts(kind="base", chain="base", scale="", seeds=None)
 
     @property
     def steps(self) -> None:
@@ -67,12 +62,8 @@ class Run(Task):
         return (Base(),)
 
     @property
-    def label(self) -> str:
-        return "run"
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        return {"kind": "run"}
+    def facts(self) -> TaskFacts:
+        return TaskFacts(kind="run", chain="run", scale="", seeds=None)
 
     @property
     def steps(self) -> int:

@@ -1,12 +1,13 @@
 """Foreseen tasks, with estimates that are given."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from plain_task import facts_of
+
 from formatlab.launch.estimates.estimate import DONE, Estimate
 from formatlab.launch.estimates.foreseen import Foreseen, State
-from formatlab.study.task import Task
+from formatlab.study.task import Task, TaskFacts
 from formatlab.train.progress import Emit
 
 MB = 2**20
@@ -32,9 +33,8 @@ class Named(Task):
         return f"study/{self.label}"
 
     @property
-    def facts(self) -> Mapping[str, str]:
-        kind = "base" if self.label.startswith("base") else "run"
-        return {"kind": kind, "scale": "0.04M"}
+    def facts(self) -> TaskFacts:
+        return facts_of(self.label)
 
     @property
     def steps(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from zlib import crc32
 
 import pyarrow as pa
+from plain_task import facts_of
 
 from formatlab.launch.plan import Plan, PlannedTask, write_plan
 from formatlab.store.lock import locked
@@ -26,8 +27,7 @@ def planned(
     name = f"{scale}-four-{seed if base else f'{algorithm}-{seed}'}-{crc32(label.encode()):08x}"
     return PlannedTask(
         address=f"bases/{name}" if base else f"{study}/{name}",
-        kind="base" if base else "run",
-        label=label,
+        facts=facts_of(label),
         needs=tuple(need.address for need in needs),
         steps=None if base else steps,
     )

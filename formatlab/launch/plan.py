@@ -1,25 +1,21 @@
 """The plan of a study: the tasks of its last command, written where others can look at them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from formatlab.errors import InputError
 from formatlab.store.atomic_file import write_json_atomically
-
-if TYPE_CHECKING:
-    from formatlab.study.task import Task
+from formatlab.study.task import Seeds, Task, TaskFacts
 
 PLAN_FILE = "plan.json"
 """Name of the file in a study's folder."""
 
-SCHEMA_VERSION = 1
-"""Version of the file."""
+SCHEMA_VERSION = 2
+"""Version of the file. Version 1 had kind and label, and no facts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,15 +24,24 @@ class PlannedTask:
 
     address: str
     """Its folder, relative to the runs folder: `bases/<name>` or `<study>/<name>`."""
-    kind: Literal["base", "run"]
-    label: str
-    """What people call it."""
+    facts: TaskFacts
+    """What people are told of it."""
     needs: tuple[str, ...]
     """Addresses of the tasks that are done before it begins."""
     steps: int | None
     """Steps that it has in all; None where only its making tells."""
     seconds: float | None = None
     """Estimate, made beforehand, of the time that it takes from where it is; None if not known."""
+
+    @property
+    def kind(self) -> Literal["base", "run"]:
+        """Whether it is a base or a run."""
+        return self.facts.kind
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.facts.label
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,8 +85,7 @@ def plan_of(
         tasks=tuple(
             PlannedTask(
                 address=task.address,
-                kind="base" if task.facts["kind"] == "base" else "run",
-                label=task.label,
+                facts=task.facts,
                 needs=tuple(need.address for need in task.needs),
                 steps=task.steps,
                 seconds=(seconds or {}).get(task.address),
@@ -113,7 +117,7 @@ def read_plan(study_folder: Path) -> Plan | None:
     try:
         there = json.loads(path.read_bytes())
         version = there["schema_version"]
-        if version == SCHEMA_VERSION:
+        if version in (1, SCHEMA_VERSION):
             return _plan(there)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -137,14 +141,25 @@ def _plan(there: Mapping[str, Any]) -> Plan:
         tasks=tuple(
             PlannedTask(
                 address=_inside(task["address"]),
-                kind="base" if task["kind"] == "base" else "run",
-                label=str(task["label"]),
+                facts=_facts(task),
                 needs=tuple(map(str, task["needs"])),
                 steps=None if task["steps"] is None else int(task["steps"]),
                 seconds=None if task.get("seconds") is None else float(task["seconds"]),
             )
             for task in there["tasks"]
         ),
+    )
+
+
+def _facts(task: Mapping[str, Any]) -> TaskFacts:
+    """The facts of a task; a plan of version 1 has its label alone, which is then its chain."""
+    facts = task.get("facts") or {"kind": task["kind"], "chain": task["label"]}
+    words = ("chain", "scale", "mixture", "algorithm", "details")
+    seeds = facts.get("seeds")
+    return TaskFacts(
+        kind="base" if facts["kind"] == "base" else "run",
+        **{name: str(facts.get(name, "")) for name in words},
+        seeds=Seeds(**{name: int(seed) for name, seed in seeds.items()}) if seeds else None,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from formatlab.models.scale import find_scale
 from formatlab.store.config import config_hash
-from formatlab.study.task import Task, finish_run, start_digest, started_elsewhere
+from formatlab.study.task import Seeds, Task, TaskFacts, finish_run, start_digest, started_elsewhere
 from formatlab.train.pretraining.base import Base
 from formatlab.train.pretraining.make_base import finished_base, make_base
 from formatlab.train.progress import Emit, Progress
@@ -37,21 +37,20 @@ class BaseTask(Task):
         return ()
 
     @property
-    def label(self) -> str:
-        """Scale, seeds, and the mixture if that is needed."""
-        place = f"base {self.base.scale} {self.base.seeds}"
-        return ", ".join(filter(None, [place, self.mixture]))
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        """What decides it."""
-        return {
-            "kind": "base",
-            "scale": self.base.scale,
-            "mixture": self.base.world.mixture.name,
-            "seed": str(self.base.seed),
-            "world_seed": str(self.base.world.seed),
-        }
+    def facts(self) -> TaskFacts:
+        """Scale, mixture and seeds."""
+        return TaskFacts(
+            kind="base",
+            chain="base",
+            scale=self.base.scale,
+            mixture=self.base.world.mixture.name,
+            details=self.mixture,
+            seeds=Seeds(
+                world=self.base.world.seed,
+                initialisation=self.base.seed,
+                sampling=self.base.seed,
+            ),
+        )
 
     @property
     def steps(self) -> int | None:
@@ -102,7 +101,7 @@ class LadderRun(Task):
             "stages": self.training.decided,
         }
         name = f"{self.base.scale}-{self.base.world.mixture.name}-{self.training.algorithm}"
-        return f"{self.study}/{name}-{self._seeds}-{config_hash(decided)}"
+        return f"{self.study}/{name}-{self.facts.seeds}-{config_hash(decided)}"
 
     @property
     def before(self) -> Self | None:
@@ -116,21 +115,33 @@ class LadderRun(Task):
         return (self.before or BaseTask(base=self.base, mixture=self.mixture),)
 
     @property
-    def label(self) -> str:
-        """Stages, scale, seeds, and what else tells it from the others."""
-        place = f"{self.training.label} {self.base.scale} {self._seeds}"
-        return ", ".join(filter(None, [place, self.mixture, self.words]))
+    def facts(self) -> TaskFacts:
+        """Stages, scale, mixture, seeds, and what else tells it from the others."""
+        return TaskFacts(
+            kind="run",
+            chain=self.training.label,
+            scale=self.base.scale,
+            mixture=self.base.world.mixture.name,
+            algorithm=self.training.algorithm,
+            details=", ".join(filter(None, (self.mixture, self.words))),
+            seeds=Seeds(
+                world=self.base.world.seed,
+                initialisation=self.base.seed,
+                sampling=self.training.seed,
+            ),
+        )
 
     @property
-    def _seeds(self) -> str:
-        sampling = self.training.seed
-        return self.base.seeds + (f".{sampling}" if sampling != self.base.seed else "")
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        """Those of the base, and what is trained."""
-        of_base = BaseTask(base=self.base).facts
-        return {**of_base, "kind": "run", **self.training.facts}
+    def selectors(self) -> Mapping[str, str]:
+        """What decides the base, and what is trained."""
+        return {
+            "kind": "run",
+            "scale": self.base.scale,
+            "mixture": self.base.world.mixture.name,
+            "seed": str(self.base.seed),
+            "world_seed": str(self.base.world.seed),
+            **self.training.selectors,
+        }
 
     @property
     def steps(self) -> int:

@@ -10,7 +10,14 @@ from typing import Any, Self
 from formatlab.errors import InputError
 from formatlab.store.config import config_hash
 from formatlab.store.weights import weights_digest
-from formatlab.study.task import Task, finish_run, start_digest, started_elsewhere
+from formatlab.study.task import (
+    Seeds,
+    Task,
+    TaskFacts,
+    finish_run,
+    start_digest,
+    started_elsewhere,
+)
 from formatlab.train.pretraining.base import ACCURACY_FLOOR
 from formatlab.train.progress import Emit, Progress
 from formatlab.train.training import Training, train, whole_policy
@@ -77,16 +84,30 @@ class ModelRun(Task):
         return (self.before,) if self.before else ()
 
     @property
-    def label(self) -> str:
+    def facts(self) -> TaskFacts:
         """Stages, model, seed, and what else tells it from the others."""
-        place = f"{self.training.label} {Path(self.model).name} s{self.training.seed}"
-        return ", ".join(filter(None, [place, self.words]))
+        seed = self.training.seed
+        return TaskFacts(
+            kind="run",
+            chain=self.training.label,
+            scale=Path(self.model).name,
+            mixture="pretrained",
+            algorithm=self.training.algorithm,
+            details=self.words,
+            seeds=Seeds(initialisation=seed, sampling=seed),
+        )
 
     @property
-    def facts(self) -> Mapping[str, str]:
+    def selectors(self) -> Mapping[str, str]:
         """Model, seed, and what is trained."""
         name, seed = Path(self.model).name, str(self.training.seed)
-        return {"kind": "run", "model": name, "scale": name, "seed": seed, **self.training.facts}
+        return {
+            "kind": "run",
+            "model": name,
+            "scale": name,
+            "seed": seed,
+            **self.training.selectors,
+        }
 
     @property
     def steps(self) -> int | None:

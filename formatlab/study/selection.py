@@ -10,8 +10,8 @@ from formatlab.study.task import Task
 
 _ALWAYS = ("scale", "seed", "algorithm")
 """What every grid is made of."""
-_OWN = (*_ALWAYS, "arm")
-"""What most other facts follow from: the learning rate from the scale, a schedule from the arm."""
+_OWN = (*_ALWAYS, "chain")
+"""What most other facts follow from: the learning rate from the scale, schedules from the chain."""
 
 
 def selected(runs: Sequence[Task], only: Sequence[str]) -> Sequence[Task]:
@@ -27,7 +27,7 @@ def selected(runs: Sequence[Task], only: Sequence[str]) -> Sequence[Task]:
     """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
     for name, value in _parts(runs, only):
-        known = {run.facts[name] for run in runs if name in run.facts}
+        known = {run.selectors[name] for run in runs if name in run.selectors}
         if not known:
             raise InputError(f"--only {name}={value}: no run has a {name}; {_facts_words(runs)}")
         found = {one for one in known if _same(one, value)}
@@ -37,7 +37,9 @@ def selected(runs: Sequence[Task], only: Sequence[str]) -> Sequence[Task]:
             raise InputError(f"--only {name}={value}: there are only {there}")
         wanted[name] |= found
     left = [
-        run for run in runs if all(run.facts.get(name) in values for name, values in wanted.items())
+        run
+        for run in runs
+        if all(run.selectors.get(name) in values for name, values in wanted.items())
     ]
     if not left:
         raise InputError(f"--only {' --only '.join(only)}: no run of the study is all of that")
@@ -65,10 +67,10 @@ def _facts_words(runs: Sequence[Task]) -> str:
 
 
 def _axes(runs: Sequence[Task]) -> list[str]:
-    """The facts that runs differ in by themselves, and not because of their scale or arm."""
-    named = dict.fromkeys(fact for run in runs for fact in run.facts)
+    """The facts that runs differ in by themselves, and not because of their scale or chain."""
+    named = dict.fromkeys(fact for run in runs for fact in run.selectors)
     axes = [fact for fact in _ALWAYS if fact in named]
-    axes += ["arm"] * ("arm" in named and _differs(runs, "arm", _ALWAYS))
+    axes += ["chain"] * ("chain" in named and _differs(runs, "chain", _ALWAYS))
     return axes + sorted(fact for fact in named if fact not in _OWN and _differs(runs, fact, _OWN))
 
 
@@ -76,7 +78,7 @@ def _differs(runs: Sequence[Task], fact: str, among: Sequence[str]) -> bool:
     """Whether runs that are alike in some facts are not in this one."""
     found: defaultdict[tuple[str | None, ...], set[str | None]] = defaultdict(set)
     for run in runs:
-        found[tuple(run.facts.get(name) for name in among)].add(run.facts.get(fact))
+        found[tuple(run.selectors.get(name) for name in among)].add(run.selectors.get(fact))
     return any(len(values) > 1 for values in found.values())
 
 

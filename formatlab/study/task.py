@@ -5,7 +5,9 @@ The start of a run: the weights that it was trained from, and whether they are t
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from formatlab.errors import FormatlabError
 from formatlab.store.run_folder import RunFolder
@@ -14,6 +16,58 @@ from formatlab.train.progress import Emit
 
 SEEDS = r"(?:w\d+)?s(\d+)(?:\.\d+)?"
 """How labels and addresses write seeds: `s0`, `w1s0` in another world, `s0.2` sampled otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Seeds:
+    """The seeds of a task. In short: `s0`, `w1s0` in another world, `s0.2` sampled otherwise."""
+
+    world: int = 0
+    """Of problems and documents."""
+    initialisation: int
+    """Of a base's weights and order of documents; of a real model the sampling seed."""
+    sampling: int
+    """Of a run's prompts and samples; of a base its initialisation."""
+
+    def __str__(self) -> str:
+        """In short, leaving out what is as usual."""
+        world = f"w{self.world}" if self.world else ""
+        sampling = f".{self.sampling}" if self.sampling != self.initialisation else ""
+        return f"{world}s{self.initialisation}{sampling}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskFacts:
+    """What people are told of a task: its label, and what the label is made of."""
+
+    kind: Literal["base", "run"]
+    chain: str
+    """The stages in words, as in `sft prose, grpo`; `base` of a base."""
+    scale: str
+    """Name of the scale, or of the real model."""
+    mixture: str = ""
+    """Name of the mixture of the pretraining documents; `pretrained` of a real model."""
+    algorithm: str = ""
+    """What the last stage is called; empty of a base."""
+    details: str = ""
+    """What tells its arm from others of the same chain and scale, as in `temperature 0.7`."""
+    seeds: Seeds | None
+    """None where they are not known."""
+
+    def named(self, seeds: str) -> str:
+        """The label with another text in place of the seeds."""
+        name = " ".join(filter(None, (self.chain, self.scale, seeds)))
+        return ", ".join(filter(None, (name, self.details)))
+
+    @property
+    def arm(self) -> str:
+        """What all tasks that differ in their seeds alone are called."""
+        return self.named("")
+
+    @property
+    def label(self) -> str:
+        """What the task is called."""
+        return self.named("" if self.seeds is None else str(self.seeds))
 
 
 class Task(ABC):
@@ -35,13 +89,18 @@ class Task(ABC):
 
     @property
     @abstractmethod
-    def label(self) -> str:
-        """What the progress display calls it."""
+    def facts(self) -> TaskFacts:
+        """What people are told of it."""
 
     @property
-    @abstractmethod
-    def facts(self) -> Mapping[str, str]:
-        """What it is selected by on the command line: kind, scale, seed, algorithm, and so on."""
+    def label(self) -> str:
+        """What it is called."""
+        return self.facts.label
+
+    @property
+    def selectors(self) -> Mapping[str, str]:
+        """The names and values that `--only` selects it by: scale, seed, algorithm, and so on."""
+        return {}
 
     @property
     @abstractmethod

@@ -111,12 +111,12 @@ class Training:
         return self.stages[-1].algorithm
 
     @property
-    def facts(self) -> dict[str, str]:
-        """What it is selected by: settings, algorithm, arm, reward, bonus, sampling seed."""
+    def selectors(self) -> dict[str, str]:
+        """What `--only` selects it by: settings, algorithm, chain, reward, bonus, sampling seed."""
         settings = self.stages[-1].settings.config
         return {name: str(value) for name, value in settings.items()} | {
             "algorithm": self.algorithm,
-            "arm": self.label,
+            "chain": self.label,
             "reward": self.reward.name,
             "bonus": self.exploration.bonus,
             "sampling_seed": str(self.seed),

@@ -24,24 +24,34 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert read_plan(tmp_path / STUDY) == there
 
 
+def facts(kind: str, chain: str, algorithm: str) -> dict[str, object]:
+    return {
+        "kind": kind,
+        "chain": chain,
+        "scale": "0.04M",
+        "mixture": "four",
+        "algorithm": algorithm,
+        "details": "",
+        "seeds": {"world": 0, "initialisation": 0, "sampling": 0},
+    }
+
+
 def test_the_file_is_as_the_design_says(tmp_path: Path) -> None:
     plan(tmp_path, [BASE, replace(RUN, seconds=12.5)], jobs=2)
     there = json.loads((tmp_path / STUDY / "plan.json").read_text())
-    assert there["schema_version"] == 1
+    assert there["schema_version"] == 2
     assert there["command"] == ["formatlab", "run", "experiments/formats.py"]
     assert there["tasks"] == [
         {
             "address": BASE.address,
-            "kind": "base",
-            "label": "base 0.04M s0",
+            "facts": facts("base", "base", ""),
             "needs": [],
             "steps": None,
             "seconds": None,
         },
         {
             "address": RUN.address,
-            "kind": "run",
-            "label": "grpo 0.04M s0",
+            "facts": facts("run", "grpo", "grpo"),
             "needs": [BASE.address],
             "steps": 32,
             "seconds": 12.5,
@@ -58,6 +68,19 @@ def test_one_from_before_there_were_estimates_is_read(tmp_path: Path) -> None:
     path.write_text(json.dumps(there))
     found = read_plan(tmp_path / STUDY)
     assert found is not None and found.tasks == (BASE, RUN)
+
+
+def test_one_of_version_1_is_read_with_labels_alone(tmp_path: Path) -> None:
+    plan(tmp_path, [RUN])
+    path = tmp_path / STUDY / PLAN_FILE
+    there = json.loads(path.read_text()) | {"schema_version": 1}
+    for task in there["tasks"]:
+        del task["facts"]
+        task |= {"kind": "run", "label": RUN.label}
+    path.write_text(json.dumps(there))
+    found = read_plan(tmp_path / STUDY)
+    assert found is not None
+    assert [(task.kind, task.label) for task in found.tasks] == [("run", RUN.label)]
 
 
 @pytest.mark.parametrize("place", ["nowhere", "a file"])
@@ -94,6 +117,6 @@ def test_addresses_outside_the_runs_folder_are_refused(tmp_path: Path, address: 
 
 
 def test_one_of_another_version_is_refused(tmp_path: Path) -> None:
-    (tmp_path / PLAN_FILE).write_text('{"schema_version": 2}')
-    with pytest.raises(InputError, match="schema version 2"):
+    (tmp_path / PLAN_FILE).write_text('{"schema_version": 3}')
+    with pytest.raises(InputError, match="schema version 3"):
         read_plan(tmp_path)

@@ -40,10 +40,10 @@ WORLDS = replace(STUDY, sweep=Sweep(world_seed=(1, 2), temperature=(0.7, 1.0)))
         (STUDY, ["seed=0", "seed=2"], 16),
         (STUDY, ["algorithm=ppo,epochs=2,seed=1"], 2),
         (STUDY, ["kl_coefficient=0,seed=00"], 8),
-        (CHAINS, ["arm=sft prose, grpo"], 12),
-        (CHAINS, ["arm=sft prose,grpo,seed=1"], 4),
-        (CHAINS, ["seed=1,arm=sft prose, grpo,arm=grpo"], 8),
-        (CHAINS, ["arm=sft prose"], 12),
+        (CHAINS, ["chain=sft prose, grpo"], 12),
+        (CHAINS, ["chain=sft prose,grpo,seed=1"], 4),
+        (CHAINS, ["seed=1,chain=sft prose, grpo,chain=grpo"], 8),
+        (CHAINS, ["chain=sft prose"], 12),
         (WORLDS, ["world-seed=1,temperature=1"], 6),
         (WORLDS, ["world_seed=1", "temperature=0.70"], 6),
     ],
@@ -74,15 +74,15 @@ def test_facts_are_all_true_and_values_of_one_fact_any(
         (CHAINS, ["scale=4M"], "--only scale=4M: there are only 0.04M, 0.46M, 1.9M, 12M"),
         (
             CHAINS,
-            ["arm=dpo, grpo"],
-            "--only arm=dpo, grpo: there are only grpo; sft json; sft json, grpo; sft prose; "
+            ["chain=dpo, grpo"],
+            "--only chain=dpo, grpo: there are only grpo; sft json; sft json, grpo; sft prose; "
             "sft prose, grpo",
         ),
         (
             CHAINS,
             ["prose, grpo"],
             "--only prose: runs are selected by fact=value, and the facts here are scale, seed, "
-            "algorithm, arm",
+            "algorithm, chain",
         ),
         (
             WORLDS,
@@ -92,8 +92,8 @@ def test_facts_are_all_true_and_values_of_one_fact_any(
         ),
         (
             CHAINS,
-            ["algorithm=sft", "arm=grpo"],
-            "--only algorithm=sft --only arm=grpo: no run of the study is all of that",
+            ["algorithm=sft", "chain=grpo"],
+            "--only algorithm=sft --only chain=grpo: no run of the study is all of that",
         ),
     ],
 )

@@ -313,7 +313,7 @@ def test_seeds_of_world_initialisation_and_sampling_are_axes_of_their_own(demo: 
     found = {(run.base.world.seed, run.base.seed, run.training.seed) for run in runs}
     assert found == {(w, i, s) for w in (0, 5) for i in (0, 1) for s in (2, 3)}
     assert len({run.address for run in runs}) == len({run.label for run in runs}) == 8
-    bases = [task for task in graph(runs) if task.facts["kind"] == "base"]
+    bases = [task for task in graph(runs) if task.facts.kind == "base"]
     assert len(bases) == 4
     assert {run.label.split()[-1] for run in runs} >= {"s0.2", "w5s1.3"}
 

@@ -30,7 +30,7 @@ class Room:
 
 def tasks_line(tasks: Sequence[Foreseen]) -> str:
     """How many tasks there are, and in which states."""
-    kinds = Counter(one.task.facts.get("kind", "run") for one in tasks)
+    kinds = Counter(one.task.facts.kind for one in tasks)
     states = Counter[State](one.state for one in tasks)
     what = ", ".join(number_words(count, kind) for kind, count in sorted(kinds.items()))
     return f"{what}: {counted_words(states)}"

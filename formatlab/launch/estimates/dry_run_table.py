@@ -106,7 +106,7 @@ def _row(arm: Sequence[Foreseen]) -> _Row:
     to_do = [one.estimate for one in arm if one.state != "done"]
     states = Counter[State](one.state for one in arm)
     task = arm[0].task
-    scale = f" {task.facts.get('scale', '')}"  # it is that of the task itself
+    scale = f" {task.facts.scale}"  # it is that of the task itself
     shared = max(one.used_by for one in arm)
     cells = (
         _with_seeds([one.task.label for one in arm]),

@@ -14,6 +14,7 @@ from formatlab.launch.state.time_left import is_left, study_seconds_left, with_t
 from formatlab.show.wording import CORRECTNESS, reward_name
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.runs_folder import BASES, CORPORA, MODELS
+from formatlab.study.task import Seeds, TaskFacts
 
 _NOT_STUDIES = (BASES, CORPORA, MODELS)
 
@@ -177,31 +178,42 @@ def _there(runs: Path, name: str) -> list[PlannedTask]:
     ]
     labels = Counter(task.label for task in found)
     return [
-        task if labels[task.label] == 1 else replace(task, label=f"{task.label} ({_hash(task)})")
+        task
+        if labels[task.label] == 1
+        else replace(task, facts=replace(task.facts, details=_hash(task)))
         for task in found
     ]
 
 
 def _unplanned(address: str, run: RunFolder | None = None) -> PlannedTask:
     folder, _, name = address.rpartition("/")
-    return PlannedTask(
-        address=address,
-        kind="base" if folder == BASES else "run",
-        label=(run and _label(run)) or name,
-        needs=(),
-        steps=None,
-    )
+    kind = "base" if folder == BASES else "run"
+    facts = (run and _facts(run)) or TaskFacts(kind=kind, chain=name, scale="", seeds=None)
+    return PlannedTask(address=address, facts=facts, needs=(), steps=None)
 
 
-def _label(run: RunFolder) -> str | None:
-    """What people would call a run or a base, from its configuration."""
+def _facts(run: RunFolder) -> TaskFacts | None:
+    """What a run's or a base's configuration says of it; None where it cannot be read."""
     try:
         config = run.config
-        what = "base" if config.get("kind") == "base" else config.get("arm") or config["algorithm"]
+        base = config.get("kind") == "base"
         reward = reward_name(config)
-        paid = "" if reward == CORRECTNESS else f", {reward} reward"
-        return f"{what} {config['scale']['name']} s{config['seed']}{paid}"
-    except (FormatlabError, OSError, KeyError, TypeError):
+        seed = config["seed"]
+        of_base = (config.get("base") or {}).get("config") or config
+        return TaskFacts(
+            kind="base" if base else "run",
+            chain="base" if base else config.get("arm") or config["algorithm"],
+            scale=config["scale"]["name"],
+            mixture=config.get("mixture_name", ""),
+            algorithm=config.get("algorithm", ""),
+            details="" if reward == CORRECTNESS else f"{reward} reward",
+            seeds=Seeds(
+                world=(config.get("world") or {}).get("seed", 0),
+                initialisation=of_base["seed"],
+                sampling=seed,
+            ),
+        )
+    except (FormatlabError, OSError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -105,7 +105,7 @@ def test_where_not_one_fits_the_options_of_the_largest_are_named():
     runs = load_experiment(EXPERIMENT)[1]["demo"].runs()
     large = replace(ESTIMATE, memory=5000 * MB)
     tasks = [
-        replace(foreseen(run), estimate=large if run.facts["algorithm"] == "dpo" else ESTIMATE)
+        replace(foreseen(run), estimate=large if run.facts.algorithm == "dpo" else ESTIMATE)
         for run in runs
     ]
     (line,) = warnings(tasks, ahead(tasks), replace(ROOM, memory=2000 * MB))

@@ -1,16 +1,16 @@
 """What a launcher would find of a task: its states, on folders that are whole and damaged."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from plain_task import facts_of
 
 from formatlab.errors import InputError
 from formatlab.launch.estimates.foreseen import state_of
 from formatlab.store.run_folder import RunFolder
-from formatlab.study.task import Task, started_elsewhere
+from formatlab.study.task import Task, TaskFacts, started_elsewhere
 from formatlab.train.progress import Emit
 
 
@@ -24,8 +24,8 @@ class Placed(Task):
     steps: int = 2  # pyright: ignore[reportIncompatibleMethodOverride]
 
     @property
-    def facts(self) -> Mapping[str, str]:
-        return {}
+    def facts(self) -> TaskFacts:
+        return facts_of(self.label)
 
     def outdated(self, runs: Path) -> str | None:
         return started_elsewhere(self, runs)

@@ -1,13 +1,13 @@
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from plain_task import facts_of
 
 from formatlab.launch.devices import CONTEXT, Devices, Gpu
 from formatlab.launch.estimates.estimate import DONE, UNKNOWN, Estimate
 from formatlab.launch.estimates.outlook import LAUNCHER, REPORT, jobs_that_fit, memory_of, outlook
-from formatlab.study.task import Task
+from formatlab.study.task import Task, TaskFacts
 from formatlab.train.progress import Emit
 
 MB = 2**20
@@ -21,12 +21,8 @@ class Planned(Task):
     needs: tuple[Task, ...] = ()  # pyright: ignore[reportIncompatibleMethodOverride]
 
     @property
-    def label(self) -> str:
-        return self.address
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        return {}
+    def facts(self) -> TaskFacts:
+        return facts_of(self.address)
 
     @property
     def steps(self) -> int:

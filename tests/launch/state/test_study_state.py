@@ -90,7 +90,7 @@ def test_equal_names_without_a_plan_are_told_apart(tmp_path: Path) -> None:
         folder = finish(tmp_path, RUNS[0]).path
         folder.rename(folder.with_name(f"0.04M-four-grpo-s0-{name}"))
     (study,) = look(tmp_path)
-    assert set(states(study)) == {"grpo 0.04M s0 (aaaaaaaa)", "grpo 0.04M s0 (bbbbbbbb)"}
+    assert set(states(study)) == {"grpo 0.04M s0, aaaaaaaa", "grpo 0.04M s0, bbbbbbbb"}
 
 
 def test_a_damaged_plan_is_remarked_on_and_the_rest_is_shown(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 from made_up_study import planned
+from plain_task import facts_of
 
 from formatlab.launch.plan import PlannedTask
 from formatlab.launch.state.task_state import State, TaskState
@@ -116,6 +117,6 @@ def test_what_failed_is_not_waited_for() -> None:
 
 
 def test_needs_that_go_round_do_not_go_on_for_ever() -> None:
-    one = PlannedTask(address="a/1", kind="run", label="1", needs=("a/2",), steps=1)
-    two = PlannedTask(address="a/2", kind="run", label="2", needs=("a/1",), steps=1)
+    one = PlannedTask(address="a/1", facts=facts_of("1"), needs=("a/2",), steps=1)
+    two = PlannedTask(address="a/2", facts=facts_of("2"), needs=("a/1",), steps=1)
     assert wall(task(one, "waiting"), task(two, "waiting"), jobs=1)[0] == 0

@@ -1,17 +1,210 @@
-"""A worker: a process of the launcher that Ctrl-C does not reach; the launcher ends it."""
+"""The worker: does one task in this process, alone, from an intact folder, and says how it ended.
 
+Every launcher ends up here. Whoever holds a task's lock does the task; a folder that is damaged or
+outdated is moved aside and made again; whatever is raised becomes one reason, which stands in the
+folder's FAILED and in the outcome.
+"""
+
+import shutil
 import signal
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from formatlab.errors import FormatlabError, RunError
+from formatlab.launch.schedule import Outcome
+from formatlab.store.integrity import damage, put_aside
+from formatlab.store.lock import locked
+from formatlab.store.run_folder import RunFolder
+from formatlab.study.experiment import load_experiment
+from formatlab.study.task import Task
+from formatlab.train.progress import Emit, Progress, Remark
+
+_MEMORY_SIGNS = (
+    "can't allocate memory",  # torch, on a CPU
+    "Cannot allocate memory",
+    "can't start new thread",
+    "Failed to launch worker thread",  # pyarrow
+    "error return without exception set",  # compiled code that did not foresee it
+    "std::bad_alloc",
+)
+_DISK_SIGNS = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "File too large",
+    "PytorchStreamWriter failed writing",
+    "unexpected pos",  # what torch.save says when a write was cut short
+)
+_LEAST_FREE = 2**20
+"""Free bytes below which any failure is put down to a full disk."""
 
 
-def start_worker(worker: BaseProcess) -> None:
-    """Start a process that never sees SIGINT, not even while it imports what it needs.
+def work(task: Task, runs: Path, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
+    """Do a task in this process unless it is done, and say how it ended.
 
-    Ctrl-C reaches every process of a terminal, and one that is just beginning dies of it with a
-    traceback.
+    Args:
+        task: what to do; what it needs is done.
+        runs: the runs folder.
+        experiment: the experiment file, imported for the formats that it may add.
+        threads: most threads that torch may use.
+        emit: told about progress and about folders that are moved aside.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which it inherits
+    import torch
+
+    from formatlab.models.model import silence_libraries
+
+    torch.set_num_threads(min(threads, task.most_threads or threads))
+    silence_libraries()
+    try:
+        load_experiment(experiment)
+        perform(task, runs, emit)
+    except Exception as error:  # also before and after the task's own work
+        told = explained(error, runs)
+        status = told.exit_status if isinstance(told, FormatlabError) else 1
+        return Outcome(task.label, failure_reason(told), status)
+    return Outcome(task.label)
+
+
+def perform(task: Task, runs: Path, emit: Emit) -> None:
+    """Do a task unless it is done, after waiting for its lock.
+
+    Raises:
+        FormatlabError: it cannot be done; the folder's FAILED says why.
+    """
+    with claimed(task, runs, emit) as to_do:
+        if to_do:
+            execute(task, runs, emit)
+
+
+@contextmanager
+def claimed(task: Task, runs: Path, emit: Emit) -> Iterator[bool]:
+    """Hold a task's lock for a `with` block, which is told whether there is work to do."""
+
+    def waiting(holder: str) -> None:
+        emit(Progress(task.label, 0, task.steps or 1, None, None, f"waiting for {holder}"))
+
+    folder = runs / task.address
+    with locked(folder, wait=True, waiting=waiting):
+        wrong = why_made_again(task, runs)
+        if wrong is not None:
+            aside = put_aside(folder, runs)
+            emit(Remark(f"{task.label}: {wrong}; made again, the old folder is {aside}"))
+        elif folder.exists():
+            RunFolder(folder).clear_failed()
+        yield not (folder / "DONE").exists()
+
+
+def execute(task: Task, runs: Path, emit: Emit) -> None:
+    """Do a task whose lock is held, and write FAILED into its folder if it fails.
+
+    Raises:
+        FormatlabError: it cannot be done, or the disk or memory is full.
+    """
+    try:
+        task.execute(runs, emit)
+    except Exception as error:
+        told = explained(error, runs)
+        note_failure(runs / task.address, failure_reason(told))
+        if told is error:
+            raise
+        raise told from error
+
+
+def is_done(task: Task, runs: Path) -> bool:
+    """Whether a task's folder is finished, intact, and what the task would make now."""
+    if not all((runs / of.address / "DONE").exists() for of in (task, *task.needs)):
+        return False
+    return why_made_again(task, runs) is None
+
+
+def why_made_again(task: Task, runs: Path) -> str | None:
+    """Why a task's folder cannot be resumed and is made again; None if it can, or is not there.
+
+    Raises:
+        FormatlabError: the folder is of another version of formatlab.
+    """
+    folder = runs / task.address
+    if not folder.exists():
+        return None
+    wrong = damage(folder)
+    if wrong is None and (folder / "config.json").exists():
+        wrong = task.outdated(runs)
+    return wrong
+
+
+def explained(error: Exception, runs: Path) -> Exception:
+    """The error itself, or a `RunError` in words where it came of a full disk or memory.
+
+    Libraries raise errors of their own there, often without the system's error number.
+    """
+    if isinstance(error, FormatlabError):
+        return error
+    words = _out_of_memory(error) or _disk_full(error, runs)
+    return RunError(words) if words else error
+
+
+def failure_reason(error: Exception) -> str:
+    """What is told of a failure: the message, or for a bug its place and then the traceback.
+
+    The author of an added format has to see at once which line of it is wrong.
+    """
+    if isinstance(error, FormatlabError):
+        return str(error)
+    said = str(error).strip().partition("\n")[0]
+    words = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames:
+        last = frames[-1]
+        words += f" ({Path(last.filename).name}, line {last.lineno}, in {last.name})"
+    return f"{words}\n\n{''.join(traceback.format_exception(error)).rstrip()}"
+
+
+def note_failure(folder: Path, reason: str) -> None:
+    """Write FAILED, also where there is nothing else yet."""
+    with suppress(FormatlabError):  # a full disk may be the very reason
+        run = RunFolder(folder)
+        run.mark_failed(reason)
+        if run.done:  # another process finished it meanwhile
+            run.clear_failed()
+
+
+def start_process(worker: BaseProcess) -> None:
+    """Start a worker process that Ctrl-C does not reach, not even while it imports.
+
+    Ctrl-C goes to every process of a terminal; the launcher ends its workers itself.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited by the worker
     try:
         worker.start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _out_of_memory(error: Exception) -> str | None:
+    import torch
+
+    said = str(error).partition("\n")[0]
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    if not isinstance(error, kinds) and not any(sign in said for sign in _MEMORY_SIGNS):
+        return None
+    return (
+        f"{said or 'out of memory'}; lower the algorithm's micro_batch or --probe.batch, or run "
+        "fewer --jobs; the same command goes on"
+    )
+
+
+def _disk_full(error: Exception, runs: Path) -> str | None:
+    causes: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None:
+        causes.append(link)
+        link = link.__cause__ or link.__context__
+    told = any(sign in str(cause) for cause in causes for sign in _DISK_SIGNS)
+    if not told and shutil.disk_usage(runs).free >= _LEAST_FREE:
+        return None
+    return (
+        f"no space left to write in {runs}: free some, or choose another runs folder with "
+        "--runs-dir; the same command then goes on from the last checkpoint"
+    )

@@ -1,4 +1,4 @@
-"""A Ray cluster: tasks with the resources that each asks for, on as many machines as there are."""
+"""Ray: an executor whose tasks run on the machines of a Ray cluster, each with what it asks for."""
 
 import os
 import re
@@ -11,10 +11,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from formatlab.errors import InputError, RunError
-from formatlab.launch.cluster.assignment import Assignment, Busy
-from formatlab.launch.cluster.cluster import Event, Lost
-from formatlab.launch.cluster.options import ClusterOptions
+from formatlab.launch.cluster.remote_task import Pack, RemoteTask
+from formatlab.launch.monitor import Busy, Event, Lost
+from formatlab.launch.options import LaunchOptions
 from formatlab.launch.schedule import Outcome
+from formatlab.store.lock import Owner
 from formatlab.study.task import Task
 from formatlab.train.progress import Progress, Remark
 
@@ -33,12 +34,16 @@ _LOOK_EVERY = 15.0
 
 
 @contextmanager
-def ray_cluster(options: ClusterOptions, jobs: int) -> Iterator["RayCluster"]:
-    """Join a cluster, or start one on this machine, as long as it lasts.
+def ray_cluster(
+    options: LaunchOptions, pack: Pack, *, most: int, cpus: int
+) -> Iterator["RayCluster"]:
+    """Join a cluster, or start one on this machine, for a `with` block.
 
     Args:
         options: where it is, and what each run asks for.
-        jobs: CPUs of a cluster that is started here.
+        pack: makes remote tasks.
+        most: most tasks submitted at a time; Ray queues them.
+        cpus: CPUs of a cluster that is started here.
 
     Raises:
         InputError: Ray is not installed, or the address is no address.
@@ -63,7 +68,7 @@ def ray_cluster(options: ClusterOptions, jobs: int) -> Iterator["RayCluster"]:
                 prefix="ray-", dir=short, ignore_cleanup_errors=True
             )
             arguments["_temp_dir"] = stack.enter_context(temporary)
-            arguments |= {"num_cpus": jobs, "object_store_memory": _STORE}
+            arguments |= {"num_cpus": cpus, "object_store_memory": _STORE}
             arguments["include_dashboard"] = False
         elif options.address != "auto":
             _check_there(options.address)
@@ -72,7 +77,7 @@ def ray_cluster(options: ClusterOptions, jobs: int) -> Iterator["RayCluster"]:
             ray.init(log_to_driver=False, **arguments)
         except (RayError, OSError, RuntimeError, ValueError) as error:
             raise RunError(_not_joined(options.address, error)) from error
-        yield RayCluster(options)
+        yield RayCluster(options, pack, most)
 
 
 def _check_there(address: str) -> None:
@@ -107,21 +112,22 @@ def _not_joined(address: str, error: Exception) -> str:
 
 
 class RayCluster:
-    """See `cluster.Cluster`."""
+    """See `monitor.Executor`."""
 
-    def __init__(self, options: ClusterOptions) -> None:
-        """Take a cluster that was joined."""
+    def __init__(self, options: LaunchOptions, pack: Pack, most: int) -> None:
+        """Take a cluster that was joined; see `ray_cluster`."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+        self._pack, self._most = pack, most
         self._cpus, self._memory = options.cpus_per_run, options.memory_gb_per_run
         self._gpus = options.gpus_per_run
         if self._gpus is None:
             self._gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
         self._head = ray.get_runtime_context().gcs_address
         here = ray.get_runtime_context().get_node_id()
-        self._ledger: Any = (
-            ray.remote(_Ledger)
+        self._mailbox: Any = (
+            ray.remote(_Mailbox)
             .options(
                 num_cpus=0,
                 # With the launcher, and not on a machine that may be lost.
@@ -131,11 +137,15 @@ class RayCluster:
         )
         # A process a task, as in the pool: nothing is left of the one before.
         self._do: Any = ray.remote(max_retries=0, max_calls=1)(_do)
-        self._under_way: dict[Any, tuple[Task, dict[str, float]]] = {}
+        self._running: dict[Any, tuple[Task, dict[str, float]]] = {}
         self._next_look = time.monotonic() + _LOOK_EVERY
         self._short_of: dict[str, float] | None = None
 
-    def submit(self, task: Task, assignment: Assignment) -> None:
+    def has_room(self, task: Task) -> bool:
+        """Whether fewer tasks are submitted than may be."""
+        return len(self._running) < self._most
+
+    def submit(self, task: Task, silent: Owner | None) -> None:
         """Queue it.
 
         Raises:
@@ -147,26 +157,26 @@ class RayCluster:
             wanted["GPU"] = options["num_gpus"] = self._gpus
         if self._memory:
             wanted["memory"] = options["memory"] = self._memory * 2**30
-        if not self._under_way and not _somewhere(wanted):
+        if not self._running and not _somewhere(wanted):
             raise RunError(
                 f"each run asks for {_words(wanted)}, and no machine of the Ray cluster has that "
                 f"({_machines()}); add one, or lower --cpus-per-run, --gpus-per-run or "
                 "--memory-gb-per-run"
             )
-        reference = self._do.options(**options).remote(assignment, self._ledger)
-        self._under_way[reference] = (task, wanted)
+        reference = self._do.options(**options).remote(self._pack(task, silent), self._mailbox)
+        self._running[reference] = (task, wanted)
 
     def events(self) -> list[tuple[str, Event]]:
         """What the workers tell, what came of them, and whether there is a place for the rest."""
         import ray
 
-        if not self._under_way:
+        if not self._running:
             time.sleep(1)
             return []
-        ended, _ = ray.wait(list(self._under_way), timeout=1)
+        ended, _ = ray.wait(list(self._running), timeout=1)
         events = self._progress()
         for reference in ended:
-            task, _ = self._under_way.pop(reference)
+            task, _ = self._running.pop(reference)
             events.append((task.address, _result(reference, task.label)))
         if time.monotonic() > self._next_look:
             self._next_look = time.monotonic() + _LOOK_EVERY
@@ -177,7 +187,7 @@ class RayCluster:
         """End all workers."""
         import ray
 
-        for reference in self._under_way:
+        for reference in self._running:
             with suppress(Exception):
                 ray.cancel(reference, force=True)
 
@@ -186,7 +196,7 @@ class RayCluster:
         from ray.exceptions import RayError
 
         with suppress(RayError):
-            return list(ray.get(self._ledger.take.remote(), timeout=_PATIENCE))
+            return list(ray.get(self._mailbox.take.remote(), timeout=_PATIENCE))
         return []
 
     def _look(self) -> list[tuple[str, Event]]:
@@ -203,7 +213,7 @@ class RayCluster:
                 f"the head of the Ray cluster, {self._head}, is gone; start the cluster again, and "
                 "the same command goes on"
             ) from error
-        short = next((w for _, w in self._under_way.values() if not _somewhere(w)), None)
+        short = next((w for _, w in self._running.values() if not _somewhere(w)), None)
         told, self._short_of = self._short_of, short
         if short is None or short == told:
             return []
@@ -214,8 +224,8 @@ class RayCluster:
         return [("", Remark(text))]
 
 
-class _Ledger:
-    """Holds what workers tell until the launcher asks; lives where the launcher runs."""
+class _Mailbox:
+    """Keeps what workers tell until the launcher asks; lives where the launcher runs."""
 
     def __init__(self) -> None:
         self._events: list[tuple[str, Progress | Remark]] = []
@@ -228,9 +238,9 @@ class _Ledger:
         return events
 
 
-def _do(assignment: Assignment, ledger: Any) -> Outcome | Busy:
-    """What a worker does; nobody waits for the ledger, which may be gone."""
-    return assignment.do(lambda event: ledger.add.remote(assignment.address, event))
+def _do(remote: RemoteTask, mailbox: Any) -> Outcome | Busy:
+    """What a worker does; nobody waits for the mailbox, which may be gone."""
+    return remote.do(lambda event: mailbox.add.remote(remote.address, event))
 
 
 def _result(reference: Any, label: str) -> Event:

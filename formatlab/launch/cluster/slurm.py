@@ -1,4 +1,4 @@
-"""Slurm: every task a job of its own, through submitit."""
+"""Slurm: an executor whose tasks are jobs of their own, through submitit."""
 
 import json
 import time
@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from formatlab.errors import InputError, RunError
-from formatlab.launch.cluster.assignment import Assignment, Busy
-from formatlab.launch.cluster.cluster import Event, Lost, NoRoom
-from formatlab.launch.cluster.options import ClusterOptions
+from formatlab.launch.cluster.remote_task import Pack, RemoteTask
+from formatlab.launch.monitor import Busy, Event, Lost, QueueFull
+from formatlab.launch.options import LaunchOptions
 from formatlab.launch.schedule import Outcome
+from formatlab.store.lock import Owner
 from formatlab.study.task import Task
 from formatlab.train.progress import Progress, Remark
 
@@ -25,13 +26,17 @@ _TIMES = 10_000
 
 
 class SlurmCluster:
-    """See `cluster.Cluster`."""
+    """See `monitor.Executor`."""
 
-    def __init__(self, options: ClusterOptions, folder: Path, study: str) -> None:
+    def __init__(
+        self, options: LaunchOptions, pack: Pack, *, most: int, folder: Path, study: str
+    ) -> None:
         """Look for Slurm.
 
         Args:
             options: what sbatch is asked for.
+            pack: makes remote tasks.
+            most: most jobs submitted at a time.
             folder: where jobs keep their logs; all machines share it.
             study: what the jobs are called after.
 
@@ -63,16 +68,21 @@ class SlurmCluster:
                 "there is no Slurm on this machine (no srun); run the command where sbatch works, "
                 "or try it out with --slurm.cluster local"
             ) from error
+        self._pack, self._most = pack, most
         self._folder, self._cpus = folder, options.cpus_per_run
         self._jobs: dict[str, tuple[Any, Task, Path]] = {}
         self._told: dict[Path, str] = {}
         self._remarks: Counter[Path] = Counter()
 
-    def submit(self, task: Task, assignment: Assignment) -> None:
+    def has_room(self, task: Task) -> bool:
+        """Whether fewer jobs are submitted than may be."""
+        return len(self._jobs) < self._most
+
+    def submit(self, task: Task, silent: Owner | None) -> None:
         """Queue it.
 
         Raises:
-            NoRoom: sbatch refuses it, as where a user may queue no more jobs.
+            QueueFull: sbatch refuses it, as where a user may queue no more jobs.
             RunError: the folder of the jobs cannot be written to.
         """
         from submitit.core.utils import FailedJobError
@@ -84,9 +94,9 @@ class SlurmCluster:
         cpus = min(self._cpus, task.most_threads or self._cpus)
         self._executor.update_parameters(cpus_per_task=cpus)
         try:
-            job = self._executor.submit(_Job(assignment, progress))
+            job = self._executor.submit(_Job(self._pack(task, silent), progress))
         except FailedJobError as error:
-            raise NoRoom(f"sbatch refused a job: {' '.join(str(error).split())}") from error
+            raise QueueFull(f"sbatch refused a job: {' '.join(str(error).split())}") from error
         except OSError as error:
             raise RunError(f"a job cannot be written to {self._folder}: {error}") from error
         self._jobs[task.address] = (job, task, progress)
@@ -126,11 +136,11 @@ class SlurmCluster:
 class _Job:
     """What a job does; with `checkpoint`, submitit queues it again when its time is up."""
 
-    assignment: Assignment
+    remote: RemoteTask
     progress: Path
 
     def __call__(self) -> Outcome | Busy:
-        return self.assignment.do(self._tell)
+        return self.remote.do(self._tell)
 
     def checkpoint(self) -> Any:
         """The same again: the run folder knows how far it has come."""

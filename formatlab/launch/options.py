@@ -1,4 +1,4 @@
-"""Options of the launchers: where tasks are done, and what each run asks for."""
+"""Options of the launchers: where tasks run, and what each run asks for."""
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -24,9 +24,17 @@ class SlurmOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterOptions:
-    """Where tasks are done."""
+class LaunchOptions:
+    """Where tasks run."""
 
+    runs_dir: str = "runs"
+    """The runs folder: a path or, with --launcher ray or slurm, an address such as
+    s3://bucket/runs."""
+    jobs: int = 0
+    """Runs side by side; 0: one for each core, or as many as the cluster has room for."""
+    runs_per_gpu: int = 0
+    """Of the local launcher: runs that share a GPU; 0: as many as their memory is estimated to
+    allow."""
     launcher: Literal["local", "ray", "slurm"] = "local"
     """local: processes of this machine; ray: tasks of a Ray cluster; slurm: jobs through sbatch."""
     address: str = "auto"
@@ -46,40 +54,42 @@ class ClusterOptions:
     slurm: SlurmOptions = field(default_factory=SlurmOptions)
     """What sbatch is asked for."""
 
-    def check_launcher(self, runs_dir: str, processes: int) -> None:
+    def check_launcher(self, processes: int) -> None:
         """Check that the options go together.
 
         Args:
-            runs_dir: what `--runs-dir` names.
             processes: how many `accelerate launch` started.
 
         Raises:
             InputError: they do not.
         """
-        default = ClusterOptions()
+        default = LaunchOptions()
         changed = {
             of.name for of in fields(default) if vars(self)[of.name] != vars(default)[of.name]
         }
-        idle = (
-            changed - {"launcher"} if self.launcher == "local" else changed & _IDLE[self.launcher]
-        )
-        if not is_address(runs_dir):
+        idle = changed & _IDLE[self.launcher]
+        if not is_address(self.runs_dir):
             idle |= changed & {"scratch"}
         elif self.launcher == "local":
             raise InputError(
-                f"--runs-dir {runs_dir}: the local launcher works in a folder of this machine; add "
+                f"--runs-dir {self.runs_dir}: the local launcher works in a folder of this machine; add "
                 "--launcher ray --address local, which works here too"
             )
         if idle:
             options = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(idle))
             raise InputError(
-                f"{options} has no effect with --launcher {self.launcher} and --runs-dir {runs_dir}"
+                f"{options} has no effect with --launcher {self.launcher} and --runs-dir "
+                f"{self.runs_dir}"
             )
         if self.launcher != "local" and processes > 1:
             raise InputError(
                 f"--launcher {self.launcher} does many runs side by side, and accelerate launch "
                 "one run with several processes; use one of them"
             )
+        if self.jobs < 0:
+            raise InputError(f"--jobs is {self.jobs}; 0 (one for each core) or more")
+        if self.runs_per_gpu < 0:
+            raise InputError(f"--runs-per-gpu is {self.runs_per_gpu}; 0 (by memory) or more")
         if self.cpus_per_run < 1 or self.retries < 0 or self.slurm.minutes < 1:
             raise InputError(
                 "--cpus-per-run and --slurm.minutes are 1 or more, --retries 0 or more"
@@ -91,8 +101,21 @@ class ClusterOptions:
             )
 
 
-_IDLE = {"ray": {"slurm"}, "slurm": {"address"}}
-"""Options that one launcher does not heed."""
+_OF_CLUSTERS = {
+    "address",
+    "cpus_per_run",
+    "gpus_per_run",
+    "memory_gb_per_run",
+    "retries",
+    "scratch",
+    "slurm",
+}
+_IDLE = {
+    "local": _OF_CLUSTERS,
+    "ray": {"slurm", "runs_per_gpu"},
+    "slurm": {"address", "runs_per_gpu"},
+}
+"""Options that a launcher does not read."""
 
 
 def is_address(runs_dir: str) -> bool:

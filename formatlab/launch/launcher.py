@@ -1,0 +1,199 @@
+"""The launcher: does a study's tasks where the options say, and writes its report.
+
+On this machine a pool of processes does them, several processes that `accelerate launch` started do
+them together, or Ray and Slurm do them on other machines.
+"""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from formatlab.errors import FormatlabError
+from formatlab.launch.accelerate import is_first, processes, run_together
+from formatlab.launch.devices import Devices, available_cores, find_gpus
+from formatlab.launch.monitor import Executor, run_tasks
+from formatlab.launch.options import LaunchOptions, is_address
+from formatlab.launch.plan import plan_of, write_plan
+from formatlab.launch.runs_root import RunsRoot
+from formatlab.launch.schedule import Outcome
+from formatlab.study.task import Task, graph
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What one `formatlab run` does."""
+
+    study: str
+    """Name of the study."""
+    runs: Sequence[Task]
+    """The runs of the study; other commands may do some of them."""
+    tasks: Sequence[Task]
+    """What this command does, each after what it needs."""
+    experiment: Path
+    options: LaunchOptions
+    words: Sequence[str]
+    """The command line, word by word."""
+
+
+def launch(command: Command, root: RunsRoot, runs: Path, console: Console) -> dict[str, Outcome]:
+    """Write the plan and do the tasks.
+
+    Args:
+        command: what to do.
+        root: the runs folder.
+        runs: its view on this machine.
+        console: where progress is shown.
+
+    Returns:
+        An outcome a task, by address; none in all but the first of several processes.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM came; see `terminated`.
+    """
+    with _sigterm_as_ctrl_c() if processes() == 1 else nullcontext():
+        if processes() > 1:
+            if is_first():
+                _announce(command, root, runs, side_by_side=1)
+            return run_together(command.tasks, runs, console=console)
+        if command.options.launcher == "local":
+            return _run_here(command, root, runs, console)
+        with _cluster(command, root) as cluster, _sigterm_as_ctrl_c():  # Ray has set its own
+            _announce(
+                command, root, runs, side_by_side=command.options.jobs or len(command.tasks)
+            )
+            return run_tasks(
+                cluster, command.tasks, root, console=console, retries=command.options.retries
+            )
+
+
+def report(command: Command, root: RunsRoot, runs: Path, console: Console) -> int:
+    """Write the report of the study's finished runs, whichever command did them.
+
+    Returns:
+        1 if a run could not be looked at, which is said, else 0.
+    """
+    from formatlab.show.report.report import write_report
+    from formatlab.show.study import measured_study
+    from formatlab.show.tables.results import print_study
+    from formatlab.store.run_folder import RunFolder
+
+    status, folders = 0, list[RunFolder]()
+    for task in command.runs:
+        try:
+            if root.bring(runs, task):
+                folders.append(RunFolder.open(runs / task.address))
+        except (FormatlabError, OSError) as error:
+            print(f"formatlab run: {task.label} is not in the report: {error}", file=sys.stderr)
+            status = 1
+    if folders:
+        study = measured_study(folders)
+        path = write_report(runs / command.study, folders, study=study)
+        print_study(study)
+        there = f"{command.options.runs_dir.rstrip('/')}/{command.study}"
+        console.print(f"\nreport  {there}/{path.name}\nfigures {there}/figures", markup=False)
+    root.publish(runs, command.study)
+    return status
+
+
+def _run_here(
+    command: Command, root: RunsRoot, runs: Path, console: Console
+) -> dict[str, Outcome]:
+    """Do the tasks in a pool of processes, as many side by side as devices have seats."""
+    from formatlab.launch.devices import most_threads, threads_each
+    from formatlab.launch.estimates.planned_times import planned_times
+    from formatlab.launch.pool import gpu_needs, local_pool
+
+    options, tasks = command.options, command.tasks
+    devices = Devices(find_gpus(), cores=available_cores(), jobs=options.jobs)
+    seconds = planned_times(graph(command.runs), runs, devices)
+    _announce(command, root, runs, side_by_side=devices.most, seconds=seconds)
+    threads = threads_each(available_cores(), min(devices.most, len(tasks)), None)
+    with local_pool(
+        runs,
+        experiment=command.experiment,
+        devices=devices,
+        threads=min(threads, most_threads() or threads),
+        gpu_bytes=gpu_needs(tasks, runs, command.experiment, devices, console),
+    ) as pool:
+        return run_tasks(pool, tasks, root, console=console)
+
+
+@contextmanager
+def _cluster(command: Command, root: RunsRoot) -> Iterator[Executor]:
+    """The executor that `--launcher` names.
+
+    Raises:
+        InputError: what it needs is not installed, or not there.
+        RunError: it cannot be joined.
+    """
+    from formatlab.launch.cluster.remote_task import RemoteTask
+
+    options = command.options
+    pack = partial(
+        RemoteTask.of, root=root, experiment=command.experiment, threads=options.cpus_per_run
+    )
+    most = options.jobs or len(command.tasks)
+    if options.launcher == "ray":
+        from formatlab.launch.cluster.ray_cluster import ray_cluster
+
+        with ray_cluster(options, pack, most=most, cpus=options.jobs or available_cores()) as ray:
+            yield ray
+    else:
+        from formatlab.launch.cluster.slurm import SlurmCluster
+
+        here = Path("formatlab-slurm" if is_address(options.runs_dir) else options.runs_dir)
+        logs = here.absolute() / command.study / "slurm"
+        yield SlurmCluster(options, pack, most=most, folder=logs, study=command.study)
+
+
+def _announce(
+    command: Command,
+    root: RunsRoot,
+    runs: Path,
+    *,
+    side_by_side: int,
+    seconds: dict[str, float] | None = None,
+) -> None:
+    """Write the plan of the study, which `formatlab status` reads."""
+    plan = plan_of(
+        command.study,
+        graph(command.runs),
+        command=command.words,
+        jobs=side_by_side,
+        seconds=seconds,
+    )
+    write_plan(runs / command.study, plan)
+    root.publish(runs, command.study)
+
+
+_TERMINATED = threading.Event()
+"""Set when SIGTERM came. The interrupt that it raises loses its kind on its way through Ray."""
+
+
+def exit_status_of_interrupt() -> int:
+    """128 and the number of the signal that ended `launch`."""
+    return 128 + (signal.SIGTERM if _TERMINATED.is_set() else signal.SIGINT)
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Handle SIGTERM as Ctrl-C: workers are ended, the terminal is as before, and it is said."""
+
+    def end(number: int, frame: object) -> NoReturn:
+        _TERMINATED.set()
+        raise KeyboardInterrupt
+
+    _TERMINATED.clear()
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,239 @@
+"""An fsspec address: opened, listed, written to so that files appear whole, and locked."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from fsspec.core import url_to_fs
+from tenacity import RetryCallState, Retrying, retry_if_not_exception_type
+from tenacity.stop import stop_after_delay
+from tenacity.wait import wait_fixed
+
+from formatlab.errors import FormatlabError, InputError, RunError
+from formatlab.store.atomic_file import TEMPORARY_PREFIX
+from formatlab.store.lock import Record
+
+RETRY_EVERY = 5.0
+"""Seconds between two tries of what failed because the network is away."""
+RETRY_FOR = 600.0
+"""Seconds for which it is tried again."""
+
+_OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
+"""Where a file appears when it has been sent whole, and where there are no folders. Elsewhere files
+are moved into their place, and folders made and removed."""
+_LASTING = (
+    FormatlabError,
+    PermissionError,
+    NotImplementedError,
+    ImportError,
+    TypeError,
+    ValueError,
+)
+"""What no waiting mends: errors for people, access denied, what some storage cannot do."""
+
+
+def open_address(address: str) -> tuple[Any, str]:
+    """The file system of an address, and the path in it.
+
+    Raises:
+        InputError: no such kind of address, or the package that reads it is not installed.
+    """
+    try:
+        fs, path = url_to_fs(address)
+    except ImportError as error:
+        raise InputError(f"{address}: {error}") from error
+    except ValueError as error:
+        raise InputError(
+            f"{address}: {error}; give a path, or an address that fsspec knows: "
+            "s3://bucket/runs, gs://bucket/runs, file:///folder/runs"
+        ) from error
+    return fs, str(path).rstrip("/")
+
+
+def is_object_store(fs: Any) -> bool:
+    """Whether files appear whole at once, and folders are only a part of their names."""
+    protocols = [fs.protocol] if isinstance(fs.protocol, str) else fs.protocol
+    return not _OBJECT_STORES.isdisjoint(protocols)
+
+
+def exists(fs: Any, path: str) -> bool:
+    """Whether something is there; raises what the storage raises if that cannot be told."""
+    fs.invalidate_cache()
+    try:
+        fs.info(path)  # fsspec's own `exists` takes a lost network for a no
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def listing(fs: Any, path: str) -> dict[str, Mapping[str, Any]]:
+    """What the storage says of every file below a path, by its path relative to it."""
+    fs.invalidate_cache()
+    found = _found(fs, path) if is_object_store(fs) else _walked(fs, path)
+    return {name.removeprefix(f"{path}/"): info for name, info in found}
+
+
+def _found(fs: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    with suppress(FileNotFoundError):
+        for name, info in fs.find(path, detail=True).items():
+            if info["type"] != "directory":  # a marker that some tools leave
+                yield str(name), info
+
+
+def _walked(fs: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def only_missing(error: Exception) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for _, _, files in fs.walk(path, detail=True, on_error=only_missing):
+        for info in files.values():
+            yield str(info["name"]), info
+
+
+def put_whole(fs: Any, local: Path, path: str) -> None:
+    """Send a file, which appears there when it is whole.
+
+    Raises:
+        RunError: the storage keeps what was there before.
+    """
+    if is_object_store(fs):
+        fs.put_file(str(local), path)
+        return
+    parent, _, last = path.rpartition("/")
+    unfinished = f"{parent}/{TEMPORARY_PREFIX}{last}"
+    fs.makedirs(parent, exist_ok=True)
+    fs.put_file(str(local), unfinished)
+    for remove_first in (False, True):  # webhdfs and smb do not move over an existing file
+        if remove_first:
+            with suppress(FileNotFoundError):
+                fs.rm_file(path)
+        try:
+            fs.mv(unfinished, path)
+        except Exception:  # storage libraries have errors of their own
+            if remove_first or not (exists(fs, unfinished) and exists(fs, path)):
+                raise
+        if not exists(fs, unfinished):
+            return
+    raise RunError(
+        f"{path} could not be replaced: the storage neither moves a file over another one nor to "
+        "where one was removed; use another kind of storage"
+    )
+
+
+@contextmanager
+def explained(address: str) -> Iterator[None]:
+    """Turn whatever a storage library raises into an error for people."""
+    try:
+        yield
+    except FormatlabError:
+        raise
+    except Exception as error:
+        raise RunError(unreachable(address, error)) from error
+
+
+def unreachable(address: str, error: Exception) -> str:
+    """What people are told when storage cannot be used."""
+    return f"cannot work at {address}: {words_of(error)}"
+
+
+def words_of(error: BaseException | None) -> str:
+    """What a library raised, in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+@contextmanager
+def as_os_errors() -> Iterator[None]:
+    """Turn whatever a storage library raises into an `OSError`, as files raise it."""
+    try:
+        yield
+    except (OSError, FormatlabError):
+        raise
+    except Exception as error:
+        raise OSError(words_of(error)) from error
+
+
+def patiently(waiting: Callable[[BaseException | None], None]) -> Retrying:
+    """Calls a function again while it fails for want of a network, for `RETRY_FOR` seconds.
+
+    Args:
+        waiting: told the error before each wait.
+    """
+
+    def before_sleep(state: RetryCallState) -> None:
+        waiting(state.outcome.exception() if state.outcome else None)
+
+    return Retrying(
+        retry=retry_if_not_exception_type(_LASTING),
+        wait=wait_fixed(RETRY_EVERY),
+        stop=stop_after_delay(RETRY_FOR),
+        before_sleep=before_sleep,
+        reraise=True,
+    )
+
+
+class RemoteRecord:
+    """The record of a lock at an address; see `lock.Record`.
+
+    S3, GCS, Azure and memory make a file for only one of several that try. Removing one is not as
+    safe: should two processes take over from a dead one in the same instant, the one that loses
+    ends itself at its next heartbeat.
+    """
+
+    def __init__(self, fs: Any, path: str) -> None:
+        self._fs, self._path = fs, path
+
+    def make(self, content: bytes) -> bool:
+        """Make the file, unless there is one."""
+        try:
+            self._fs.pipe_file(self._path, content, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def read(self) -> bytes | None:
+        """Read the file."""
+        with as_os_errors():
+            self._fs.invalidate_cache()
+            try:
+                return self._fs.cat_file(self._path)
+            except FileNotFoundError:
+                return None
+
+    def replace(self, old: bytes, new: bytes) -> bytes | None:
+        """Overwrite the file, unless it is another process's by now."""
+        there = self.read()
+        if there != old:
+            return there
+        with as_os_errors():
+            self._fs.pipe_file(self._path, new)
+        return old
+
+    def remove(self, content: bytes) -> None:
+        """Remove the file if this is its content."""
+        if self.read() == content:
+            with suppress(FileNotFoundError):
+                self._fs.rm_file(self._path)
+
+
+class PatientRecord:
+    """A record whose lock is taken and released with retries; see `lock.Record`."""
+
+    def __init__(self, record: Record, retry: Retrying) -> None:
+        self._record, self._retry = record, retry
+
+    def make(self, content: bytes) -> bool:
+        """Make the record; where the answer was lost, the owner recognises its own token."""
+        return self._retry(self._record.make, content)
+
+    def read(self) -> bytes | None:
+        """Its content."""
+        return self._retry(self._record.read)
+
+    def replace(self, old: bytes, new: bytes) -> bytes | None:
+        """Overwrite it, without retries: the next heartbeat comes anyway."""
+        return self._record.replace(old, new)
+
+    def remove(self, content: bytes) -> None:
+        """Remove it if this is its content."""
+        self._retry(self._record.remove, content)

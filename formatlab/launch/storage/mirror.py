@@ -1,0 +1,154 @@
+"""A mirror: what tells how far the studies at an address are, copied to a folder here."""
+
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from formatlab.errors import InputError
+from formatlab.launch.storage.address import exists, explained, listing, open_address
+from formatlab.launch.plan import PLAN_FILE
+from formatlab.store.integrity import BASES
+
+_METRICS = "metrics.jsonl"
+_OF_RUNS = {
+    "config.json",
+    "env.json",
+    "DONE",
+    "FAILED",
+    "resumes.jsonl",
+    "winners.parquet",
+    _METRICS,
+}
+_LOCK = re.compile(r"\..+\.lock")
+
+_END = 1 << 18
+"""Bytes at the end of a log of metrics, which are all that is copied of it."""
+_DAY = 86_400.0
+
+
+class Mirror:
+    """A copy of a runs folder's small files, or of those of one study and all bases."""
+
+    def __init__(self, address: str, folder: Path) -> None:
+        """See what is at an address.
+
+        Args:
+            address: of a runs folder, or of a study in one.
+            folder: an empty one of this machine.
+
+        Raises:
+            InputError: no such kind of address, nothing is there, or only one run.
+            RunError: it cannot be reached.
+        """
+        self.address, self.runs = address, folder
+        self.names: list[str] | None = None
+        """Of the studies that are meant; None for all."""
+        self._fs, self._root = open_address(address)
+        self._seen: dict[str, Mapping[str, Any]] = {}
+        with explained(address):
+            found = listing(self._fs, self._root)
+            if not found and not exists(self._fs, self._root):
+                raise InputError(
+                    f"there is nothing at {address}; give the address of a runs folder, or of a "
+                    "study in it"
+                )
+        if "config.json" in found:
+            raise InputError(f"{address} is one run; give the folder of its study, which holds it")
+        depths = {name.count("/") for name in found if name.endswith("/config.json")}
+        if PLAN_FILE in found or 1 in depths:
+            self._root, _, study = self._root.rpartition("/")
+            self.names = [study]
+
+    def refresh(self) -> None:
+        """Fetch what has changed, and remove what is gone.
+
+        Raises:
+            RunError: the address cannot be reached; the mirror is as it was before.
+        """
+        with explained(self.address):
+            infos = self._found()
+            # Records of locks are all of one length, and some storage does not tell times.
+            changed = [n for n, info in infos.items() if _is_lock(n) or self._seen.get(n) != info]
+            contents = self._fetched(changed, infos)
+        for name, content in zip(changed, contents, strict=True):
+            if content is None:
+                del infos[name]
+            else:
+                self._write(name, content, infos[name])
+        for name in self._seen.keys() - infos.keys():
+            (self.runs / name).unlink(missing_ok=True)
+        self._seen = infos
+
+    def at_address(self, text: str) -> str:
+        """A text with addresses in place of the mirror's paths."""
+        return text.replace(str(self.runs), self._fs.unstrip_protocol(self._root))
+
+    def _found(self) -> dict[str, Mapping[str, Any]]:
+        """The files that are mirrored, by their path in the runs folder."""
+        if self.names is None:
+            found = listing(self._fs, self._root)
+        else:
+            found = {
+                f"{folder}/{name}": info
+                for folder in (*self.names, BASES)
+                for name, info in listing(self._fs, f"{self._root}/{folder}").items()
+            }
+        return {name: info for name, info in found.items() if _is_mirrored(name)}
+
+    def _fetched(
+        self, names: Sequence[str], infos: Mapping[str, Mapping[str, Any]]
+    ) -> list[bytes | None]:
+        """The content of files; None where one is gone meanwhile."""
+        if not names:
+            return []
+        starts = [_start(name, infos[name].get("size")) for name in names]
+        paths = [f"{self._root}/{name}" for name in names]
+        contents: list[bytes | None] = []
+        for content in self._fs.cat_ranges(paths, starts, [None] * len(names)):
+            if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
+                raise content
+            contents.append(None if isinstance(content, Exception) else content)
+        return contents
+
+    def _write(self, name: str, content: bytes, info: Mapping[str, Any]) -> None:
+        path = self.runs / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        changed = _time(info)
+        os.utime(path, (changed, changed))
+
+
+def _is_mirrored(name: str) -> bool:
+    *folders, last = name.split("/")
+    if any(folder.startswith(".") for folder in folders):
+        return False
+    return (len(folders) == 1 and (last == PLAN_FILE or _is_lock(name))) or (
+        len(folders) == 2 and last in _OF_RUNS
+    )
+
+
+def _is_lock(name: str) -> bool:
+    return _LOCK.fullmatch(name.rpartition("/")[2]) is not None
+
+
+def _start(name: str, size: int | None) -> int | None:
+    """From which byte on a file is fetched; None for all of it."""
+    return size - _END if name.endswith(_METRICS) and size is not None and size > _END else None
+
+
+def _time(info: Mapping[str, Any]) -> float:
+    """When a file was changed, as the storage says.
+
+    If it does not say, a time yet to come: that of the copy would be taken for a sign of life.
+    """
+    for name in ("mtime", "LastModified", "last_modified"):
+        match info.get(name):
+            case datetime() as changed:
+                return changed.timestamp()
+            case int() | float() as changed:
+                return float(changed)
+    return time.time() + _DAY

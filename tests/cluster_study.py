@@ -15,7 +15,6 @@ EXPERIMENT = '''"""Endpoint: none; a study of seconds."""
 import time
 from pathlib import Path
 
-from formatlab.launch.cluster import remote_runs
 from formatlab.study.study import LadderStudy
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.pretraining.base import Pretraining
@@ -24,8 +23,7 @@ from formatlab.train.probe import Probe
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World
 
-# All of this holds in every worker.
-remote_runs.SEND_EVERY = 0.5
+# This holds in every worker.
 append_metrics = RunFolder.append_metrics
 
 

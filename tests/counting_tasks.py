@@ -5,8 +5,8 @@ from pathlib import Path
 
 from fsspec.implementations.memory import MemoryFileSystem
 
-from formatlab.launch.cluster.remote_runs import RemoteRuns
 from formatlab.launch.schedule import Outcome
+from formatlab.launch.storage.runs import RemoteRuns
 from formatlab.store.run_folder import RunFolder
 from formatlab.study.task import Task, TaskFacts
 from formatlab.train.progress import Emit
@@ -96,8 +96,8 @@ class Run(Task):
         folder.remove_checkpoints()
 
 
-def attempt(runs: RemoteRuns, task: Task, experiment: Path, emit: Emit = lambda _: None) -> Outcome:
-    return runs.attempt(task, experiment=experiment, threads=1, emit=emit)
+def work(runs: RemoteRuns, task: Task, experiment: Path, emit: Emit = lambda _: None) -> Outcome:
+    return runs.work(task, experiment=experiment, threads=1, emit=emit)
 
 
 def there(runs: RemoteRuns) -> dict[str, bytes]:

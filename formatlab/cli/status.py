@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from formatlab.errors import InputError, RunError
-from formatlab.launch.cluster.options import is_address
+from formatlab.launch.options import is_address
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from formatlab.launch.cluster.mirror import Mirror
     from formatlab.launch.state.study_state import StudyState
     from formatlab.launch.state.task_state import TaskState
+    from formatlab.launch.storage.mirror import Mirror
 
 DESCRIPTION = """\
 Say of every study what is done, running, failed (and why) and waiting, how long the rest takes,
@@ -124,7 +124,7 @@ class _Places:
 
 
 def _mirror(address: str, stack: ExitStack) -> "Mirror":
-    from formatlab.launch.cluster.mirror import Mirror
+    from formatlab.launch.storage.mirror import Mirror
 
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="formatlab-"))
     return Mirror(address, Path(folder))

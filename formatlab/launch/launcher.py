@@ -66,9 +66,7 @@ def launch(command: Command, root: RunsRoot, runs: Path, console: Console) -> di
         if command.options.launcher == "local":
             return _run_here(command, root, runs, console)
         with _cluster(command, root) as cluster, _sigterm_as_ctrl_c():  # Ray has set its own
-            _announce(
-                command, root, runs, side_by_side=command.options.jobs or len(command.tasks)
-            )
+            _announce(command, root, runs, side_by_side=command.options.jobs or len(command.tasks))
             return run_tasks(
                 cluster, command.tasks, root, console=console, retries=command.options.retries
             )
@@ -103,9 +101,7 @@ def report(command: Command, root: RunsRoot, runs: Path, console: Console) -> in
     return status
 
 
-def _run_here(
-    command: Command, root: RunsRoot, runs: Path, console: Console
-) -> dict[str, Outcome]:
+def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) -> dict[str, Outcome]:
     """Do the tasks in a pool of processes, as many side by side as devices have seats."""
     from formatlab.launch.devices import most_threads, threads_each
     from formatlab.launch.estimates.planned_times import planned_times

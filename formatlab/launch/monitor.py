@@ -154,9 +154,7 @@ def run_tasks(
 class _Launch:
     """Submits what may start, and handles what the executor tells."""
 
-    def __init__(
-        self, executor: Executor, root: RunsRoot, monitor: Monitor, retries: int
-    ) -> None:
+    def __init__(self, executor: Executor, root: RunsRoot, monitor: Monitor, retries: int) -> None:
         self._executor, self._root, self._monitor = executor, root, monitor
         self._schedule, self._retries = monitor.schedule, retries
         self._losses: Counter[str] = Counter()

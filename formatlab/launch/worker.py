@@ -15,9 +15,10 @@ from pathlib import Path
 
 from formatlab.errors import FormatlabError, RunError
 from formatlab.launch.schedule import Outcome
-from formatlab.store.integrity import damage, put_aside
+from formatlab.store.integrity import integrity_error
 from formatlab.store.lock import locked
 from formatlab.store.run_folder import RunFolder
+from formatlab.store.runs_folder import put_aside
 from formatlab.study.experiment import load_experiment
 from formatlab.study.task import Task
 from formatlab.train.progress import Emit, Progress, Remark
@@ -128,7 +129,7 @@ def why_made_again(task: Task, runs: Path) -> str | None:
     folder = runs / task.address
     if not folder.exists():
         return None
-    wrong = damage(folder)
+    wrong = integrity_error(folder)
     if wrong is None and (folder / "config.json").exists():
         wrong = task.outdated(runs)
     return wrong

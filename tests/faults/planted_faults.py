@@ -157,15 +157,15 @@ def _fill(file: Path) -> None:
 
 
 def _before_work(call: Callable[[Any], None]) -> None:
-    from formatlab.launch import perform
+    from formatlab.launch import worker
 
-    execute = perform.execute
+    execute = worker.execute
 
     def called(task: Any, *arguments: Any) -> None:
         call(task)
         execute(task, *arguments)
 
-    perform.execute = called
+    worker.execute = called
 
 
 def _note(journal: Path, address: str) -> None:

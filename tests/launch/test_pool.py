@@ -1,4 +1,4 @@
-"""The pool's account of workers that end without a word."""
+"""Workers of the local pool that end without a word."""
 
 import io
 import os
@@ -11,7 +11,9 @@ from plain_task import Node
 from rich.console import Console
 
 from formatlab.launch.devices import Devices
-from formatlab.launch.pool import run_all
+from formatlab.launch.monitor import run_tasks
+from formatlab.launch.pool import local_pool
+from formatlab.launch.runs_root import SharedFolder
 from formatlab.launch.schedule import Outcome
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.progress import Emit
@@ -46,9 +48,10 @@ def outcome(tmp_path: Path):
 
     def of(task: Dying) -> Outcome:
         devices, console = Devices([], cores=1, jobs=1), Console(file=io.StringIO())
-        outcomes = run_all(
-            [task], tmp_path, experiment=experiment, devices=devices, console=console
-        )
+        with local_pool(
+            tmp_path, experiment=experiment, devices=devices, threads=1, gpu_bytes={}
+        ) as pool:
+            outcomes = run_tasks(pool, [task], SharedFolder(tmp_path), console=console)
         return outcomes[task.address]
 
     return of

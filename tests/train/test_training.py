@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from formatlab.errors import InputError, RunError
-from formatlab.launch.perform import perform
+from formatlab.launch.worker import perform
 from formatlab.models.lora import LoraSettings
 from formatlab.models.source import find_model, load_model, materialise
 from formatlab.store.run_folder import RunFolder

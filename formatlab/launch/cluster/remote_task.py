@@ -106,9 +106,7 @@ class RemoteTask:
             owner = root.owner(task)
             if owner is not None and owner != self.silent:
                 return Busy(owner.words)
-            return root.work(
-                task, experiment=experiment, threads=self.threads, emit=_seldom(emit)
-            )
+            return root.work(task, experiment=experiment, threads=self.threads, emit=_seldom(emit))
 
     def _refused(self, reason: str) -> Outcome:
         return Outcome(self.label, f"on {platform.node()}: {reason}", 1)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from formatlab.launch.devices import Gpu, available_cores
 from formatlab.launch.estimates.trial import Cost, StartTrial, Trial
-from formatlab.launch.worker import start_worker
+from formatlab.launch.worker import start_process as start_worker
 from formatlab.store.atomic_file import write_json_atomically
 from formatlab.study.experiment import load_experiment
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from formatlab.errors import FormatlabError
-from formatlab.launch.cluster.options import ClusterOptions
 from formatlab.launch.devices import Devices, available_cores, find_gpus
 from formatlab.launch.estimates.calibration import Calibration, saying
 from formatlab.launch.estimates.dry_run_summary import (
@@ -23,6 +22,7 @@ from formatlab.launch.estimates.estimate import DONE, estimate_all
 from formatlab.launch.estimates.foreseen import Foreseen, State, state_of
 from formatlab.launch.estimates.memory import available_memory
 from formatlab.launch.estimates.outlook import outlook
+from formatlab.launch.options import LaunchOptions
 from formatlab.study.task import Task
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def print_dry_run(
     experiment: Path,
     jobs: int,
     console: "Console",
-    cluster: ClusterOptions | None = None,
+    cluster: LaunchOptions | None = None,
 ) -> None:
     """Say which tasks there are, what each of them takes, and whether it all fits.
 

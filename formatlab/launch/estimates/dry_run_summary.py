@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from formatlab.launch.cluster.options import ClusterOptions
 from formatlab.launch.estimates.dry_run_table import counted_words
 from formatlab.launch.estimates.foreseen import Foreseen, State
 from formatlab.launch.estimates.outlook import LAUNCHER, REPORT, Outlook, jobs_that_fit, memory_of
 from formatlab.launch.estimates.quantity import number_words, size_words, time_words
+from formatlab.launch.options import LaunchOptions
 from formatlab.study.ladder_run import LadderRun
 from formatlab.study.model_run import ModelRun
 
@@ -74,7 +74,7 @@ def summary(tasks: Sequence[Foreseen], ahead: Outlook, room: Room) -> Iterator[s
 
 
 def summary_elsewhere(
-    tasks: Sequence[Foreseen], cluster: ClusterOptions, jobs: int
+    tasks: Sequence[Foreseen], cluster: LaunchOptions, jobs: int
 ) -> Iterator[str]:
     """What it comes to on other machines, of which only work and disk can be told from here.
 

@@ -23,7 +23,7 @@ from formatlab.launch.estimates.trial import (
     StartTrial,
     Trial,
 )
-from formatlab.launch.perform import unfit
+from formatlab.launch.worker import why_made_again as unfit
 from formatlab.models.scale import find_scale
 from formatlab.store.metrics_log import metrics_tail
 from formatlab.study.ladder_run import BaseTask, LadderRun

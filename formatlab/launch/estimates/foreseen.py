@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from formatlab.launch.estimates.estimate import Estimate
-from formatlab.launch.perform import unfit
+from formatlab.launch.worker import why_made_again as unfit
 from formatlab.study.task import Task
 
 State = Literal["done", "to go on", "to make again", "to make"]

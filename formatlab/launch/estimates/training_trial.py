@@ -184,9 +184,9 @@ class StageTrial(ScaleTrial):
         options: dict[str, Any],
     ) -> None:
         """Make two steps, with so many prompts each."""
+        from formatlab.train.on_policy.engine import Engine
         from formatlab.train.on_policy.exploration import Exploration
         from formatlab.train.on_policy.run import run_on_policy
-        from formatlab.train.on_policy.engine import Engine
         from formatlab.train.reward import Reward
 
         update = settings.update_sequences * len(prompts) // settings.prompts_per_step

@@ -82,13 +82,17 @@ def _found(fs: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _walked(fs: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    def only_missing(error: Exception) -> None:
-        if not isinstance(error, FileNotFoundError):
-            raise error
-
-    for _, _, files in fs.walk(path, detail=True, on_error=only_missing):
-        for info in files.values():
-            yield str(info["name"]), info
+    """Walk through folders; fsspec's own `walk` takes those it cannot read for empty ones."""
+    try:
+        inside = fs.ls(path, detail=True)
+    except FileNotFoundError:
+        return
+    for info in inside:
+        name = str(info["name"]).rstrip("/")
+        if info["type"] != "directory":
+            yield name, info
+        elif name != path:
+            yield from _walked(fs, name)
 
 
 def put_whole(fs: Any, local: Path, path: str) -> None:

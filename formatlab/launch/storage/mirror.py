@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from formatlab.errors import InputError
-from formatlab.launch.storage.address import exists, explained, listing, open_address
 from formatlab.launch.plan import PLAN_FILE
-from formatlab.store.integrity import BASES
+from formatlab.launch.storage.address import exists, explained, listing, open_address
+from formatlab.store.runs_folder import BASES
 
 _METRICS = "metrics.jsonl"
 _OF_RUNS = {

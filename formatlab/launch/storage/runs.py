@@ -35,8 +35,8 @@ from formatlab.launch.storage.address import (
 )
 from formatlab.launch.storage.folder import RemoteFolder, files_to_send
 from formatlab.launch.worker import why_made_again, work
-from formatlab.store.integrity import ASIDE
 from formatlab.store.lock import Held, Owner, Record, RecordFile, held_record, locked, locked_record
+from formatlab.store.runs_folder import ASIDE
 from formatlab.study.task import Task, graph
 from formatlab.train.progress import Emit, Progress, Remark
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,26 @@ from cluster_study import ended, launch, run_folders, same_results, wait_until, 
 from plain_task import Node
 
 from formatlab.errors import InputError
-from formatlab.launch.cluster.assignment import Assignment
-from formatlab.launch.cluster.cluster import Event
-from formatlab.launch.cluster.options import ClusterOptions, SlurmOptions
-from formatlab.launch.cluster.place import SharedFolder
+from formatlab.launch.cluster.remote_task import RemoteTask
 from formatlab.launch.cluster.slurm import SlurmCluster
+from formatlab.launch.monitor import Event
+from formatlab.launch.options import LaunchOptions, SlurmOptions
+from formatlab.launch.runs_root import SharedFolder
 from formatlab.launch.schedule import Outcome
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.progress import Progress, Remark
 
 pytest.importorskip("submitit", reason="needs submitit: pip install 'formatlab[slurm]'")
+
+
+def slurm(options: LaunchOptions, folder: Path) -> SlurmCluster:
+    pack = partial(
+        RemoteTask.of,
+        root=SharedFolder(folder),
+        experiment=folder / "experiment.py",
+        threads=1,
+    )
+    return SlurmCluster(options, pack, most=9, folder=folder, study="study")
 
 
 @pytest.mark.slow
@@ -52,7 +63,7 @@ def test_jobs_that_are_preempted_or_lost_go_on_and_end_like_the_local_launcher(
 def test_a_machine_without_slurm_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="there is no Slurm on this machine"):
-        SlurmCluster(ClusterOptions(launcher="slurm"), tmp_path / "slurm", "study")
+        slurm(LaunchOptions(launcher="slurm"), tmp_path / "slurm")
 
 
 def test_sbatch_is_asked_for_what_the_options_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -60,13 +71,13 @@ def test_sbatch_is_asked_for_what_the_options_say(tmp_path: Path, monkeypatch: p
         (tmp_path / name).write_text("#!/bin/sh\necho Submitted batch job 7\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    options = ClusterOptions(
+    options = LaunchOptions(
         launcher="slurm",
         gpus_per_run=2,
         memory_gb_per_run=16,
         slurm=SlurmOptions(partition="small", account="lab", minutes=90, options=("qos=low",)),
     )
-    cluster = SlurmCluster(options, tmp_path / "logs", "study")
+    cluster = slurm(options, tmp_path / "logs")
     cluster._executor.submit(print)
     (script,) = (tmp_path / "logs").glob("*submission.sh")
     lines = script.read_text().splitlines()
@@ -97,8 +108,8 @@ class Submitted:
 
 
 def test_every_remark_of_a_job_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    options = ClusterOptions(launcher="slurm", slurm=SlurmOptions(cluster="local"))
-    cluster = SlurmCluster(options, tmp_path, "study")
+    options = LaunchOptions(launcher="slurm", slurm=SlurmOptions(cluster="local"))
+    cluster = slurm(options, tmp_path)
     told, job = [], Submitted()
 
     def submit(does: Any) -> Submitted:
@@ -109,13 +120,12 @@ def test_every_remark_of_a_job_is_told_once(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("formatlab.launch.cluster.slurm._LOOK_EVERY", 0.0)
     task, experiment = Node("a"), tmp_path / "experiment.py"
     experiment.touch()
-    assignment = Assignment.of(task, SharedFolder(tmp_path), experiment=experiment, threads=1)
 
     def events() -> list[Event]:
         return [event for _, event in cluster.events()]
 
     one, two, three = (Remark(f"{n}:\nmade again") for n in ("one", "two", "three"))
-    cluster.submit(task, assignment)
+    cluster.submit(task, None)
     begun, ended = Progress("a", 0, 1, None, None), Progress("a", 1, 1, None, None)
     for event in (one, begun, two, ended):
         told[0](event)
@@ -126,7 +136,7 @@ def test_every_remark_of_a_job_is_told_once(tmp_path: Path, monkeypatch: pytest.
     assert events() == [three, job.ended]
 
     job.ended = None  # lost, and submitted again
-    cluster.submit(task, assignment)
+    cluster.submit(task, None)
     assert events() == []
     told[1](one)
     assert events() == [one]
@@ -134,6 +144,6 @@ def test_every_remark_of_a_job_is_told_once(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("option", ["qos", "qos=", "=low"])
 def test_an_option_of_sbatch_has_a_name_and_a_value(option: str, tmp_path: Path):
-    options = ClusterOptions(slurm=SlurmOptions(options=(option,), cluster="local"))
+    options = LaunchOptions(slurm=SlurmOptions(options=(option,), cluster="local"))
     with pytest.raises(InputError, match="give name=value"):
-        SlurmCluster(options, tmp_path, "study")
+        slurm(options, tmp_path)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from formatlab.launch.cluster.options import ClusterOptions
 from formatlab.launch.estimates import dry_run
 from formatlab.launch.estimates.dry_run import print_dry_run
 from formatlab.launch.estimates.trial import Cost, Trial
+from formatlab.launch.options import LaunchOptions
 from formatlab.store.run_folder import RunFolder
 from formatlab.study.experiment import load_experiment
 from formatlab.study.study import LadderStudy
@@ -37,7 +37,7 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     return graph(study.runs())
 
 
-def printed(tasks: list[Task], runs: Path, cluster: ClusterOptions | None = None) -> str:
+def printed(tasks: list[Task], runs: Path, cluster: LaunchOptions | None = None) -> str:
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
     print_dry_run(tasks, runs, experiment=EXPERIMENT, jobs=2, console=console, cluster=cluster)
     assert isinstance(console.file, io.StringIO)
@@ -79,6 +79,6 @@ def test_a_folder_of_another_version_is_told_and_the_others_are_described(
 
 
 def test_of_other_machines_no_time_and_no_memory_are_told(tmp_path: Path, tasks: list[Task]):
-    text = printed(tasks, tmp_path, ClusterOptions(launcher="ray"))
+    text = printed(tasks, tmp_path, LaunchOptions(launcher="ray"))
     assert "each task as on this machine" in text
     assert "\nmemory " not in text and "cores" not in text and "are free" not in text

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from foreseen_tasks import ESTIMATE, MB, Named, foreseen
 
-from formatlab.launch.cluster.options import ClusterOptions
 from formatlab.launch.devices import Devices
 from formatlab.launch.estimates.dry_run_summary import (
     Room,
@@ -16,11 +15,12 @@ from formatlab.launch.estimates.dry_run_summary import (
 from formatlab.launch.estimates.estimate import UNKNOWN
 from formatlab.launch.estimates.foreseen import Foreseen
 from formatlab.launch.estimates.outlook import Outlook, outlook
+from formatlab.launch.options import LaunchOptions
 from formatlab.study.experiment import load_experiment
 
 EXPERIMENT = Path(__file__).parents[3] / "experiments" / "stages.py"
 ROOM = Room(cores=2, gpus=0, memory=8000 * MB, disk=10**11)
-RAY = ClusterOptions(launcher="ray")
+RAY = LaunchOptions(launcher="ray")
 
 
 def ahead(tasks: Sequence[Foreseen], jobs: int = 2) -> Outlook:

@@ -1,8 +1,6 @@
 """A folder at an address can be gone on with at every moment of being sent."""
 
 import json
-import os
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,9 +12,8 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from formatlab.errors import RunError
-from formatlab.launch.cluster.remote_folder import LIST, RemoteFolder
-from formatlab.launch.cluster.remote_record import RemoteRecord
-from formatlab.launch.cluster.storage import listing
+from formatlab.launch.storage.address import RemoteRecord, listing
+from formatlab.launch.storage.folder import MANIFEST, RemoteFolder
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -47,14 +44,6 @@ CHECKPOINT = {f"checkpoints/checkpoint-2/{name}": name for name in ("model", "st
 DONE = {"policy/model": "m", "policy/config": "c", "DONE": "{}"}
 
 
-def nowhere() -> str:
-    raise AssertionError("nothing is put aside")
-
-
-def sent(folder: RemoteFolder, here: Path, tmp_path: Path) -> None:
-    folder.send(here, tmp_path / "staging", nowhere)
-
-
 def fetched(place: tuple[Any, str], into: Path) -> dict[str, str]:
     RemoteFolder(*place).fetch(into)
     return content(into)
@@ -62,7 +51,7 @@ def fetched(place: tuple[Any, str], into: Path) -> dict[str, str]:
 
 def test_what_is_sent_comes_back(place: tuple[Any, str], tmp_path: Path):
     here = write(tmp_path / "here", BEGUN | CHECKPOINT)
-    sent(RemoteFolder(*place), here, tmp_path)
+    RemoteFolder(*place).send(here)
     assert fetched(place, tmp_path / "back") == BEGUN | CHECKPOINT
 
 
@@ -71,18 +60,18 @@ def test_a_checkpoint_without_its_mark_and_files_being_written_are_not_sent(
 ):
     unfinished = {"checkpoints/checkpoint-4/model": "half", ".policy-unfinished/model": "half"}
     here = write(tmp_path / "here", BEGUN | CHECKPOINT | unfinished)
-    sent(RemoteFolder(*place), here, tmp_path)
+    RemoteFolder(*place).send(here)
     assert fetched(place, tmp_path / "back") == BEGUN | CHECKPOINT
 
 
 def test_what_is_gone_here_is_removed_there(place: tuple[Any, str], tmp_path: Path):
     here = write(tmp_path / "here", BEGUN | CHECKPOINT)
     folder = RemoteFolder(*place)
-    sent(folder, here, tmp_path)
+    folder.send(here)
     for name in CHECKPOINT:
         (here / name).unlink()
     write(here, DONE)
-    sent(folder, here, tmp_path)
+    folder.send(here)
     assert fetched(place, tmp_path / "back") == BEGUN | DONE
     assert not folder.has("checkpoints/checkpoint-2/WHOLE")
 
@@ -91,44 +80,14 @@ def test_only_what_has_changed_is_sent(
     place: tuple[Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     here = write(tmp_path / "here", BEGUN | CHECKPOINT)
-    sent(RemoteFolder(*place), here, tmp_path)
+    RemoteFolder(*place).send(here)
     resumed = RemoteFolder(*place)
     resumed.fetch(tmp_path / "back")
     put: list[str] = []
     monkeypatch.setattr(RemoteFolder, "put", lambda _self, _local, name: put.append(name))
     write(tmp_path / "back", {"metrics.jsonl": "1\n2\n"})
-    sent(resumed, tmp_path / "back", tmp_path)
+    resumed.send(tmp_path / "back")
     assert put == ["metrics.jsonl"]
-
-
-def test_a_disk_without_links_sends_only_what_has_changed(
-    place: tuple[Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def refused(*_: object) -> None:
-        raise PermissionError("this disk has no links")
-
-    monkeypatch.setattr(os, "link", refused)
-    sent(RemoteFolder(*place), write(tmp_path / "here", BEGUN | CHECKPOINT), tmp_path)
-    resumed = RemoteFolder(*place)
-    resumed.fetch(tmp_path / "back")
-    put: list[str] = []
-    monkeypatch.setattr(RemoteFolder, "put", lambda _self, _local, name: put.append(name))
-    write(tmp_path / "back", {"metrics.jsonl": "1\n2\n"})
-    for _ in range(2):
-        sent(resumed, tmp_path / "back", tmp_path)
-    assert put == ["metrics.jsonl"]
-
-
-def test_the_same_folder_written_again_is_not_taken_for_another(
-    place: tuple[Any, str], tmp_path: Path
-):
-    folder, here = RemoteFolder(*place), write(tmp_path / "here", BEGUN | CHECKPOINT)
-    sent(folder, here, tmp_path)
-    for name in ("config.json", "env.json"):
-        (here / name).rename(tmp_path / name)
-    write(here, BEGUN)
-    sent(folder, here, tmp_path)
-    assert fetched(place, tmp_path / "back") == BEGUN | CHECKPOINT
 
 
 class Killed(BaseException):
@@ -159,7 +118,7 @@ def test_a_machine_lost_while_it_sends_leaves_one_state_or_the_next(
 ):
     place = (MemoryFileSystem(), f"/{uuid4()}")
     folder, here = RemoteFolder(*place), write(tmp_path / "here", BEGUN | CHECKPOINT)
-    sent(folder, here, tmp_path)
+    folder.send(here)
     for name in CHECKPOINT:
         (here / name).unlink()
     newer = {name.replace("-2/", "-4/"): text * 2 for name, text in CHECKPOINT.items()}
@@ -167,7 +126,7 @@ def test_a_machine_lost_while_it_sends_leaves_one_state_or_the_next(
     with monkeypatch.context() as patch:
         dying_at(patch, moment)
         try:
-            sent(folder, here, tmp_path)
+            folder.send(here)
         except Killed:
             assert moment < 13
     found = fetched(place, tmp_path / "back")
@@ -187,21 +146,9 @@ def test_a_machine_lost_while_it_sends_leaves_one_state_or_the_next(
     write(tmp_path / "again", newer | DONE | {"metrics.jsonl": "1\n2\n"})
     for name in set(content(tmp_path / "again")) & set(CHECKPOINT):
         (tmp_path / "again" / name).unlink()
-    sent(again, tmp_path / "again", tmp_path)
+    again.send(tmp_path / "again")
     end = fetched(place, tmp_path / "end")
     assert end == BEGUN | newer | DONE | {"metrics.jsonl": "1\n2\n"}
-
-
-def test_a_folder_made_anew_puts_the_old_one_aside(place: tuple[Any, str], tmp_path: Path):
-    fs, path = place
-    sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN | CHECKPOINT | DONE), tmp_path)
-    anew = RemoteFolder(fs, path)
-    anew.fetch(tmp_path / "old")
-    here = write(tmp_path / "new", BEGUN | {"env.json": "{1}"})
-    anew.send(here, tmp_path / "staging", lambda: f"{path}-aside")
-    assert fetched(place, tmp_path / "back") == BEGUN | {"env.json": "{1}"}
-    RemoteFolder(fs, f"{path}-aside").fetch(tmp_path / "aside")
-    assert content(tmp_path / "aside") == BEGUN | CHECKPOINT | DONE
 
 
 def test_a_folder_that_was_copied_there_by_other_means_is_fetched_whole(
@@ -216,15 +163,15 @@ def test_a_folder_that_was_copied_there_by_other_means_is_fetched_whole(
 def test_what_a_fetch_that_was_cut_short_left_is_no_part_of_the_next_one(
     place: tuple[Any, str], tmp_path: Path
 ):
-    sent(RemoteFolder(*place), write(tmp_path / "here", BEGUN), tmp_path)
+    RemoteFolder(*place).send(write(tmp_path / "here", BEGUN))
     write(tmp_path / "back", CHECKPOINT)
     assert fetched(place, tmp_path / "back") == BEGUN
 
 
 def test_a_file_that_is_gone_there_is_told(place: tuple[Any, str], tmp_path: Path):
     fs, path = place
-    sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN | DONE), tmp_path)
-    assert "policy/model" in json.loads(fs.cat_file(f"{path}/{LIST}"))["files"]
+    RemoteFolder(fs, path).send(write(tmp_path / "here", BEGUN | DONE))
+    assert "policy/model" in json.loads(fs.cat_file(f"{path}/{MANIFEST}"))["files"]
     fs.rm_file(f"{path}/policy/model")
     with pytest.raises(RunError, match="lacks a file that was sent there"):
         RemoteFolder(fs, path).fetch(tmp_path / "back")
@@ -233,21 +180,21 @@ def test_a_file_that_is_gone_there_is_told(place: tuple[Any, str], tmp_path: Pat
 def test_what_grows_while_a_run_goes_on_is_no_damage(place: tuple[Any, str], tmp_path: Path):
     folder, here = RemoteFolder(*place), write(tmp_path / "here", BEGUN | CHECKPOINT)
     assert folder.damage() is None
-    sent(folder, here, tmp_path)
+    folder.send(here)
     write(here, {"metrics.jsonl": "1\n2\n"})
-    sent(folder, here, tmp_path)
+    folder.send(here)
     assert RemoteFolder(*place).damage() is None
     write(here, {"metrics.jsonl": "1\n2\n3\n"} | DONE)
-    sent(folder, here, tmp_path)
+    folder.send(here)
     assert RemoteFolder(*place).damage() is None
 
 
 def test_a_list_without_sizes_tells_what_is_missing(place: tuple[Any, str], tmp_path: Path):
     fs, path = place
-    sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN | DONE), tmp_path)
+    RemoteFolder(fs, path).send(write(tmp_path / "here", BEGUN | DONE))
     names = sorted((BEGUN | DONE).keys() - {"DONE"})
     text = json.dumps({"schema_version": 1, "files": names})
-    fs.pipe_file(f"{path}/{LIST}", text.encode())
+    fs.pipe_file(f"{path}/{MANIFEST}", text.encode())
     fs.pipe_file(f"{path}/policy/model", b"longer")
     assert RemoteFolder(fs, path).damage() is None
     assert fetched(place, tmp_path / "back") == BEGUN | DONE | {"policy/model": "longer"}
@@ -257,9 +204,9 @@ def test_a_list_without_sizes_tells_what_is_missing(place: tuple[Any, str], tmp_
 
 def test_a_list_that_cannot_be_read_is_damage(place: tuple[Any, str], tmp_path: Path):
     fs, path = place
-    sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN), tmp_path)
-    fs.pipe_file(f"{path}/{LIST}", b'{"files"')
-    assert RemoteFolder(fs, path).damage() == f"{LIST} cannot be read"
+    RemoteFolder(fs, path).send(write(tmp_path / "here", BEGUN))
+    fs.pipe_file(f"{path}/{MANIFEST}", b'{"files"')
+    assert RemoteFolder(fs, path).damage() == f"{MANIFEST} cannot be read"
 
 
 @pytest.mark.parametrize("moment", range(7))
@@ -267,7 +214,7 @@ def test_a_machine_lost_while_it_puts_aside_leaves_what_is_told_from_whole(
     place: tuple[Any, str], tmp_path: Path, moment: int, monkeypatch: pytest.MonkeyPatch
 ):
     fs, path = place
-    sent(RemoteFolder(fs, path), write(tmp_path / "here", BEGUN | DONE), tmp_path)
+    RemoteFolder(fs, path).send(write(tmp_path / "here", BEGUN | DONE))
     fs.rm_file(f"{path}/policy/model")
     folder = RemoteFolder(fs, path)
     assert folder.damage() == "policy/model is missing"
@@ -279,34 +226,8 @@ def test_a_machine_lost_while_it_puts_aside_leaves_what_is_told_from_whole(
     assert (left.damage() is None) == (listing(fs, path) == {})
     left.put_aside(f"{path}-2")
     found = {name for place in ("", "-1", "-2") for name in listing(fs, f"{path}{place}")}
-    assert found == {*BEGUN, *DONE, LIST} - {"policy/model"}
+    assert found == {*BEGUN, *DONE, MANIFEST} - {"policy/model"}
     assert listing(fs, path) == {}
-
-
-def test_checkpoints_that_come_and_go_while_they_are_sent_are_whole_there(tmp_path: Path):
-    place = (MemoryFileSystem(), f"/{uuid4()}")
-    folder, here = RemoteFolder(*place), write(tmp_path / "here", BEGUN)
-    ended = threading.Event()
-
-    def train() -> None:
-        for step in range(2, 60):
-            for name in ("model", "state", "WHOLE"):
-                write(here, {f"checkpoints/checkpoint-{step}/{name}": str(step)})
-            for name in ("model", "state", "WHOLE"):
-                (here / f"checkpoints/checkpoint-{step - 1}/{name}").unlink(missing_ok=True)
-        ended.set()
-
-    training = threading.Thread(target=train)
-    training.start()
-    looks = 0
-    while not ended.is_set():
-        sent(folder, here, tmp_path)
-        found = fetched(place, tmp_path / f"back{looks}")
-        steps = [name.split("/")[1] for name in found if name.startswith("checkpoints/")]
-        whole = [step for step in steps if steps.count(step) == 3]
-        assert whole or not steps  # beside a whole one there may be what is left of an old one
-        looks += 1
-    training.join()
 
 
 def test_one_only_makes_a_record():

@@ -14,11 +14,11 @@ from fsspec.implementations.memory import MemoryFileSystem
 from made_up_study import STUDY, begin, finish, hold, plan, planned
 
 from formatlab.errors import InputError, RunError
-from formatlab.launch.cluster.mirror import Mirror
 from formatlab.launch.plan import PlannedTask
 from formatlab.launch.state import task_state
 from formatlab.launch.state.study_state import read_studies
 from formatlab.launch.state.task_state import TaskReader, TaskState
+from formatlab.launch.storage.mirror import Mirror
 
 BASE = planned("base 0.04M s0")
 RUNS = [planned(f"{name} 0.04M s0", [BASE]) for name in ("grpo", "ppo", "rloo", "dpo")]

@@ -5,12 +5,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from counting_tasks import ENV, Base, Killed, Run, attempt, there
+from counting_tasks import ENV, Base, Killed, Run, there, work
 from fsspec.implementations.memory import MemoryFileSystem
 
 from formatlab.errors import RunError
-from formatlab.launch.cluster.place import SharedFolder, place_of
-from formatlab.launch.cluster.remote_runs import RemoteRuns
+from formatlab.launch.runs_root import SharedFolder, runs_root
+from formatlab.launch.storage.runs import RemoteRuns
 from formatlab.store.lock import Owner
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.progress import Emit, Progress, Remark
@@ -26,7 +26,7 @@ def test_what_a_task_starts_from_is_fetched_and_what_it_makes_is_sent(
 ):
     assert not runs.is_done(Base())
     for task in (Base(), Run()):
-        assert attempt(runs, task, experiment).error is None
+        assert work(runs, task, experiment).error is None
         assert runs.is_done(task)
     files = there(runs)
     assert files["bases/base/model/weights"] == b"weights 1"
@@ -39,12 +39,12 @@ def test_what_a_task_starts_from_is_fetched_and_what_it_makes_is_sent(
 def test_a_run_goes_on_from_what_was_sent_in_another_scratch_folder(
     runs: RemoteRuns, experiment: Path, tmp_path: Path
 ):
-    attempt(runs, Base(), experiment)
+    work(runs, Base(), experiment)
     with pytest.raises(Killed):
-        attempt(runs, Run(dies=True), experiment)
+        work(runs, Run(dies=True), experiment)
     assert "study/run/DONE" not in there(runs)
     elsewhere = RemoteRuns.at(runs.address, tmp_path / "elsewhere")
-    assert attempt(elsewhere, Run(), experiment).error is None
+    assert work(elsewhere, Run(), experiment).error is None
     files = there(runs)
     assert files["study/run/metrics.jsonl"].count(b"\n") == 4
     assert files["study/run/resumes.jsonl"] == b'{"step": 2, "lost": 0}\n'
@@ -54,24 +54,24 @@ def test_a_run_goes_on_from_what_was_sent_in_another_scratch_folder(
 def test_what_is_done_is_not_done_again(
     runs: RemoteRuns, experiment: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    attempt(runs, Base(), experiment)
+    work(runs, Base(), experiment)
 
     def never(*_: Any) -> None:
         raise AssertionError("done again")
 
     monkeypatch.setattr(Base, "execute", never)
-    assert attempt(runs, Base(), experiment).error is None
+    assert work(runs, Base(), experiment).error is None
 
 
 def test_a_run_of_another_base_is_put_aside_and_made_again(runs: RemoteRuns, experiment: Path):
-    attempt(runs, Base(), experiment)
-    attempt(runs, Run(), experiment)
+    work(runs, Base(), experiment)
+    work(runs, Run(), experiment)
     fs = MemoryFileSystem()
     root = runs.address.removeprefix("memory://")
     fs.rm(f"{root}/bases", recursive=True)
-    attempt(runs, Base(version=2), experiment)
+    work(runs, Base(version=2), experiment)
     assert not runs.is_done(Run())
-    assert attempt(runs, Run(), experiment).error is None
+    assert work(runs, Run(), experiment).error is None
     assert runs.is_done(Run())
     files = there(runs)
     assert b'"base": 2' in files["study/run/config.json"]
@@ -86,15 +86,15 @@ def test_a_run_of_another_base_is_put_aside_and_made_again(runs: RemoteRuns, exp
 def test_a_finished_folder_that_is_damaged_is_put_aside_and_made_again(
     runs: RemoteRuns, experiment: Path, content: bytes | None, told: str
 ):
-    attempt(runs, Base(), experiment)
-    attempt(runs, Run(), experiment)
+    work(runs, Base(), experiment)
+    work(runs, Run(), experiment)
     fs, root = MemoryFileSystem(), runs.address.removeprefix("memory://")
     fs.rm_file(f"{root}/study/run/policy/weights")
     if content is not None:
         fs.pipe_file(f"{root}/study/run/policy/weights", content)
     assert not runs.is_done(Run())
     said: list[Progress | Remark] = []
-    assert attempt(runs, Run(), experiment, said.append).error is None
+    assert work(runs, Run(), experiment, said.append).error is None
     place = f"{runs.address}/.aside/study/run-1"
     assert said[0] == Remark(f"{Run().label}: {told}; made again, the old folder is {place}")
     assert runs.is_done(Run())
@@ -107,14 +107,14 @@ def test_a_finished_folder_that_is_damaged_is_put_aside_and_made_again(
 def test_a_begun_folder_that_lacks_what_was_sent_is_put_aside_and_begun_anew(
     runs: RemoteRuns, experiment: Path
 ):
-    attempt(runs, Base(), experiment)
+    work(runs, Base(), experiment)
     with pytest.raises(Killed):
-        attempt(runs, Run(dies=True), experiment)
+        work(runs, Run(dies=True), experiment)
     MemoryFileSystem().rm_file(
         f"{runs.address.removeprefix('memory://')}/study/run/checkpoints/step-2"
     )
     said: list[Progress | Remark] = []
-    assert attempt(runs, Run(), experiment, said.append).error is None
+    assert work(runs, Run(), experiment, said.append).error is None
     assert isinstance(said[0], Remark)
     assert "checkpoints/step-2 is missing; made again" in said[0].text
     files = there(runs)
@@ -135,7 +135,7 @@ def test_a_lock_at_the_address_is_seen_and_let_go(
 
     monkeypatch.setattr(Base, "execute", look)
     assert runs.owner(Base()) is None
-    attempt(runs, Base(), experiment)
+    work(runs, Base(), experiment)
     assert seen[0] is not None
     assert runs.owner(Base()) is None
 
@@ -148,9 +148,9 @@ def test_what_fails_is_kept_with_its_reason(
         raise ValueError("no such thing")
 
     monkeypatch.setattr(Base, "execute", fails)
-    assert "no such thing" in (attempt(runs, Base(), experiment).error or "")
+    assert "no such thing" in (work(runs, Base(), experiment).error or "")
     reason, _, traceback = there(runs)["bases/base/FAILED"].decode().partition("\n\n")
-    assert reason.startswith("ValueError: no such thing (test_remote_runs.py, line ")
+    assert reason.startswith("ValueError: no such thing (test_runs.py, line ")
     assert "in fails" in traceback
 
 
@@ -158,13 +158,13 @@ def test_what_killed_processes_left_in_the_scratch_folder_is_removed(
     runs: RemoteRuns, experiment: Path, tmp_path: Path
 ):
     (tmp_path / "scratch" / "desk-0123" / "study").mkdir(parents=True)
-    attempt(runs, Base(), experiment)
+    work(runs, Base(), experiment)
     assert sorted(path.name for path in (tmp_path / "scratch").iterdir()) == ["corpora", "models"]
 
 
 def test_a_report_is_made_of_what_is_brought_and_published(runs: RemoteRuns, experiment: Path):
-    attempt(runs, Base(), experiment)
-    attempt(runs, Run(), experiment)
+    work(runs, Base(), experiment)
+    work(runs, Run(), experiment)
     with runs.view() as view:
         assert runs.bring(view, Run())
         assert RunFolder.open(view / "study/run").done
@@ -177,8 +177,8 @@ def test_a_report_is_made_of_what_is_brought_and_published(runs: RemoteRuns, exp
 
 
 def test_a_report_is_made_without_what_is_damaged(runs: RemoteRuns, experiment: Path):
-    attempt(runs, Base(), experiment)
-    attempt(runs, Run(), experiment)
+    work(runs, Base(), experiment)
+    work(runs, Run(), experiment)
     MemoryFileSystem().rm_file(f"{runs.address.removeprefix('memory://')}/study/run/metrics.jsonl")
     with runs.view() as view:
         assert not runs.bring(view, Run())
@@ -198,9 +198,9 @@ def test_a_report_of_what_cannot_be_reached_is_told(
 def test_places_are_told_apart_and_can_be_sent(tmp_path: Path):
     import pickle
 
-    assert place_of(str(tmp_path), None) == SharedFolder(tmp_path)
-    relative = pickle.loads(pickle.dumps(place_of("runs", None)))
+    assert runs_root(str(tmp_path), None) == SharedFolder(tmp_path)
+    relative = pickle.loads(pickle.dumps(runs_root("runs", None)))
     assert relative == SharedFolder(Path("runs").absolute())
-    remote = place_of(tmp_path.as_uri(), Path("scratch"))
+    remote = runs_root(tmp_path.as_uri(), Path("scratch"))
     assert remote == RemoteRuns(tmp_path.as_uri(), Path("scratch").absolute())
     assert pickle.loads(pickle.dumps(remote)) == remote

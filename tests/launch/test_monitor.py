@@ -1,8 +1,9 @@
-"""The launcher's account of tasks that a cluster does, loses, or finds taken."""
+"""Tasks that an executor does, loses, or finds locked by another launcher."""
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,12 @@ from plain_task import Node
 from rich.console import Console
 
 from formatlab.errors import InputError
-from formatlab.launch.cluster.assignment import Assignment, Busy
-from formatlab.launch.cluster.cluster import Event, Lost, NoRoom, run_on
-from formatlab.launch.cluster.options import ClusterOptions, SlurmOptions
-from formatlab.launch.cluster.place import SharedFolder
+from formatlab.launch.cluster.remote_task import Pack, RemoteTask
+from formatlab.launch.monitor import Busy, Event, Lost, QueueFull, run_tasks
+from formatlab.launch.options import LaunchOptions, SlurmOptions
+from formatlab.launch.runs_root import SharedFolder
 from formatlab.launch.schedule import Outcome
-from formatlab.store.lock import locked
+from formatlab.store.lock import Owner, locked
 from formatlab.store.run_folder import RunFolder
 from formatlab.study.task import Task, graph
 from formatlab.train.progress import Emit, Progress
@@ -35,42 +36,48 @@ class Writing(Node):
 
 @dataclass
 class Here:
-    """A cluster of this process, with what is to happen to the first assignments of a task."""
+    """An executor in this process, with what is to happen to the first submissions of a task."""
 
     happens: dict[str, list[Event]] = field(default_factory=dict)
+    most_at_once: int = 100
+    pack: Pack | None = None
     cancelled: bool = False
     submitted: list[str] = field(default_factory=list)
     most: int = 0
-    _waiting: list[Assignment] = field(default_factory=list)
+    _waiting: list[RemoteTask] = field(default_factory=list)
 
-    def submit(self, task: Task, assignment: Assignment) -> None:
+    def has_room(self, task: Task) -> bool:
+        return len(self._waiting) < self.most_at_once
+
+    def submit(self, task: Task, silent: Owner | None) -> None:
+        assert self.pack is not None
         self.submitted.append(task.label)
-        self._waiting.append(assignment)
+        self._waiting.append(self.pack(task, silent))
         self.most = max(self.most, len(self._waiting))
 
     def events(self) -> list[tuple[str, Event]]:
         if not self._waiting:
             return []
-        assignment = self._waiting.pop(0)
-        if happens := self.happens.get(assignment.label):
-            return [(assignment.address, happens.pop(0))]
+        remote = self._waiting.pop(0)
+        if happens := self.happens.get(remote.label):
+            return [(remote.address, happens.pop(0))]
         told: list[tuple[str, Event]] = []
-        done = assignment.do(lambda event: told.append((assignment.address, event)))
-        return [*told, (assignment.address, done)]
+        done = remote.do(lambda event: told.append((remote.address, event)))
+        return [*told, (remote.address, done)]
 
     def cancel(self) -> None:
         self.cancelled = True
 
 
 class Full(Here):
-    """A queue that takes one assignment at a time, and refuses others."""
+    """A queue that takes one task at a time, and refuses others."""
 
     room: int = 1
 
-    def submit(self, task: Task, assignment: Assignment) -> None:
+    def submit(self, task: Task, silent: Owner | None) -> None:
         if len(self._waiting) >= self.room:
-            raise NoRoom("sbatch refused a job: QOSMaxSubmitJobPerUserLimit")
-        super().submit(task, assignment)
+            raise QueueFull("sbatch refused a job: QOSMaxSubmitJobPerUserLimit")
+        super().submit(task, silent)
 
 
 EXPERIMENT = '''"""None."""
@@ -88,19 +95,11 @@ def experiment(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(experiment: Path, tmp_path: Path) -> Callable[..., tuple[dict[str, Outcome], str]]:
-    def running(
-        cluster: Here, *tasks: Task, jobs: int = 0, retries: int = 1
-    ) -> tuple[dict[str, Outcome], str]:
+    def running(cluster: Here, *tasks: Task, retries: int = 1) -> tuple[dict[str, Outcome], str]:
         console = Console(file=io.StringIO(), width=200)
-        outcomes = run_on(
-            cluster,
-            graph(tasks),
-            SharedFolder(tmp_path / "runs"),
-            experiment=experiment,
-            options=ClusterOptions(retries=retries),
-            jobs=jobs,
-            console=console,
-        )
+        root = SharedFolder(tmp_path / "runs")
+        cluster.pack = partial(RemoteTask.of, root=root, experiment=experiment, threads=1)
+        outcomes = run_tasks(cluster, graph(tasks), root, console=console, retries=retries)
         assert isinstance(console.file, io.StringIO)
         return outcomes, console.file.getvalue()
 
@@ -143,7 +142,7 @@ def test_a_lost_task_is_submitted_again(run: Callable):
 
 
 def test_a_queue_that_takes_no_more_is_asked_again(run: Callable, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("formatlab.launch.cluster.cluster._ASK_EVERY", 0.01)
+    monkeypatch.setattr("formatlab.launch.monitor._ASK_EVERY", 0.01)
     cluster = Full()
     outcomes, said = run(cluster, Writing("c", (A, B)))
     assert cluster.submitted == ["a", "b", "c"]
@@ -155,7 +154,7 @@ def test_a_queue_that_takes_no_more_is_asked_again(run: Callable, monkeypatch: p
 def test_a_queue_that_takes_nothing_at_all_is_an_error(run: Callable):
     cluster = Full()
     cluster.room = 0
-    with pytest.raises(NoRoom, match="sbatch refused"):
+    with pytest.raises(QueueFull, match="sbatch refused"):
         run(cluster, A, B)
 
 
@@ -167,7 +166,7 @@ def test_a_task_that_is_lost_too_often_stops_what_needs_it(run: Callable):
 
 
 def test_what_another_launcher_is_at_is_left_to_it(run: Callable, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("formatlab.launch.cluster.cluster._LOOK_EVERY", 0.0)
+    monkeypatch.setattr("formatlab.launch.monitor._LOOK_EVERY", 0.0)
     cluster = Here({"a": [Busy("process 1 on elsewhere")]})
     outcomes, said = run(cluster, A)
     assert "a: waiting for process 1 on elsewhere" in said
@@ -175,15 +174,15 @@ def test_what_another_launcher_is_at_is_left_to_it(run: Callable, monkeypatch: p
 
 
 def test_a_worker_does_not_begin_what_is_held(experiment: Path, tmp_path: Path):
-    place = SharedFolder(tmp_path)
-    assignment = Assignment.of(A, place, experiment=experiment, threads=1)
+    root = SharedFolder(tmp_path)
+    remote = RemoteTask.of(A, None, root=root, experiment=experiment, threads=1)
     with locked(tmp_path / A.address):
-        assert isinstance(assignment.do(lambda _: None), Busy)
+        assert isinstance(remote.do(lambda _: None), Busy)
 
 
 def test_no_more_than_jobs_are_submitted_at_a_time(run: Callable):
-    cluster = Here({"b": [LOST]})
-    run(cluster, A, B, Writing("c"), Writing("d"), jobs=2)
+    cluster = Here({"b": [LOST]}, most_at_once=2)
+    run(cluster, A, B, Writing("c"), Writing("d"))
     assert cluster.most == 2
     assert len(cluster.submitted) == 5
 
@@ -211,9 +210,10 @@ def test_everything_is_cancelled_when_the_launcher_is_interrupted(
 def test_another_formatlab_refuses(
     experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    assignment = Assignment.of(A, SharedFolder(tmp_path), experiment=experiment, threads=1)
-    monkeypatch.setattr("formatlab.launch.cluster.assignment.__version__", "0.0.1")
-    outcome = assignment.do(lambda _: None)
+    root = SharedFolder(tmp_path)
+    remote = RemoteTask.of(A, None, root=root, experiment=experiment, threads=1)
+    monkeypatch.setattr("formatlab.launch.cluster.remote_task.__version__", "0.0.1")
+    outcome = remote.do(lambda _: None)
     assert isinstance(outcome, Outcome)
     assert "this is formatlab 0.0.1" in (outcome.error or "")
 
@@ -224,43 +224,46 @@ ADDRESS = "s3://bucket/runs"
 @pytest.mark.parametrize(
     ("options", "runs_dir", "processes", "said"),
     [
-        (ClusterOptions(retries=2), "runs", 1, "--retries has no effect with --launcher local"),
-        (ClusterOptions(launcher="slurm", address="h:1"), "runs", 1, "--address has no effect"),
-        (ClusterOptions(launcher="ray", scratch=Path("s")), "runs", 1, "--scratch has no effect"),
+        (LaunchOptions(retries=2), "runs", 1, "--retries has no effect with --launcher local"),
+        (LaunchOptions(launcher="slurm", address="h:1"), "runs", 1, "--address has no effect"),
+        (LaunchOptions(launcher="ray", scratch=Path("s")), "runs", 1, "--scratch has no effect"),
         (
-            ClusterOptions(launcher="ray", slurm=SlurmOptions(partition="p")),
+            LaunchOptions(launcher="ray", slurm=SlurmOptions(partition="p")),
             "runs",
             1,
             "--slurm has no effect",
         ),
-        (ClusterOptions(), ADDRESS, 1, "the local launcher works in a folder of this machine"),
-        (ClusterOptions(launcher="ray"), "runs", 2, "use one of them"),
-        (ClusterOptions(launcher="ray", gpus_per_run=1.5), "runs", 1, "--gpus-per-run 1.5"),
-        (ClusterOptions(launcher="slurm", gpus_per_run=0.5), "runs", 1, "--gpus-per-run 0.5"),
-        (ClusterOptions(launcher="ray", cpus_per_run=0), "runs", 1, "1 or more"),
+        (LaunchOptions(), ADDRESS, 1, "the local launcher works in a folder of this machine"),
+        (LaunchOptions(launcher="ray"), "runs", 2, "use one of them"),
+        (LaunchOptions(launcher="ray", gpus_per_run=1.5), "runs", 1, "--gpus-per-run 1.5"),
+        (LaunchOptions(launcher="slurm", gpus_per_run=0.5), "runs", 1, "--gpus-per-run 0.5"),
+        (LaunchOptions(launcher="ray", cpus_per_run=0), "runs", 1, "1 or more"),
+        (LaunchOptions(launcher="ray", runs_per_gpu=2), "runs", 1, "--runs-per-gpu has no effect"),
+        (LaunchOptions(runs_per_gpu=-1), "runs", 1, "--runs-per-gpu is -1"),
+        (LaunchOptions(jobs=-1), "runs", 1, "--jobs is -1"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(
-    options: ClusterOptions, runs_dir: str, processes: int, said: str
+    options: LaunchOptions, runs_dir: str, processes: int, said: str
 ):
     with pytest.raises(InputError, match=said):
-        options.check_launcher(runs_dir, processes)
+        replace(options, runs_dir=runs_dir).check_launcher(processes)
 
 
 @pytest.mark.parametrize(
     ("options", "runs_dir"),
     [
-        (ClusterOptions(), "runs"),
-        (ClusterOptions(launcher="ray", gpus_per_run=0.2, scratch=Path("s")), ADDRESS),
-        (ClusterOptions(launcher="slurm", gpus_per_run=2, retries=0), "runs"),
+        (LaunchOptions(), "runs"),
+        (LaunchOptions(launcher="ray", gpus_per_run=0.2, scratch=Path("s")), ADDRESS),
+        (LaunchOptions(launcher="slurm", gpus_per_run=2, retries=0), "runs"),
     ],
 )
-def test_options_that_go_together_are_accepted(options: ClusterOptions, runs_dir: str):
-    options.check_launcher(runs_dir, 1)
+def test_options_that_go_together_are_accepted(options: LaunchOptions, runs_dir: str):
+    replace(options, runs_dir=runs_dir).check_launcher(1)
 
 
 def test_a_runs_folder_that_is_away_is_waited_for(run: Callable, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("formatlab.launch.cluster.cluster._LOOK_EVERY", 0.0)
+    monkeypatch.setattr("formatlab.launch.monitor._LOOK_EVERY", 0.0)
     away = iter([True, True])
 
     def owner(_: SharedFolder, task: Task) -> None:

@@ -1,4 +1,4 @@
-"""An assignment of a task whose folder somebody on another machine seems to hold."""
+"""A task on another machine: refused, left to the holder of its lock, or done."""
 
 import sys
 from collections.abc import Iterator
@@ -9,8 +9,9 @@ import pytest
 from added_format import EXPERIMENT
 from plain_task import Node
 
-from formatlab.launch.cluster.assignment import Assignment, Busy
-from formatlab.launch.cluster.place import SharedFolder
+from formatlab.launch.cluster.remote_task import RemoteTask
+from formatlab.launch.monitor import Busy
+from formatlab.launch.runs_root import SharedFolder
 from formatlab.launch.schedule import Outcome
 from formatlab.store.lock import Owner
 from formatlab.study.experiment import load_experiment
@@ -45,7 +46,7 @@ class HeldElsewhere(SharedFolder):
     def owner(self, task: Task) -> Owner | None:
         return ELSEWHERE
 
-    def attempt(self, task: Task, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
+    def work(self, task: Task, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
         return Outcome("done")
 
 
@@ -60,10 +61,10 @@ class HeldElsewhere(SharedFolder):
 def test_an_owner_who_was_seen_silent_is_no_obstacle(
     experiment: Path, tmp_path: Path, silent: Owner | None, came_of_it: Outcome | Busy
 ):
-    assignment = Assignment.of(
-        Node("run"), HeldElsewhere(tmp_path), experiment=experiment, threads=1, silent=silent
+    remote = RemoteTask.of(
+        Node("run"), silent, root=HeldElsewhere(tmp_path), experiment=experiment, threads=1
     )
-    assert assignment.do(lambda _: None) == came_of_it
+    assert remote.do(lambda _: None) == came_of_it
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Telling(SharedFolder):
     def __reduce__(self):
         return Telling, (self.path,)
 
-    def attempt(self, task: Task, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
+    def work(self, task: Task, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
         for step in range(1, 10):
             emit(Progress("run", step, 10, None, None))
             emit(Remark(f"at {step}"))
@@ -82,8 +83,8 @@ class Telling(SharedFolder):
 
 def test_remarks_are_passed_on_however_many(experiment: Path, tmp_path: Path):
     told: list[Progress | Remark] = []
-    place = Telling(tmp_path)
-    Assignment.of(Node("run"), place, experiment=experiment, threads=1).do(told.append)
+    root = Telling(tmp_path)
+    RemoteTask.of(Node("run"), None, root=root, experiment=experiment, threads=1).do(told.append)
     assert [event.text for event in told if isinstance(event, Remark)] == [
         f"at {step}" for step in range(1, 10)
     ]
@@ -96,7 +97,7 @@ class Somewhere(SharedFolder):
     def __reduce__(self):
         return Somewhere, (self.path,)
 
-    def attempt(self, task: Task, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
+    def work(self, task: Task, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
         return Outcome("done")
 
 
@@ -104,15 +105,16 @@ def test_a_machine_that_has_not_seen_the_added_format_knows_the_task(
     experiment: Path, tmp_path: Path
 ):
     for task in graph(load_experiment(experiment)[1]["tiny"].runs()):
-        place = Somewhere(tmp_path / "runs")
-        assignment = Assignment.of(task, place, experiment=experiment, threads=1)
+        root = Somewhere(tmp_path / "runs")
+        remote = RemoteTask.of(task, None, root=root, experiment=experiment, threads=1)
         forget()
-        assert assignment.do(lambda _: None) == Outcome("done")
+        assert remote.do(lambda _: None) == Outcome("done")
 
 
 def test_an_experiment_that_cannot_be_read_there_is_told(experiment: Path, tmp_path: Path):
     experiment.write_text("import what_is_only_on_the_launchers_machine\n")
-    place = Somewhere(tmp_path / "runs")
-    done = Assignment.of(Node("run"), place, experiment=experiment, threads=1).do(lambda _: None)
+    root = Somewhere(tmp_path / "runs")
+    remote = RemoteTask.of(Node("run"), None, root=root, experiment=experiment, threads=1)
+    done = remote.do(lambda _: None)
     assert isinstance(done, Outcome)
     assert "line 1: ModuleNotFoundError" in (done.error or "")

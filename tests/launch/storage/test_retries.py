@@ -6,14 +6,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from counting_tasks import Base, Killed, Run, attempt, there
+from counting_tasks import Base, Killed, Run, there, work
 from fsspec.implementations.memory import MemoryFileSystem
 
 from formatlab.errors import InputError
-from formatlab.launch.cluster import patience
-from formatlab.launch.cluster.patience import Patience
-from formatlab.launch.cluster.remote_folder import RemoteFolder
-from formatlab.launch.cluster.remote_runs import RemoteRuns
+from formatlab.launch.storage import address
+from formatlab.launch.storage.address import patiently
+from formatlab.launch.storage.folder import RemoteFolder
+from formatlab.launch.storage.runs import RemoteRuns
 from formatlab.train.progress import Progress, Remark
 
 
@@ -58,17 +58,17 @@ def test_a_network_that_is_away_for_a_moment_fails_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(patience, "TRY_EVERY", 0.0)
+    monkeypatch.setattr(address, "RETRY_EVERY", 0.0)
     waited = False
     for call in itertools.count():
         runs = RemoteRuns.at(f"memory://{uuid4()}/runs", tmp_path / "scratch")
-        attempt(runs, Base(), experiment)
+        work(runs, Base(), experiment)
         with pytest.raises(Killed):
-            attempt(runs, Run(dies=True), experiment)
+            work(runs, Run(dies=True), experiment)
         said: list[Progress | Remark] = []
         with monkeypatch.context() as patch:
             network = Network(patch, method, call, answer_lost=answer_lost)
-            assert attempt(runs, Run(), experiment, said.append).error is None
+            assert work(runs, Run(), experiment, said.append).error is None
         files = there(runs)
         assert files["study/run/metrics.jsonl"].count(b"\n") == 4
         assert files["study/run/resumes.jsonl"] == b'{"step": 2, "lost": 0}\n'
@@ -92,8 +92,8 @@ def test_a_network_that_comes_back_loses_nothing(
         put(*arguments)
 
     monkeypatch.setattr(RemoteFolder, "put", sometimes)
-    monkeypatch.setattr(patience, "TRY_EVERY", 0.01)
-    assert attempt(runs, Base(), experiment).error is None
+    monkeypatch.setattr(address, "RETRY_EVERY", 0.01)
+    assert work(runs, Base(), experiment).error is None
     assert "bases/base/DONE" in there(runs)
 
 
@@ -104,9 +104,9 @@ def test_a_network_that_stays_away_is_told(
         raise ConnectionError("the network is away")
 
     monkeypatch.setattr(RemoteFolder, "put", never)
-    monkeypatch.setattr(patience, "TRY_EVERY", 0.01)
-    monkeypatch.setattr(patience, "TRY_FOR", 0.05)
-    error = attempt(runs, Base(), experiment).error or ""
+    monkeypatch.setattr(address, "RETRY_EVERY", 0.01)
+    monkeypatch.setattr(address, "RETRY_FOR", 0.05)
+    error = work(runs, Base(), experiment).error or ""
     assert error.startswith(f"cannot work at {runs.address}")
     assert "the network is away" in error
 
@@ -115,8 +115,8 @@ def test_errors_for_people_are_not_tried_again():
     def refused() -> None:
         raise InputError("no such kind of address")
 
-    def waiting(error: Exception) -> None:
+    def waiting(error: BaseException | None) -> None:
         raise AssertionError(f"waits because of {error}")
 
     with pytest.raises(InputError, match="no such kind"):
-        Patience(waiting)(refused)
+        patiently(waiting)(refused)

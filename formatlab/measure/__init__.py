@@ -7,17 +7,17 @@ from formatlab.measure.drift import DRIFT_COLUMNS, Drift, drift
 from formatlab.measure.entropy import format_entropy, format_entropy_given_prompt
 from formatlab.measure.error_rates import ErrorRate, grader_errors
 from formatlab.measure.winners import (
+    FROM_DOCUMENTS,
     UNDECIDED,
-    WINNERS_SCHEMA,
-    record_winners,
     run_winners,
     winners,
+    winners_schema,
 )
 
 __all__ = [
     "DRIFT_COLUMNS",
+    "FROM_DOCUMENTS",
     "UNDECIDED",
-    "WINNERS_SCHEMA",
     "Attractor",
     "Drift",
     "ErrorRate",
@@ -28,9 +28,9 @@ __all__ = [
     "format_entropy",
     "format_entropy_given_prompt",
     "grader_errors",
-    "record_winners",
     "run_winners",
     "seed_interval",
     "shares",
     "winners",
+    "winners_schema",
 ]

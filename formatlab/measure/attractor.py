@@ -8,14 +8,6 @@ import numpy as np
 
 from formatlab.measure.winners import UNDECIDED
 
-# Two-sided 95% quantiles of Student's t for 1, 2, ... degrees of freedom; beyond the table the
-# last one is used, which is wider than need be by less than 5%.
-_T_QUANTILES = (
-    *(12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281),
-    *(2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860),
-    *(2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423),
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class SeedInterval:
@@ -31,7 +23,7 @@ class SeedInterval:
 
 @dataclass(frozen=True, kw_only=True)
 class Attractor:
-    """What the runs of one scale end in."""
+    """The format that the runs of one scale end in."""
 
     attractor: str
     """The format that wins in more than half of the seeds, or `undecided`."""
@@ -47,7 +39,7 @@ def attractor(finals: Sequence[Mapping]) -> Attractor:
 
     Args:
         finals: one row of `formatlab.measure.winners` (as a dict) for each seed. Runs of an
-            undertrained base are flagged and not counted, so leave them out.
+            undertrained base do not count: leave them out.
     """
     counts = Counter(final["winner"] for final in finals)
     wins = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
@@ -66,18 +58,21 @@ def attractor(finals: Sequence[Mapping]) -> Attractor:
 def seed_interval(
     values: Sequence[float], *, lowest: float = 0.0, highest: float = 1.0
 ) -> SeedInterval:
-    """Return the mean over seeds with Student's 95% interval, cut to what is possible.
+    """Return the mean over seeds with Student's 95% interval, cut to the possible range.
 
     Args:
         values: one number a seed, at least one.
-        lowest: the smallest that such a number can be; 0 for shares and accuracies.
-        highest: the largest that it can be.
+        lowest: the smallest possible value; 0 for shares and accuracies.
+        highest: the largest possible value.
     """
     mean = float(np.mean(values))
     n_seeds = len(values)
     if n_seeds < 2:
         return SeedInterval(mean=mean, low=None, high=None, n_seeds=n_seeds)
-    quantile = _T_QUANTILES[min(n_seeds - 1, len(_T_QUANTILES)) - 1]
+    # Imported here, because the rest of the room does without it.
+    from scipy.special import stdtrit
+
+    quantile = float(stdtrit(n_seeds - 1, 0.975))
     half = quantile * float(np.std(values, ddof=1)) / n_seeds**0.5
     return SeedInterval(
         mean=mean, low=max(lowest, mean - half), high=min(highest, mean + half), n_seeds=n_seeds

@@ -1,15 +1,16 @@
 """The cluster bootstrap: prompts are drawn with replacement, each with all its rollouts.
 
 Rollouts of one prompt are not independent (a prompt pulls towards its own format and is easy or
-hard for all of them), so what is resampled is the prompt. A resample is the number of times each
-prompt was drawn, and a resampled count is a product of matrices:
+hard for all of them), so prompts are resampled, not rollouts. A resample is the number of times
+each prompt was drawn, and a resampled count is a product of matrices:
 `weights (B, P) @ counts (P, F) = (B, F)`.
 
-B: resamples, P: prompts, F: tags.
+`resampled` draws, `percentile_interval` takes the bounds of any statistic of the resamples, and
+`ratio_intervals` does both for shares and accuracies given as counts.
+
+B: resamples, P: prompts or other clusters, F: tags.
 Source: Davison & Hinkley, Bootstrap Methods and their Application (1997), section 3.8; percentile
 intervals after section 5.3.1.
-
-Ratio intervals: of shares and accuracies that are known as counts by cluster.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,26 +20,20 @@ import numpy as np
 DEFAULT_RESAMPLES = 2_000
 DEFAULT_LEVEL = 0.95
 
+FEWEST_CLUSTERS = 10
+"""Clusters below which `ratio_intervals` gives no interval."""
+
 _MOST_WEIGHTS = 1 << 20
-"""Weights held at a time where only their products are wanted; 8 MiB."""
-
-
-def prompt_weights(prompts: int, resamples: int, seed: int) -> np.ndarray:
-    """Draw how often each prompt occurs in each resample.
-
-    Returns:
-        float64 (B, P); each row sums to the number of prompts.
-    """
-    return np.concatenate(list(_blocks(prompts, resamples, seed)))
+"""Weights held in memory at a time; 8 MiB."""
 
 
 def resampled(matrices: Sequence[np.ndarray], resamples: int, seed: int) -> list[np.ndarray]:
-    """Return `prompt_weights @ counts` of each matrix, the weights drawn a few rows at a time.
+    """Return the resampled sums of each matrix, drawing the weights a few rows at a time.
 
     Args:
-        matrices: counts by prompt and whatever else; (P, K), where P and K may differ.
+        matrices: counts by prompt and any columns; (P, K), where P and K may differ.
         resamples: number of resamples.
-        seed: decides the draws, which matrices of equally many prompts share.
+        seed: of the draws; matrices with equally many prompts share them.
 
     Returns:
         float64 (B, K) for each.
@@ -55,6 +50,7 @@ def resampled(matrices: Sequence[np.ndarray], resamples: int, seed: int) -> list
 
 
 def _blocks(prompts: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Draw how often each prompt occurs in each resample; float64 (B, P) in blocks of rows."""
     generator = np.random.default_rng(seed)
     chances = np.full(prompts, 1 / prompts)
     rows = max(1, _MOST_WEIGHTS // prompts)
@@ -84,9 +80,6 @@ def percentile_interval(
     return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
 
 
-FEWEST_CLUSTERS = 10
-
-
 def ratio_intervals(
     numerators: np.ndarray,
     denominators: np.ndarray,
@@ -104,7 +97,8 @@ def ratio_intervals(
 
     Returns:
         Lower and upper bound for each tag; None without a ratio, or where fewer than
-        `FEWEST_CLUSTERS` bear on it: a bootstrap of few clusters looks more certain than it is.
+        `FEWEST_CLUSTERS` clusters have a denominator: a bootstrap of few clusters looks more
+        certain than it is.
     """
     tags = numerators.shape[1]
     bearing = np.broadcast_to(denominators > 0, numerators.shape).sum(axis=0)  # (F,)

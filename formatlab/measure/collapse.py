@@ -1,4 +1,4 @@
-"""Collapse: the first step from which one format holds the training rollouts to the end."""
+"""Collapse: the first step from which one format dominates the training rollouts to the end."""
 
 from collections.abc import Sequence
 

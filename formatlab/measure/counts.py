@@ -1,11 +1,8 @@
-"""Counts: the rollouts of each group with each tag, from which everything else is measured.
+"""Counts of rollouts by group and tag, from which all measures are computed.
 
-Rollouts come a table at a time and only their counts are kept, so that more of them than fit into
-memory can be measured.
-
-The tally: how many rollouts of each prompt have each tag, and how many of them are correct.
-
-Shares: the fraction of a set of rollouts with each tag, and how many of those are correct.
+`counts` counts by any columns, `tally` arranges the counts of a probe as matrices of prompts and
+tags, and `shares` divides the counts of each group. Rollouts are read a table at a time and only
+their counts are kept, so that a run may be larger than memory.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,24 +15,23 @@ import pyarrow.compute as pc
 from formatlab.store import ROLLOUT_SCHEMA
 
 Rollouts = pa.Table | Iterable[pa.Table]
-"""Rollouts to be measured: a table of them, or several, one after another, as
-`RunFolder.rollout_batches` gives them."""
+"""Rollouts as one table, or as several in a row, as `RunFolder.rollout_batches` gives them."""
 
 _FEWEST_MERGED = 100_000
-"""Rows of counts that are gathered before those of equal groups are added up."""
+"""Rows of counts to gather before adding up those of equal groups."""
 
 
 def counts(rollouts: Rollouts, *, by: Sequence[str]) -> pa.Table:
     """Count rollouts by group and tag.
 
     Args:
-        rollouts: with `tag` and the columns of the grouping; with `correct` and `well_formed` if
-            these are to be counted.
+        rollouts: with `tag` and the columns of the grouping; `correct` and `well_formed` are
+            counted where they are there.
         by: the columns that make a group; none for one group of all.
 
     Returns:
         One row for each group and each tag that occurs in it, in no order: the columns of the
-        grouping, `tag`, and as int64 `n_rollouts`, `n_graded` (those whose right answer was known),
+        grouping, `tag`, and as int64 `n_rollouts`, `n_graded` (with a known right answer),
         `n_correct` and `n_well_formed`.
     """
     keys = [*by, "tag"]
@@ -47,7 +43,7 @@ def counts(rollouts: Rollouts, *, by: Sequence[str]) -> pa.Table:
         if rows > merge_at:
             gathered = [_added_up(pa.concat_tables(gathered), keys)]
             rows = gathered[0].num_rows
-            # Where groups are many they are added up less often, so that time stays in proportion.
+            # Many groups are added up less often, so that the time stays linear in the rows.
             merge_at = max(_FEWEST_MERGED, 2 * rows)
     if not gathered:
         return _added_up(_single_counts(ROLLOUT_SCHEMA.empty_table(), keys), keys)
@@ -67,7 +63,7 @@ def _single_counts(table: pa.Table, keys: Sequence[str]) -> pa.Table:
 
 
 def _added_up(table: pa.Table, keys: Sequence[str]) -> pa.Table:
-    """Return counts in which each group and tag stands once."""
+    """Return the counts with one row for each group and tag."""
     names = [name for name in table.column_names if name.startswith("n_")]
     added = table.group_by(list(keys), use_threads=False).aggregate([(n, "sum") for n in names])
     sums = {name: added[f"{name}_sum"].cast(pa.int64()) for name in names}
@@ -75,7 +71,7 @@ def _added_up(table: pa.Table, keys: Sequence[str]) -> pa.Table:
 
 
 def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    # Arrow groups by a dictionary only where it is the same in every table.
+    # Arrow can group by a dictionary only if all tables share it.
     kind = column.type
     return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
 
@@ -91,13 +87,13 @@ class Tally:
     rollouts: np.ndarray
     """Rollouts of each prompt with each tag; int64 (P, F)."""
     graded: np.ndarray
-    """Those of them whose right answer was known; int64 (P, F)."""
+    """Rollouts with a known right answer; int64 (P, F)."""
     correct: np.ndarray
-    """Those of them that are correct; int64 (P, F)."""
+    """Correct rollouts; int64 (P, F)."""
 
     @property
     def samples_per_prompt(self) -> int | None:
-        """Rollouts of each prompt, or None if the prompts differ in it."""
+        """Rollouts of each prompt, or None if the prompts have different numbers of them."""
         samples = np.unique(self.rollouts.sum(axis=1))
         return int(samples[0]) if len(samples) == 1 else None
 
@@ -115,7 +111,7 @@ def tally_of_counts(counted: pa.Table) -> Tally:
     """Arrange counts by prompt and tag.
 
     Args:
-        counted: `counts` by `prompt_id`, or by more than that, which is then added up.
+        counted: `counts` by `prompt_id`, or by more columns, over which they are added up.
     """
     prompt_ids, prompt = _places(counted["prompt_id"])
     tags, tag = _places(counted["tag"])
@@ -132,7 +128,7 @@ def tally_of_counts(counted: pa.Table) -> Tally:
 
 
 def _places(column: pa.ChunkedArray) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return the strings that occur, sorted, and the place among them of each row's."""
+    """Return the sorted distinct strings, and the index among them of each row's string."""
     names = sorted(column.unique().to_pylist())
     found = pc.index_in(column, pa.array(names, pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
     return tuple(names), found.to_numpy()

@@ -1,9 +1,11 @@
-"""Winners: at each epoch of the probe the format with the largest share, with its interval.
+"""Winners: the format with the largest share in each probe of a run, with its interval.
 
-Winners of a run folder, with the collapse step of its training rollouts.
+`winners` measures probe rollouts; `run_winners` reads them from a run folder and adds the collapse
+step of its training rollouts. `MEASURES` are the numbers that each row has beside its winner.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +24,50 @@ PROBE_COLUMNS = ("epoch", "step", "prompt_id", "tag", "correct")
 """Columns of the probe rollouts that `winners` reads."""
 
 
-def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
-    return pa.field(name, kind, metadata={"description": meaning})
+FROM_DOCUMENTS = ("sft", "dpo")
+"""Algorithms that learn from texts made beforehand. Their training rollouts, if any, were sampled
+before the first step, so they cannot collapse."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measure:
+    """A number of one probe: a column of `winners.parquet`, `results.csv` and exports."""
+
+    compute: Callable[[Tally], float | None]
+    """The number; None where it is not defined."""
+    meaning: str
+    """For the tables of columns in cards."""
+    unit: str
+
+
+def _accuracy(probe: Tally) -> float | None:
+    graded = probe.graded.sum()
+    return float(probe.correct.sum() / graded) if graded else None
+
+
+MEASURES = {
+    "format_entropy": Measure(
+        compute=lambda probe: format_entropy(probe.rollouts),
+        meaning="H(F), plug-in, nats",
+        unit="nats",
+    ),
+    "format_entropy_given_prompt": Measure(
+        compute=lambda probe: format_entropy_given_prompt(probe.rollouts),
+        meaning="H(F|X), plug-in, nats",
+        unit="nats",
+    ),
+    "accuracy": Measure(
+        compute=_accuracy,
+        meaning="correct / graded rollouts, whatever the tag; null if none was graded",
+        unit="fraction",
+    ),
+}
+"""Name of the column -> measure. Stored winners without one of them are measured again."""
+
+
+def _field(name: str, kind: pa.DataType, meaning: str, unit: str = "") -> pa.Field:
+    metadata = {"description": meaning} | ({"unit": unit} if unit else {})
+    return pa.field(name, kind, metadata=metadata)
 
 
 _FORMAT = pa.struct(
@@ -44,32 +88,31 @@ _FORMAT = pa.struct(
     ]
 )
 
-WINNERS_SCHEMA = pa.schema(
-    [
-        _field("epoch", pa.float64(), "passes over the training prompts completed; 0 is the base"),
-        _field("step", pa.int64(), "RL steps completed"),
-        _field("winner", pa.string(), "the leader, or undecided where the interval covers 0"),
-        _field("leader", pa.string(), "the format with the largest share, first by name if equal"),
-        _field("runner_up", pa.string(), "the format with the second largest share; null if none"),
-        _field("share", pa.float64(), "share of the leader"),
-        _field("margin", pa.float64(), "share of the leader less that of the runner-up"),
-        _field("margin_low", pa.float64(), "lower bound, 95%; null with one prompt"),
-        _field("margin_high", pa.float64(), "upper bound, 95%; null with one prompt"),
-        _field("n_prompts", pa.int64(), "prompts of the probe: the clusters of the bootstrap"),
-        _field("n_rollouts", pa.int64(), "rollouts of the probe"),
-        _field("samples_per_prompt", pa.int64(), "rollouts of each prompt; null if they differ"),
-        _field("format_entropy", pa.float64(), "H(F), plug-in, nats"),
-        _field("format_entropy_given_prompt", pa.float64(), "H(F|X), plug-in, nats"),
-        _field(
-            "accuracy",
-            pa.float64(),
-            "correct / graded rollouts, whatever the tag; null if none was graded",
-        ),
-        _field("formats", pa.list_(_FORMAT), "each tag that occurs at this epoch, by name"),
-        _field("collapse_step", pa.int64(), "of the run, the same in every row; null if none"),
-    ]
+_WINNER = (
+    _field("epoch", pa.float64(), "passes over the training prompts completed; 0 is the base"),
+    _field("step", pa.int64(), "RL steps completed"),
+    _field("winner", pa.string(), "the leader, or undecided where the interval covers 0"),
+    _field("leader", pa.string(), "the format with the largest share, first by name if equal"),
+    _field("runner_up", pa.string(), "the format with the second largest share; null if none"),
+    _field("share", pa.float64(), "share of the leader"),
+    _field("margin", pa.float64(), "share of the leader less that of the runner-up"),
+    _field("margin_low", pa.float64(), "lower bound, 95%; null with one prompt"),
+    _field("margin_high", pa.float64(), "upper bound, 95%; null with one prompt"),
+    _field("n_prompts", pa.int64(), "prompts of the probe: the clusters of the bootstrap"),
+    _field("n_rollouts", pa.int64(), "rollouts of the probe"),
+    _field("samples_per_prompt", pa.int64(), "rollouts of each prompt; null if they differ"),
 )
-"""Schema of `winners.parquet`; each field's metadata has a `description`."""
+_FORMATS = _field("formats", pa.list_(_FORMAT), "each tag that occurs at this epoch, by name")
+_COLLAPSE = _field("collapse_step", pa.int64(), "of the run, the same in every row; null if none")
+
+
+def winners_schema() -> pa.Schema:
+    """Return the schema of `winners.parquet`; each field's metadata has a `description`."""
+    measures = [
+        _field(name, pa.float64(), measure.meaning, measure.unit)
+        for name, measure in MEASURES.items()
+    ]
+    return pa.schema([*_WINNER, *measures, _FORMATS, _COLLAPSE])
 
 
 def winners(
@@ -94,7 +137,7 @@ def winners(
         seed: of the bootstrap.
 
     Returns:
-        One row an epoch, ascending, with `WINNERS_SCHEMA`.
+        One row an epoch, ascending, with `winners_schema`.
     """
     counted = counts(probe, by=["epoch", "step", "prompt_id"])
     by_epoch = {
@@ -113,7 +156,7 @@ def winners(
         }
         for place, (epoch, tally) in enumerate(zip(by_epoch, tallies, strict=True))
     ]
-    return pa.Table.from_pylist(rows, schema=WINNERS_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=winners_schema())
 
 
 def _epoch_row(counts: Tally, drawn: Sequence[np.ndarray]) -> dict[str, object]:
@@ -141,9 +184,7 @@ def _epoch_row(counts: Tally, drawn: Sequence[np.ndarray]) -> dict[str, object]:
         "n_prompts": len(counts.prompt_ids),
         "n_rollouts": total,
         "samples_per_prompt": counts.samples_per_prompt,
-        "format_entropy": format_entropy(counts.rollouts),
-        "format_entropy_given_prompt": format_entropy_given_prompt(counts.rollouts),
-        "accuracy": correct.sum() / graded.sum() if graded.any() else None,
+        **{name: measure.compute(counts) for name, measure in MEASURES.items()},
         "formats": [
             {
                 "tag": tag,
@@ -166,8 +207,8 @@ def _bounds(counts: Tally, leader: int, drawn: Sequence[np.ndarray]) -> dict:
 
     Args:
         counts: of the probe.
-        leader: number of its tag.
-        drawn: rollouts, graded and correct ones of each resample by tag; (B, F) each.
+        leader: index of the leading tag.
+        drawn: rollouts, graded rollouts and correct rollouts of each resample; (B, F) each.
     """
     prompts, tags = counts.rollouts.shape
     if prompts < 2:
@@ -189,10 +230,6 @@ def _bounds(counts: Tally, leader: int, drawn: Sequence[np.ndarray]) -> dict:
     }
 
 
-_FROM_EXAMPLES = ("sft", "dpo")
-"""Algorithms whose training rollouts are all of step 0: what they start from, and no course."""
-
-
 def run_winners(
     run: RunFolder,
     *,
@@ -200,11 +237,11 @@ def run_winners(
     resamples: int = DEFAULT_RESAMPLES,
     seed: int = 0,
 ) -> pa.Table:
-    """Measure a run from its rollouts, whatever of them is there yet.
+    """Measure the rollouts that a run has so far.
 
     Args:
         run: the run folder; it need not be done.
-        threshold: dominant share that counts as collapsed.
+        threshold: smallest dominant share that counts as collapsed.
         resamples: resamples of the bootstrap.
         seed: of the bootstrap.
 
@@ -212,7 +249,7 @@ def run_winners(
         One row an epoch of the probe, see `formatlab.measure.winners`; none without a probe.
     """
     collapsed = None
-    if run.config.get("algorithm") not in _FROM_EXAMPLES:
+    if run.config.get("algorithm") not in FROM_DOCUMENTS:
         train = counts(run.rollout_batches("train", columns=["step", "tag"]), by=["step"])
         collapsed = collapse_step(
             train["step"].to_numpy(),
@@ -222,16 +259,3 @@ def run_winners(
         )
     probe = run.rollout_batches("probe", columns=PROBE_COLUMNS)
     return winners(probe, collapse_step=collapsed, resamples=resamples, seed=seed)
-
-
-def record_winners(
-    run: RunFolder,
-    *,
-    threshold: float = DEFAULT_THRESHOLD,
-    resamples: int = DEFAULT_RESAMPLES,
-    seed: int = 0,
-) -> pa.Table:
-    """Measure a run as `run_winners` does and write its `winners.parquet`."""
-    table = run_winners(run, threshold=threshold, resamples=resamples, seed=seed)
-    run.write_winners(table)
-    return table

@@ -10,7 +10,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from formatlab.measure import DRIFT_COLUMNS, WINNERS_SCHEMA, Drift, drift, run_winners, shares
+from formatlab.measure import (
+    DRIFT_COLUMNS,
+    FROM_DOCUMENTS,
+    Drift,
+    drift,
+    run_winners,
+    shares,
+    winners_schema,
+)
 from formatlab.show.wording import epoch_text, name_text, reward_name
 from formatlab.store import RunFolder
 
@@ -72,9 +80,6 @@ def event_notes(events: Sequence[RunEvent]) -> list[str]:
 _ENOUGH_ROLLOUTS = 20
 """Rollouts of a format at the base below which its accuracy says nothing of the base."""
 
-_FROM_DOCUMENTS = ("sft", "dpo")
-"""Algorithms that learn from texts made beforehand, so that a run has no training rollouts."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
@@ -111,7 +116,7 @@ class RunResult:
     @property
     def from_documents(self) -> bool:
         """Whether training is from texts made beforehand, so that nothing can collapse."""
-        return self.config["algorithm"] in _FROM_DOCUMENTS
+        return self.config["algorithm"] in FROM_DOCUMENTS
 
     @property
     def start_name(self) -> str:
@@ -215,11 +220,11 @@ def measured_run(run: RunFolder) -> RunResult:
     The stored winners of a finished run are used; those of any other are made from its rollouts.
     """
     winners = run.winners() if run.done else None
-    if winners is None or not winners.schema.equals(WINNERS_SCHEMA):
+    if winners is None or not winners.schema.equals(winners_schema()):
         winners = run_winners(run)
     rows = winners.to_pylist()
     training: list[dict[str, Any]] = []
-    if run.config["algorithm"] in _FROM_DOCUMENTS:
+    if run.config["algorithm"] in FROM_DOCUMENTS:
         # What was sampled of the start to learn from was there before the first step.
         rows = [row | {"collapse_step": None} for row in rows]
     else:

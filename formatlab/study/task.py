@@ -176,12 +176,12 @@ def finish_run(path: Path) -> None:
     """
     from accelerate import PartialState
 
-    from formatlab.measure import record_winners
+    from formatlab.measure import run_winners
 
     processes = PartialState()
     if processes.is_main_process:
         folder = RunFolder.open(path)
-        record_winners(folder)
+        folder.write_winners(run_winners(folder))
         folder.mark_done(
             {
                 "steps": len(folder.metrics()),

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from formatlab.measure import bootstrap
-from formatlab.measure.bootstrap import percentile_interval, prompt_weights, resampled
+from formatlab.measure.bootstrap import percentile_interval, ratio_intervals, resampled
+
+
+def prompt_weights(prompts: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each prompt is drawn in each resample; (B, P)."""
+    (weights,) = resampled([np.eye(prompts)], resamples, seed)
+    return weights
 
 
 def test_each_resample_draws_as_many_prompts_as_there_are() -> None:
@@ -42,3 +48,30 @@ def test_resamples_without_a_value_are_passed_over() -> None:
     low, high = percentile_interval(statistics, level=1.0)
     assert (low[0], high[0]) == (1.0, 3.0)
     assert np.isnan(low[1]) and np.isnan(high[1])
+
+
+def test_intervals_cover_the_ratio_and_widen_with_clusters():
+    generator = np.random.default_rng(0)
+    rows = np.full((200, 1), 8.0)
+    apart = generator.binomial(8, 0.3, size=(200, 1)).astype(float)
+    together = 8.0 * generator.binomial(1, 0.3, size=(200, 1))
+    (one,) = ratio_intervals(apart, rows)
+    (other,) = ratio_intervals(together, rows)
+    assert one is not None
+    assert other is not None
+    assert one[0] < apart.sum() / rows.sum() < one[1]
+    assert other[1] - other[0] > 2 * (one[1] - one[0])
+
+
+@pytest.mark.parametrize(
+    ("numerators", "denominators", "expected"),
+    [
+        ([[3.0]], [[4.0]], [None]),
+        ([[0.0, 2.0]] * 10, [[0.0, 2.0]] * 10, [None, (1.0, 1.0)]),
+        ([[0.0, 2.0]] * 9, [[0.0, 2.0]] * 9, [None, None]),
+    ],
+)
+def test_no_interval_of_few_clusters_or_without_rows(
+    numerators: list, denominators: list, expected: list
+):
+    assert ratio_intervals(np.array(numerators), np.array(denominators)) == expected

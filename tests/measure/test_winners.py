@@ -1,16 +1,17 @@
-"""Winners and their intervals."""
+"""Winners of probes and of run folders, with their intervals."""
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from synthetic_runs import probe_rollouts
+from synthetic_runs import SyntheticRun, probe_rollouts, write_run
 
-from formatlab.measure.bootstrap import prompt_weights
-from formatlab.measure.winners import WINNERS_SCHEMA, winners
-from formatlab.store import ROLLOUT_SCHEMA
+from formatlab.measure.bootstrap import resampled
+from formatlab.measure.winners import run_winners, winners, winners_schema
+from formatlab.store import ROLLOUT_SCHEMA, RunFolder, rollout_file
 from formatlab.store.rollout import rollouts_to_table
 
 
@@ -100,7 +101,7 @@ def test_epochs_are_measured_apart_and_ordered() -> None:
     late = probe({f"p{i}": "bbb" for i in range(5)}, epoch=1.0, step=16)
     early = probe({f"p{i}": "aaa" for i in range(5)}, epoch=0.125, step=2)
     table = winners(pa.concat_tables([late, early]), collapse_step=7)
-    assert table.schema.equals(WINNERS_SCHEMA)
+    assert table.schema.equals(winners_schema())
     assert table.select(["epoch", "step", "winner", "collapse_step"]).to_pylist() == [
         {"epoch": 0.125, "step": 2, "winner": "a", "collapse_step": 7},
         {"epoch": 1.0, "step": 16, "winner": "b", "collapse_step": 7},
@@ -109,7 +110,7 @@ def test_epochs_are_measured_apart_and_ordered() -> None:
 
 def test_no_probe_makes_no_rows() -> None:
     table = winners(ROLLOUT_SCHEMA.empty_table())
-    assert table.num_rows == 0 and table.schema.equals(WINNERS_SCHEMA)
+    assert table.num_rows == 0 and table.schema.equals(winners_schema())
 
 
 @pytest.mark.parametrize("shares", [[0.4, 0.35, 0.25], [0.9, 0.06, 0.04], [0.5, 0.5]])
@@ -122,7 +123,8 @@ def test_intervals_agree_with_a_loop_over_resamples(shares: list[float]) -> None
     margins: list[float] = []
     accuracies: dict[str, list[float]] = {of["tag"]: [] for of in row["formats"]}
     names = sorted(prompts)
-    for weights in prompt_weights(len(names), resamples, seed):
+    (drawn_weights,) = resampled([np.eye(len(names))], resamples, seed)
+    for weights in drawn_weights:
         drawn = "".join(prompts[n] * int(times) for n, times in zip(names, weights, strict=True))
         counts = Counter(drawn.lower())
         others = [count for tag, count in counts.items() if tag != row["leader"]]
@@ -169,3 +171,47 @@ def test_without_known_answers_there_are_shares_and_no_accuracies() -> None:
     assert (row["leader"], row["share"], row["accuracy"]) == ("a", 0.75, None)
     assert {of["accuracy"] for of in row["formats"]} == {None}
     assert {of["accuracy_low"] for of in row["formats"]} == {None}
+
+
+SPEC = SyntheticRun(
+    start={"program": 0.5, "prose": 0.5},
+    end={"program": 0.1, "prose": 1.9},
+    accuracy={"program": 0.6, "prose": 0.9},
+    rollouts_per_step=64,
+    probe_prompts=32,
+)
+
+
+def test_a_whole_run(tmp_path: Path) -> None:
+    run = write_run(tmp_path, SPEC)
+    table = run_winners(run, threshold=0.8, resamples=100)
+    assert table["epoch"].to_pylist() == [0.0, 0.125, 0.25, 0.5, 1.0, 2.0]
+    assert table["winner"][-1].as_py() == "prose"
+    assert 0 < table["collapse_step"][0].as_py() < 32
+
+
+def test_rollouts_are_never_all_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = write_run(tmp_path, SPEC)
+    columns = ["epoch", "step", "prompt_id", "tag", "correct"]
+    whole = winners(run.rollouts("probe", columns=columns), resamples=100)
+    monkeypatch.setattr(rollout_file, "_BATCH_ROWS", 100)
+    monkeypatch.delattr(RunFolder, "rollouts")
+    found = run_winners(run, threshold=0.8, resamples=100)
+    assert found.drop_columns(["collapse_step"]) == whole.drop_columns(["collapse_step"])
+    assert 0 < found["collapse_step"][0].as_py() < 32
+
+
+def test_a_run_without_training_has_no_collapse(tmp_path: Path) -> None:
+    run = write_run(tmp_path, SPEC, train=False)
+    assert run_winners(run, resamples=10)["collapse_step"].to_pylist() == [None] * 6
+    assert run.winners() is None
+
+
+def test_a_run_that_has_only_begun_has_no_winners(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run", config={}, env={})
+    assert run_winners(run).num_rows == 0
+
+
+def test_a_stage_that_learns_from_examples_cannot_collapse(tmp_path: Path) -> None:
+    run = write_run(tmp_path, replace(SPEC, algorithm="dpo", end={"program": 1.0}))
+    assert set(run_winners(run, resamples=10)["collapse_step"].to_pylist()) == {None}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from formatlab.errors import InputError
-from formatlab.measure import record_winners
+from formatlab.measure import run_winners
 from formatlab.show.run_result import measured_run
 from formatlab.show.study import measured_study
 from formatlab.store import RunFolder
@@ -98,8 +98,8 @@ def test_the_reason_of_a_failure_is_said(make_run) -> None:
 
 def test_stored_winners_are_used_when_the_run_is_done(make_run) -> None:
     run = make_run()
-    record_winners(run, threshold=0.6)
-    assert measured_run(run).winners == run.winners().to_pylist()
+    run.write_winners(stored := run_winners(run, threshold=0.6))
+    assert measured_run(run).winners == stored.to_pylist()
 
 
 def test_mixtures_go_by_their_names_if_these_tell_them_apart(make_run) -> None:

@@ -12,7 +12,7 @@ from rollout_row import ROW
 from safetensors.torch import save_file
 
 from formatlab.errors import InputError
-from formatlab.measure import record_winners
+from formatlab.measure import run_winners
 from formatlab.store.integrity import integrity_error, reportable_runs
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.runs_folder import studies_in
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     run.write_rollouts("train", 0.0, [ROW])
     run.write_rollouts("probe", 0.0, [replace(ROW, split="probe")])
     run.append_metrics({"step": 0}, {"step": 1})
-    record_winners(run)
+    run.write_winners(run_winners(run))
     save_weights(run.path / "policy")
     digest = weights_digest(run.path / "policy")
     run.mark_done({"steps": 2, "rollouts": 1, "policy_sha256": digest})

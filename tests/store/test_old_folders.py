@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from formatlab.errors import InputError, RunError
-from formatlab.measure import WINNERS_SCHEMA, run_winners
+from formatlab.measure import run_winners, winners_schema
 from formatlab.show.export.export import write_export
 from formatlab.show.report.report import write_report
 from formatlab.store import ROLLOUT_SCHEMA, SCHEMA_VERSION, RunFolder, Split
@@ -57,7 +57,7 @@ def test_metrics_summary_and_winners_are_read(run: RunFolder) -> None:
     assert stored is not None
     assert stored["epoch"].to_pylist() == [0.0, 2 / 3, 1.0]
     again = run_winners(run)
-    assert again.schema.equals(WINNERS_SCHEMA)
+    assert again.schema.equals(winners_schema())
     for name in ("winner", "leader", "share", "accuracy", "n_rollouts"):
         assert stored[name].to_pylist() == again[name].to_pylist()
 

@@ -117,8 +117,6 @@ _UNITS = {
     "logprob": "nats",
     "entropy": "nats a token",
     "kl": "nats",
-    "format_entropy": "nats",
-    "format_entropy_given_prompt": "nats",
     "parameters": "parameters",
     "non_embedding_parameters": "parameters",
     "train_rollouts": "rollouts",
@@ -157,7 +155,9 @@ def _column(name: str, field: pa.Field) -> list[str]:
 def _unit(field: pa.Field) -> str:
     if not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)):
         return ""
-    return "fraction" if field.name.startswith(_FRACTIONS) else _UNITS.get(field.name, "")
+    told = (field.metadata or {}).get(b"unit", b"").decode()
+    named = "fraction" if field.name.startswith(_FRACTIONS) else _UNITS.get(field.name, "")
+    return told or named
 
 
 def _type_text(kind: Any) -> str:

@@ -20,7 +20,7 @@ from formatlab.show.export.card import (
     markdown_text,
 )
 from formatlab.show.export.provenance import is_synthetic, provenance
-from formatlab.show.export.tables import RUN_WINNERS_SCHEMA, RUNS_SCHEMA
+from formatlab.show.export.tables import RUNS_SCHEMA, run_winners_schema
 from formatlab.show.palette import format_order
 from formatlab.show.run_result import RunResult, seeds_text
 from formatlab.show.tables.grader import GRADER_NOTE
@@ -95,7 +95,7 @@ def data_card(data: ExportedData) -> str:
             for name, schema in (
                 ("rollouts", ROLLOUT_SCHEMA),
                 ("runs", RUNS_SCHEMA),
-                ("winners", RUN_WINNERS_SCHEMA),
+                ("winners", run_winners_schema()),
                 ("metrics", data.metrics.schema),
             )
         ],

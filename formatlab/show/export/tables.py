@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from formatlab.measure import WINNERS_SCHEMA
+from formatlab.measure import winners_schema
 from formatlab.show.export.card import published_value
 from formatlab.show.run_result import RunResult
 
@@ -44,9 +44,6 @@ RUNS_SCHEMA = pa.schema(
 )
 """Schema of `runs.parquet`; each field's metadata has a `description`."""
 
-RUN_WINNERS_SCHEMA = pa.schema([_RUN_ID, *WINNERS_SCHEMA])
-"""Schema of the exported `winners.parquet`."""
-
 _METRICS = {
     "step": "0-based index of the step; expert iteration, SFT and DPO: of the update",
     "epoch": "passes over the training prompts before it",
@@ -71,6 +68,11 @@ _BY_FORMAT = {
 }
 
 
+def run_winners_schema() -> pa.Schema:
+    """Return the schema of the exported `winners.parquet`."""
+    return pa.schema([_RUN_ID, *winners_schema()])
+
+
 def runs_table(runs: Sequence[RunResult], counts: Mapping[str, Mapping[str, int]]) -> pa.Table:
     """Return one row a run.
 
@@ -85,7 +87,7 @@ def runs_table(runs: Sequence[RunResult], counts: Mapping[str, Mapping[str, int]
 def winners_table(runs: Sequence[RunResult]) -> pa.Table:
     """Return one row a run and epoch of its probe."""
     rows = [{"run_id": run.name, **row} for run in runs for row in run.winners]
-    return pa.Table.from_pylist(rows, schema=RUN_WINNERS_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=run_winners_schema())
 
 
 def metrics_table(runs: Sequence[RunResult]) -> pa.Table:

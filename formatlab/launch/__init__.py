@@ -1,11 +1,11 @@
 """Doing a study's tasks, side by side, wherever there are machines.
 
-    options, launcher   where tasks run; picks the launcher and writes the report
-    monitor, schedule   the account of a study: what may start, what runs, how each task ended
-    worker              one task in this process: alone, from an intact folder, with its failure
-    pool, devices       the executor of this machine; GPUs, cores and threads
-    cluster/            the executors of Ray and Slurm
-    accelerate          several processes on one run
-    runs_root, storage/ where the runs folder is: a path, or an fsspec address
-    plan, progress      the tasks of the last command, written down; what a person sees meanwhile
+options, launcher   where tasks run; picks the launcher and writes the report
+monitor, schedule   the account of a study: what may start, what runs, how each task ended
+worker              one task in this process: alone, from an intact folder, with its failure
+pool, devices       the executor of this machine; GPUs, cores and threads
+cluster/            the executors of Ray and Slurm
+accelerate          several processes on one run
+runs_root, storage/ where the runs folder is: a path, or an fsspec address
+plan, progress      the tasks of the last command, written down; what a person sees meanwhile
 """

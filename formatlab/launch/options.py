@@ -72,8 +72,8 @@ class LaunchOptions:
             idle |= changed & {"scratch"}
         elif self.launcher == "local":
             raise InputError(
-                f"--runs-dir {self.runs_dir}: the local launcher works in a folder of this machine; "
-                "add --launcher ray --address local, which works here too"
+                f"--runs-dir {self.runs_dir}: the local launcher works in a folder of this "
+                "machine; add --launcher ray --address local, which works here too"
             )
         if idle:
             options = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(idle))

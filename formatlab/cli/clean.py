@@ -1,4 +1,4 @@
-"""`formatlab clean`: what in a runs folder nobody needs any more, shown, and removed on demand."""
+"""`formatlab clean`: show what can be removed from a runs folder, and remove it on demand."""
 
 import sys
 from collections.abc import Sequence
@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from rich.filesize import decimal
+
 from formatlab.errors import FormatlabError
 
 if TYPE_CHECKING:
-    from formatlab.launch.state.leftovers import Kind, Leftover
+    from formatlab.launch.clean import Kind, Removable
 
 DESCRIPTION = """\
 Show what can be removed from a runs folder, and with --yes remove it. Always safe are temporary
@@ -23,7 +25,7 @@ examples:
 """
 
 _SHOWN = 8
-"""Lines of a kind that is always safe."""
+"""Lines that list a kind of garbage; the rest are counted."""
 
 _WORDS: "dict[Kind, str]" = {
     "lock": "locks of processes that are gone",
@@ -64,12 +66,12 @@ def main(arguments: list[str]) -> int:
         """The runs folder."""
 
     options = tyro.cli(Options, args=arguments, prog="formatlab clean", description=DESCRIPTION)
-    from formatlab.launch.state.leftovers import ALWAYS, BY_OPTION, find_leftovers
+    from formatlab.launch.clean import BY_OPTION, GARBAGE, find_removable
 
     runs = options.runs
     asked: list[Kind] = [kind for kind in BY_OPTION if getattr(options, kind)]
-    found = find_leftovers(runs, [*ALWAYS, *asked])
-    others = {kind: find_leftovers(runs, [*asked, kind]) for kind in BY_OPTION if kind not in asked}
+    found = find_removable(runs, [*GARBAGE, *asked])
+    others = {kind: find_removable(runs, [*asked, kind]) for kind in BY_OPTION if kind not in asked}
     if not found:
         print(f"nothing to clean in {runs}")
     status = _remove(found, runs) if options.yes else _show(found, runs)
@@ -83,30 +85,30 @@ def main(arguments: list[str]) -> int:
     return status
 
 
-def _show(found: "Sequence[Leftover]", runs: Path) -> int:
-    from formatlab.launch.state.leftovers import ALWAYS
+def _show(found: "Sequence[Removable]", runs: Path) -> int:
+    from formatlab.launch.clean import GARBAGE
 
     for kind, words in _WORDS.items():
         items = [item for item in found if item.kind == kind]
         if not items:
             continue
         print(f"{words}: {len(items)}, {_amount(items)}")
-        shown = items[:_SHOWN] if kind in ALWAYS else items
+        shown = items[:_SHOWN] if kind in GARBAGE else items
         for item in shown:
-            print(f"  {bytes_text(item.size):>8}  {_place(item, runs)}{', finished' * item.done}")
+            print(f"  {decimal(item.size):>9}  {_place(item, runs)}{', finished' * item.done}")
         if len(items) > len(shown):
-            print(f"            and {len(items) - len(shown)} more")
+            print(f"             and {len(items) - len(shown)} more")
     if found:
-        total = bytes_text(sum(item.size for item in found))
+        total = decimal(sum(item.size for item in found))
         print(f"in all {total}; nothing was removed, --yes removes it")
     return 0
 
 
-def _remove(found: "Sequence[Leftover]", runs: Path) -> int:
-    from formatlab.launch.state.leftovers import remove
+def _remove(found: "Sequence[Removable]", runs: Path) -> int:
+    from formatlab.launch.clean import remove
     from formatlab.store.lock import Held
 
-    gone: list[Leftover] = []
+    gone: list[Removable] = []
     status = 0
     for item in found:
         try:
@@ -118,31 +120,19 @@ def _remove(found: "Sequence[Leftover]", runs: Path) -> int:
     for kind, words in _WORDS.items():
         items = [item for item in gone if item.kind == kind]
         if items:
-            print(f"removed {words}: {len(items)}, {bytes_text(sum(item.size for item in items))}")
+            print(f"removed {words}: {len(items)}, {decimal(sum(item.size for item in items))}")
     if found:
-        print(f"freed {bytes_text(sum(item.size for item in gone))}")
+        print(f"freed {decimal(sum(item.size for item in gone))}")
     return status
 
 
-def _place(item: "Leftover", runs: Path) -> str:
+def _place(item: "Removable", runs: Path) -> str:
     from formatlab.show.wording import visible_text
 
     return visible_text(str(item.path.relative_to(runs)))
 
 
-def _amount(items: "Sequence[Leftover]") -> str:
-    """How large they are, and how many of them are results."""
-    size, finished = bytes_text(sum(item.size for item in items)), sum(i.done for i in items)
+def _amount(items: "Sequence[Removable]") -> str:
+    """How large they are, and how many of them are finished runs or bases."""
+    size, finished = decimal(sum(item.size for item in items)), sum(i.done for i in items)
     return f"{size}, {finished} finished" if finished else size
-
-
-def bytes_text(size: int) -> str:
-    """Bytes as people write them: 1.2 GB."""
-    number = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 999.5:
-            return (
-                f"{number:.0f} {unit}" if number >= 99.5 or unit == "B" else f"{number:.1f} {unit}"
-            )
-        number /= 1000
-    return f"{number:.1f} TB"

@@ -1,4 +1,4 @@
-"""The plan of a study: the tasks of its last command, written where others can look at them."""
+"""The plan of a study: the tasks of its last command, in a file that `formatlab status` reads."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,23 +15,26 @@ PLAN_FILE = "plan.json"
 """Name of the file in a study's folder."""
 
 SCHEMA_VERSION = 2
-"""Version of the file. Version 1 had kind and label, and no facts."""
+"""Version of the file."""
+
+_READABLE_VERSIONS = (1, 2)
+"""Versions that are read; version 1 had kind and label, and no facts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedTask:
-    """A base or a run that the command makes, or goes on with."""
+    """A base or a run that the command makes or resumes."""
 
     address: str
     """Its folder, relative to the runs folder: `bases/<name>` or `<study>/<name>`."""
     facts: TaskFacts
     """What people are told of it."""
     needs: tuple[str, ...]
-    """Addresses of the tasks that are done before it begins."""
+    """Addresses of the tasks that must be done before it begins."""
     steps: int | None
-    """Steps that it has in all; None where only its making tells."""
+    """Steps that it has in all; None where that is known only once it has begun."""
     seconds: float | None = None
-    """Estimate, made beforehand, of the time that it takes from where it is; None if not known."""
+    """Estimate of the time that it takes from where it is; None if not known."""
 
     @property
     def kind(self) -> Literal["base", "run"]:
@@ -46,7 +49,7 @@ class PlannedTask:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What one command does."""
+    """The tasks of one command."""
 
     study: str
     """Name of the study's folder."""
@@ -55,7 +58,7 @@ class Plan:
     written: str
     """When it began, ISO 8601 with the time zone."""
     jobs: int
-    """Tasks side by side."""
+    """How many tasks run side by side."""
     tasks: tuple[PlannedTask, ...]
     """Each after what it needs."""
 
@@ -68,13 +71,13 @@ def plan_of(
     jobs: int,
     seconds: Mapping[str, float] | None = None,
 ) -> Plan:
-    """The plan of a command that begins now.
+    """Make the plan of a command that begins now.
 
     Args:
         study: name of the study's folder.
-        tasks: what the command makes, each after what it needs.
+        tasks: of the command, each after what it needs.
         command: the command line, word by word.
-        jobs: tasks side by side.
+        jobs: how many tasks run side by side.
         seconds: estimates of the time that tasks take, by address.
     """
     return Plan(
@@ -96,7 +99,7 @@ def plan_of(
 
 
 def write_plan(study_folder: Path, plan: Plan) -> None:
-    """Write the plan into the study's folder, in place of that of the command before.
+    """Write the plan into the study's folder, replacing that of the command before.
 
     Raises:
         InputError: no permission.
@@ -115,38 +118,38 @@ def read_plan(study_folder: Path) -> Plan | None:
     """
     path = study_folder / PLAN_FILE
     try:
-        there = json.loads(path.read_bytes())
-        version = there["schema_version"]
-        if version in (1, SCHEMA_VERSION):
-            return _plan(there)
+        content = json.loads(path.read_bytes())
+        version = content["schema_version"]
+        if version in _READABLE_VERSIONS:
+            return _plan(content)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"cannot read {path} ({type(error).__name__}: {error}); remove it, and the next "
             "`formatlab run` of the study writes it again"
         ) from error
     raise InputError(
-        f"{path} is of schema version {version}, and this formatlab reads {SCHEMA_VERSION}; use "
-        "the formatlab that wrote it, or remove it"
+        f"{path} is of schema version {version}, and this formatlab reads versions "
+        f"{', '.join(map(str, _READABLE_VERSIONS))}; use the formatlab that wrote it, or remove it"
     )
 
 
-def _plan(there: Mapping[str, Any]) -> Plan:
+def _plan(content: Mapping[str, Any]) -> Plan:
     return Plan(
-        study=str(there["study"]),
-        command=tuple(map(str, there["command"])),
-        written=str(there["written"]),
-        jobs=int(there["jobs"]),
+        study=str(content["study"]),
+        command=tuple(map(str, content["command"])),
+        written=str(content["written"]),
+        jobs=int(content["jobs"]),
         tasks=tuple(
             PlannedTask(
-                address=_inside(task["address"]),
+                address=_checked(task["address"]),
                 facts=_facts(task),
                 needs=tuple(map(str, task["needs"])),
                 steps=None if task["steps"] is None else int(task["steps"]),
                 seconds=None if task.get("seconds") is None else float(task["seconds"]),
             )
-            for task in there["tasks"]
+            for task in content["tasks"]
         ),
     )
 
@@ -163,8 +166,8 @@ def _facts(task: Mapping[str, Any]) -> TaskFacts:
     )
 
 
-def _inside(address: str) -> str:
-    """Check that an address is of a folder in a folder of the runs folder."""
+def _checked(address: str) -> str:
+    """Check that an address is `<folder>/<name>`, and so cannot lie outside the runs folder."""
     parts = address.split("/")
     if len(parts) != 2 or {"", ".", ".."} & set(parts):
         raise ValueError(f"{address!r} is no address of a task")

@@ -9,7 +9,7 @@ from made_up_study import begin, finish, hold_here, plan, planned
 
 from formatlab.cli import clean
 from formatlab.errors import InputError
-from formatlab.launch.state import leftovers
+from formatlab.launch import clean as cleaning
 from formatlab.store.lock import Held
 
 RUNS = [planned("grpo 0.04M s0"), planned("ppo 0.04M s0"), planned("rloo 0.04M s0")]
@@ -42,12 +42,12 @@ def test_it_shows_what_would_go_and_removes_nothing(
     lines = output(capsys, runs)
     assert sorted(runs.rglob("*")) == before
     assert "temporary files of writers that were killed: 1, 1.2 kB" in lines
-    assert f"    1.2 kB  {RUNS[0].address}/.unfinished-abc" in lines
+    assert f"     1.2 kB  {RUNS[0].address}/.unfinished-abc" in lines
     assert "checkpoints of finished runs: 1, 2.5 MB" in lines
-    assert f"    2.5 MB  {RUNS[0].address}/checkpoints" in lines
+    assert f"     2.5 MB  {RUNS[0].address}/checkpoints" in lines
     assert any(line.startswith("locks of processes that are gone: 1,") for line in lines)
     assert lines[-2] == "in all 2.5 MB; nothing was removed, --yes removes it"
-    options = r"more by option: --failed 1 \(.*B\), --unplanned 1 \(.*B, 1 finished\)"
+    options = r"more by option: --failed 1 \(.*\), --unplanned 1 \(.*, 1 finished\)"
     assert re.fullmatch(options, lines[-1])
     lines = output(capsys, runs, "--unplanned")
     assert any(line.endswith(f"  {RUNS[2].address}, finished") for line in lines)
@@ -81,21 +81,21 @@ def test_long_lists_of_what_is_always_safe_are_cut(
     for number in range(20):
         (runs / RUNS[0].address / f".unfinished-{number:03}").write_text("x")
     lines = output(capsys, runs)
-    assert "            and 13 more" in lines
+    assert "             and 13 more" in lines
     assert sum(".unfinished-" in line for line in lines) == 8
 
 
 def test_what_was_taken_meanwhile_is_left_and_said(
     runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def taken(item: leftovers.Leftover) -> bool:
+    def taken(item: cleaning.Removable) -> bool:
         raise Held("another process is writing to it")
 
-    monkeypatch.setattr(leftovers, "remove", taken)
+    monkeypatch.setattr(cleaning, "remove", taken)
     assert clean.main([str(runs), "--yes"]) == 0
     captured = capsys.readouterr()
     assert f"{RUNS[0].address}/checkpoints is left: another process is writing" in captured.err
-    assert "freed 0 B" in captured.out
+    assert "freed 0 bytes" in captured.out
 
 
 def test_what_may_not_be_removed_is_said(
@@ -104,7 +104,7 @@ def test_what_may_not_be_removed_is_said(
     def refused(path: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(leftovers.shutil, "rmtree", refused)
+    monkeypatch.setattr(cleaning.shutil, "rmtree", refused)
     assert clean.main([str(runs), "--yes"]) == 1
     captured = capsys.readouterr()
     assert f"{RUNS[0].address}/checkpoints is left: No permission" in captured.err
@@ -115,19 +115,3 @@ def test_what_may_not_be_removed_is_said(
 def test_a_folder_that_is_no_runs_folder_is_refused(tmp_path: Path, place: str) -> None:
     with pytest.raises(InputError):
         clean.main([str(tmp_path / place), "--yes"])
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (99_960, "100 kB"),
-        (999_600, "1.0 MB"),
-        (2_340_000_000, "2.3 GB"),
-        (5_100_000_000_000, "5.1 TB"),
-    ],
-)
-def test_sizes_are_written_as_people_write_them(size: int, words: str) -> None:
-    assert clean.bytes_text(size) == words

@@ -63,14 +63,14 @@ def test_every_task_has_its_line(runs: Path, capsys: pytest.CaptureFixture[str])
     assert row(lines, "dpo").endswith("env.json is not JSON")
     assert row(lines, "sft").startswith("sft 0.04M s0 waiting 0/32")
     assert row(lines, "grpo 0.04M s1").endswith("cannot begin: base 0.04M s1 failed")
-    assert not any("nobody is at it" in line for line in lines)
+    assert not any("nothing is running" in line for line in lines)
 
 
-def test_a_study_that_nobody_is_at_says_so(
+def test_a_study_of_which_nothing_runs_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan(tmp_path, RUNS)
-    assert "nobody is at it; the same command goes on" in screen(capsys, tmp_path)
+    assert "nothing is running; the same command resumes it" in screen(capsys, tmp_path)
 
 
 def test_the_runs_folder_is_that_of_the_working_folder(
@@ -177,12 +177,13 @@ def finish_later(runs: Path, task: PlannedTask) -> Callable[[], object]:
 def test_watching_tells_what_changes_and_ends_with_the_study(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], steps: list
 ) -> None:
-    plan(tmp_path, RUNS[:2])
+    first, second = RUNS[0], planned("grpo 0.04M s1")
+    plan(tmp_path, [first, second])
     steps += [
         lambda: None,
-        finish_later(tmp_path, RUNS[0]),
+        finish_later(tmp_path, first),
         lambda: None,
-        finish_later(tmp_path, RUNS[1]),
+        finish_later(tmp_path, second),
     ]
     ended, lines = watched(tmp_path, capsys)
     assert ended == 0
@@ -190,7 +191,7 @@ def test_watching_tells_what_changes_and_ends_with_the_study(
         "formats: done 0, running 0, failed 0, waiting 2; time left --",
         "grpo 0.04M s0: done, program, by 50 points",
         "formats: done 1, running 0, failed 0, waiting 1; time left about 1:04",
-        "ppo 0.04M s0: done, program, by 50 points",
+        "grpo 0.04M s1: done, program, by 50 points",
         "formats: done 2, running 0, failed 0, waiting 0",
     ]
 

@@ -98,6 +98,7 @@ def test_a_study_may_have_none(tmp_path: Path, place: str) -> None:
         "7",
         "{}",
         '{"schema_version": 1}',
+        '{"schema_version": 2, "study": "", "command": [], "written": "", "jobs": 1, "tasks": [7]}',
         '{"schema_version": 1, "study": "a", "command": [], "written": "", "jobs": "x"}',
     ],
 )

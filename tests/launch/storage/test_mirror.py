@@ -14,10 +14,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from made_up_study import STUDY, begin, finish, hold, plan, planned
 
 from formatlab.errors import InputError, RunError
+from formatlab.launch import status
 from formatlab.launch.plan import PlannedTask
-from formatlab.launch.state import task_state
-from formatlab.launch.state.study_state import read_studies
-from formatlab.launch.state.task_state import TaskReader, TaskState
+from formatlab.launch.status import StatusReader, TaskStatus
 from formatlab.launch.storage.mirror import Mirror
 
 BASE = planned("base 0.04M s0")
@@ -68,13 +67,13 @@ def names(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def look(mirror: Mirror, task: PlannedTask = RUNS[0]) -> TaskState:
+def look(mirror: Mirror, task: PlannedTask = RUNS[0]) -> TaskStatus:
     mirror.refresh()
-    return TaskReader(mirror.runs).read(task)
+    return StatusReader(mirror.runs).task(task)
 
 
 def states(runs: Path, studies: list[str] | None = None) -> dict[str, Any]:
-    found = read_studies(TaskReader(runs), studies)
+    found = StatusReader(runs).studies(studies)
     return {f"{s.name} {t.task.label}": (t.state, t.step, t.winner) for s in found for t in s.tasks}
 
 
@@ -163,13 +162,13 @@ def test_a_copy_is_no_sign_of_life(
     os.utime(lock, (then, then))
     mirror = mirror_of(there)
     clock = [1000.0]
-    monkeypatch.setattr(task_state.time, "monotonic", lambda: clock[0])
-    reader = TaskReader(mirror.runs)
+    monkeypatch.setattr(status.time, "monotonic", lambda: clock[0])
+    reader = StatusReader(mirror.runs)
 
     def silent() -> float | None:
         there.send()
         mirror.refresh()
-        return reader.read(RUNS[0]).silent
+        return reader.task(RUNS[0]).silent
 
     first = silent()
     if there.address.startswith("memory"):

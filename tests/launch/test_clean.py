@@ -8,9 +8,9 @@ import pytest
 from made_up_study import NO_PROCESS, STUDY, begin, finish, hold, hold_here, plan, planned
 
 from formatlab.errors import InputError
+from formatlab.launch import clean
+from formatlab.launch.clean import GARBAGE, Kind, Removable, find_removable, remove
 from formatlab.launch.plan import PlannedTask
-from formatlab.launch.state import leftovers
-from formatlab.launch.state.leftovers import ALWAYS, Kind, Leftover, find_leftovers, remove
 from formatlab.store.config import config_hash
 from formatlab.store.lock import Held, locked
 from formatlab.store.run_folder import RunFolder
@@ -21,7 +21,7 @@ RUNS = [planned(f"grpo 0.04M s{seed}", [base]) for seed, base in enumerate(BASES
 
 def found(runs: Path, *kinds: Kind) -> dict[str, str]:
     """What is found: place in the runs folder -> kind."""
-    items = find_leftovers(runs, kinds or ALWAYS)
+    items = find_removable(runs, kinds or GARBAGE)
     return {item.path.relative_to(runs).as_posix(): item.kind for item in items}
 
 
@@ -72,7 +72,7 @@ def test_what_killed_writers_left_is_found_and_removed(tmp_path: Path) -> None:
         put(tmp_path / STUDY / ".x.lock-0a1b2c3d"),
         put(tmp_path / "corpora" / f".0a1b2c3d-{NO_PROCESS}" / "corpus.npz", old=False).parent,
     ]
-    items = find_leftovers(tmp_path)
+    items = find_removable(tmp_path)
     assert {item.path for item in items} == set(left)
     assert {item.kind for item in items} == {"temporary"}
     assert {item.size for item in items} == {10}
@@ -112,7 +112,7 @@ def test_locks_of_dead_owners_are_removed_and_those_of_others_stay(tmp_path: Pat
     put(tmp_path / STUDY / ".just-taken.lock", size=0, old=False)
     hold_here(other.path, alive=True)
     hold(tmp_path / STUDY / "of-another-machine")
-    items = find_leftovers(tmp_path)
+    items = find_removable(tmp_path)
     assert {(item.kind, item.path) for item in items} == {("lock", dead), ("lock", of_older)}
     assert all(remove(item) for item in items)
     assert not dead.exists()
@@ -122,7 +122,7 @@ def test_locks_of_dead_owners_are_removed_and_those_of_others_stay(tmp_path: Pat
 def test_a_lock_that_was_taken_meanwhile_stays(tmp_path: Path) -> None:
     _, (run, _) = make(tmp_path)
     lock = hold_here(run.path, alive=False)
-    (item,) = find_leftovers(tmp_path)
+    (item,) = find_removable(tmp_path)
     hold(run.path)
     assert not remove(item)
     assert lock.exists()
@@ -133,7 +133,7 @@ def test_checkpoints_of_finished_runs_alone_go(tmp_path: Path) -> None:
     going_on = begin(tmp_path, planned("grpo 0.04M s9"))
     for folder in (run, going_on):
         put(folder.path / "checkpoints" / "checkpoint-8" / "model.pt", size=1000)
-    (item,) = find_leftovers(tmp_path)
+    (item,) = find_removable(tmp_path)
     assert (item.kind, item.path, item.size) == ("checkpoints", run.path / "checkpoints", 1000)
     assert remove(item)
     assert list(run.path.glob("checkpoints/*")) == []
@@ -152,7 +152,7 @@ def test_merged_policies_stay_while_a_planned_run_starts_from_them(tmp_path: Pat
     assert found(tmp_path) == {}
     run.mark_done({})
     assert list(found(tmp_path).values()) == ["merged"]
-    (item,) = find_leftovers(tmp_path)
+    (item,) = find_removable(tmp_path)
     assert remove(item)
     assert not merged.exists()
 
@@ -174,7 +174,7 @@ def test_failed_runs_go_by_option(tmp_path: Path) -> None:
     hold(held_one.path)
     assert found(tmp_path) == {}
     assert found(tmp_path, "failed") == {RUNS[1].address: "failed"}
-    (item,) = find_leftovers(tmp_path, ["failed"])
+    (item,) = find_removable(tmp_path, ["failed"])
     assert remove(item)
     assert not run.path.exists()
     assert sorted(p.name for p in (tmp_path / STUDY).glob(".*")) == [f".{held_one.name}.lock"]
@@ -183,7 +183,7 @@ def test_failed_runs_go_by_option(tmp_path: Path) -> None:
 def test_a_failed_run_that_was_gone_on_with_meanwhile_stays(tmp_path: Path) -> None:
     run = begin(tmp_path, RUNS[1])
     run.mark_failed("nan")
-    (item,) = find_leftovers(tmp_path, ["failed"])
+    (item,) = find_removable(tmp_path, ["failed"])
     with locked(run.path):
         run.clear_failed()
         with pytest.raises(Held):
@@ -259,7 +259,7 @@ def test_links_are_neither_followed_nor_removed(tmp_path: Path) -> None:
     run.checkpoints.rmdir()
     run.checkpoints.symlink_to(far.checkpoints)
     (run.path / ".unfinished-link").symlink_to(far.path / "DONE")
-    assert found(runs, *ALWAYS, "failed", "unplanned", "unused", "aside") == {}
+    assert found(runs, *GARBAGE, "failed", "unplanned", "unused", "aside") == {}
 
 
 def test_a_link_to_the_runs_folder_itself_is_a_runs_folder(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_other_folders_are_refused(tmp_path: Path, place: str) -> None:
     put(tmp_path / "home" / "models" / "gpt" / "config.json")
     put(tmp_path / "home" / "models" / "gpt" / ".unfinished-abc")
     with pytest.raises(InputError):
-        find_leftovers(tmp_path / place)
+        find_removable(tmp_path / place)
 
 
 def test_a_removal_that_is_cut_short_leaves_nothing_that_looks_whole(
@@ -285,13 +285,13 @@ def test_a_removal_that_is_cut_short_leaves_nothing_that_looks_whole(
     run = begin(tmp_path, RUNS[0])
     run.mark_failed("nan")
     finish(tmp_path, RUNS[1])
-    (item,) = find_leftovers(tmp_path, ["failed"])
+    (item,) = find_removable(tmp_path, ["failed"])
 
     def killed(path: Path) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(leftovers.shutil, "rmtree", killed)
+        patch.setattr(clean.shutil, "rmtree", killed)
         remove(item)
     assert not run.path.exists()
     (rest,) = (tmp_path / STUDY).glob(".unfinished-*")
@@ -303,7 +303,7 @@ def test_a_removal_that_is_cut_short_leaves_nothing_that_looks_whole(
 def test_what_is_gone_already_is_not_counted(tmp_path: Path) -> None:
     make(tmp_path)
     path = put(tmp_path / STUDY / ".unfinished-abc")
-    (item,) = find_leftovers(tmp_path)
+    (item,) = find_removable(tmp_path)
     path.unlink()
     assert not remove(item)
-    assert not remove(Leftover(kind="aside", path=tmp_path / "nowhere", size=0))
+    assert not remove(Removable(kind="aside", path=tmp_path / "nowhere", size=0))

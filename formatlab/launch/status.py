@@ -1,0 +1,555 @@
+"""The status of studies: how far every task of a study's last command is.
+
+All of it is read from the run folders, the locks beside them and the plan of the study. Nothing is
+changed, and no launcher needs to be running.
+"""
+
+import heapq
+import os
+import platform
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean, median
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from formatlab.errors import FormatlabError, InputError, RunError
+from formatlab.launch.options import is_address
+from formatlab.launch.plan import PLAN_FILE, Plan, PlannedTask, read_plan
+from formatlab.launch.progress import RATE_WINDOW, duration
+from formatlab.store.integrity import integrity_error
+from formatlab.store.lock import PATIENCE, Owner, RecordFile, held
+from formatlab.store.metrics_log import metrics_tail
+from formatlab.store.run_folder import RunFolder
+from formatlab.store.runs_folder import BASES, CORPORA, MODELS, readable_folders
+from formatlab.study.task import TaskFacts
+
+if TYPE_CHECKING:
+    from formatlab.launch.storage.mirror import Mirror
+
+State = Literal["done", "running", "failed", "interrupted", "damaged", "waiting"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskStatus:
+    """How far one task is. What is not known is None."""
+
+    task: PlannedTask
+    state: State
+    """interrupted: begun, and its lock is free; damaged: cannot be read; waiting: not begun."""
+    step: int = 0
+    """Steps completed."""
+    steps: int | None = None
+    """Steps in all."""
+    leader: str | None = None
+    """The format with the largest share: of the latest step, or of a finished run's last probe."""
+    share: float | None = None
+    """The leader's share, from 0 to 1."""
+    winner: str | None = None
+    """Of a finished run: the leader of the last probe, or `undecided`."""
+    margin: float | None = None
+    """Of a finished run: the leader's share less that of the runner-up."""
+    seconds_per_step: float | None = None
+    seconds_left: float | None = None
+    """Time that the task still takes; 0 once it is done or has failed."""
+    estimated: bool = False
+    """Whether the time left is the plan's estimate and not measured."""
+    resumed: int = 0
+    """How often it was resumed after an interruption."""
+    owner: str | None = None
+    """Of a running task: the process that holds its lock, if that is on another machine."""
+    silent: float | None = None
+    """Of a running task: seconds since its last heartbeat."""
+    reason: str = ""
+    """Of a failed or damaged task: why, in full."""
+    remarks: tuple[str, ...] = ()
+    """What else is worth knowing, in a few words each."""
+    stuck: bool = False
+    """Of a waiting task: a task that it needs failed."""
+
+    @property
+    def left(self) -> bool:
+        """Whether it is running or still to be done, and nothing that it needs failed."""
+        return self.state not in ("done", "failed") and not self.stuck
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know beside the numbers, in a few words each."""
+        notes = [self.reason.strip().partition("\n")[0]] if self.reason else []
+        silent = "" if self.silent is None else duration(self.silent)
+        if self.owner is not None:
+            heartbeat = f", last sign of life {silent} ago" if silent else ""
+            notes.append(f"held by {self.owner}{heartbeat}")
+        elif self.silent is not None and self.silent > PATIENCE:
+            notes.append(f"no sign of life for {silent}")
+        if self.resumed:
+            notes.append(f"resumed {'once' if self.resumed == 1 else f'{self.resumed} times'}")
+        return [*notes, *self.remarks]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyStatus:
+    """How far a study is."""
+
+    name: str
+    plan: Plan | None
+    """Of its last command; None for a folder without one, whose runs are then all its tasks."""
+    tasks: tuple[TaskStatus, ...]
+    """Bases first."""
+    beside: Mapping[State, int]
+    """How many runs of its folder the last command did not ask for, by state."""
+    seconds_left: float
+    """Until all tasks are done, as many side by side as the plan says."""
+    complete: bool
+    """Whether the time left of every task is known, and counted."""
+    remark: str = ""
+    """What is wrong with the plan."""
+
+    @property
+    def totals(self) -> dict[State, int]:
+        """How many tasks are in each state, for the states that occur."""
+        return _counted(self.tasks)
+
+    @property
+    def left(self) -> bool:
+        """Whether anything is running or still to be done."""
+        return any(task.left for task in self.tasks)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a task failed."""
+        return any(task.state == "failed" for task in self.tasks)
+
+    def document(self) -> dict[str, Any]:
+        """Everything about the study as JSON values."""
+        return {
+            "study": self.name,
+            "command": list(self.plan.command) if self.plan else None,
+            "written": self.plan.written if self.plan else None,
+            "jobs": self.plan.jobs if self.plan else None,
+            "totals": self.totals,
+            "beside": dict(self.beside),
+            "seconds_left": self.seconds_left if self.complete else None,
+            "remark": self.remark,
+            "tasks": [_task_document(task) for task in self.tasks],
+        }
+
+
+def find_studies(paths: Sequence[Path]) -> dict[Path, list[str] | None]:
+    """Find the runs folders that paths stand for, each with the studies asked for, None for all.
+
+    Raises:
+        InputError: a path is no folder, or that of one run.
+    """
+    found: dict[Path, list[str] | None] = {}
+    for path in paths:
+        if not path.is_dir() or not os.access(path, os.R_OK | os.X_OK):
+            raise InputError(
+                f"there is no folder {path} that can be read; give a runs folder, or that of a "
+                "study in it, such as runs/<study>"
+            )
+        if (path / "config.json").exists():
+            raise InputError(f"{path} is one run; give the folder of its study, which holds it")
+        if _is_study(path):
+            # Of `.` and `..` the name is known only once they are resolved.
+            runs = path.parent if path.name not in ("", "..") else path.resolve().parent
+            names = found.setdefault(runs, [])
+            if names is not None:
+                names.append(path.name if path.name not in ("", "..") else path.resolve().name)
+        else:
+            found[path] = None
+    return found
+
+
+class StatusReader:
+    """Reads the status of a runs folder's studies, again and again.
+
+    Finished folders are read once. Heartbeats are timed by this process's own clock from the second
+    look on; at the first there is only the time stamp of the lock.
+    """
+
+    def __init__(self, runs: Path) -> None:
+        self.runs = runs
+        self._finished: dict[PlannedTask, tuple[int, TaskStatus]] = {}
+        self._heartbeats: dict[str, tuple[tuple[str, int], float, float | None]] = {}
+
+    def studies(self, names: Sequence[str] | None = None) -> list[StudyStatus]:
+        """Read studies.
+
+        Args:
+            names: of the studies; None for all, and the bases that none of their plans names.
+        """
+        if names is not None:
+            return [self._study(name) for name in names]
+        studies = [
+            self._study(folder.name)
+            for folder in readable_folders(self.runs)
+            if folder.name not in (BASES, CORPORA, MODELS) and _is_study(folder)
+        ]
+        planned = {task.task.address for study in studies for task in study.tasks}
+        others = [task for task in _made(self.runs, BASES) if task.address not in planned]
+        if others:
+            studies.append(_study_status(BASES, None, [self.task(task) for task in others]))
+        return studies
+
+    def task(self, task: PlannedTask) -> TaskStatus:
+        """Read a task; whatever is wrong with its folder becomes part of the status."""
+        folder = self.runs / task.address
+        owner = None
+        try:
+            owner = held(folder)
+            return self._task(task, folder, owner)
+        except (OSError, ValueError, FormatlabError) as error:
+            if owner is not None:
+                return TaskStatus(task=task, state="running", **self._heartbeat(task, owner))
+            if isinstance(error, PermissionError):
+                return TaskStatus(task=task, state="damaged", reason="no permission to read it")
+            if not folder.exists():  # moved away meanwhile
+                return TaskStatus(task=task, state="waiting", steps=task.steps)
+            reason = str(error)
+            with suppress(OSError, ValueError, FormatlabError):
+                reason = integrity_error(folder) or reason
+            return TaskStatus(task=task, state="damaged", reason=reason)
+
+    def _study(self, name: str) -> StudyStatus:
+        plan, remark = None, ""
+        try:
+            plan = read_plan(self.runs / name)
+        except InputError as error:
+            remark = str(error)
+        made = _made(self.runs, name)
+        planned = {task.address for task in plan.tasks} if plan else set[str]()
+        return _study_status(
+            name,
+            plan,
+            [self.task(task) for task in (plan.tasks if plan else made)],
+            [self.task(task) for task in made if plan and task.address not in planned],
+            remark=remark,
+        )
+
+    def _task(self, task: PlannedTask, folder: Path, owner: Owner | None) -> TaskStatus:
+        run = RunFolder(folder)
+        begun = (folder / "config.json").exists()
+        if begun and run.done:
+            return self._done(task, folder)
+        if owner is not None:
+            status = TaskStatus(task=task, state="running", **self._heartbeat(task, owner))
+        elif (reason := run.failed) is not None:
+            status = TaskStatus(task=task, state="failed", reason=reason or "no reason given")
+        else:
+            status = TaskStatus(task=task, state="interrupted" if begun else "waiting")
+        if not begun:
+            return replace(status, steps=task.steps)
+        _ = RunFolder.open(folder).config  # raises if it cannot be read
+        rows = metrics_tail(folder / "metrics.jsonl", RATE_WINDOW)
+        paces = _paces(task, rows)
+        leader, share = _leader(rows)
+        return replace(
+            status,
+            step=_steps(rows),
+            steps=task.steps or _whole_number(rows, "steps"),
+            leader=leader,
+            share=share,
+            # The median, so that one slow step, such as one with a probe, does not count.
+            seconds_per_step=median(paces) if paces else None,
+            resumed=len(run.resumes()),
+            # The event that ended a run is already its reason to fail.
+            remarks=() if status.state == "failed" else _remarks(rows),
+        )
+
+    def _done(self, task: PlannedTask, folder: Path) -> TaskStatus:
+        changed = (folder / "DONE").stat().st_mtime_ns
+        known = self._finished.get(task)
+        if known is not None and known[0] == changed:
+            return known[1]
+        run = RunFolder.open(folder)
+        _ = run.config  # raises if it cannot be read
+        rows = metrics_tail(folder / "metrics.jsonl", RATE_WINDOW)
+        paces = _paces(task, rows)
+        status = TaskStatus(
+            task=task,
+            state="done",
+            step=_steps(rows),
+            steps=_steps(rows),
+            seconds_per_step=mean(paces) if paces else None,
+            seconds_left=0.0,
+            resumed=len(run.resumes()),
+            remarks=("undertrained",) if (run.summary or {}).get("undertrained") else (),
+            **_winner(run),
+        )
+        self._finished[task] = changed, status
+        return status
+
+    def _heartbeat(self, task: PlannedTask, owner: Owner) -> dict[str, Any]:
+        """Who holds the lock, if on another machine, and the seconds since the last heartbeat."""
+        now, beat = time.monotonic(), (owner.token, owner.beat)
+        before = self._heartbeats.get(task.address)
+        if before is None:
+            since = None
+            with suppress(OSError):
+                written = RecordFile(self.runs / task.address).path.stat().st_mtime
+                # A clock that was set back, or another machine's, may show a time in the future.
+                since = age if (age := time.time() - written) >= 0 else None
+            self._heartbeats[task.address] = before = beat, now, since
+        elif before[0] != beat:
+            self._heartbeats[task.address] = before = beat, now, 0.0
+        _, seen, since = before
+        return {
+            "owner": None if owner.host == platform.node() else owner.words,
+            "silent": since + now - seen if since is not None else (now - seen) or None,
+        }
+
+
+class StatusSource:
+    """Reads the status of studies in folders of this machine and at addresses, again and again.
+
+    Of an address, the small files are copied to a temporary folder, which `close` removes.
+    """
+
+    def __init__(self, places: Sequence[str]) -> None:
+        """Take runs folders, or folders of studies in them: paths, or addresses.
+
+        Raises:
+            InputError: a place is no folder, or that of one run.
+            RunError: an address cannot be reached.
+        """
+        paths = [Path(place) for place in places if not is_address(place)]
+        self._folders = [(StatusReader(runs), names) for runs, names in find_studies(paths).items()]
+        self._copies = ExitStack()
+        self._mirrors = [self._mirror(place) for place in places if is_address(place)]
+        self._last: dict[Mirror, list[StudyStatus]] = {}
+        self.remarks: list[str] = []
+        """Which addresses could not be reached by the latest `read`."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether an address is among the places."""
+        return bool(self._mirrors)
+
+    def read(self) -> list[StudyStatus]:
+        """Read all studies; those at an address that cannot be reached are as they were before.
+
+        Raises:
+            RunError: an address cannot be reached the first time.
+        """
+        studies = [study for reader, names in self._folders for study in reader.studies(names)]
+        self.remarks = []
+        for mirror, reader in self._mirrors:
+            try:
+                mirror.refresh()
+                found = reader.studies(mirror.names)
+                self._last[mirror] = [_at_address(study, mirror) for study in found]
+            except RunError as error:
+                if mirror not in self._last:
+                    raise
+                self.remarks.append(f"{error}; what was seen before is shown")
+            studies += self._last[mirror]
+        return studies
+
+    def close(self) -> None:
+        """Remove what was copied."""
+        self._copies.close()
+
+    def _mirror(self, address: str) -> "tuple[Mirror, StatusReader]":
+        from formatlab.launch.storage.mirror import Mirror
+
+        folder = self._copies.enter_context(tempfile.TemporaryDirectory(prefix="formatlab-"))
+        mirror = Mirror(address, Path(folder))
+        return mirror, StatusReader(mirror.runs)
+
+
+def with_time_left(tasks: Sequence[TaskStatus]) -> list[TaskStatus]:
+    """Return the tasks with the time that each still takes, where it can be told.
+
+    A task under way is timed by its own pace; one to come by that of the finished tasks of its arm,
+    or else by the plan's estimate.
+    """
+    return [_with_time_left(task, tasks) for task in tasks]
+
+
+def study_seconds_left(tasks: Sequence[TaskStatus], jobs: int) -> tuple[float, bool]:
+    """How long the tasks take side by side, each after what it needs.
+
+    Args:
+        tasks: with their own time left.
+        jobs: how many go side by side, if not more are running already.
+
+    Returns:
+        Seconds, and whether the time of every task is known; one that is not counts as 0.
+    """
+    known = {task.task.address for task in tasks}
+    ended = {task.task.address for task in tasks if task.state == "done"}
+    to_come = [task for task in tasks if task.left]
+    to_come.sort(key=lambda task: task.state not in ("running", "interrupted"))
+    slots = max(jobs, sum(task.state == "running" for task in tasks), 1)
+    busy: list[tuple[float, str]] = []
+    now, complete = 0.0, all(task.seconds_left is not None for task in to_come)
+    while True:
+        for task in list(to_come):
+            if len(busy) < slots and ended.issuperset(known.intersection(task.task.needs)):
+                to_come.remove(task)
+                heapq.heappush(busy, (now + (task.seconds_left or 0.0), task.task.address))
+        if not busy:
+            return now, complete
+        now, address = heapq.heappop(busy)
+        ended.add(address)
+
+
+def _with_time_left(task: TaskStatus, tasks: Sequence[TaskStatus]) -> TaskStatus:
+    if not task.left:
+        return replace(task, seconds_left=0.0)
+    finished = [
+        (other.seconds_per_step, other.step)
+        for other in tasks
+        if other.state == "done"
+        and other.seconds_per_step
+        and other.task.facts.arm == task.task.facts.arm
+    ]
+    pace = task.seconds_per_step
+    if not pace and finished:
+        pace = mean(seconds for seconds, _ in finished)
+    if pace and task.steps:
+        return replace(task, seconds_left=pace * max(0, task.steps - task.step))
+    if finished:  # a base, whose steps are known only once it is made
+        return replace(task, seconds_left=mean(seconds * steps for seconds, steps in finished))
+    estimate = task.task.seconds
+    return replace(task, seconds_left=estimate, estimated=estimate is not None)
+
+
+def _at_address(study: StudyStatus, mirror: "Mirror") -> StudyStatus:
+    """The study, with addresses in place of the mirror's paths in what is told of it."""
+    tasks = [replace(task, reason=mirror.at_address(task.reason)) for task in study.tasks]
+    return replace(study, remark=mirror.at_address(study.remark), tasks=tuple(tasks))
+
+
+def _study_status(
+    name: str,
+    plan: Plan | None,
+    tasks: Sequence[TaskStatus],
+    beside: Sequence[TaskStatus] = (),
+    remark: str = "",
+) -> StudyStatus:
+    tasks = with_time_left(_with_needs(tasks))
+    seconds, complete = study_seconds_left(tasks, plan.jobs if plan else 1)
+    return StudyStatus(
+        name=name,
+        plan=plan,
+        tasks=tuple(sorted(tasks, key=lambda task: task.task.kind)),
+        beside=_counted(beside),
+        seconds_left=seconds,
+        complete=complete,
+        remark=remark,
+    )
+
+
+def _with_needs(tasks: Sequence[TaskStatus]) -> list[TaskStatus]:
+    """Add to each waiting task what it waits for."""
+    by_address: dict[str, TaskStatus] = {}
+    for task in tasks:  # each after what it needs
+        needs = [by_address[need] for need in task.task.needs if need in by_address]
+        open_needs = [need for need in needs if need.state != "done"]
+        if task.state == "waiting" and open_needs:
+            lost = next((n for n in open_needs if n.state == "failed" or n.stuck), None)
+            words = ", ".join(need.task.label for need in open_needs)
+            remark = f"cannot begin: {lost.task.label} failed" if lost else f"waits for {words}"
+            task = replace(task, remarks=(remark,), stuck=lost is not None)
+        by_address[task.task.address] = task
+    return list(by_address.values())
+
+
+def _counted(tasks: Sequence[TaskStatus]) -> dict[State, int]:
+    """How many tasks are in each state, for the states that occur."""
+    count = Counter(task.state for task in tasks)
+    return {state: count[state] for state in get_args(State) if count[state]}
+
+
+def _is_study(folder: Path) -> bool:
+    return (folder / PLAN_FILE).exists() or any(folder.glob("*/config.json"))
+
+
+def _made(runs: Path, name: str) -> list[PlannedTask]:
+    """The run folders in a folder of the runs folder, as if they had been planned."""
+    kind = "base" if name == BASES else "run"
+    return [
+        PlannedTask(
+            address=f"{name}/{folder.name}",
+            facts=TaskFacts(kind=kind, chain=folder.name, scale="", seeds=None),
+            needs=(),
+            steps=None,
+        )
+        for folder in readable_folders(runs / name)
+        if (folder / "config.json").exists()
+    ]
+
+
+def _steps(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Steps completed."""
+    step = _whole_number(rows, "step")
+    return 0 if step is None else step + 1
+
+
+def _whole_number(rows: Sequence[Mapping[str, Any]], name: str) -> int | None:
+    """A field of the last line, if it is a whole number."""
+    value = rows[-1].get(name) if rows else None
+    return value if isinstance(value, int) else None
+
+
+def _paces(task: PlannedTask, rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Seconds a step of the latest steps.
+
+    A line of a run has the seconds of its step. A base has a line in many steps, with the seconds
+    since pretraining began or was resumed.
+    """
+    timed = [
+        (row["step"], row["seconds"])
+        for row in rows
+        if isinstance(row.get("step"), int) and isinstance(row.get("seconds"), (int, float))
+    ]
+    if task.kind == "run":
+        return [seconds for _, seconds in timed if seconds > 0]
+    return [
+        (after - before) / (later - step)
+        for (step, before), (later, after) in pairwise(timed)
+        if later > step and after > before
+    ]
+
+
+def _leader(rows: Sequence[Mapping[str, Any]]) -> tuple[str | None, float | None]:
+    """The leader of the last line, and its share."""
+    there = rows[-1].get("share") if rows else None
+    shares = there if isinstance(there, Mapping) else {}
+    known = {name: share for name, share in shares.items() if isinstance(share, (int, float))}
+    leader = max(known, key=lambda name: known[name], default=None)
+    return leader, None if leader is None else known[leader]
+
+
+def _winner(run: RunFolder) -> dict[str, Any]:
+    """Leader, share, winner and margin of the last probe, where winners are measured."""
+    table = run.winners()
+    names = ["leader", "share", "winner", "margin"]
+    if table is None or not table.num_rows or not set(names) <= set(table.column_names):
+        return {}
+    return table.select(names).slice(table.num_rows - 1).to_pylist()[0]
+
+
+def _remarks(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The latest event, or else the loss of a base that is being made."""
+    for row in reversed(rows):
+        match row.get("events"):
+            case [{"kind": kind}, *_]:
+                return (f"{str(kind).replace('_', ' ')} at step {row.get('step')}",)
+    loss = rows[-1].get("loss") if rows else None
+    if isinstance(loss, (int, float)) and "reward" not in rows[-1]:
+        return (f"loss {loss:.2f}",)
+    return ()
+
+
+def _task_document(status: TaskStatus) -> dict[str, Any]:
+    task = status.task
+    named = {"address": task.address, "kind": task.kind, "label": task.label, "needs": task.needs}
+    return named | {name: value for name, value in asdict(status).items() if name != "task"}

@@ -110,19 +110,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _dry_run(command: Command, view: Path, console: Console) -> None:
-    from formatlab.launch.estimates.dry_run import print_dry_run
+    from formatlab.launch.dry_run import print_dry_run
 
     options = command.options
     if is_address(options.runs_dir):
         console.print(f"as if nothing were at {options.runs_dir} yet:", markup=False)
-    print_dry_run(
-        command.tasks,
-        view,
-        experiment=command.experiment,
-        jobs=options.jobs,
-        console=console,
-        cluster=None if options.launcher == "local" else options,
-    )
+    print_dry_run(command.tasks, view, options=options, console=console)
 
 
 def _exit_status(outcomes: Mapping[str, Outcome]) -> int:

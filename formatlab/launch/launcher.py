@@ -18,7 +18,7 @@ from rich.console import Console
 
 from formatlab.errors import FormatlabError
 from formatlab.launch.accelerate import is_first, processes, run_together
-from formatlab.launch.devices import Devices, available_cores, find_gpus
+from formatlab.launch.devices import Devices, available_cores, find_gpus, worker_threads
 from formatlab.launch.monitor import Executor, run_tasks
 from formatlab.launch.options import LaunchOptions, is_address
 from formatlab.launch.plan import plan_of, write_plan
@@ -103,21 +103,24 @@ def report(command: Command, root: RunsRoot, runs: Path, console: Console) -> in
 
 def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) -> dict[str, Outcome]:
     """Do the tasks in a pool of processes, as many side by side as devices have seats."""
-    from formatlab.launch.devices import most_threads, threads_each
-    from formatlab.launch.estimates.planned_times import planned_times
-    from formatlab.launch.pool import gpu_needs, local_pool
+    from formatlab.launch.estimate import gpu_bytes, planned_times
+    from formatlab.launch.pool import local_pool
 
     options, tasks = command.options, command.tasks
-    devices = Devices(find_gpus(), cores=available_cores(), jobs=options.jobs)
+    devices = Devices(
+        find_gpus(),
+        cores=available_cores(),
+        jobs=options.jobs,
+        runs_per_gpu=options.runs_per_gpu,
+    )
     seconds = planned_times(graph(command.runs), runs, devices)
     _announce(command, root, runs, side_by_side=devices.most, seconds=seconds)
-    threads = threads_each(available_cores(), min(devices.most, len(tasks)), None)
     with local_pool(
         runs,
         experiment=command.experiment,
         devices=devices,
-        threads=min(threads, most_threads() or threads),
-        gpu_bytes=gpu_needs(tasks, runs, command.experiment, devices, console),
+        threads=worker_threads(min(devices.most, len(tasks))),
+        gpu_bytes={task.address: gpu_bytes(task) for task in tasks},
     ) as pool:
         return run_tasks(pool, tasks, root, console=console)
 

@@ -4,14 +4,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-
-from rich.console import Console
 
 from formatlab.errors import FormatlabError
 from formatlab.launch.devices import VARIABLE, Devices
@@ -52,34 +50,6 @@ def local_pool(
             os.environ.pop(name)
             if value is not None:
                 os.environ[name] = value
-
-
-def gpu_needs(
-    tasks: Sequence[Task], runs_dir: Path, experiment: Path, devices: Devices, console: Console
-) -> dict[str, int | None]:
-    """What each task is estimated to need of a GPU, by address; None where that is not known."""
-    if not devices.gpus:
-        return {}
-    from formatlab.launch.estimates.calibration import Calibration, saying
-    from formatlab.launch.estimates.estimate import estimate_all
-
-    to_do = []
-    for task in tasks:
-        with suppress(FormatlabError, OSError):  # told when its turn comes
-            if not is_done(task, runs_dir):
-                to_do.append(task)
-    calibration = Calibration(runs_dir, devices.gpus)
-    with saying(console) as say:
-        estimates = estimate_all(
-            to_do,
-            runs_dir,
-            calibration,
-            experiment=experiment,
-            gpus=devices.gpus,
-            workers=min(devices.most, len(tasks)),
-            say=say,
-        )
-    return {address: estimate.gpu_memory for address, estimate in estimates.items()}
 
 
 class LocalPool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from formatlab.errors import RunError
+from formatlab.errors import InputError, RunError
 from formatlab.launch import devices
 from formatlab.launch.devices import (
     CONTEXT,
@@ -14,16 +14,17 @@ from formatlab.launch.devices import (
     Devices,
     Gpu,
     Seat,
+    available_memory,
     find_gpus,
     named_gpus,
-    threads_each,
+    worker_threads,
 )
 
 GB = 2**30
 
 
 def gpu(name: str = "0", free: int = 80 * GB) -> Gpu:
-    return Gpu(name=name, total=80 * GB, free=free)
+    return Gpu(name=name, free=free)
 
 
 def seated(devices: Devices, needed: int | None, count: int = 100) -> list[str | None]:
@@ -83,6 +84,13 @@ def test_an_unknown_task_has_a_device_for_itself():
     assert two.take("another", None) == Seat("0")
 
 
+@pytest.mark.parametrize("needed", [None, GB, 100 * GB])
+def test_a_given_number_of_runs_share_a_gpu_whatever_they_need(needed: int | None):
+    given = Devices([gpu("0"), gpu("1")], cores=16, runs_per_gpu=3)
+    assert given.most == 6
+    assert seated(given, needed) == ["0", "1"] * 3
+
+
 def test_a_task_too_large_for_any_device_has_the_largest_for_itself():
     two = Devices([gpu("0", 10 * GB), gpu("1", 40 * GB)], cores=16)
     assert two.take("small", GB) == Seat("1")
@@ -117,7 +125,7 @@ def test_a_task_sits_once():
     ],
 )
 def test_devices_are_called_what_the_variable_calls_them(visible: str | None, names: list[str]):
-    found = [(70 * GB, 80 * GB, "H200"), (60 * GB, 80 * GB, "H200")]
+    found = [(70 * GB, "H200"), (60 * GB, "H200")]
     gpus = named_gpus(found, visible)
     assert [gpu.name for gpu in gpus] == names
     assert [gpu.free for gpu in gpus] == [70 * GB, 60 * GB]
@@ -152,12 +160,12 @@ def test_a_machine_without_signs_of_a_gpu_is_not_looked_at(
 @pytest.mark.usefixtures("node")
 def test_a_child_process_looks_at_the_gpus(monkeypatch: pytest.MonkeyPatch):
     def run(command: list[str], **_: Any) -> Any:
-        text = "a warning\n" + json.dumps([[70 * GB, 80 * GB, "NVIDIA H200"]]) + "\n"
+        text = "a warning\n" + json.dumps([[70 * GB, "NVIDIA H200"]]) + "\n"
         return subprocess.CompletedProcess(command, 0, stdout=text, stderr="")
 
     monkeypatch.setattr(subprocess, "run", run)
     (found,) = find_gpus()
-    assert found == Gpu(name="0", total=80 * GB, free=70 * GB, model="NVIDIA H200")
+    assert found == Gpu(name="0", free=70 * GB, model="NVIDIA H200")
 
 
 @pytest.mark.usefixtures("node")
@@ -183,15 +191,46 @@ def test_looking_for_gpus_imports_no_torch():
 
 
 @pytest.mark.parametrize(
-    ("cores", "workers", "limit", "threads"),
+    ("cores", "workers", "most", "limit", "threads"),
     [
-        (8, 2, None, 4),
-        (8, 3, None, 2),
-        (2, 8, None, 1),
-        (8, 1, 1, 1),
-        (4, 1, 16, 4),
-        (4, 0, None, 4),
+        (8, 2, None, None, 4),
+        (8, 3, None, None, 2),
+        (2, 8, None, None, 1),
+        (8, 1, 1, None, 1),
+        (4, 1, 16, None, 4),
+        (4, 0, None, None, 4),
+        (8, 2, None, "3", 3),
+        (8, 2, 1, "3,1", 1),
     ],
 )
-def test_cores_are_divided_among_workers(cores: int, workers: int, limit: int | None, threads: int):
-    assert threads_each(cores, workers, limit) == threads
+def test_cores_are_divided_among_workers(
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+    workers: int,
+    most: int | None,
+    limit: str | None,
+    threads: int,
+):
+    monkeypatch.setattr(devices, "available_cores", lambda: cores)
+    monkeypatch.setenv("OMP_NUM_THREADS", limit or "")
+    assert worker_threads(workers, most) == threads
+
+
+def test_a_limit_of_threads_that_is_no_number_is_an_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    with pytest.raises(InputError, match="OMP_NUM_THREADS is 'many'"):
+        worker_threads(2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_the_memory_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    limit, used = tmp_path / "max", tmp_path / "current"
+    monkeypatch.setattr(devices, "_CGROUPS", ((str(limit), str(used)),))
+    limit.write_text("max\n")
+    used.write_text("1000\n")
+    free = available_memory()
+    assert free is not None and free > 10**6
+    limit.write_text("5000\n")
+    assert available_memory() == 4000
+    used.write_text("6000\n")
+    assert available_memory() == 0

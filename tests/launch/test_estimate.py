@@ -1,0 +1,328 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from formatlab.launch.devices import Devices
+from formatlab.launch.estimate import (
+    ELEMENTWISE,
+    KEPT,
+    LEARNED,
+    PAIRED,
+    ROLLOUT_DISK,
+    SAMPLED,
+    START,
+    Estimate,
+    Estimator,
+    Timing,
+    gpu_bytes,
+    planned_times,
+    time_machine,
+)
+from formatlab.models.scale import find_scale
+from formatlab.store.run_folder import RunFolder
+from formatlab.study import model_run
+from formatlab.study.ladder_run import BaseTask, LadderRun
+from formatlab.study.model_run import ModelRun
+from formatlab.train.algorithm import Algorithm
+from formatlab.train.environment import environment
+from formatlab.train.expert_iteration.settings import ExpertIteration
+from formatlab.train.fine_tuning.settings import Dpo, Sft
+from formatlab.train.on_policy.engine import Engine
+from formatlab.train.on_policy.exploration import Exploration
+from formatlab.train.on_policy.settings import Grpo, Ppo
+from formatlab.train.pretraining.base import Base, Pretraining, corpus_name
+from formatlab.train.probe import Probe
+from formatlab.train.reward import Reward
+from formatlab.train.training import Stage, Training
+from formatlab.world.four_formats import FOUR_FORMATS
+from formatlab.world.prompt import Shots
+
+PROBE = Probe(prompts=100, samples=10, batch=100, fractions=())
+GRPO = Grpo(prompts=128, prompts_per_step=64, group_size=8, epochs=2)  # four steps
+TIMING = Timing(
+    layer=0.0,
+    parameter=1e-9,
+    document=0.001,
+    problem=0.01,
+    grade=0.002,
+    prompt=30.0,
+    solution=20.0,
+    longest=40.0,
+)
+TOKEN = 1e-9 * (find_scale("0.04M").parameters(512) + ELEMENTWISE)
+"""Seconds of a token in a training step of the smallest scale."""
+
+
+def base(**changes: Any) -> Base:
+    made = Base(
+        world=FOUR_FORMATS,
+        scale="0.04M",
+        pretraining=Pretraining(tokens=160_000, checkpoint_every=10),
+        probe=PROBE,
+    )
+    return replace(made, **changes)
+
+
+def run(settings: Algorithm = GRPO, **changes: Any) -> LadderRun:
+    training = Training(
+        stages=(Stage(algorithm=settings.name, settings=settings),),
+        reward=Reward(),
+        exploration=Exploration(),
+        engine=Engine(),
+        lora=None,
+        probe=PROBE,
+        seed=0,
+    )
+    return LadderRun(study="study", base=base(), training=replace(training, **changes))
+
+
+def estimate(task: Any, runs: Path, timing: Timing = TIMING) -> Estimate:
+    return Estimator(runs, timed=lambda base, threads: timing).estimate(task, 1)
+
+
+def sampled(rollouts: int) -> float:
+    return rollouts * (SAMPLED * 20 * TOKEN + TIMING.grade)
+
+
+def test_a_base_takes_its_start_its_tokens_and_its_probe(tmp_path: Path):
+    found = estimate(BaseTask(base=base()), tmp_path)
+    assert found.seconds == pytest.approx(START + 160_000 * TOKEN + sampled(1000) + 100 * 0.01)
+    assert found.corpus_seconds == pytest.approx(160_000 / 50 * TIMING.document)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rollouts", "tokens"),
+    [
+        # Rollouts are padded: 30 tokens of prompt and the longest of 40.
+        (GRPO, 2048, LEARNED * 2048 * 70),
+        (replace(GRPO, completion_length=10), 2048, LEARNED * 2048 * 40),
+        (replace(GRPO, iterations=2), 2048, LEARNED * 4096 * 70),
+        (Ppo(prompts=128, iterations=1, critic="model"), 2048, LEARNED * 4096 * 70),
+        (ExpertIteration(prompts=128, rounds=2, sft_epochs=3), 2048, KEPT * 2048 * 3 * 50),
+        (Sft(examples=32, epochs=2, prompts=128), 0, 64 * 50),
+        (Sft(source="rollouts", examples=32, prompts=128, samples=4), 512, 64 * 50),
+        (Dpo(examples=32, epochs=2, prompts=128, samples=4), 512, PAIRED * 64 * 50),
+    ],
+)
+def test_a_run_takes_what_it_samples_and_learns_from(
+    settings: Algorithm, rollouts: int, tokens: float, tmp_path: Path
+):
+    found = estimate(run(settings), tmp_path)
+    # Probes of 1,000 rollouts: of what it starts from, and of two epochs.
+    problems = (128 + 100) * TIMING.problem
+    seconds = tokens * TOKEN + sampled(rollouts + 3000) + problems
+    assert found.seconds == pytest.approx(START + seconds)
+
+
+def test_passes_take_time_whatever_their_batch(tmp_path: Path):
+    timing = replace(TIMING, layer=0.01)
+    few, many = (
+        estimate(run(replace(GRPO, micro_batch=rows)), tmp_path, timing).seconds
+        for rows in (512, 128)
+    )
+    assert few is not None and many is not None
+    passes = LEARNED * 2048 * (1 / 128 - 1 / 512)
+    assert many - few == pytest.approx(passes * find_scale("0.04M").depth * 0.01)
+
+
+def test_a_larger_model_takes_more_of_everything(tmp_path: Path):
+    small, large = (
+        estimate(replace(run(), base=base(scale=scale)), tmp_path) for scale in ("0.04M", "107M")
+    )
+    for name in ("seconds", "memory", "disk", "checkpoints"):
+        assert getattr(large, name) > 2 * getattr(small, name)
+
+
+def test_documents_are_written_once(tmp_path: Path):
+    estimator = Estimator(tmp_path, timed=lambda base, threads: TIMING)
+    first, second = (estimator.estimate(BaseTask(base=base(seed=seed)), 1) for seed in (0, 1))
+    assert first.corpus_disk > 0 == second.corpus_disk == second.corpus_seconds
+    (tmp_path / "corpora" / corpus_name(base().config)).mkdir(parents=True)
+    assert estimate(BaseTask(base=base()), tmp_path).corpus_disk == 0
+
+
+def test_the_machine_is_timed_once_for_each_number_of_threads(tmp_path: Path):
+    asked: list[int] = []
+
+    def timed(base: Base, threads: int) -> Timing:
+        asked.append(threads)
+        return TIMING
+
+    estimator = Estimator(tmp_path, timed=timed)
+    for threads in (1, 1, 2, 1, 2):
+        estimator.estimate(run(), threads)
+    assert asked == [1, 2]
+
+
+def test_a_timing_of_this_machine_is_of_real_work():
+    found = time_machine(base(), 1)
+    assert 1e-13 < found.parameter < 1e-8
+    assert min(found.document, found.problem, found.grade) > 0
+    assert 5 < found.solution < found.longest < 200
+
+
+def test_rollouts_are_on_disk(tmp_path: Path):
+    more = replace(GRPO, prompts=256)
+    less = estimate(run(), tmp_path).disk
+    found = estimate(run(more), tmp_path).disk
+    assert less is not None and found is not None
+    rows = (more.steps - GRPO.steps) * 512
+    assert rows * ROLLOUT_DISK < found - less < 1.2 * rows * ROLLOUT_DISK
+
+
+def test_memory_grows_with_the_batch_and_the_vocabulary(tmp_path: Path):
+    of_vocabulary = replace(base(), pretraining=Pretraining(tokens=160_000, vocabulary=4096))
+    small = estimate(run(replace(GRPO, micro_batch=64)), tmp_path).memory
+    batch = estimate(run(), tmp_path).memory
+    vocabulary = estimate(replace(run(), base=of_vocabulary), tmp_path).memory
+    assert small is not None and batch is not None and vocabulary is not None
+    assert small < batch < vocabulary
+
+
+def begun(runs: Path, task: LadderRun | BaseTask, *rows: dict[str, Any]) -> RunFolder:
+    folder = RunFolder.create(runs / task.address, config={}, env={})
+    folder.append_metrics(*rows)
+    return folder
+
+
+def test_of_a_run_under_way_the_rest_is_estimated(tmp_path: Path):
+    task = run(replace(GRPO, checkpoint_every=2))
+    whole = estimate(task, tmp_path).seconds
+    rows = ({"step": step, "seconds": 1.0} for step in range(3))
+    begun(tmp_path, task, *rows)  # it goes on from the checkpoint after two of four steps
+    rest = estimate(task, tmp_path).seconds
+    assert whole is not None and rest == pytest.approx(START + (whole - START) / 2)
+
+
+def test_of_a_base_under_way_the_rest_is_estimated(tmp_path: Path):
+    task = BaseTask(base=base())
+    whole = estimate(task, tmp_path).seconds
+    rows = [{"step": step, "tokens": 4000 * step, "seconds": 1.0} for step in (0, 9, 10)]
+    rows[1]["tokens"] = 40_000  # of 160,000, at the checkpoint
+    begun(tmp_path, task, *rows)
+    rest = estimate(task, tmp_path).seconds
+    assert whole is not None and rest == pytest.approx(START + (whole - START) * 3 / 4)
+
+
+def test_a_folder_that_is_made_again_saves_nothing(tmp_path: Path):
+    whole = estimate(run(), tmp_path).seconds
+    folder = begun(tmp_path, run(), *({"step": step, "seconds": 1.0} for step in range(4)))
+    folder.mark_done({"steps": 5})  # there are lines of four
+    assert estimate(run(), tmp_path).seconds == whole
+
+
+def finished(
+    runs: Path, task: LadderRun | ModelRun, seconds: float, scale: str = "0.04M", **env: Any
+) -> None:
+    folder = RunFolder.create(
+        runs / task.address,
+        config={"kind": "run", "scale": {"name": scale}, **task.training.config},
+        env=environment() | {"threads": 1} | env,
+    )
+    folder.append_metrics(*({"step": step, "seconds": seconds} for step in range(4)))
+    folder.mark_done({})
+
+
+def test_the_median_pace_of_finished_runs_is_taken(tmp_path: Path):
+    finished(tmp_path, run(seed=1), 3.0)
+    finished(tmp_path, run(seed=2), 4.0)
+    finished(tmp_path, run(seed=3), 9.0)
+    finished(tmp_path, run(replace(GRPO, learning_rate=1e-3, epochs=3)), 4.0)
+    finished(tmp_path, run(replace(GRPO, clip_epsilon=0.3)), 4.0)
+    assert estimate(run(), tmp_path).seconds == pytest.approx(START + 4 * 4.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "scale", "env"),
+    [
+        (replace(GRPO, group_size=4), "0.04M", {}),
+        (Ppo(prompts=128), "0.04M", {}),
+        (GRPO, "0.08M", {}),
+        (GRPO, "0.04M", {"platform": "another"}),
+        (GRPO, "0.04M", {"threads": 2}),
+        (GRPO, "0.04M", {"device": "NVIDIA H200"}),
+        (GRPO, "0.04M", {"packages": {"torch": "1.0"}}),
+    ],
+)
+def test_other_finished_runs_tell_nothing(
+    settings: Algorithm, scale: str, env: dict[str, Any], tmp_path: Path
+):
+    before = estimate(run(), tmp_path).seconds
+    finished(tmp_path, run(settings, seed=1), 3.0, scale, **env)
+    assert estimate(run(), tmp_path).seconds == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "config.json").write_text("{"),
+        lambda folder: (folder / "metrics.jsonl").write_text(""),
+        lambda folder: (folder / "metrics.jsonl").write_text(json.dumps({"step": 0}) + "\n"),
+    ],
+)
+def test_a_damaged_folder_tells_nothing(damage: Callable[[Path], Any], tmp_path: Path):
+    before = estimate(run(), tmp_path).seconds
+    finished(tmp_path, run(seed=1), 3.0)
+    damage(tmp_path / run(seed=1).address)
+    assert estimate(run(), tmp_path).seconds == before
+
+
+def test_a_finished_base_that_was_interrupted_tells_its_pace(tmp_path: Path):
+    folder = RunFolder.create(
+        tmp_path / BaseTask(base=base(seed=1)).address,
+        config=base(seed=1).config,
+        env=environment() | {"threads": 1},
+    )
+    # It went on after 40 tokens.
+    lines = [(0, 0.5), (20, 10.5), (40, 20.5), (60, 10.0), (80, 20.0)]
+    folder.append_metrics(*({"step": n, "tokens": n, "seconds": seconds} for n, seconds in lines))
+    folder.mark_done({})
+    found = estimate(BaseTask(base=base()), tmp_path).seconds
+    assert found == pytest.approx(START + 160_000 * 0.5)
+
+
+def real_run(**changes: Any) -> ModelRun:
+    return ModelRun(
+        study="study",
+        model="some-model",
+        problems="gsm8k",
+        problems_set_aside=128,
+        probe_problems="gsm8k",
+        probe_split="test",
+        shots=Shots(counts={}),
+        chat=False,
+        training=run(**changes).training,
+    )
+
+
+def test_real_models_and_vllm_are_unknown(tmp_path: Path):
+    for task in (real_run(), run(engine=Engine(vllm="server"))):
+        assert estimate(task, tmp_path) == Estimate()
+        assert gpu_bytes(task) is None
+
+
+def test_of_a_real_model_its_finished_runs_tell_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(model_run, "_model_digest", lambda model: None)  # there is no such model
+    finished(tmp_path, real_run(seed=1), 7.0, "some-model")
+    assert estimate(real_run(), tmp_path) == Estimate(seconds=START + 4 * 7.0)
+
+
+def test_gpu_memory_is_that_of_tensors_alone(tmp_path: Path):
+    for task in (BaseTask(base=base()), run()):
+        on_cpu, on_gpu = estimate(task, tmp_path).memory, gpu_bytes(task)
+        assert on_cpu is not None and on_gpu is not None
+        assert 0 < on_gpu < 1.3 * on_cpu
+
+
+def test_only_finished_runs_tell_the_times_of_a_plan(tmp_path: Path):
+    devices = Devices([], cores=1)
+    tasks = [BaseTask(base=base()), run(), run(seed=1)]
+    assert planned_times(tasks, tmp_path, devices) == {}
+    finished(tmp_path, run(seed=1), 3.0)
+    assert planned_times(tasks, tmp_path, devices) == {run().address: START + 4 * 3.0}

@@ -16,6 +16,7 @@ import transformers
 from accelerate import PartialState
 
 from formatlab.models.model import silence_libraries
+from formatlab.store.rollout import Split
 from formatlab.store.run_folder import RunFolder
 from formatlab.train import policy
 from formatlab.train.on_policy.engine import Engine
@@ -124,13 +125,16 @@ def main() -> None:
     if kind == "policy":
         policy.save_policy = count_down
     if kind == "probe":
-        write = policy.write_probe
+        write = RunFolder.write_rollouts
 
-        def dying_write(*arguments: Any, **options: Any) -> None:
-            count_down()
-            write(*arguments, **options)
+        def dying_write(
+            self: RunFolder, split: Split, epoch: float, rows: Any, *, part: int = 0
+        ) -> Path:
+            if split == "probe":
+                count_down()
+            return write(self, split, epoch, rows, part=part)
 
-        policy.write_probe = dying_write
+        RunFolder.write_rollouts = dying_write
     report = count_down if kind == "report" else lambda *_: None
     start(algorithm, base, folder, report=report)
     print(f"one of {PartialState().num_processes} processes")

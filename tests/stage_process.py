@@ -22,7 +22,6 @@ from safetensors.torch import load_file
 from formatlab.models.model import silence_libraries
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.weights import weights_digest
-from formatlab.train import policy
 from formatlab.train.expert_iteration.rounds import run_expert_iteration
 from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.run import run_dpo, run_sft
@@ -152,10 +151,10 @@ def plant(moment: str, die: Callable[[], None], patch: Callable[..., None]) -> C
     match kind:
         case "sampled":
             dying(RunFolder, "write_rollouts", lambda _, split, *__: split == "train")
+        case "probe":
+            dying(RunFolder, "write_rollouts", lambda _, split, *__: split == "probe")
         case "checkpoint":
             dying(transformers.Trainer, "_save_rng_state")
-        case "probe":
-            dying(policy, "write_probe")
         case "round":
             dying(os, "replace", lambda _, target: Path(target).name.startswith("round-"))
         case "policy":

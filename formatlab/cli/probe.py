@@ -85,7 +85,6 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
     from formatlab.models.model import best_device, count_parameters, silence_libraries
     from formatlab.models.source import find_model, load_model
     from formatlab.observe.answers.number import parse_number
-    from formatlab.observe.recorder import rollout
     from formatlab.show.tables.grader import print_grader_errors
     from formatlab.store.rollout import rollouts_to_table
     from formatlab.store.rollout_file import write_rollout_file
@@ -100,12 +99,20 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     model, tokenizer = load_model(source, device=device, dtype=dtype)
     prompts = real_prompts(problems, options.shots, tokenizer if options.chat else None)
-    seen = observe_policy(model, tokenizer, prompts, probe, limit=options.completion_length)
-    rows = [rollout(o, run_id=options.model, split="probe", step=0, epoch=0.0) for o in seen]
+    rows = observe_policy(
+        model,
+        tokenizer,
+        prompts,
+        probe,
+        limit=options.completion_length,
+        run_id=options.model,
+        step=0,
+        epoch=0.0,
+    )
     table = rollouts_to_table(rows)
     if options.output is not None:
         write_rollout_file(options.output, table)
-    row = winners(table).to_pylist()[0]
+    result = winners(table).to_pylist()[0]
     count = count_parameters(model)
     print(
         f"{options.model}: {count.total:,} parameters ({count.non_embedding:,} non-embedding); "
@@ -113,23 +120,24 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
         f"temperature {probe.temperature:g}, at most {options.completion_length} tokens"
     )
     console = Console(highlight=False, markup=False, emoji=False)
-    formats = sorted(row["formats"], key=lambda of: -of["share"])
+    formats = sorted(result["formats"], key=lambda of: -of["share"])
     console.print(_formats(formats))
     print_grader_errors((of["tag"] for of in formats), console)
     print()
     answers = {
-        (o.prompt.id, parse_number(o.grade.answer) or o.grade.answer)
-        for o in seen
-        if o.grade.answer is not None
+        (row.prompt_id, parse_number(row.answer) or row.answer)
+        for row in rows
+        if row.answer is not None
     }
-    entropies = [o.entropy for o in seen if o.entropy is not None]
+    entropies = [row.entropy for row in rows if row.entropy is not None]
     print(
-        f"accuracy {row['accuracy']:.3f}; {_winner(row)}\n"
-        f"H(F) {row['format_entropy']:.3f} nats, H(F|X) {row['format_entropy_given_prompt']:.3f} "
+        f"accuracy {result['accuracy']:.3f}; {_winner(result)}\n"
+        f"H(F) {result['format_entropy']:.3f} nats, "
+        f"H(F|X) {result['format_entropy_given_prompt']:.3f} "
         f"nats (plug-in; compare at {probe.samples} samples a prompt only)\n"
         f"distinct answers {len(answers) / len(prompts):.2f} of {probe.samples} a prompt; "
         f"entropy {sum(entropies) / len(entropies):.3f} nats a token; "
-        f"truncated {sum(o.truncated for o in seen) / len(seen):.1%}"
+        f"truncated {sum(row.truncated for row in rows) / len(rows):.1%}"
     )
     if options.output is not None:
         print(f"rollouts {options.output}")

@@ -1,71 +1,76 @@
-"""The recorder: turns sampled completions into rollout rows, and keeps every one of them."""
+"""The recorder: makes a rollout of each graded completion, and writes those of training to disk."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import replace
+from itertools import groupby
 
 from formatlab.observe.grader import Grade
+from formatlab.observe.tagger import Tag
 from formatlab.store.rollout import Rollout, Split, rollouts_from_table
 from formatlab.store.run_folder import RunFolder
 from formatlab.world.prompt import Prompt
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Observation:
-    """One completion as it was sampled and graded."""
-
-    prompt: Prompt
-    sample: int
-    """Position among the completions of the same prompt in the same batch, from 0."""
-    completion: str
-    grade: Grade
-    tokens: int
-    """Length in tokens, the end mark included."""
-    truncated: bool
-    """Whether it was cut at the length limit."""
-    logprob: float | None
-    """Sum over its tokens, in nats, at temperature 1; None where the sampler does not tell."""
-    entropy: float | None
-    """Mean over its tokens, in nats, at temperature 1; None where the sampler does not tell."""
-    reward: float | None = None
-    """What the trainer was told; None for a probe."""
-    advantage: float | None = None
-    """What the policy was trained on; None for a probe."""
-
-    def numbered(self, sample: int) -> Self:
-        """The same observation at another place among those of its prompt."""
-        return replace(self, sample=sample)
-
-
-def rollout(
-    observation: Observation, *, run_id: str, split: Split, step: int, epoch: float
+def graded_rollout(
+    prompt: Prompt,
+    completion: str,
+    seen: Grade | Tag,
+    *,
+    run_id: str,
+    split: Split,
+    step: int,
+    epoch: float,
+    tokens: int,
+    truncated: bool,
+    sample: int = 0,
+    reward: float | None = None,
+    advantage: float | None = None,
+    logprob: float | None = None,
+    entropy: float | None = None,
 ) -> Rollout:
-    """The row that an observation becomes."""
-    grade = observation.grade
+    """The row of one completion.
+
+    Args:
+        prompt: what was answered.
+        completion: its text.
+        seen: its grade; its tag alone where the right answer is not known.
+        run_id: name of the run folder.
+        split: whether it was sampled to train on or to probe the policy.
+        step: steps completed before it was sampled.
+        epoch: as the schema has it for the split.
+        tokens: length in tokens, the end mark included.
+        truncated: whether the length limit ended it.
+        sample: position among the completions of the same prompt in the same batch, from 0.
+        reward: None where none was given.
+        advantage: what the policy was trained on; None for a probe.
+        logprob: sum over its tokens at temperature 1, nats; None where the sampler gives none.
+        entropy: mean over its tokens at temperature 1, nats; None where the sampler gives none.
+    """
+    grade, tag = (seen, seen.tag) if isinstance(seen, Grade) else (None, seen)
     return Rollout(
         run_id=run_id,
         split=split,
         step=step,
         epoch=epoch,
-        prompt_id=observation.prompt.id,
-        family=observation.prompt.family,
-        sample=observation.sample,
-        prompt=observation.prompt.text,
-        completion=observation.completion,
-        tokens=observation.tokens,
-        tag=grade.tag.format,
-        well_formed=grade.tag.well_formed,
-        mixed=grade.tag.mixed,
-        mixed_formats=grade.tag.mixed_formats,
-        truncated=observation.truncated,
-        gold=observation.prompt.gold,
-        answer=grade.answer,
-        correct=grade.correct,
-        reason=grade.reason,
-        reward=observation.reward,
-        advantage=observation.advantage,
-        logprob=observation.logprob,
-        entropy=observation.entropy,
+        prompt_id=prompt.id,
+        family=prompt.family,
+        sample=sample,
+        prompt=prompt.text,
+        completion=completion,
+        tokens=tokens,
+        tag=tag.format,
+        well_formed=tag.well_formed,
+        mixed=tag.mixed,
+        mixed_formats=tag.mixed_formats,
+        truncated=truncated,
+        gold=prompt.gold if grade else None,
+        answer=grade.answer if grade else None,
+        correct=grade.correct if grade else None,
+        reason=grade.reason if grade else tag.missing or "",
+        reward=reward,
+        advantage=advantage,
+        logprob=logprob,
+        entropy=entropy,
     )
 
 
@@ -79,6 +84,12 @@ def sample_numbers(prompt_ids: Sequence[str]) -> list[int]:
     return numbers
 
 
+def number_samples(rows: Sequence[Rollout]) -> list[Rollout]:
+    """The rows of a whole batch, each with its position among those of its prompt."""
+    numbers = sample_numbers([row.prompt_id for row in rows])
+    return [replace(row, sample=number) for row, number in zip(rows, numbers, strict=True)]
+
+
 class TrainRecorder:
     """Collects the training rollouts of an epoch and writes them to the run folder.
 
@@ -87,12 +98,12 @@ class TrainRecorder:
     """
 
     def __init__(self, folder: RunFolder, *, epoch: int, part_rows: int | None = None) -> None:
-        """Go on with an epoch of which the folder may hold the first steps already.
+        """Continue an epoch of which the folder may hold the first steps already.
 
         Args:
             folder: where the rows go.
             epoch: index of the pass over the prompts that comes next.
-            part_rows: rows after which an epoch goes on in a further file, so that neither the
+            part_rows: rows after which an epoch continues in a further file, so that neither the
                 memory nor the time of a flush grows with the epoch; None for one file an epoch.
         """
         self._folder = folder
@@ -100,26 +111,16 @@ class TrainRecorder:
         self._rows: list[Rollout] = []
         self._start(epoch)
 
-    def add(self, observations: Sequence[Observation], *, step: int, epoch: int) -> None:
-        """Keep the rollouts of one step; those of a finished epoch are written first."""
-        name = self._folder.name
-        self.keep(
-            [
-                rollout(o, run_id=name, split="train", step=step, epoch=float(epoch))
-                for o in observations
-            ],
-            epoch=epoch,
-        )
-
-    def keep(self, rows: Sequence[Rollout], *, epoch: int) -> None:
-        """Keep rows of one epoch; those of a finished epoch are written first."""
-        if epoch != self._epoch:
-            self.flush()
-            self._start(epoch)
-        self._rows += rows
+    def add(self, rows: Sequence[Rollout]) -> None:
+        """Keep rows in the order of their epochs; when an epoch begins, the last one is written."""
+        for epoch, of_epoch in groupby(rows, key=lambda row: int(row.epoch)):
+            if epoch != self._epoch:
+                self.flush()
+                self._start(epoch)
+            self._rows += of_epoch
 
     def flush(self) -> None:
-        """Write what was kept since the last time."""
+        """Write the rows added since the last flush."""
         if len(self._rows) == self._written:
             return
         self._folder.write_rollouts("train", float(self._epoch), self._rows, part=self._part)

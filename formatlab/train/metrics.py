@@ -1,54 +1,23 @@
-"""What is said of a set of rollouts in one line: of a training step, or of a base.
-
-The format tally: counts of a set of rollouts, and the measures that are logged of them.
-"""
+"""The summary of a set of rollouts: what metrics.jsonl and a trainer's logs say of them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from formatlab.observe.recorder import Observation
 from formatlab.store.rollout import Rollout
 
 StepReport = Callable[[int, dict[str, Any]], None]
 """Told (steps done, the step's line of metrics.jsonl)."""
 
 
-def step_metrics(observations: Sequence[Observation]) -> dict[str, Any]:
-    """Reward, entropy, lengths, truncation, and share and accuracy of every tag."""
-    count = len(observations)
-    by_tag = _correct_by_tag(observations)
-    entropies = [o.entropy for o in observations if o.entropy is not None]
-    return {
-        "reward": sum(o.reward or 0.0 for o in observations) / count,
-        "entropy": sum(entropies) / len(entropies) if entropies else None,
-        "tokens_mean": sum(o.tokens for o in observations) / count,
-        "tokens_max": max(o.tokens for o in observations),
-        "truncated": sum(o.truncated for o in observations) / count,
-        "well_formed": sum(o.grade.tag.well_formed for o in observations) / count,
-        "share": {name: len(correct) / count for name, correct in by_tag.items()},
-        "accuracy": accuracies(observations),
-    }
+class RolloutSummary:
+    """Counts of rollouts by tag, and the metrics that follow from them.
 
+    It keeps counts and not rows, so that many steps can be summarised between two logs.
+    """
 
-def accuracies(observations: Sequence[Observation]) -> dict[str, float]:
-    """Share of right answers among the rollouts of every tag, by name."""
-    by_tag = _correct_by_tag(observations)
-    return {name: sum(correct) / len(correct) for name, correct in by_tag.items()}
-
-
-def _correct_by_tag(observations: Sequence[Observation]) -> dict[str, list[bool]]:
-    tags = sorted({o.grade.tag.format for o in observations})
-    return {
-        name: [o.grade.correct for o in observations if o.grade.tag.format == name] for name in tags
-    }
-
-
-class FormatTally:
-    """Counts rollouts by tag."""
-
-    def __init__(self) -> None:
-        """Start with no rollouts."""
+    def __init__(self, rows: Iterable[Rollout] = ()) -> None:
+        """Count some rollouts."""
         self.total = 0
         self._tags: Counter[str] = Counter()
         self._graded: Counter[str] = Counter()
@@ -57,9 +26,11 @@ class FormatTally:
         self._tokens = 0
         self._longest = 0
         self._rewards: list[float] = []
+        self._entropies: list[float] = []
+        self.add(rows)
 
     def add(self, rows: Iterable[Rollout]) -> None:
-        """Count rollouts."""
+        """Count more rollouts."""
         for row in rows:
             self.total += 1
             self._tags[row.tag] += 1
@@ -72,11 +43,18 @@ class FormatTally:
             self._longest = max(self._longest, row.tokens)
             if row.reward is not None:
                 self._rewards.append(row.reward)
+            if row.entropy is not None:
+                self._entropies.append(row.entropy)
 
     @property
     def tags(self) -> set[str]:
         """The tags that occurred."""
         return set(self._tags)
+
+    @property
+    def flags(self) -> dict[str, float]:
+        """Share of the rollouts that are mixed, truncated and well formed; of at least one."""
+        return {name: count / self.total for name, count in sorted(self._flags.items())}
 
     @property
     def accuracy(self) -> dict[str, float]:
@@ -85,28 +63,33 @@ class FormatTally:
         return {tag: self._correct[tag] / count for tag, count in graded.items()}
 
     def line(self) -> dict[str, Any]:
-        """The measures as a line of `metrics.jsonl` has them; of at least one rollout."""
+        """The metrics in a line of `metrics.jsonl`; of at least one rollout."""
         return {
-            "rollouts": self.total,
-            "reward": sum(self._rewards) / len(self._rewards) if self._rewards else None,
+            "reward": _mean(self._rewards),
+            "entropy": _mean(self._entropies),
             "tokens_mean": self._tokens / self.total,
             "tokens_max": self._longest,
-            **{name: count / self.total for name, count in sorted(self._flags.items())},
+            "truncated": self.flags["truncated"],
+            "well_formed": self.flags["well_formed"],
             "share": {tag: count / self.total for tag, count in sorted(self._tags.items())},
             "accuracy": self.accuracy,
         }
 
     def logs(self, tags: Iterable[str]) -> dict[str, float]:
-        """The measures as a trainer's logs have them; of at least one rollout.
+        """The metrics in a trainer's logs; of at least one rollout.
 
         Args:
             tags: tags to give the share of, whether they occurred or not: a curve that falls to 0
-                is to be seen there.
+                has to show the 0.
         """
         graded = self._graded.total()
         return {
             **{f"format/{tag}": self._tags[tag] / self.total for tag in sorted(tags)},
-            **{f"format/{name}": count / self.total for name, count in sorted(self._flags.items())},
+            **{f"format/{name}": share for name, share in self.flags.items()},
             **{f"format_accuracy/{tag}": value for tag, value in self.accuracy.items()},
             **({"format_accuracy/all": self._correct.total() / graded} if graded else {}),
         }
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None

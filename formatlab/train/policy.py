@@ -15,10 +15,11 @@ import torch
 from transformers import TrainerCallback
 
 from formatlab.observe.grader import grade
-from formatlab.observe.recorder import Observation, rollout
+from formatlab.observe.recorder import graded_rollout
+from formatlab.store.rollout import Rollout, Split
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.probe import Probe
-from formatlab.train.sampler import Sampled, sample
+from formatlab.train.sampler import sample
 from formatlab.world.problem import digest
 from formatlab.world.prompt import Prompt
 
@@ -70,7 +71,11 @@ def observe_policy(
     probe: Probe,
     *,
     limit: int,
-) -> list[Observation]:
+    run_id: str,
+    step: int,
+    epoch: float,
+    split: Split = "probe",
+) -> list[Rollout]:
     """Sample and grade `probe.samples` completions of every prompt.
 
     Draws depend on the prompt's id, the sample's number and the probe's seed alone, so the same
@@ -82,13 +87,17 @@ def observe_policy(
         prompts: what to answer.
         probe: how to sample.
         limit: most tokens of a completion.
+        run_id: name of the run folder.
+        step: steps that the policy was trained for.
+        epoch: epoch of the rows.
+        split: split of the rows.
     """
     pad, ends = tokenizer.pad_token_id, end_marks(model, tokenizer)
     assert isinstance(pad, int)
     encoded = [tokenizer(prompt.text)["input_ids"] for prompt in prompts]
     training = model.training
     model.eval()
-    observations: list[Observation] = []
+    rows: list[Rollout] = []
     per_batch = max(1, probe.batch // probe.samples)
     for start in range(0, len(prompts), per_batch):
         chunk = prompts[start : start + per_batch]
@@ -108,42 +117,33 @@ def observe_policy(
             eos=ends,
         )
         owners = [(prompt, number) for prompt in chunk for number in range(probe.samples)]
-        for (prompt, number), completion in zip(owners, sampled, strict=True):
-            observations.append(observation(tokenizer, prompt, number, completion))
+        for (prompt, number), drawn in zip(owners, sampled, strict=True):
+            text = completion_text(tokenizer, drawn.tokens)
+            rows.append(
+                graded_rollout(
+                    prompt,
+                    text,
+                    grade(text, prompt.gold),
+                    run_id=run_id,
+                    split=split,
+                    step=step,
+                    epoch=epoch,
+                    sample=number,
+                    tokens=len(drawn.tokens),
+                    truncated=not drawn.ended,
+                    logprob=drawn.logprob,
+                    entropy=drawn.entropy,
+                )
+            )
     model.train(training)
-    return observations
+    return rows
 
 
-def observation(
-    tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, number: int, sampled: Sampled
-) -> Observation:
-    """Decode and grade one completion."""
-    text = tokenizer.decode(sampled.tokens, skip_special_tokens=True)
-    assert isinstance(text, str)
-    return Observation(
-        prompt=prompt,
-        sample=number,
-        completion=text,
-        grade=grade(text, prompt.gold),
-        tokens=len(sampled.tokens),
-        truncated=not sampled.ended,
-        logprob=sum(sampled.logprobs),
-        entropy=sum(sampled.entropies) / len(sampled.entropies),
-    )
-
-
-def write_probe(
-    folder: RunFolder, observations: Sequence[Observation], *, step: int, epoch: float
-) -> None:
-    """Write one probe's rollouts."""
-    folder.write_rollouts(
-        "probe",
-        epoch,
-        [
-            rollout(o, run_id=folder.name, split="probe", step=step, epoch=epoch)
-            for o in observations
-        ],
-    )
+def completion_text(tokenizer: "PreTrainedTokenizerBase", tokens: list[int]) -> str:
+    """The text of a completion, without its end mark."""
+    text = tokenizer.decode(tokens, skip_special_tokens=True)
+    assert isinstance(text, str), "one list of tokens is one text"
+    return text
 
 
 def save_policy(trainer: "Trainer", folder: RunFolder) -> None:

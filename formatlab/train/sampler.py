@@ -55,6 +55,16 @@ class Sampled:
     ended: bool
     """Whether the model ended it; otherwise it was cut at the length limit."""
 
+    @property
+    def logprob(self) -> float | None:
+        """Sum over the tokens, in nats; None where the log-probabilities are not known."""
+        return sum(self.logprobs) if self.logprobs else None
+
+    @property
+    def entropy(self) -> float | None:
+        """Mean over the tokens, in nats; None where the entropies are not known."""
+        return sum(self.entropies) / len(self.entropies) if self.entropies else None
+
 
 @torch.no_grad()
 def sample(

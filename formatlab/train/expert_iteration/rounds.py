@@ -17,7 +17,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,9 +28,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 from formatlab.errors import InputError, RunError
 from formatlab.models.lora import LoraSettings
 from formatlab.models.model import load_saved, load_tokenizer
-from formatlab.observe.recorder import Observation, TrainRecorder
+from formatlab.observe.grader import grade
+from formatlab.observe.recorder import TrainRecorder, graded_rollout
 from formatlab.store.atomic_file import write_json_atomically
-from formatlab.store.rollout import rollouts_from_table
+from formatlab.store.rollout import Rollout, rollouts_from_table
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.base_divergence import kl_to_base
 from formatlab.train.checkpoints import newest_checkpoint
@@ -40,8 +41,14 @@ from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.examples import paid_answers, sft_row
 from formatlab.train.fine_tuning.trainer import fine_tuning_trainer
 from formatlab.train.health import note_events
-from formatlab.train.metrics import step_metrics
-from formatlab.train.policy import TRAINING_ARGUMENTS, end_marks, half_precision, observation
+from formatlab.train.metrics import RolloutSummary
+from formatlab.train.policy import (
+    TRAINING_ARGUMENTS,
+    completion_text,
+    end_marks,
+    half_precision,
+    observe_policy,
+)
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward
 from formatlab.train.sampler import Sampled, row_seeds, sample
@@ -117,14 +124,14 @@ class ExpertRounds:
                         pad=self._pad,
                         batch=settings.micro_batch,
                     )
-            observations = self._observations(batch, sampled, step)
-            recorder.add(observations, step=step, epoch=number - 1)
+            rows = self._rollouts(batch, sampled, step)
+            recorder.add(rows)
             if step + 1 == end or (step + 1) % settings.checkpoint_every == 0:
                 recorder.flush()
             line = {
                 "step": step,
                 "epoch": step / settings.steps_per_epoch,
-                **step_metrics(observations),
+                **RolloutSummary(rows).line(),
                 "kl": kl,
                 "seconds": time.perf_counter() - started,
             }
@@ -224,16 +231,32 @@ class ExpertRounds:
             )
         return sampled
 
-    def _observations(
+    def _rollouts(
         self, batch: Sequence[Prompt], sampled: Sequence[Sampled], step: int
-    ) -> list[Observation]:
-        group = self.settings.group_size
-        seen = [
-            observation(self.tokenizer, prompt, row % group, one)
-            for row, (prompt, one) in enumerate(zip(batch, sampled, strict=True))
+    ) -> list[Rollout]:
+        texts = [completion_text(self.tokenizer, drawn.tokens) for drawn in sampled]
+        grades = [grade(text, prompt.gold) for text, prompt in zip(texts, batch, strict=True)]
+        rewards = self.reward.pay(grades, self._seeds("reward", step))
+        return [
+            graded_rollout(
+                prompt,
+                text,
+                graded,
+                run_id=self.folder.name,
+                split="train",
+                step=step,
+                epoch=float(step // self.settings.steps_per_epoch),
+                sample=row % self.settings.group_size,
+                tokens=len(drawn.tokens),
+                truncated=not drawn.ended,
+                reward=reward,
+                logprob=drawn.logprob,
+                entropy=drawn.entropy,
+            )
+            for row, (prompt, text, graded, drawn, reward) in enumerate(
+                zip(batch, texts, grades, sampled, rewards, strict=True)
+            )
         ]
-        paid = self.reward.pay([one.grade for one in seen], self._seeds("reward", step))
-        return [replace(one, reward=reward) for one, reward in zip(seen, paid, strict=True)]
 
     def _train(
         self, number: int, rows: Sequence[dict[str, list[int]]], target: Path
@@ -344,7 +367,6 @@ def run_expert_iteration(
         raise InputError(
             "expert_iteration: learning_rate is not set; give --expert-iteration.learning-rate"
         )
-    from formatlab.train.policy import half_precision, observe_policy, write_probe
 
     sampled = _resumed(folder, settings)
     tokenizer = load_tokenizer(model)
@@ -364,15 +386,17 @@ def run_expert_iteration(
             return
         policy = rounds.policy(number)
         with half_precision(settings.precision, policy.device.type):
-            seen = observe_policy(
+            rows = observe_policy(
                 policy,  # pyright: ignore[reportArgumentType] - a model with an adapter samples too
                 tokenizer,
                 probe_prompts,
                 probe,
                 limit=settings.completion_length,
+                run_id=folder.name,
+                step=number * settings.steps_per_epoch,
+                epoch=float(number),
             )
-        step = number * settings.steps_per_epoch
-        write_probe(folder, seen, step=step, epoch=float(number))
+        folder.write_rollouts("probe", float(number), rows)
 
     observe(0)
     lines = folder.metrics()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from formatlab.errors import InputError, RunError
 from formatlab.models.model import load_saved
-from formatlab.observe.recorder import rollout, sample_numbers
+from formatlab.observe.recorder import sample_numbers
 from formatlab.store.rollout import Rollout, rollouts_from_table
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.fine_tuning.settings import FineTuning, Sft
@@ -317,16 +317,17 @@ def own_rollouts(
             folder.remove_checkpoints()  # nothing is gone on from that saw other rollouts
             policy = load_saved(model)
         with half_precision(settings.precision, policy.device.type):
-            seen = observe_policy(policy, tokenizer, chunk, probe, limit=settings.completion_length)
-        rows = [
-            rollout(
-                replace(one, reward=float(one.grade.correct)),
+            rows = observe_policy(
+                policy,
+                tokenizer,
+                chunk,
+                probe,
+                limit=settings.completion_length,
                 run_id=folder.name,
-                split="train",
                 step=0,
                 epoch=0.0,
+                split="train",
             )
-            for one in seen
-        ]
-        folder.write_rollouts("train", 0.0, rows, part=part)
+        paid = [replace(row, reward=float(bool(row.correct))) for row in rows]
+        folder.write_rollouts("train", 0.0, paid, part=part)
     return rollouts_from_table(folder.rollouts("train", epoch=0.0))

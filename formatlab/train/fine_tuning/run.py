@@ -86,7 +86,7 @@ def run_fine_tuning(
         RunError: training could not go on; the message says why.
     """
     from formatlab.train.fine_tuning.trainer import fine_tuning_trainer
-    from formatlab.train.policy import AfterUpdates, observe_policy, save_policy, write_probe
+    from formatlab.train.policy import AfterUpdates, observe_policy, save_policy
 
     per_pass = settings.updates_per_pass(len(rows))
     moments = probe.steps(per_epoch=per_pass, epochs=settings.epochs)
@@ -139,10 +139,17 @@ def run_fine_tuning(
     def observe(step: int) -> None:
         policy: Any = trainer.accelerator.unwrap_model(trainer.model)
         with trainer.accelerator.autocast():
-            seen = observe_policy(
-                policy, tokenizer, probe_prompts, probe, limit=settings.completion_length
+            rows = observe_policy(
+                policy,
+                tokenizer,
+                probe_prompts,
+                probe,
+                limit=settings.completion_length,
+                run_id=folder.name,
+                step=step,
+                epoch=moments[step],
             )
-        write_probe(folder, seen, step=step, epoch=moments[step])
+        folder.write_rollouts("probe", moments[step], rows)
 
     if moments[0] not in folder.epochs("probe"):
         observe(0)

@@ -24,13 +24,14 @@ from transformers import PreTrainedModel
 from trl.models.utils import unwrap_model_for_generation
 
 from formatlab.errors import RunError
-from formatlab.observe.recorder import Observation, TrainRecorder, sample_numbers
+from formatlab.observe.recorder import TrainRecorder, graded_rollout, number_samples
+from formatlab.store.rollout import Rollout
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.base_divergence import completion_logprobs, k3
 from formatlab.train.checkpoints import mark_whole
 from formatlab.train.epoch_order import EpochOrder
 from formatlab.train.health import note_events
-from formatlab.train.metrics import StepReport, step_metrics
+from formatlab.train.metrics import RolloutSummary, StepReport
 from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration, OutcomeCounts, answer_tokens
 from formatlab.train.on_policy.settings import OnPolicy
@@ -188,17 +189,13 @@ class RolloutTrainer:
         batch = cast(Any, super())._generate_and_score_completions(inputs)
         rewards = torch.tensor(self._paid.rewards, device=batch["advantages"].device)
         batch["advantages"] = self._explored(inputs, batch, self._advantages(batch, rewards))
-        observations = gather_object(self._observations(inputs, batch))
-        numbers = sample_numbers([o.prompt.id for o in observations])
-        observations = [o.numbered(number) for o, number in zip(observations, numbers, strict=True)]
-        step = self.steps_done
+        rows = number_samples(gather_object(self._rollouts(inputs, batch)))
         if self.accelerator.is_main_process:
-            epoch = step // self._settings.steps_per_epoch
-            self._recorder.add(observations, step=step, epoch=epoch)
+            self._recorder.add(rows)
         self._observed = {
-            "step": step,
-            "epoch": step / self._settings.steps_per_epoch,
-            **step_metrics(observations),
+            "step": self.steps_done,
+            "epoch": self.steps_done / self._settings.steps_per_epoch,
+            **RolloutSummary(rows).line(),
             "kl": self._kl_to_base(batch),
         }
         return batch
@@ -238,31 +235,32 @@ class RolloutTrainer:
             advantages = advantages[:, None]
         return advantages + local.to(advantages)[:, None] * free.to(advantages)  # (B, C)
 
-    def _observations(
-        self, inputs: list[dict[str, Any]], batch: dict[str, Any]
-    ) -> list[Observation]:
+    def _rollouts(self, inputs: list[dict[str, Any]], batch: dict[str, Any]) -> list[Rollout]:
         """This process's rollouts as they are kept; of advantages by token, the mean."""
         advantages = batch["advantages"]
         if advantages.dim() == 2:
             mask = batch["completion_mask"]
             advantages = (advantages * mask).sum(1) / mask.sum(1).clamp(min=1)
         return [
-            Observation(
-                prompt=Prompt(
+            graded_rollout(
+                Prompt(
                     id=row["prompt_id"],
                     text=row["prompt"],
                     gold=row["gold"],
                     family=row["family"],
                 ),
-                sample=0,
-                completion=text,
-                grade=grade,
+                text,
+                grade,
+                run_id=self._folder.name,
+                split="train",
+                step=self.steps_done,
+                epoch=float(self.steps_done // self._settings.steps_per_epoch),
                 tokens=len(drawn.tokens),
                 truncated=not drawn.ended,
-                logprob=sum(drawn.logprobs) if drawn.logprobs else None,
-                entropy=sum(drawn.entropies) / len(drawn.entropies) if drawn.entropies else None,
                 reward=reward,
                 advantage=advantage,
+                logprob=drawn.logprob,
+                entropy=drawn.entropy,
             )
             for row, text, grade, drawn, reward, advantage in zip(
                 inputs,

@@ -66,7 +66,7 @@ def run_on_policy(
     from accelerate.utils import broadcast_object_list
     from transformers import PrinterCallback
 
-    from formatlab.train.policy import AfterUpdates, observe_policy, save_policy, write_probe
+    from formatlab.train.policy import AfterUpdates, observe_policy, save_policy
 
     steps = probe.steps(per_epoch=settings.steps_per_epoch, epochs=settings.epochs)
     processes = PartialState(cpu=best_device().type == "cpu")
@@ -104,11 +104,18 @@ def run_on_policy(
         if processes.is_main_process or trainer.sharded:
             with ExitStack() as stack:
                 policy = trainer.observing(stack)
-                seen = observe_policy(
-                    policy, tokenizer, probe_prompts, probe, limit=settings.completion_length
+                rows = observe_policy(
+                    policy,
+                    tokenizer,
+                    probe_prompts,
+                    probe,
+                    limit=settings.completion_length,
+                    run_id=folder.name,
+                    step=step,
+                    epoch=steps[step],
                 )
             if processes.is_main_process:
-                write_probe(folder, seen, step=step, epoch=steps[step])
+                folder.write_rollouts("probe", steps[step], rows)
         processes.wait_for_everyone()
 
     if steps[0] not in folder.epochs("probe"):

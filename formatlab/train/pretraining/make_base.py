@@ -14,7 +14,7 @@ from formatlab.store.run_folder import RunFolder
 from formatlab.store.runs_folder import put_aside
 from formatlab.store.weights import weights_digest
 from formatlab.train.environment import environment
-from formatlab.train.metrics import accuracies
+from formatlab.train.metrics import RolloutSummary
 from formatlab.train.pretraining.base import Base, corpus_name
 from formatlab.train.pretraining.pretrain import Report, held_out_loss, pretrain
 from formatlab.world.corpus import Corpus, build_corpus
@@ -55,7 +55,7 @@ def finished_base(base: Base, runs: Path) -> BaseFolder:
 def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
     """Pretrain a base, measure it and mark it done; an interrupted one goes on where it was."""
     from formatlab.models.model import load_saved
-    from formatlab.train.policy import observe_policy, write_probe
+    from formatlab.train.policy import observe_policy
 
     folder = RunFolder.create(runs / "bases" / base.name, config=base.config, env=environment())
     corpus, tokenizer = _corpus(base, runs, report)
@@ -63,9 +63,18 @@ def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
         pretrain(base, folder, corpus, tokenizer, report)
     model = load_saved(folder.path / "model")
     prompts = [plain_prompt(p) for p in base.world.problems("probe", base.probe.prompts)]
-    seen = observe_policy(model, tokenizer, prompts, base.probe, limit=COMPLETION_LENGTH)
-    write_probe(folder, seen, step=0, epoch=0.0)
-    accuracy = accuracies(seen)
+    rows = observe_policy(
+        model,
+        tokenizer,
+        prompts,
+        base.probe,
+        limit=COMPLETION_LENGTH,
+        run_id=folder.name,
+        step=0,
+        epoch=0.0,
+    )
+    folder.write_rollouts("probe", 0.0, rows)
+    accuracy = RolloutSummary(rows).accuracy
     scale = find_scale(base.scale)
     summary = {
         "parameters": scale.parameters(len(tokenizer)),

@@ -8,7 +8,6 @@ release of TRL moves one.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,10 +15,10 @@ from accelerate.utils import gather_object
 from transformers import TrainerCallback
 
 from formatlab.errors import InputError
-from formatlab.observe.recorder import sample_numbers
+from formatlab.observe.recorder import number_samples
 from formatlab.observe.tagger import check_formats
 from formatlab.store.rollout import Rollout
-from formatlab.train.metrics import FormatTally
+from formatlab.train.metrics import RolloutSummary
 from formatlab.train.recorder.recorded_batch import Gold, Mode, RecordedBatch, mode_of, no_gold
 from formatlab.train.recorder.recorded_run import RecordedRun, run_config
 from formatlab.world.formats.format import Format
@@ -85,12 +84,15 @@ class FormatRecorder(TrainerCallback):
         self._formats = tuple(formats)
         self._trainer: Trainer | None = None
         self._scored: RecordedBatch | None = None
-        self._step = FormatTally()
+        self._step = RolloutSummary()
         self._epoch = 0.0
         self._unwritten: list[Rollout] = []
         self._lines: list[dict[str, Any]] = []
         self._probe: list[Rollout] = []
-        self._logged: dict[Mode, FormatTally] = {"train": FormatTally(), "eval": FormatTally()}
+        self._logged: dict[Mode, RolloutSummary] = {
+            "train": RolloutSummary(),
+            "eval": RolloutSummary(),
+        }
         self._seen: dict[Mode, set[str]] = {"train": set(), "eval": set()}
 
     def attach(self, trainer: "Trainer") -> Self:
@@ -163,9 +165,7 @@ class FormatRecorder(TrainerCallback):
         local = scored.rows(
             trainer, batch, run_id=self.path.name, gold=self._gold, formats=self._formats
         )
-        rows: list[Rollout] = gather_object(local)
-        numbers = sample_numbers([row.prompt_id for row in rows])
-        rows = [replace(row, sample=number) for row, number in zip(rows, numbers, strict=True)]
+        rows = number_samples(gather_object(local))
         mode = mode_of(trainer)
         self._logged[mode].add(rows)
         if mode == "eval":
@@ -183,7 +183,7 @@ class FormatRecorder(TrainerCallback):
             self._seen[mode] |= tally.tags
             prefix = "eval_" if mode == "eval" else ""
             logs.update({prefix + name: v for name, v in tally.logs(self._seen[mode]).items()})
-            self._logged[mode] = FormatTally()
+            self._logged[mode] = RolloutSummary()
         self.seconds += time.perf_counter() - started
         self._log(logs, start_time)
 
@@ -198,16 +198,23 @@ class FormatRecorder(TrainerCallback):
         if self._trainer is None:
             raise InputError(f"FormatRecorder cannot work from add_callback; {_ATTACH}")
         self._run.begin(step=state.global_step, epoch=int(state.epoch or 0.0))
-        self._unwritten, self._lines, self._step = [], [], FormatTally()
+        self._unwritten, self._lines, self._step = [], [], RolloutSummary()
         self.finished = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Close the step, and write before a checkpoint is."""
         started = time.perf_counter()
         if self._step.total:
-            place = {"step": state.global_step - 1, "epoch": self._epoch}
-            self._lines.append(place | self._step.line())
-            self._step = FormatTally()
+            self._lines.append(
+                {
+                    "step": state.global_step - 1,
+                    "epoch": self._epoch,
+                    "rollouts": self._step.total,
+                    "mixed": self._step.flags["mixed"],
+                    **self._step.line(),
+                }
+            )
+            self._step = RolloutSummary()
         if control.should_save or len(self._lines) >= FLUSH_STEPS:
             self._flush()
         self.seconds += time.perf_counter() - started
@@ -229,7 +236,7 @@ class FormatRecorder(TrainerCallback):
     def on_predict(self, args: Any, state: Any, control: Any, metrics: Any, **kwargs: Any) -> None:
         """Forget the rollouts of a prediction, which observes no point of the training."""
         self._probe = []
-        self._logged["eval"] = FormatTally()
+        self._logged["eval"] = RolloutSummary()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write the rest and mark the run as done."""

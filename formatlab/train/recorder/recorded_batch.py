@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from formatlab.errors import InputError
 from formatlab.observe.grader import grade
+from formatlab.observe.recorder import graded_rollout
 from formatlab.observe.tagger import tag
 from formatlab.store.rollout import Rollout
 from formatlab.world.formats.format import Format
 from formatlab.world.problem_set import gold_answer
-from formatlab.world.prompt import prompt_id
+from formatlab.world.prompt import Prompt, prompt_id
 
 if TYPE_CHECKING:
     import torch
@@ -137,33 +138,21 @@ class RecordedBatch:
         for i, prompt in enumerate(prompts):
             text = completion_text(self.completions[i], self.ids[i], tokenizer)
             right = _right_answer(self.inputs[i], gold)
-            graded = None if right is None else grade(text, right, formats=formats)
-            seen = graded.tag if graded else tag(text, formats=formats)
             rows.append(
-                Rollout(
+                graded_rollout(
+                    Prompt(id=prompt_id(prompt), text=prompt, gold=right or "", family=""),
+                    text,
+                    tag(text, formats=formats)
+                    if right is None
+                    else grade(text, right, formats=formats),
                     run_id=run_id,
                     split="train" if training else "probe",
                     step=trainer.state.global_step,
                     epoch=float(int(epoch)) if training else epoch,
-                    prompt_id=prompt_id(prompt),
-                    family="",
-                    sample=0,
-                    prompt=prompt,
-                    completion=text,
                     tokens=len(self.ids[i]),
-                    tag=seen.format,
-                    well_formed=seen.well_formed,
-                    mixed=seen.mixed,
-                    mixed_formats=seen.mixed_formats,
                     truncated=len(self.ids[i]) == 0 or self.ids[i][-1] not in ends,
-                    gold=right,
-                    answer=graded.answer if graded else None,
-                    correct=graded.correct if graded else None,
-                    reason=graded.reason if graded else seen.missing or "",
                     reward=total[i] if applied[i] else None,
                     advantage=advantages[i] if training else None,
-                    logprob=None,
-                    entropy=None,
                 )
             )
         return rows

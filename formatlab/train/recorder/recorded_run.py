@@ -113,10 +113,7 @@ class RecordedRun:
 
         def work() -> None:
             assert self._train is not None, "training has begun"
-            epochs = dict.fromkeys(row.epoch for row in rows)
-            for epoch in epochs:
-                of_epoch = [row for row in rows if row.epoch == epoch]
-                self._train.keep(of_epoch, epoch=int(epoch))
+            self._train.add(rows)
             self._train.flush()
             self._main_folder.append_metrics(*lines)
 

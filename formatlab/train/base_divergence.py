@@ -1,6 +1,7 @@
-"""How far a policy has moved from the base, measured on completions that it sampled."""
+"""The divergence of a policy from the base, measured on completions that the policy sampled."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ def kl_to_base(
     """Mean over completion tokens of the k3 estimate of KL(policy || base), in nats.
 
     Args:
-        policy: what sampled the completions.
+        policy: the model that sampled the completions.
         base: the frozen base; None where it is the policy without its adapter.
         prompts: token ids, one list a completion.
         completions: token ids.
@@ -30,23 +31,28 @@ def kl_to_base(
     """
     total, tokens = 0.0, 0
     for start in range(0, len(prompts), batch):
-        part = prompts[start : start + batch], completions[start : start + batch]
-        ours, mask = _logprobs(policy, *part, temperature=temperature, pad=pad)  # (b, C)
-        if base is not None:
-            theirs, _ = _logprobs(base, *part, temperature=temperature, pad=pad)
-        else:
-            with policy.disable_adapter():
-                theirs, _ = _logprobs(policy, *part, temperature=temperature, pad=pad)
-        total += k3(ours, theirs)[mask].sum().item()
-        tokens += int(mask.sum())
+        ids, mask = _padded(
+            prompts[start : start + batch],
+            completions[start : start + batch],
+            pad=pad,
+            device=policy.device,
+        )
+        length = max(map(len, completions[start : start + batch]))  # C
+        options = {"length": length, "temperature": temperature, "batch": batch}
+        ours = completion_logprobs(policy, ids, mask, **options)  # (b, C)
+        with nullcontext() if base is not None else policy.disable_adapter():
+            theirs = completion_logprobs(base or policy, ids, mask, **options)
+        sampled = mask[:, -length:].bool()
+        total += k3(ours, theirs)[sampled].sum().item()
+        tokens += int(sampled.sum())
     return total / tokens
 
 
 def k3(policy: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
-    """The k3 estimate of KL(policy || base) at tokens that the policy drew, in nats.
+    """The k3 estimate of KL(policy || base) at tokens that the policy sampled, in nats.
 
     exp(d) - d - 1 with d = log base - log policy (Schulman 2020), both at the sampling temperature,
-    as in TRL's own metric: the samples are from that policy.
+    as in TRL's own metric: that is the distribution that was sampled.
 
     Args:
         policy: log-probabilities of the tokens under the policy, of any shape.
@@ -58,7 +64,13 @@ def k3(policy: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def completion_logprobs(
-    model: Any, ids: torch.Tensor, mask: torch.Tensor, *, length: int, temperature: float
+    model: Any,
+    ids: torch.Tensor,
+    mask: torch.Tensor,
+    *,
+    length: int,
+    temperature: float,
+    batch: int,
 ) -> torch.Tensor:
     """Log-probabilities of the last `length` tokens of every row, (b, length).
 
@@ -68,37 +80,33 @@ def completion_logprobs(
         mask: 1 where a token is no padding, (b, P + C).
         length: C.
         temperature: divides the logits.
+        batch: most rows in one forward pass.
     """
-    logits = model(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-        logits_to_keep=length + 1,
-    ).logits[:, :-1]  # (b, C, V)
-    logp = torch.log_softmax(logits.float() / temperature, dim=-1)
-    return logp.gather(2, ids[:, -length:, None])[..., 0]
+    rows = []
+    for part, kept in zip(ids.split(batch), mask.split(batch), strict=True):
+        logits = model(
+            input_ids=part,
+            attention_mask=kept,
+            position_ids=(kept.cumsum(1) - 1).clamp(min=0),
+            logits_to_keep=length + 1,
+        ).logits[:, :-1]  # (b, C, V)
+        logp = torch.log_softmax(logits.float() / temperature, dim=-1)
+        rows.append(logp.gather(2, part[:, -length:, None])[..., 0])
+    return torch.cat(rows)
 
 
-def _logprobs(
-    model: Any,
+def _padded(
     prompts: Sequence[Sequence[int]],
     completions: Sequence[Sequence[int]],
     *,
-    temperature: float,
     pad: int,
+    device: torch.device,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probabilities (b, C) of the completions' tokens, and which of them there are."""
+    """Ids and mask (b, P + C) of prompts padded on the left and completions padded on the right."""
     before, after = max(map(len, prompts)), max(map(len, completions))
-    ids = torch.tensor(
-        [
-            [pad] * (before - len(p)) + [*p, *c] + [pad] * (after - len(c))
-            for p, c in zip(prompts, completions, strict=True)
-        ],
-        device=model.device,
-    )  # (b, P + C)
-    places = torch.arange(before + after, device=model.device)[None]
-    first = torch.tensor([before - len(p) for p in prompts], device=model.device)[:, None]
-    end = torch.tensor([before + len(c) for c in completions], device=model.device)[:, None]
-    mask = (places >= first) & (places < end)
-    logp = completion_logprobs(model, ids, mask.long(), length=after, temperature=temperature)
-    return logp, mask[:, -after:]
+    ids, mask = [], []
+    for prompt, completion in zip(prompts, completions, strict=True):
+        left, right = before - len(prompt), after - len(completion)
+        ids.append([pad] * left + [*prompt, *completion] + [pad] * right)
+        mask.append([0] * left + [1] * (len(prompt) + len(completion)) + [0] * right)
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)

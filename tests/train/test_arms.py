@@ -127,7 +127,7 @@ def test_a_bonus_works_with_ppo(tiny_base: Path, tmp_path: Path):
 def test_what_trl_samples_itself_is_recorded_too(
     tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(LabGrpoTrainer, "_draws_itself", False)
+    monkeypatch.setattr(LabGrpoTrainer, "_lab_samples", False)
     run = train(tiny_base, tmp_path / "run", settings=SHORT)
     rows = run.rollouts("train").to_pylist()
     assert len(rows) == SHORT.steps * SHORT.rollouts_per_step

@@ -18,10 +18,10 @@ class LabGrpoTrainer(RolloutTrainer, GRPOTrainer):
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any
     ) -> tuple[list[list[int]], list[list[float]] | None]:
-        if self._draws_itself:
-            return self._draw(prompt_ids), None
+        if self._lab_samples:
+            return self._sample(prompt_ids), None
         completion_ids, logprobs = super()._generate_single_turn(prompt_ids, *args, **kwargs)
-        self._keep_drawn(completion_ids)
+        self._keep_sampled(completion_ids)
         return completion_ids, logprobs
 
 

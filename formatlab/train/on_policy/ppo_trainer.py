@@ -111,7 +111,7 @@ class LabPpoTrainer(LabGrpoTrainer):
         values = self._old_values(batch)  # (B, C)
         policy = base = torch.zeros_like(values)
         if settings.kl_coefficient:
-            policy, base = self._policy_logprobs(batch), self._base_logprobs(batch)
+            policy, base = self._policy_logprobs, self._base_logprobs
         advantages, returns = generalised_advantage(
             token_rewards(
                 rewards.to(values),

@@ -18,10 +18,10 @@ class LabRlooTrainer(RolloutTrainer, RLOOTrainer):
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any
     ) -> list[list[int]]:
-        if self._draws_itself:
-            return self._draw(prompt_ids)
+        if self._lab_samples:
+            return self._sample(prompt_ids)
         completion_ids = super()._generate_single_turn(prompt_ids, *args, **kwargs)
-        self._keep_drawn(completion_ids)
+        self._keep_sampled(completion_ids)
         return completion_ids
 
 

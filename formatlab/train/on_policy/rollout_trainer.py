@@ -1,17 +1,24 @@
 """What the lab adds to TRL's trainers of rollouts: order, sampler, records, whole checkpoints.
 
-`RolloutTrainer` stands before `GRPOTrainer` or `RLOOTrainer` (TRL 1.16) among a trainer's bases and
-overrides `_get_train_sampler`, `_generate_and_score_completions`, `_save_checkpoint` and `log`,
-private methods all but the last; what stands behind it overrides `_generate_single_turn`. TRL's
-loss is left as it is. Advantages are TRL's unless `_advantages` says otherwise.
+`RolloutTrainer` is the first base class of a trainer, before `GRPOTrainer` or `RLOOTrainer` (TRL
+1.16). It overrides `_get_train_sampler`, `_generate_and_score_completions`, `_save_checkpoint` and
+`log`, which are private but for the last; a trainer derived from it overrides
+`_generate_single_turn`. TRL's loss is unchanged. Advantages are TRL's unless a trainer overrides
+`_advantages`.
+
+A step: TRL asks for a batch of prompts in the order of `EpochOrder`, for completions
+(`_generate_single_turn`) and for rewards (`RewardFunction`), and computes advantages. Then
+`_generate_and_score_completions` here adds the exploration bonus, measures the divergence from the
+base, and records every rollout. After the last update of the step, `log` writes its line of
+metrics; `_save_checkpoint` writes the rollouts before each checkpoint.
 
 Shapes: B rollouts of this process, of the N of a step on all processes; P tokens of the prompt
 (left-padded), C of the completion (right-padded).
 """
 
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -42,7 +49,7 @@ from formatlab.world.prompt import Prompt
 
 
 class RolloutTrainer:
-    """Every rollout kept, in an order and with draws that a resumed run repeats."""
+    """Keeps every rollout; orders prompts and samples so that a resumed run repeats both."""
 
     accelerator: Any
     args: Any
@@ -72,16 +79,16 @@ class RolloutTrainer:
         """Set up training on `trainer["train_dataset"]`, a dataset of prompt rows.
 
         Args:
-            settings: what decides the run.
+            settings: of the algorithm.
             reward: what rollouts are paid for.
-            exploration: what is added to their advantages.
+            exploration: the bonus added to their advantages.
             engine: what samples them.
             seed: decides the order of prompts and all samples.
             folder: where rollouts and metrics go.
             base: the frozen base that KL is measured against; None where TRL holds it (as its
                 reference model, or as the policy without its adapter).
             first_step: steps done before this process started.
-            report: told about every step.
+            report: called after every step.
             trainer: passed on to TRL's trainer.
         """
         self._settings = settings
@@ -99,9 +106,8 @@ class RolloutTrainer:
             for rows in folder.rollout_batches("train", columns=self._counts.columns):
                 self._counts.add_rollouts(rows)
         self._sampled: list[Sampled] = []
-        self._observed: dict[str, Any] = {}
+        self._step_line: dict[str, Any] = {}
         self._step_extras: dict[str, float] = {}
-        self._logprobs: dict[Literal["policy", "base"], torch.Tensor] = {}  # of this step's batch
         self._updates: list[dict[str, float]] = []
         self._lines = folder.metrics()
         self._step_started = time.perf_counter()
@@ -109,34 +115,36 @@ class RolloutTrainer:
 
     @property
     def steps_done(self) -> int:
-        """Whole steps behind the current weights; TRL counts optimiser updates."""
+        """Whole steps that led to the current weights; TRL counts optimiser updates."""
         return self.state.global_step // self._settings.updates_per_step
 
     @property
     def sharded(self) -> bool:
-        """Whether the model is spread over processes, so that all must run it at the same time."""
+        """Whether the model is split over processes, so that all must run it at the same time."""
         return self.accelerator.distributed_type in (
             DistributedType.FSDP,
             DistributedType.DEEPSPEED,
         )
 
-    def observing(self, stack: ExitStack) -> PreTrainedModel:
-        """The policy, ready to be sampled until the stack is closed."""
-        stack.enter_context(self.accelerator.autocast())
-        if not self.sharded:
-            return self.accelerator.unwrap_model(self.model)
-        policy = stack.enter_context(
-            unwrap_model_for_generation(self.model_wrapped, self.accelerator)
-        )
-        stack.enter_context(self._dist.summon_full_params(self.model_wrapped, recurse=False))
-        return cast(PreTrainedModel, policy)
+    @contextmanager
+    def sampling(self) -> Iterator[PreTrainedModel]:
+        """The policy, ready to be sampled."""
+        with self.accelerator.autocast():
+            if not self.sharded:
+                yield self.accelerator.unwrap_model(self.model)
+                return
+            with (
+                unwrap_model_for_generation(self.model_wrapped, self.accelerator) as policy,
+                self._dist.summon_full_params(self.model_wrapped, recurse=False),
+            ):
+                yield cast(PreTrainedModel, policy)
 
     def flush(self) -> None:
         """Write the rollouts of the last steps."""
         self._recorder.flush()
 
     def _rows(self, count: int) -> list[int]:
-        """Places in the step's batch of the `count` rows of this process."""
+        """Positions of this process's `count` rows in the step's whole batch."""
         first = self.accelerator.process_index * count
         return list(range(first, first + count))
 
@@ -153,7 +161,12 @@ class RolloutTrainer:
             seed=self._seed,
         )
 
-    def _draw(self, prompt_ids: list[list[int]]) -> list[list[int]]:
+    @property
+    def _lab_samples(self) -> bool:
+        """Whether the lab's sampler samples; otherwise TRL does, as it is configured."""
+        return self._engine.vllm == "off" and not self.sharded
+
+    def _sample(self, prompt_ids: list[list[int]]) -> list[list[int]]:
         """Sample with the lab's sampler: faster on small models, seeded by run, step and row."""
         model = self.accelerator.unwrap_model(self.model)
         with self.accelerator.autocast():
@@ -168,13 +181,8 @@ class RolloutTrainer:
             )
         return [s.tokens for s in self._sampled]
 
-    @property
-    def _draws_itself(self) -> bool:
-        """Whether the lab's sampler draws; else TRL does, as it is configured."""
-        return self._engine.vllm == "off" and not self.sharded
-
-    def _keep_drawn(self, completion_ids: Sequence[Sequence[int]]) -> None:
-        """Remember what TRL sampled; of its distributions nothing is known."""
+    def _keep_sampled(self, completion_ids: Sequence[Sequence[int]]) -> None:
+        """Keep what TRL sampled; its log-probabilities and entropies are not known."""
         ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
         self._sampled = [
             Sampled(
@@ -184,27 +192,29 @@ class RolloutTrainer:
         ]
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        """Let TRL generate and score, settle the advantages, and keep what came of it."""
-        self._step_extras, self._logprobs = {}, {}
+        """Let TRL sample and reward a batch, set its advantages, and record its rollouts."""
+        self._step_extras = {}
         batch = cast(Any, super())._generate_and_score_completions(inputs)
+        self._policy_logprobs = self._completion_logprobs(self._policy(), batch)  # (B, C)
+        self._base_logprobs = self._logprobs_of_base(batch)  # (B, C)
         rewards = torch.tensor(self._paid.rewards, device=batch["advantages"].device)
         batch["advantages"] = self._explored(inputs, batch, self._advantages(batch, rewards))
         rows = number_samples(gather_object(self._rollouts(inputs, batch)))
         if self.accelerator.is_main_process:
             self._recorder.add(rows)
-        self._observed = {
+        self._step_line = {
             "step": self.steps_done,
             "epoch": self.steps_done / self._settings.steps_per_epoch,
             **RolloutSummary(rows).line(),
-            "kl": self._kl_to_base(batch),
+            "kl": self._kl_to_base(batch["completion_mask"].bool()),
         }
         return batch
 
     def _advantages(self, batch: dict[str, Any], rewards: torch.Tensor) -> torch.Tensor:
         """Advantages (B,) or (B, C) for the rewards (B,) of this process's rollouts.
 
-        What else the loss needs may be put into `batch`, a row a rollout; TRL shuffles and splits
-        it with the rest.
+        A trainer may add to `batch` tensors that its loss needs, one row a rollout; TRL shuffles
+        and splits them with the others.
         """
         return batch["advantages"]
 
@@ -227,8 +237,8 @@ class RolloutTrainer:
         local = torch.tensor([bonuses[row] for row in self._rows(len(mine))])  # (B,)
         free = torch.ones_like(batch["completion_mask"])  # (B, C)
         if self._exploration.over == "answer":
-            for row, (grade, drawn) in enumerate(zip(grades, self._sampled, strict=True)):
-                marks = answer_tokens(drawn.tokens, grade.tag.reading, self._tokenizer)
+            for row, (grade, sampled) in enumerate(zip(grades, self._sampled, strict=True)):
+                marks = answer_tokens(sampled.tokens, grade.tag.reading, self._tokenizer)
                 free[row, : len(marks)] = ~torch.tensor(marks, dtype=torch.bool)
         self._step_extras["bonus"] = sum(bonuses) / len(bonuses)
         if advantages.dim() == 1:
@@ -236,7 +246,7 @@ class RolloutTrainer:
         return advantages + local.to(advantages)[:, None] * free.to(advantages)  # (B, C)
 
     def _rollouts(self, inputs: list[dict[str, Any]], batch: dict[str, Any]) -> list[Rollout]:
-        """This process's rollouts as they are kept; of advantages by token, the mean."""
+        """This process's rollouts; where each token has an advantage, the mean is recorded."""
         advantages = batch["advantages"]
         if advantages.dim() == 2:
             mask = batch["completion_mask"]
@@ -255,14 +265,14 @@ class RolloutTrainer:
                 split="train",
                 step=self.steps_done,
                 epoch=float(self.steps_done // self._settings.steps_per_epoch),
-                tokens=len(drawn.tokens),
-                truncated=not drawn.ended,
+                tokens=len(sampled.tokens),
+                truncated=not sampled.ended,
                 reward=reward,
                 advantage=advantage,
-                logprob=drawn.logprob,
-                entropy=drawn.entropy,
+                logprob=sampled.logprob,
+                entropy=sampled.entropy,
             )
-            for row, text, grade, drawn, reward, advantage in zip(
+            for row, text, grade, sampled, reward, advantage in zip(
                 inputs,
                 self._paid.texts,
                 self._paid.grades,
@@ -273,55 +283,38 @@ class RolloutTrainer:
             )
         ]
 
-    @torch.no_grad()
-    def _kl_to_base(self, batch: dict[str, torch.Tensor]) -> float:
-        """Mean over the completion tokens of all processes, see `base_divergence`."""
-        mask = batch["completion_mask"].bool()  # (B, C)
-        nats = k3(self._policy_logprobs(batch), self._base_logprobs(batch))[mask]
+    def _policy(self) -> Any:
+        return self.model if self.sharded else self.accelerator.unwrap_model(self.model)
+
+    def _logprobs_of_base(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Log-probabilities (B, C) of the completion's tokens under the frozen base."""
+        base = self._base or self.ref_model
+        if base is not None:
+            return self._completion_logprobs(base, batch)
+        with self.accelerator.unwrap_model(self.model).disable_adapter():
+            return self._completion_logprobs(self._policy(), batch)
+
+    def _completion_logprobs(self, model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Log-probabilities (B, C) of the completion's tokens at the sampling temperature."""
+        with self.accelerator.autocast():
+            return completion_logprobs(
+                model,
+                torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1),
+                torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1),
+                length=batch["completion_ids"].shape[1],
+                temperature=self._settings.temperature,
+                batch=self.args.per_device_train_batch_size,
+            )
+
+    def _kl_to_base(self, mask: torch.Tensor) -> float:
+        """Mean of `k3` over the completion tokens of all processes; mask (B, C), in nats."""
+        nats = k3(self._policy_logprobs, self._base_logprobs)[mask]
         total = torch.stack([nats.sum(), mask.sum().to(nats)])
         divergence, tokens = self.accelerator.reduce(total, reduction="sum").tolist()
         return divergence / tokens
 
-    def _policy_logprobs(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Log-probabilities (B, C) of the completion's tokens under the policy that drew them."""
-        if "policy" not in self._logprobs:
-            self._logprobs["policy"] = self._completion_logprobs(self._policy(), batch)
-        return self._logprobs["policy"]
-
-    def _base_logprobs(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Log-probabilities (B, C) of the completion's tokens under the frozen base."""
-        if "base" not in self._logprobs:
-            base = self._base or cast(PreTrainedModel | None, self.ref_model)
-            with ExitStack() as stack:
-                if base is None:
-                    policy = self.accelerator.unwrap_model(self.model)
-                    stack.enter_context(policy.disable_adapter())
-                self._logprobs["base"] = self._completion_logprobs(base or self._policy(), batch)
-        return self._logprobs["base"]
-
-    def _policy(self) -> Any:
-        return self.model if self.sharded else self.accelerator.unwrap_model(self.model)
-
-    def _completion_logprobs(self, model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Log-probabilities (B, C) of the completion's tokens at the sampling temperature."""
-        ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)  # (B, P + C)
-        mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
-        rows = []
-        for part in torch.arange(len(ids)).split(self.args.per_device_train_batch_size):
-            with self.accelerator.autocast():
-                rows.append(
-                    completion_logprobs(
-                        model,
-                        ids[part],
-                        mask[part],
-                        length=batch["completion_ids"].shape[1],
-                        temperature=self._settings.temperature,
-                    )
-                )
-        return torch.cat(rows)
-
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Collect the loss of every update; write a step's line after its last one.
+        """Collect the loss of every update; after a step's last update, write the step's line.
 
         Raises:
             RunError: training cannot go on.
@@ -334,7 +327,7 @@ class RolloutTrainer:
             return
         now = time.perf_counter()
         line = {
-            **self._observed,
+            **self._step_line,
             "loss": _mean(self._updates, "loss"),
             "grad_norm": _mean(self._updates, "grad_norm"),
             "lr": self._updates[-1].get("learning_rate"),
@@ -351,7 +344,7 @@ class RolloutTrainer:
             raise RunError(fatal)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write rollouts, the checkpoint, and the mark that it is whole; then drop older ones."""
+        """Write the rollouts, the checkpoint, and the mark that it is whole; remove older ones."""
         if self.accelerator.is_main_process:
             self._recorder.flush()
         cast(Any, super())._save_checkpoint(model, trial)
@@ -363,7 +356,7 @@ class RolloutTrainer:
         self.accelerator.wait_for_everyone()
 
     def _save_extra(self, checkpoint: Path) -> None:
-        """Add to a checkpoint what TRL does not know of; on one process only."""
+        """Save state that TRL does not know of, on the main process; a trainer may override it."""
 
 
 def _mean(rows: Sequence[dict[str, float]], key: str) -> float | None:

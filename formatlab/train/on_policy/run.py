@@ -1,7 +1,6 @@
 """One run of GRPO, PPO or RLOO, from a model on disk to its policy, resumable at any moment."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,8 +101,7 @@ def run_on_policy(
 
     def observe(step: int) -> None:
         if processes.is_main_process or trainer.sharded:
-            with ExitStack() as stack:
-                policy = trainer.observing(stack)
+            with trainer.sampling() as policy:
                 rows = observe_policy(
                     policy,
                     tokenizer,

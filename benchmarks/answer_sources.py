@@ -5,7 +5,11 @@ against a near miss: its right answer changed by one, by its sign, or by a power
 is no number, the right answer of another row.
 """
 
+import ast
 import json
+import resource
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,7 +22,6 @@ import regex
 
 from formatlab.errors import InputError
 from formatlab.observe.answers.number import parse_number
-from formatlab.observe.sandbox.locked_python import LockedPython
 from formatlab.world.families import FAMILIES
 from formatlab.world.formats import FORMATS
 
@@ -27,6 +30,18 @@ _SOLUTION = regex.compile(r"<(solution|answer)>([^<]*)</\1>")
 _FENCED = regex.compile(r"```(?:python)?\n(.*?)```", regex.DOTALL)
 _LETTERS = regex.compile(r"\w+")
 _NUMBER = regex.compile(r"-?\d[\d,]*(?:\.\d+)?")
+
+_SECONDS = 2
+"""Processor time that a program may take outside the sandbox."""
+_MEMORY = 2**30
+"""Bytes of its address space."""
+_BARRED = frozenset(
+    [
+        *("open", "exec", "eval", "compile", "input", "breakpoint", "exit", "quit", "help"),
+        *("getattr", "setattr", "delattr", "globals", "locals", "vars"),
+    ]
+)
+"""Names that no program of the data sets uses, and with which one could leave its calculation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,8 +127,8 @@ def read_otherwise(folder: Path) -> Iterator[Case]:
         yield from _with_misses(source, f"format_samples[{label}]", read)
 
 
-def run_otherwise(folder: Path, python: LockedPython) -> Iterator[Case]:
-    """Programs and scripts of many models, run whole in another Python than the grader's.
+def run_otherwise(folder: Path) -> Iterator[Case]:
+    """Programs and scripts of many models, run whole in CPython, which the grader does not use.
 
     Of scripts, which answer GSM8K's questions, the value of `ans` is held against the right answer.
     Of programs the right answer is not known: the value of their function is taken for it.
@@ -126,7 +141,7 @@ def run_otherwise(folder: Path, python: LockedPython) -> Iterator[Case]:
     programs: list[tuple[str, str]] = []
     for number, row in enumerate(rows(folder / "format_samples.jsonl")):
         if row["label"] == "script" and (gold := golds.get(_plain(row["question"]))):
-            value = _value(python, f"{row['text']}\nfloat(ans)")
+            value = _value_in_cpython(row["text"], "ans")
             if value is not None:
                 yield Case(
                     source="scripts of Codex, run in CPython and held against GSM8K",
@@ -139,7 +154,7 @@ def run_otherwise(folder: Path, python: LockedPython) -> Iterator[Case]:
         elif row["label"] == "program":
             code = _FENCED.search(row["text"])
             code = code[1] if code else row["text"]
-            value = _value(python, f"{code}\nfloat(simple_math_problem())")
+            value = _value_in_cpython(code, "simple_math_problem()")
             if value is not None and abs(value) < 1e15:
                 programs.append((row["text"], str(Fraction(value).limit_denominator(10**6))))
     source = "programs of many models, run in CPython, and near misses"
@@ -172,13 +187,51 @@ def _written(value: Fraction) -> str:
     return str(value.numerator) if value.denominator == 1 else str(value)
 
 
-def _value(python: LockedPython, code: str) -> float | None:
-    """The number that code gives; tried again where it is near the limit of its time."""
-    execution = python.run(code)
-    for _ in range(2):
-        if execution.failure == "time":
-            execution = python.run(code)
-    return execution.value if isinstance(execution.value, float) else None
+def _value_in_cpython(code: str, expression: str) -> float | None:
+    """The number that an expression has after code was run; None where there is none.
+
+    The process has no sandbox around it: code that does anything but calculate is not run.
+    """
+    try:
+        if not _only_calculates(ast.parse(code)):
+            return None
+    except SyntaxError:
+        return None
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", f"{code}\nprint('\\n', float({expression}))"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env={},
+            preexec_fn=_limit,
+            timeout=30 * _SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    return float(done.stdout.split()[-1]) if done.returncode == 0 else None
+
+
+def _only_calculates(tree: ast.AST) -> bool:
+    """Whether code imports nothing but `math`, and names nothing that leads out of it."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names) if any(name.name != "math" for name in names):
+                return False
+            case ast.ImportFrom(module=module) if module != "math":
+                return False
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name in _BARRED or name.startswith(
+                "__"
+            ):
+                return False
+            case _:
+                pass
+    return True
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
 
 
 def _plain(question: str) -> str:

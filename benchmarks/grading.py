@@ -13,7 +13,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -33,7 +32,6 @@ from benchmarks.page import write_measured
 from formatlab.errors import FormatlabError, InputError
 from formatlab.measure.error_rates import TABLE, ErrorRate
 from formatlab.observe.grader import Grade, grade
-from formatlab.observe.sandbox.locked_python import LockedPython
 from formatlab.show.tables.grader import error_text
 
 _REVIEWED = Path(__file__).with_name("reviewed_verdicts.jsonl")
@@ -48,16 +46,15 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="page whose measured part is replaced")
     options = parser.parse_args()
     published = _published(options.folder)
-    with closing(LockedPython(processes=1)) as python:
-        others = chain(
-            human_prose(options.folder),
-            human_latex(options.folder),
-            model_latex(options.folder),
-            read_otherwise(options.folder),
-            run_otherwise(options.folder, python),
-            rendered(per_format=_RENDERED),
-        )
-        rates = _rates(chain(published.seen, _graded(others)))
+    others = chain(
+        human_prose(options.folder),
+        human_latex(options.folder),
+        model_latex(options.folder),
+        read_otherwise(options.folder),
+        run_otherwise(options.folder),
+        rendered(per_format=_RENDERED),
+    )
+    rates = _rates(chain(published.seen, _graded(others)))
     measured = f"{published.agreement()}\n\n{_shown(rates)}"
     print(f"\n{measured}")
     _write(rates)

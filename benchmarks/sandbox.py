@@ -1,10 +1,9 @@
 """How many small programs a second the sandbox runs: `python -m benchmarks.sandbox`.
 
-Measured is `Sandbox.run` on a word problem's solution of eight lines, limits set: called from one
-thread, from as many threads as cores, and from as many processes as cores (which is how several
-runs, or `formatlab tag`, use it); then the second tier. Where a process waits on an idle core, what
-is measured is mostly the waking of that core: one thread bound to one core shows the interpreter's
-own cost.
+It calls `Sandbox.run` on a word problem's solution of eight lines, limits set: from one thread,
+from as many threads as cores and twice as many, and from as many processes as cores (as several
+runs, or `formatlab tag`, do). Where a process waits on an idle core, most of the time goes into
+waking it; one thread bound to one core shows the cost of the interpreter.
 """
 
 import multiprocessing
@@ -15,9 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from formatlab.errors import RunError
-from formatlab.observe.sandbox.locked_python import LockedPython
-from formatlab.observe.sandbox.sandbox import Sandbox
+from formatlab.observe.sandbox import Sandbox
 
 PROGRAM = """def solution():
     eggs = 16
@@ -27,19 +24,18 @@ PROGRAM = """def solution():
     money = left * 2
     return money
 solution()"""
-IMPORTS = "from fractions import Fraction\nFraction(36, 2)"
 ROUNDS = 5
 SECONDS = 1.0
 
 
-def rate(run: Callable[[str], object], program: str = PROGRAM) -> float:
+def rate(run: Callable[[str], object]) -> float:
     """Programs a second of one caller, over about a second."""
     for _ in range(20):
-        run(program)
+        run(PROGRAM)
     done, start = 0, time.perf_counter()
     while (spent := time.perf_counter() - start) < SECONDS:
         for _ in range(10):
-            run(program)
+            run(PROGRAM)
         done += 10
     return done / spent
 
@@ -93,13 +89,6 @@ def main() -> None:
     if sys.platform == "linux":
         show("one process bound to one core", lambda: rate_of_processes([0]))
     show(f"{cores} processes", lambda: rate_of_processes([None] * cores))
-    try:
-        python = LockedPython()
-    except RunError as error:
-        print(f"second tier: {error}")
-        return
-    show("second tier, one thread", lambda: rate(python.run, IMPORTS))
-    python.close()
 
 
 if __name__ == "__main__":

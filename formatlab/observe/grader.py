@@ -11,8 +11,7 @@ from formatlab.errors import InputError
 from formatlab.observe.answers import mathematics
 from formatlab.observe.answers.mathematics import Verdict
 from formatlab.observe.answers.number import MOST_DIGITS, read_number, same_number
-from formatlab.observe.sandbox.execution import Failure
-from formatlab.observe.sandbox.sandbox import Sandbox, shared_sandbox
+from formatlab.observe.sandbox import Failure, Sandbox, shared_sandbox
 from formatlab.observe.tagger import Tag, tag
 from formatlab.world.formats import Format, Missing, Reading
 from formatlab.world.formats.conclusion import concluding

@@ -10,7 +10,7 @@ import pytest
 
 from formatlab.errors import InputError
 from formatlab.observe.grader import grade, same_answer
-from formatlab.observe.sandbox.sandbox import Sandbox
+from formatlab.observe.sandbox import Sandbox
 
 FIVE = {
     "program": "def solve():\n    pens = 2\n    pens = pens + 3\n    return pens",

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import formatlab.observe.sandbox.sandbox as sandbox_module
+import formatlab.observe.sandbox as sandbox_module
 from formatlab.errors import RunError
-from formatlab.observe.sandbox.sandbox import Sandbox, shared_sandbox
+from formatlab.observe.sandbox import Sandbox, shared_sandbox
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from typing import Any, Literal
 import regex
 
 from formatlab.errors import RunError
+from formatlab.observe.answers.child import Child, ChildDied, ChildTimeout, serve
 from formatlab.observe.answers.number import EXPANSION_DIGITS, Number, read_number
-from formatlab.observe.sandbox.child import Child, ChildDied, ChildTimeout, serve
 
 Verdict = Literal["same", "different", "time", "memory"]
 

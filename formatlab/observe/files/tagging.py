@@ -42,7 +42,7 @@ from formatlab.observe.files.source import RolloutReader
 from formatlab.observe.files.tagged_file import TAG_SCHEMA, TaggedFile, as_text, input_columns
 from formatlab.observe.grader import grade
 from formatlab.observe.own_formats import own_formats
-from formatlab.observe.sandbox.sandbox import Sandbox
+from formatlab.observe.sandbox import Sandbox
 from formatlab.observe.tagger import tag
 from formatlab.store.atomic_file import write_atomically
 from formatlab.world.formats import Format

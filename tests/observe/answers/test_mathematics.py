@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from formatlab.errors import RunError
 from formatlab.observe.answers import mathematics
+from formatlab.observe.answers.child import Child, ChildDied
 from formatlab.observe.answers.mathematics import compare
 from formatlab.observe.answers.number import parse_number
 from formatlab.observe.grader import same_answer
-from formatlab.observe.sandbox.child import Child, ChildDied
 
 
 @pytest.mark.parametrize(

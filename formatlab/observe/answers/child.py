@@ -1,8 +1,8 @@
-"""A child process that answers requests, one at a time, and is killed where it takes too long.
+"""A child process that answers requests, one at a time, and is killed when it takes too long.
 
-The parent holds a `Child`; the child's program ends in a call of `serve`. They speak JSON over
-pipes, each message preceded by its length as four bytes. Hostile input can then only cost its
-deadline: whatever library works on it is ended from outside.
+The parent holds a `Child`; the child's program ends in a call of `serve`. They exchange JSON over
+pipes, each message after its length in four bytes. A library that works on hostile input in a child
+can waste no more than the deadline.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from typing import IO, NoReturn, Self
 _MOST_BYTES = 16 * 2**20
 """Longest message; a child that announces a longer one is ended."""
 _STDERR_BYTES = 2000
-"""How much of a dead child's last words an error repeats."""
+"""How much of what a dead child wrote to its standard error is repeated in ours."""
 
 
 class ChildTimeout(Exception):
@@ -41,7 +41,7 @@ class Child:
 
     It starts with the first request, in a session of its own, without environment variables,
     without the current folder or the user's own packages on its path, and with a fixed hash seed.
-    It dies with its parent, however that ends.
+    It ends when its parent ends, even by a kill.
 
     Args:
         program: arguments of the interpreter, such as `("-m", "formatlab.observe.some_child")`.
@@ -56,7 +56,7 @@ class Child:
         self._running: _Running | None = None
 
     def ask(self, request: object, *, seconds: float) -> object:
-        """The child's reply; a child that ended meanwhile is replaced first.
+        """Send a request and return the reply; a child that has ended is replaced first.
 
         Args:
             request: anything that JSON can carry.
@@ -67,7 +67,7 @@ class Child:
             ChildTimeout: there was no reply in time.
             ChildDied: it ended before the reply was whole, or could not start.
         """
-        message = _framed(request)
+        message = _with_length(request)
         with self._lock:
             running = self._ready()
             try:
@@ -163,7 +163,7 @@ class _Running:
             except BlockingIOError:
                 continue
             except BrokenPipeError:
-                raise ChildDied(self._last_words()) from None
+                raise ChildDied(self._how_it_ended()) from None
 
     def _read(self, size: int, *, deadline: float) -> bytes:
         received = bytearray()
@@ -171,11 +171,11 @@ class _Running:
             _wait(self._replies.fileno(), select.POLLIN, deadline=deadline)
             part = os.read(self._replies.fileno(), size - len(received))
             if not part:
-                raise ChildDied(self._last_words())
+                raise ChildDied(self._how_it_ended())
             received += part
         return bytes(received)
 
-    def _last_words(self) -> str:
+    def _how_it_ended(self) -> str:
         self._kill()
         status = self.process.returncode
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
@@ -185,7 +185,7 @@ class _Running:
         return f"the child process ended {how}" + (f": {words}" if words else "")
 
     def _kill(self) -> None:
-        """Kill what is left of it, with what it started, and learn how it ended."""
+        """Kill the child and all that it started, and collect its exit status."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=0.2 if self._closed_its_pipe() else 0)
         with contextlib.suppress(ProcessLookupError, PermissionError):  # none left; macOS: zombies
@@ -193,7 +193,7 @@ class _Running:
         self.process.wait()
 
     def _closed_its_pipe(self) -> bool:
-        """Whether it is ending by itself, so that its own status can be waited for."""
+        """Whether it is ending by itself, so that its own exit status is worth waiting for."""
         poll = select.poll()
         poll.register(self._replies.fileno(), 0)
         return bool(poll.poll(0))
@@ -215,46 +215,37 @@ def _wait(descriptor: int, event: int, *, deadline: float) -> None:
         raise ChildTimeout("the child process took too long")
 
 
-def _framed(value: object) -> bytes:
+def _with_length(value: object) -> bytes:
     body = json.dumps(value).encode()
     return len(body).to_bytes(4, "big") + body
 
 
-def serve(
-    answer: Callable[[object], object],
-    *,
-    prepare: Callable[[], None] | None = None,
-    memory: int | None = None,
-) -> NoReturn:
+def serve(answer: Callable[[object], object], *, memory: int | None = None) -> NoReturn:
     """Answer requests until the parent closes the pipe or ends. Called by the child's program.
 
-    What the program prints goes nowhere. An exception from `answer` ends the process; the parent
-    hears of it as `ChildDied`.
+    Nothing that the program prints is kept. An exception from `answer` ends the process; the parent
+    sees it as `ChildDied`.
 
     Args:
         answer: from a request to a reply that JSON can carry.
-        prepare: called once, after the last file was opened and before the first request.
-        memory: most bytes of address space, if it is to be limited (`RLIMIT_AS`).
+        memory: most bytes of address space (`RLIMIT_AS`); not limited if not given.
     """
     _die_with_parent(int(sys.argv[-1]))
     if memory is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    requests, replies, complaints = os.dup(0), os.dup(1), os.dup(2)
+    requests, replies, errors = os.dup(0), os.dup(1), os.dup(2)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
     os.close(nowhere)
     try:
         with open(requests, "rb") as source, open(replies, "wb", buffering=0) as sink:
-            if prepare is not None:
-                prepare()
-            _write(sink, _framed(None))
+            _write(sink, _with_length(None))
             while header := source.read(4):
                 request = json.loads(source.read(int.from_bytes(header, "big")))
-                _write(sink, _framed(answer(request)))
-    except BaseException as error:
-        words = str(error) if isinstance(error, SystemExit) else traceback.format_exc()
-        os.write(complaints, words.encode(errors="replace"))
+                _write(sink, _with_length(answer(request)))
+    except BaseException:
+        os.write(errors, traceback.format_exc().encode(errors="replace"))
         os._exit(1)
     os._exit(0)
 
@@ -268,7 +259,7 @@ def _write(sink: IO[bytes], message: bytes) -> None:
 def _die_with_parent(lifeline: int) -> None:
     """Have the system end this process when the parent's end of a pipe closes.
 
-    The signal comes from the kernel, so that it ends even a process stuck in one long operation.
+    The kernel sends the signal, so it ends even a process stuck in one long operation.
     (PR_SET_PDEATHSIG would do so too, but already when the thread ends that started the process.)
     """
     signal.signal(signal.SIGIO, signal.SIG_DFL)

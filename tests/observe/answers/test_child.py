@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from formatlab.observe.sandbox.child import Child, ChildDied, ChildTimeout
+from formatlab.observe.answers.child import Child, ChildDied, ChildTimeout
 
 PROGRAM = """
 import os, sys, time
-from formatlab.observe.sandbox.child import serve
+from formatlab.observe.answers.child import serve
 
 def answer(request):
     match request:
@@ -158,7 +158,7 @@ def test_it_dies_with_its_parent(tmp_path: Path, request_: object) -> None:
             sys.executable,
             "-c",
             "import sys, threading\n"
-            "from formatlab.observe.sandbox.child import Child\n"
+            "from formatlab.observe.answers.child import Child\n"
             f"child = Child(('-c', {PROGRAM!r}))\n"
             "print(child.ask('process', seconds=60), flush=True)\n"
             f"child.ask({request_!r}, seconds=60)\n"

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic_monty import (
     CollectString,
@@ -26,11 +27,9 @@ from pydantic_monty import (
 from pydantic_monty._binary import find_monty_binary
 
 from formatlab.errors import RunError
-from formatlab.observe.sandbox.execution import OUTPUT_BYTES, Execution, Failure, Opaque
-from formatlab.observe.sandbox.locked_python import LockedPython
 
-__all__ = ["Execution", "Failure", "Opaque", "Sandbox", "TierCount", "shared_sandbox"]
-
+OUTPUT_BYTES = 64 * 2**10
+"""Most that a program may print, in UTF-8."""
 _LIMITS = ResourceLimits(
     max_feed_duration_secs=0.25, max_memory=64 * 2**20, max_recursion_depth=200
 )
@@ -54,17 +53,23 @@ _OFTEN_UNUSED = {
 if importlib.util.find_spec("opentelemetry") is None:
     sys.modules.setdefault("opentelemetry.context", None)  # pyright: ignore[reportArgumentType] - None bars an import
 
+Failure = Literal["error", "unsupported", "time", "memory"]
+"""Why code gave no value; `unsupported`: it asks for something that real Python has and the
+interpreter lacks, such as a module."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TierCount:
-    """How many programs a sandbox has run, and where."""
+class Execution:
+    """The result of running one piece of code."""
 
-    programs: int = 0
-    """All of them."""
-    second: int = 0
-    """Those that needed the second tier, be it on or off."""
-    second_values: int = 0
-    """Those of them that the second ran to their end."""
+    value: object = None
+    """Value of the last expression."""
+    output: str = ""
+    """What it printed, also where it failed; at most `OUTPUT_BYTES`."""
+    failure: Failure | None = None
+    """Why there is no value; None where the code ran to its end."""
+    message: str = ""
+    """The interpreter's words about a failure."""
 
 
 class Sandbox:
@@ -76,26 +81,18 @@ class Sandbox:
     does not go on to use does not fail it, if it is of a module that programs often import.
     Thread-safe; called from several threads, it runs as many programs at once as there are cores.
 
-    Args:
-        locked_python: whether code that asks for more than the subset (other imports, generators,
-            inheritance) is run once more by `LockedPython`, a hundred times slower.
-
     Raises:
-        RunError: the workers cannot be started, or the second tier is asked for and this system
-            cannot lock it.
+        RunError: the workers cannot be started.
     """
 
-    def __init__(self, *, locked_python: bool = False) -> None:
-        """Start one worker of each tier that is asked for; more start when they are needed."""
-        _note_process()
-        cores = os.cpu_count() or 1
-        self._lock = threading.Lock()
-        self._count = TierCount()
+    def __init__(self) -> None:
+        """Start one worker; more start when they are needed."""
+        _refuse_forks()
         self._folder = tempfile.TemporaryDirectory(prefix="formatlab-sandbox-")
         try:
             self._pool = Monty(
                 binary_path=_quiet(find_monty_binary(), Path(self._folder.name)),
-                max_processes=cores,
+                max_processes=os.cpu_count() or 1,
                 request_timeout=_WORKER_SECONDS,
                 feed_duration_limit_grace=None,
             )
@@ -106,12 +103,6 @@ class Sandbox:
                 f"sandbox: the interpreter for model-written code does not start ({error}); "
                 "install pydantic-monty anew, and see that MONTY_BIN is not set"
             ) from error
-        self._second = LockedPython(processes=cores) if locked_python else None
-
-    @property
-    def count(self) -> TierCount:
-        """What has been run so far."""
-        return self._count
 
     def run(self, code: str) -> Execution:
         """Run code and give the value of its last expression, or why there is none.
@@ -119,15 +110,12 @@ class Sandbox:
         Raises:
             RunError: this process is a fork of the one that uses sandboxes.
         """
-        _note_process()
-        execution, lacking = self._run(code)
-        if lacking:
-            spared, _ = self._run(code, modules=_OFTEN_UNUSED)
-            if spared.failure is None:
-                execution, lacking = spared, False
-        if lacking and self._second is not None:
-            execution = self._second.run(code)
-        self._note(execution, lacking=lacking)
+        _refuse_forks()
+        execution = self._run(code)
+        if execution.failure == "unsupported":
+            with_stand_ins = self._run(code, modules=_OFTEN_UNUSED)
+            if with_stand_ins.failure is None:
+                return with_stand_ins
         return execution
 
     def close(self) -> None:
@@ -136,8 +124,6 @@ class Sandbox:
             return
         self._pool.__exit__(None, None, None)
         self._folder.cleanup()
-        if self._second is not None:
-            self._second.close()
 
     def _run(
         self,
@@ -145,9 +131,8 @@ class Sandbox:
         *,
         modules: Mapping[str, ExternalModule] | None = None,
         again: bool = False,
-    ) -> tuple[Execution, bool]:
-        """What became of the code, and whether that is for lack of something real Python has."""
-        value, failure, message, lacking = None, None, "", False
+    ) -> Execution:
+        value, failure, message = None, None, ""
         printed = CollectString(max_bytes=OUTPUT_BYTES)
         try:
             with self._pool.checkout(
@@ -159,21 +144,10 @@ class Sandbox:
                 return self._run(code, modules=modules, again=True)
             failure, message = "time" if error.timed_out else "memory", str(error)
         except MontyError as error:
-            raised = error.exception()
-            failure, message, lacking = _failure(raised), str(error), _is_lack(raised)
+            failure, message = _failure(error.exception()), str(error)
         except ValueError as error:  # code that is no text: lone surrogates
             failure, message = "error", str(error)
-        execution = Execution(value=value, output=printed.output, failure=failure, message=message)
-        return execution, lacking
-
-    def _note(self, execution: Execution, *, lacking: bool) -> None:
-        with self._lock:
-            count = self._count
-            self._count = TierCount(
-                programs=count.programs + 1,
-                second=count.second + lacking,
-                second_values=count.second_values + (lacking and execution.failure is None),
-            )
+        return Execution(value=value, output=printed.output, failure=failure, message=message)
 
 
 def _quiet(interpreter: str, folder: Path) -> str:
@@ -189,37 +163,30 @@ def _quiet(interpreter: str, folder: Path) -> str:
 
 
 def _failure(raised: BaseException) -> Failure:
+    """The kind of an exception; `unsupported` where real Python might not have raised it."""
+    words = str(raised)
     match raised:
         case TimeoutError():
             return "time"
         case MemoryError():
             return "memory"
-        case AttributeError():  # mostly the program's own mistake, if not always
+        case ImportError():
+            return "unsupported"
+        case NotImplementedError() if words.startswith(("The monty ", "Wildcard imports")):
+            return "unsupported"
+        case NameError() if any(words == f"name '{n}' is not defined" for n in vars(builtins)):
+            return "unsupported"
+        case TypeError() if words.startswith("cannot create '"):
+            return "unsupported"
+        case _:  # an attribute that is missing, too, is mostly the program's own mistake
             return "error"
-        case _:
-            return "unsupported" if _is_lack(raised) else "error"
-
-
-def _is_lack(raised: BaseException) -> bool:
-    """Whether real Python might not have raised this."""
-    words = str(raised)
-    match raised:
-        case ImportError() | AttributeError():
-            return True
-        case NotImplementedError():
-            return words.startswith(("The monty ", "Wildcard imports"))
-        case NameError():
-            return any(words == f"name '{name}' is not defined" for name in vars(builtins))
-        case TypeError():
-            return words.startswith("cannot create '")
-        case _:
-            return False
 
 
 _user: int | None = None
+"""The process that uses sandboxes."""
 
 
-def _note_process() -> None:
+def _refuse_forks() -> None:
     """The interpreter's client keeps threads, which a fork of this process lacks: it would hang."""
     global _user
     process = os.getpid()

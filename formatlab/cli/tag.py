@@ -1,5 +1,6 @@
 """`formatlab tag FILES`: which formats anyone's rollouts are in, and how often each is right."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,15 +105,16 @@ def _check(options: TagOptions) -> None:
 def _tag(options: TagOptions, files: Sequence[str]) -> None:
     from rich.console import Console
 
-    from formatlab.cli.tagging_report import print_tagging, tagging_figure
     from formatlab.launch.devices import available_cores
     from formatlab.observe.files.layouts import Columns
     from formatlab.observe.files.source import RolloutReader, find_sources
-    from formatlab.observe.files.tagging import TaggingRun, TagJob
+    from formatlab.observe.files.tagging import TagJob
+    from formatlab.observe.files.tagging_run import TaggingRun
     from formatlab.observe.own_formats import own_formats
+    from formatlab.show.tables.tags import format_rows, print_tags, step_rows
 
     if options.formats is not None:
-        own_formats(options.formats)  # before anything is read
+        own_formats(options.formats)  # a mistake in them is told before anything is read
     sources = find_sources(files)
     if options.output.exists() and any(s.path.samefile(options.output) for s in sources):
         raise InputError(f"--output: {options.output} is also one of the files; choose another")
@@ -125,11 +127,20 @@ def _tag(options: TagOptions, files: Sequence[str]) -> None:
         console=Console(stderr=True),
     )
     run.write(options.output)
+    counts = run.counts
+    rows = format_rows(counts.tags, counts.cells_by_cluster())
+    steps = step_rows(counts.steps, counts.tags, counts.cells_by_step())
     if options.plot is not None:
-        from formatlab.show.figures.tag_shares import write_figure
+        from formatlab.show.figures.tag_shares import tag_shares, write_figure
 
-        write_figure(tagging_figure(run), options.plot)
-    print_tagging(run)
+        tagged_files = sum(map(len, run.reader.layouts.values()))
+        figure = tag_shares(rows, steps, files=tagged_files, interval=run.interval)
+        write_figure(figure, options.plot)
+    print(*run.layout_lines, sep="\n")
+    print(*run.failure_lines, sep="\n", end="\n" if run.failure_lines else "", file=sys.stderr)
+    print(f"{run.rows:,} rows in {run.seconds:.1f} s ({run.rows / run.seconds:,.0f} a second)\n")
+    reasons = dict(counts.reasons.most_common()) if options.grade else None
+    print_tags(rows, steps, reasons=reasons, interval=run.interval)
     print(f"\ntagged {options.output}")
     if options.plot is not None:
         print(f"figure {options.plot}")

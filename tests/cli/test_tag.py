@@ -229,7 +229,10 @@ def test_neither_torch_nor_trl_is_needed(tmp_path: Path):
     assert {"torch", "trl", "transformers", "matplotlib"} & set(loaded) == set()
 
 
-def test_an_interrupt_leaves_nothing_behind(tmp_path: Path):
+@pytest.mark.parametrize(
+    "begun", [".unfinished*", ".unfinished*.0"], ids=["workers start", "rows are written"]
+)
+def test_an_interrupt_leaves_nothing_behind(begun: str, tmp_path: Path):
     path = jsonl(tmp_path / "a.jsonl", verl_rows(steps=30_000))
     command = [sys.executable, "-m", "formatlab", "tag", path, "--output", tmp_path / "o.parquet"]
     process = subprocess.Popen(
@@ -240,11 +243,11 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path):
         start_new_session=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
-    while not list(tmp_path.glob(".unfinished*")):
-        time.sleep(0.05)
-    time.sleep(0.5)
-    os.killpg(process.pid, signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    while not list(tmp_path.glob(begun)):
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
+    _, error = process.communicate()
     assert process.returncode == 130
     assert error.strip() == "formatlab tag: interrupted"
     assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]

@@ -1,136 +1,36 @@
-"""Tag counts: what is counted of tagged rows, small enough to be kept however many there are.
+"""Tagging: chunks of rows in, tagged chunks out, in this process or by a pool of workers.
 
-Tagging: chunks of rows to tagged rows.
-
-What is handed to a worker is what stands in the file, and what comes back is Arrow's own bytes:
+A chunk goes to a worker as it stands in the file and comes back as Arrow's own bytes, so that
 parsing, tagging, grading and building columns all happen in the workers.
-
-The crew: worker processes that each tag one chunk at a time.
-
-Every worker has a pipe of its own. One that ends in the middle of a message, killed or interrupted,
-closes its pipe and nothing else: nobody waits for the rest of what it said, as the readers of a
-queue that processes share would.
-
-The tagging run: all files to one tagged file, with the progress shown and the counts kept.
 """
 
 import os
 import signal
 import threading
-import time
-import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from formatlab.errors import InputError, RunError
+from formatlab.errors import RunError
 from formatlab.observe.files.completion import NoCompletionError
 from formatlab.observe.files.layouts import Layout, expanded
 from formatlab.observe.files.rows import BadRow, Chunk, Row
-from formatlab.observe.files.source import RolloutReader
-from formatlab.observe.files.tagged_file import TAG_SCHEMA, TaggedFile, as_text, input_columns
+from formatlab.observe.files.tag_counts import TagCounts, cluster_of
+from formatlab.observe.files.tagged_file import TAG_SCHEMA, as_text, input_columns
 from formatlab.observe.grader import grade
 from formatlab.observe.own_formats import own_formats
 from formatlab.observe.sandbox import Sandbox
 from formatlab.observe.tagger import tag
-from formatlab.store.atomic_file import write_atomically
 from formatlab.world.formats import Format
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-_CLUSTERS = 1024
-
-COUNTED = ("rows", "well_formed", "mixed", "truncated", "graded", "correct")
-"""What is counted of each tag."""
-
-
-def cluster_of(prompt: object) -> int:
-    """The group that a prompt belongs to in the intervals, of 1,024.
-
-    Rollouts of a prompt stay together, and prompts are in a group at random, so groups are
-    independent as prompts are.
-    """
-    key = prompt if isinstance(prompt, str) else repr(prompt)
-    return zlib.crc32(key.encode("utf-8", "replace")) % _CLUSTERS
-
-
-_Key = tuple[float | None, str, bool, bool, bool, bool | None]
-
-
-@dataclass(slots=True)
-class TagCounts:
-    """Rows by step or cluster of prompts, tag, well formed, mixed, truncated and correct."""
-
-    by_step: Counter[_Key] = field(default_factory=Counter)
-    by_cluster: Counter[_Key] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    """Why graded rows are not correct."""
-
-    def add(
-        self,
-        step: float | None,
-        cluster: int,
-        tag: str,
-        *,
-        well_formed: bool,
-        mixed: bool,
-        truncated: bool,
-        correct: bool | None,
-    ) -> None:
-        """Count a row; `correct` is None where it was not graded."""
-        self.by_step[step, tag, well_formed, mixed, truncated, correct] += 1
-        self.by_cluster[cluster, tag, well_formed, mixed, truncated, correct] += 1
-
-    def merge(self, other: "TagCounts") -> None:
-        """Add the counts of other rows."""
-        self.by_step.update(other.by_step)
-        self.by_cluster.update(other.by_cluster)
-        self.reasons.update(other.reasons)
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """The tags that occur, most frequent first."""
-        totals = Counter[str]()
-        for (_, name, *_), number in self.by_step.items():
-            totals[name] += number
-        by_count = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
-        return tuple(name for name, _ in by_count)
-
-    @property
-    def steps(self) -> tuple[float, ...]:
-        """The steps that occur, in their order."""
-        return tuple(sorted({key[0] for key in self.by_step if key[0] is not None}))
-
-    def cluster_array(self) -> np.ndarray:
-        """The counts by cluster; (6, P, F) as `COUNTED` and `tags` go."""
-        return self._array(self.by_cluster, sorted({key[0] or 0 for key in self.by_cluster}))
-
-    def step_array(self) -> np.ndarray:
-        """The counts by step, rows without one left out; (6, S, F) as `steps` and `tags` go."""
-        return self._array(self.by_step, self.steps)
-
-    def _array(self, counts: Counter[_Key], places: Sequence[float]) -> np.ndarray:
-        place_of: dict[float | None, int] = {place: i for i, place in enumerate(places)}
-        tag_of = {tag: i for i, tag in enumerate(self.tags)}
-        cells = np.zeros((len(COUNTED), len(place_of), len(tag_of)))
-        for (place, name, well_formed, mixed, truncated, correct), number in counts.items():
-            if place in place_of:
-                held = (True, well_formed, mixed, truncated, correct is not None, bool(correct))
-                cells[held, place_of[place], tag_of[name]] += number
-        return cells
-
 
 _MOST_BAD = 20
 """Bad rows of a chunk that are named; all are counted."""
@@ -299,12 +199,16 @@ def tag_chunks(
         for chunk, layout in chunks:
             yield tag_chunk(chunk, layout, job)
         return
-    with _Crew(job, workers=workers) as crew:
-        yield from crew.tagged(chunks)
+    with _WorkerPool(job, workers=workers) as pool:
+        yield from pool.tagged(chunks)
 
 
-class _Crew:
-    """Tags chunks side by side, and gives them back in their order; a context manager."""
+class _WorkerPool:
+    """Processes that each tag one chunk at a time; a context manager.
+
+    Every worker has a pipe of its own. A worker that is killed in the middle of a message closes
+    its pipe and disturbs no other, as it would if all wrote to one queue.
+    """
 
     def __init__(self, job: TagJob, *, workers: int) -> None:
         """Start the workers.
@@ -315,7 +219,7 @@ class _Crew:
         """
         context = get_context("spawn")
         self._processes: dict[Connection, BaseProcess] = {}
-        with _interrupts_held():
+        with _interrupts_blocked():
             for _ in range(workers):
                 ours, theirs = context.Pipe()
                 process = context.Process(target=_work, args=(theirs, job), daemon=True)
@@ -323,16 +227,17 @@ class _Crew:
                 theirs.close()  # so that the end of the process is the end of the pipe
                 self._processes[ours] = process
 
-    def __enter__(self) -> "_Crew":
+    def __enter__(self) -> "_WorkerPool":
         """The workers run already."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End the workers, whatever they are at."""
-        for connection, process in self._processes.items():
-            connection.close()
-            if error[0] is not None:
+        """End the workers: at once after an error, else when they find their pipes closed."""
+        if error[0] is not None:
+            for process in self._processes.values():
                 process.terminate()
+        for connection in self._processes:
+            connection.close()
         for process in self._processes.values():
             process.join(_SECONDS_TO_END)
             if process.is_alive():
@@ -340,7 +245,7 @@ class _Crew:
                 process.join()
 
     def tagged(self, chunks: Iterator[tuple[Chunk, Layout]]) -> Iterator[TaggedChunk]:
-        """Tag chunks; one worker has one at a time, so that no pipe ever fills."""
+        """Tag chunks, each worker one at a time, and give them back in their order."""
         idle = list(self._processes)
         busy: dict[Connection, tuple[int, Chunk]] = {}
         done: dict[int, TaggedChunk] = {}
@@ -350,13 +255,15 @@ class _Crew:
             while idle and following is not None and sent - given < _AHEAD * len(self._processes):
                 connection = idle.pop()
                 busy[connection] = (sent, following[0])
-                _exchange(connection.send, following, chunk=following[0])
+                with _explained_death(following[0]):
+                    connection.send(following)
                 sent += 1
                 following = next(chunks, None)
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
                 number, chunk = busy.pop(connection)
-                result = _exchange(connection.recv, chunk=chunk)
+                with _explained_death(chunk):
+                    result = connection.recv()
                 if isinstance(result, Exception):
                     raise result
                 done[number] = result
@@ -366,14 +273,11 @@ class _Crew:
                 given += 1
 
 
-def _exchange(call: Any, *values: object, chunk: Chunk) -> Any:
-    """Send or receive.
-
-    Raises:
-        RunError: there is nobody at the other end.
-    """
+@contextmanager
+def _explained_death(chunk: Chunk) -> Iterator[None]:
+    """Turn the closed pipe of a worker that died over a chunk into a message for people."""
     try:
-        return call(*values)
+        yield
     except (EOFError, OSError) as error:
         rows = f", rows {chunk.numbers[0]} to {chunk.numbers[-1]}" if chunk.numbers else ""
         raise RunError(
@@ -382,8 +286,23 @@ def _exchange(call: Any, *values: object, chunk: Chunk) -> Any:
         ) from error
 
 
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C in the processes that are started meanwhile, for as long as they live.
+
+    A terminal sends it to all of its processes; the one that reads the files ends the workers.
+    """
+    # Starting a first process also starts Python's resource tracker, which unblocks Ctrl-C again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(connection: Connection, job: TagJob) -> None:
-    """Tag chunks until there are no more."""
+    """Tag chunks, in a worker, until there are no more."""
     _end_with_parent()
     while True:
         try:
@@ -394,7 +313,10 @@ def _work(connection: Connection, job: TagJob) -> None:
             result: TaggedChunk | Exception = tag_chunk(chunk, layout, job)
         except Exception as error:
             result = error
-        connection.send(result)
+        try:
+            connection.send(result)
+        except OSError:  # nobody waits for it any more
+            return
 
 
 def _end_with_parent() -> None:
@@ -407,115 +329,3 @@ def _end_with_parent() -> None:
             os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Put Ctrl-C off while processes start, which then never see it.
-
-    It reaches every process of the terminal, and the one that reads the files ends the others.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_LINE_INTERVAL = 10.0
-"""Least seconds between two lines of progress where there is no terminal."""
-
-MOST_NAMED = 20
-"""Bad rows and files that are named; all are counted."""
-
-
-@dataclass(slots=True)
-class TaggingRun:
-    """What is to be done, and what has come of it."""
-
-    reader: RolloutReader
-    job: TagJob
-    workers: int
-    console: "Console"
-    """Where the progress is shown."""
-    counts: TagCounts = field(default_factory=TagCounts)
-    rows: int = 0
-    """Rows tagged."""
-    n_bad: int = 0
-    """Rows that could not be."""
-    bad: list[BadRow] = field(default_factory=list)
-    """The first of them."""
-    seconds: float = 0.0
-
-    def write(self, output: Path) -> None:
-        """Tag all files and write the output, whole or not at all.
-
-        Raises:
-            InputError: there is no row that can be tagged.
-            RunError: a worker died, or the output cannot be written.
-        """
-        write_atomically(output, self._fill)
-
-    def _fill(self, temporary: Path) -> None:
-        began = time.monotonic()
-        behind: dict[str, int] = {}
-        done = 0
-        total = sum(source.size for source in self.reader.sources)
-        with TaggedFile(temporary) as tagged, _progress(self.console, total) as show:
-            for chunk in tag_chunks(self.reader.chunks(), self.job, workers=self.workers):
-                if (batch := chunk.batch()) is not None:
-                    tagged.append(batch)
-                    self.rows += batch.num_rows
-                self.counts.merge(chunk.counts)
-                self.n_bad += chunk.n_bad
-                self.bad += chunk.bad[: max(0, MOST_NAMED - len(self.bad))]
-                done += chunk.position - behind.get(chunk.file, 0)
-                behind[chunk.file] = chunk.position
-                show(done, self.rows)
-            if not self.rows:
-                raise InputError(self._nothing())
-            tagged.finish()
-        self.seconds = time.monotonic() - began
-
-    def _nothing(self) -> str:
-        reasons = [*self.reader.skipped.values(), *map(str, self.bad)][:MOST_NAMED]
-        more = len(self.reader.skipped) + self.n_bad - len(reasons)
-        rest = f"; and {more:,} more" if more > 0 else ""
-        return f"nothing could be tagged: {'; '.join(reasons)}{rest}"
-
-
-@contextmanager
-def _progress(console: "Console", total: int) -> Iterator[Callable[[int, int], None]]:
-    """Show how many bytes of the files lie behind, and how many rows have been tagged.
-
-    On a terminal a bar; elsewhere a line now and then.
-    """
-    if console.is_terminal:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        with Progress(
-            TextColumn("tagging"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[rows]:,} rows"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        ) as bar:
-            task = bar.add_task("tagging", total=max(total, 1), rows=0)
-            yield lambda done, rows: bar.update(task, completed=done, rows=rows)
-        return
-    began = shown = time.monotonic()
-
-    def line(done: int, rows: int) -> None:
-        nonlocal shown
-        now = time.monotonic()
-        if now - shown >= _LINE_INTERVAL:
-            shown = now
-            pace = rows / (now - began)
-            console.print(
-                f"tagging: {done / max(total, 1):.0%}, {rows:,} rows, {pace:,.0f} a second",
-                highlight=False,
-            )
-
-    yield line

@@ -22,6 +22,24 @@ _MOST_LINES = 10
 _RARE = 0.01
 
 
+def tag_shares(
+    rows: Sequence[FormatRow], steps: Sequence[StepRow], *, files: int, interval: str
+) -> Figure:
+    """Draw the shares over the steps, or as bars where there are no two steps.
+
+    Args:
+        rows: each tag, most frequent first, and last all rows.
+        steps: every step, ascending.
+        files: how many the rows come from.
+        interval: what the intervals of the bars are.
+    """
+    *formats, whole = rows
+    what = f"{whole.rows:,} completions of {files:,} file{'s' if files > 1 else ''}."
+    if len(steps) > 1:
+        return share_over_steps(steps, caption=what)
+    return share_bars(formats, caption=f"{what} Whiskers: {interval}.")
+
+
 def share_over_steps(rows: Sequence[StepRow], *, caption: str) -> Figure:
     """Draw a line for each tag; neighbouring steps are pooled where there are very many.
 

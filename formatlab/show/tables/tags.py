@@ -1,13 +1,20 @@
-"""The tables of anyone's tagged rollouts: each format over all rows, and shares by step."""
+"""The tables of anyone's tagged rollouts: each format over all rows, and shares by step.
 
-from collections.abc import Sequence
+The numbers come from counts of rows, well_formed, mixed, truncated, graded and correct, each an
+array over clusters of prompts or over steps, and over tags.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from formatlab.measure.bootstrap import ratio_intervals
+from formatlab.show.tables.grader import print_grader_errors
 from formatlab.show.wording import fraction_text, name_text, percent_text
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.table import Table
 
 _MOST_SPANS = 12
@@ -42,6 +49,116 @@ class StepRow:
     """Share of each tag that occurs."""
     graded: int
     correct: int
+
+
+def format_rows(tags: Sequence[str], counts: Mapping[str, "np.ndarray"]) -> list[FormatRow]:
+    """The numbers of each tag, with intervals over clusters of prompts, and last those of all rows.
+
+    Args:
+        tags: F of them, in the order of the rows.
+        counts: name -> (P, F).
+    """
+    rows, correct, graded = (counts[name] for name in ("rows", "correct", "graded"))
+    totals = {name: cells.sum(axis=0) for name, cells in counts.items()}  # each (F,)
+    shares = ratio_intervals(rows, rows.sum(axis=1, keepdims=True))
+    accuracies = ratio_intervals(correct, graded)
+    (overall,) = ratio_intervals(
+        correct.sum(axis=1, keepdims=True), graded.sum(axis=1, keepdims=True)
+    )
+    made = [
+        _format_row(
+            tag,
+            {name: numbers[i] for name, numbers in totals.items()},
+            rows.sum(),
+            shares[i],
+            accuracies[i],
+        )
+        for i, tag in enumerate(tags)
+    ]
+    sums = {name: numbers.sum() for name, numbers in totals.items()}
+    return [*made, _format_row("all", sums, rows.sum(), None, overall)]
+
+
+def _format_row(
+    tag: str,
+    numbers: dict[str, float],
+    n_rows: float,
+    share: tuple[float, float] | None,
+    accuracy: tuple[float, float] | None,
+) -> FormatRow:
+    n, graded = numbers["rows"], numbers["graded"]
+    return FormatRow(
+        tag=tag,
+        rows=int(n),
+        share=n / n_rows,
+        share_interval=share,
+        well_formed=numbers["well_formed"] / n,
+        mixed=numbers["mixed"] / n,
+        truncated=numbers["truncated"] / n,
+        accuracy=numbers["correct"] / graded if graded else None,
+        accuracy_interval=accuracy if graded else None,
+    )
+
+
+def step_rows(
+    steps: Sequence[float], tags: Sequence[str], counts: Mapping[str, "np.ndarray"]
+) -> list[StepRow]:
+    """The numbers of each step.
+
+    Args:
+        steps: S of them, ascending.
+        tags: F of them.
+        counts: name -> (S, F).
+    """
+    made = []
+    for place, step in enumerate(steps):
+        n = counts["rows"][place]
+        made.append(
+            StepRow(
+                step=step,
+                rows=int(n.sum()),
+                shares={tag: n[i] / n.sum() for i, tag in enumerate(tags) if n[i]},
+                graded=int(counts["graded"][place].sum()),
+                correct=int(counts["correct"][place].sum()),
+            )
+        )
+    return made
+
+
+def print_tags(
+    rows: Sequence[FormatRow],
+    steps: Sequence[StepRow],
+    *,
+    reasons: Mapping[str, int] | None,
+    interval: str,
+) -> None:
+    """Print the tables, with the errors of the grader where rows were graded.
+
+    Args:
+        rows: each tag, most frequent first, and last all rows.
+        steps: every step, ascending.
+        reasons: why graded rows are not correct, most frequent first; None if grading was off.
+        interval: what the intervals are.
+    """
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    *formats, whole = rows
+    tags = [row.tag for row in formats]
+    console.print(format_table(formats, whole))
+    if any(row.share_interval for row in formats):
+        print(f"\n[low, high] is the {interval}")
+    if whole.accuracy is not None:
+        said = ", ".join(f"{n:,} {reason}" for reason, n in (reasons or {}).items())
+        print(f"not correct: {said or 'none'}")
+        print_grader_errors(tags, console)
+    elif reasons is not None:
+        print("\nnot graded: no column is known to hold the right answer; name it with --gold")
+    if len(steps) > 1:
+        counted = sum(step.rows for step in steps)
+        some = "" if counted == whole.rows else f", {counted:,} rows that have one"
+        print(f"\nshare by step ({len(steps):,} steps{some})")
+        console.print(step_table(steps, tags))
 
 
 def format_table(rows: Sequence[FormatRow], whole: FormatRow) -> "Table":

@@ -105,9 +105,15 @@ def test_counts_by_step_and_reason():
     counts = tagged(rows, PLAIN).counts
     assert counts.steps == (1.0, 2.0)
     assert counts.tags == ("prose", "direct", "none")
-    rows_by_step = counts.step_array()[0]
-    assert rows_by_step.tolist() == [[2, 0, 0], [0, 0, 1]]
-    assert counts.cluster_array().sum(axis=(1, 2)).tolist() == [4, 3, 0, 0, 3, 1]
+    assert counts.cells_by_step()["rows"].tolist() == [[2, 0, 0], [0, 0, 1]]
+    assert {name: cells.sum() for name, cells in counts.cells_by_cluster().items()} == {
+        "rows": 4,
+        "well_formed": 3,
+        "mixed": 0,
+        "truncated": 0,
+        "graded": 3,
+        "correct": 1,
+    }
     assert counts.reasons == {"wrong": 1, "no answer": 1}
 
 

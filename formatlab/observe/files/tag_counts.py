@@ -1,0 +1,97 @@
+"""Tag counts: how many tagged rows there are of each kind, by step and by prompt.
+
+They take the same little memory however many rows are counted, and the counts of several files or
+processes can be added.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+COUNTED = ("rows", "well_formed", "mixed", "truncated", "graded", "correct")
+"""What is counted of each tag."""
+
+_CLUSTERS = 1024
+
+
+def cluster_of(prompt: object) -> int:
+    """The group that a prompt belongs to in the intervals, of 1,024.
+
+    Rollouts of a prompt stay together, and prompts are in a group at random, so groups are
+    independent as prompts are.
+    """
+    key = prompt if isinstance(prompt, str) else repr(prompt)
+    return zlib.crc32(key.encode("utf-8", "replace")) % _CLUSTERS
+
+
+_Key = tuple[float | None, str, bool, bool, bool, bool | None]
+"""Step or cluster, tag, well formed, mixed, truncated, and correct."""
+
+
+@dataclass(slots=True)
+class TagCounts:
+    """Numbers of rows, by step and by cluster of prompts."""
+
+    by_step: Counter[_Key] = field(default_factory=Counter)
+    by_cluster: Counter[_Key] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why graded rows are not correct."""
+
+    def add(
+        self,
+        step: float | None,
+        cluster: int,
+        tag: str,
+        *,
+        well_formed: bool,
+        mixed: bool,
+        truncated: bool,
+        correct: bool | None,
+    ) -> None:
+        """Count a row; `correct` is None where it was not graded."""
+        self.by_step[step, tag, well_formed, mixed, truncated, correct] += 1
+        self.by_cluster[cluster, tag, well_formed, mixed, truncated, correct] += 1
+
+    def merge(self, other: "TagCounts") -> None:
+        """Add the counts of other rows."""
+        self.by_step.update(other.by_step)
+        self.by_cluster.update(other.by_cluster)
+        self.reasons.update(other.reasons)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that occur, most frequent first."""
+        totals = Counter[str]()
+        for (_, name, *_), number in self.by_step.items():
+            totals[name] += number
+        by_count = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(name for name, _ in by_count)
+
+    @property
+    def steps(self) -> tuple[float, ...]:
+        """The steps that occur, in their order."""
+        return tuple(sorted({key[0] for key in self.by_step if key[0] is not None}))
+
+    def cells_by_cluster(self) -> dict[str, np.ndarray]:
+        """The counts by cluster: each of `COUNTED` -> (P, F), with F as `tags` go."""
+        return self._cells(self.by_cluster, sorted({key[0] or 0 for key in self.by_cluster}))
+
+    def cells_by_step(self) -> dict[str, np.ndarray]:
+        """The counts by step: each of `COUNTED` -> (S, F), as `steps` and `tags` go.
+
+        Rows without a step are left out.
+        """
+        return self._cells(self.by_step, self.steps)
+
+    def _cells(self, counts: Counter[_Key], places: Sequence[float]) -> dict[str, np.ndarray]:
+        place_of: dict[float | None, int] = {place: i for i, place in enumerate(places)}
+        tag_of = {tag: i for i, tag in enumerate(self.tags)}
+        cells = np.zeros((len(COUNTED), len(place_of), len(tag_of)))
+        for (place, name, well_formed, mixed, truncated, correct), number in counts.items():
+            if place in place_of:
+                held = (True, well_formed, mixed, truncated, correct is not None, bool(correct))
+                cells[held, place_of[place], tag_of[name]] += number
+        return dict(zip(COUNTED, cells, strict=True))

@@ -1,10 +1,10 @@
 """A lock on a folder with a heartbeat, so that two processes never write to one run or base.
 
-A lock is a small file beside the folder, made by whoever finds none. Its owner counts a heartbeat
-up in it and removes it in the end. An owner that died is found out at once on its own machine, by
-its process, and elsewhere by a heart that stands still, which whoever waits measures with a clock
-of its own: clocks of machines differ, and may be set back. An owner that finds its lock taken, as
-after a long sleep, ends itself rather than write beside another.
+A lock is a small file beside the folder. Whoever creates it owns the lock, counts a heartbeat up in
+it, and removes it in the end. A process on the same machine sees at once that an owner died; one on
+another machine sees the heartbeat stop, measured with its own clock, since clocks differ and may be
+set back. An owner that finds its lock taken, for instance after a long sleep, ends itself rather
+than write beside another process.
 """
 
 import json
@@ -26,11 +26,11 @@ from formatlab.store.atomic_file import explained_os_errors
 BEAT = 5.0
 """Seconds between two heartbeats."""
 PATIENCE = 60.0
-"""Seconds without one after which an owner on another machine is taken to be dead. A network file
-system may show a file as it was half a minute ago."""
+"""Seconds without a heartbeat after which an owner on another machine is taken to be dead. A
+network file system may show a file as it was half a minute ago."""
 
 _LENGTH = 512
-"""Bytes of a record. Of a fixed length, it is overwritten in place, which a full disk allows."""
+"""Bytes of a record. Its length is fixed so that it can be overwritten in place on a full disk."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,17 +39,17 @@ class Owner:
 
     host: str
     boot: str
-    """Of the machine's start and the process' name space: process numbers mean the same in it."""
+    """The boot of the machine and the process name space, in which process numbers are unique."""
     pid: int
     process: int
-    """When the process began, in ticks since the machine's start; 0 if not known."""
+    """When the process started, in ticks since the machine's boot; 0 if not known."""
     beat: int
     token: str
-    """Drawn by lot for every time that a lock is taken."""
+    """Drawn at random every time that a lock is taken."""
 
     @property
     def dead(self) -> bool:
-        """Whether the owner is certainly gone: a process of this machine that does not run."""
+        """Whether the owner is certainly gone: a process of this machine that is not running."""
         if self.boot != _boot():
             return False
         began = _process_start(self.pid)
@@ -57,13 +57,13 @@ class Owner:
 
     @property
     def alive(self) -> bool:
-        """Whether the owner certainly runs, be it stopped: a known process of this machine."""
+        """Whether the owner certainly exists, perhaps stopped: a known process of this machine."""
         known = self.boot == _boot() and self.process != 0
         return known and _process_start(self.pid) == self.process
 
     @property
     def words(self) -> str:
-        """What people call it."""
+        """The owner in words."""
         return f"process {self.pid} on {self.host}"
 
 
@@ -75,26 +75,26 @@ class Record(Protocol):
         ...
 
     def read(self) -> bytes | None:
-        """What is in it; None if there is none."""
+        """Its content; None if there is none."""
         ...
 
     def replace(self, old: bytes, new: bytes) -> bytes | None:
-        """Overwrite it if `old` is what is in it; gives what was in it, None if there is none."""
+        """Overwrite it if its content is `old`; returns what it was, None if there is none."""
         ...
 
     def remove(self, content: bytes) -> None:
-        """Remove it if this is what is in it."""
+        """Remove it if this is its content."""
         ...
 
 
 class RecordFile:
-    """The record of a lock in a file of a file system that machines may share."""
+    """A lock's record in a file, on a file system that machines may share."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder.with_name(f".{folder.name}.lock")
 
     def make(self, content: bytes) -> bool:
-        """Make the file, which happens to one only of several processes that try."""
+        """Create the file; only one of several processes that try succeeds."""
         with explained_os_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -118,7 +118,7 @@ class RecordFile:
             return None
 
     def replace(self, old: bytes, new: bytes) -> bytes | None:
-        """Overwrite the file in place; who takes a lock makes another one, which this misses."""
+        """Overwrite the file in place; whoever takes over a lock creates another file."""
         try:
             descriptor = os.open(self.path, os.O_RDWR)
         except FileNotFoundError:
@@ -132,7 +132,7 @@ class RecordFile:
             os.close(descriptor)
 
     def remove(self, content: bytes) -> None:
-        """Remove the file if this is what is in it; of several processes one looks at a time."""
+        """Remove the file if this is its content; of several processes one looks at a time."""
         with explained_os_errors(self.path), suppress(FileNotFoundError):
             descriptor = os.open(self.path, os.O_RDWR)
             try:
@@ -150,29 +150,29 @@ class Held(RunError):
 
 
 def held(folder: Path) -> Owner | None:
-    """Who holds a folder, as far as can be seen from here; None if nobody, or a dead process."""
+    """Who holds a folder's lock, as far as can be seen here; None if nobody or a dead process."""
     return held_record(RecordFile(folder))
 
 
 def held_record(record: Record) -> Owner | None:
-    """Who holds what a record stands for; see `held`."""
+    """Who holds the lock that a record stands for; see `held`."""
     content = record.read()
     owner = _owner(content) if content is not None else None
     return None if owner is None or owner.dead else owner
 
 
 class Watch:
-    """Looks at locks again and again, and takes an owner whose heart stands still for dead."""
+    """Looks at locks repeatedly, and takes an owner whose heartbeat stopped for dead."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[Owner, float]] = {}
 
     def held(self, folder: Path) -> Owner | None:
-        """Who holds a folder; None if nobody, or one of whom nothing was seen for `PATIENCE`."""
+        """Who holds a folder's lock; None if nobody, or an owner whose heartbeat stopped."""
         return self.living(str(folder), held(folder))
 
     def living(self, name: str, owner: Owner | None) -> Owner | None:
-        """The owner of what `name` calls, as just seen, unless its heart stands still."""
+        """The owner of the lock called `name`, as just read, unless its heartbeat stopped."""
         now = time.monotonic()
         if owner is None:
             self._seen.pop(name, None)
@@ -188,12 +188,12 @@ class Watch:
 def locked(
     folder: Path, *, wait: bool = False, waiting: Callable[[str], None] = lambda _: None
 ) -> Iterator[None]:
-    """Hold a folder, which need not exist yet, for the length of a `with` block.
+    """Hold a folder's lock for a `with` block; the folder need not exist yet.
 
     Args:
         folder: what is to be written to.
         wait: wait until it is free, instead of failing.
-        waiting: called with who holds it before waiting, if there is somebody to wait for.
+        waiting: called once with who holds it, before waiting.
 
     Raises:
         Held: another process holds it, and `wait` is not set.
@@ -207,8 +207,8 @@ def locked(
 @contextmanager
 def locked_record(
     record: Record, name: str, *, wait: bool, waiting: Callable[[str], None] = lambda _: None
-) -> "Iterator[Heart]":
-    """Hold what a record stands for; see `locked`. `name` is what messages call it."""
+) -> "Iterator[Heartbeat]":
+    """Hold the lock that a record stands for, called `name` in messages; see `locked`."""
     mine = Owner(
         host=platform.node(),
         boot=_boot(),
@@ -218,18 +218,18 @@ def locked_record(
         token=secrets.token_hex(8),
     )
     _take(record, mine, name, wait=wait, waiting=waiting)
-    heart = Heart(record, mine, name)
-    heart.start()
+    heartbeat = Heartbeat(record, mine, name)
+    heartbeat.start()
     try:
-        yield heart
+        yield heartbeat
     finally:
-        heart.stop()
+        heartbeat.stop()
 
 
 def _take(
     record: Record, mine: Owner, name: str, *, wait: bool, waiting: Callable[[str], None]
 ) -> None:
-    """Make the record, when there is none or its owner is dead."""
+    """Create the record, once there is none or its owner is dead."""
     seen, since, told = None, time.monotonic(), False
     while not record.make(_content(mine)):
         content = record.read()
@@ -256,24 +256,24 @@ def _take(
         time.sleep(0.2)
 
 
-class Heart(threading.Thread):
-    """Counts the heartbeat of a lock up, and ends the process if the lock is another's."""
+class Heartbeat(threading.Thread):
+    """Counts a lock's heartbeat up, and ends this process if the lock was taken from it."""
 
     def __init__(self, record: Record, owner: Owner, name: str) -> None:
-        super().__init__(daemon=True, name=f"heart of {name}")
+        super().__init__(daemon=True, name=f"heartbeat of {name}")
         self._record, self._name = record, name
         self._owner = owner
         self._stopped = threading.Event()
         self._turn = threading.Lock()
 
     def run(self) -> None:
-        """Beat until the lock is let go of."""
+        """Beat until the lock is released."""
         while not self._stopped.wait(BEAT):
             with suppress(OSError):  # a full disk, or a network that is away: the next one counts
                 self.beat()
 
     def stop(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         self._stopped.set()
         self.join()
         there = self._record.read()
@@ -282,7 +282,7 @@ class Heart(threading.Thread):
             self._record.remove(there)
 
     def beat(self) -> None:
-        """Give a sign of life; this ends the process if the lock is not its own any more.
+        """Write a heartbeat; this ends the process if the lock is no longer its own.
 
         Raises:
             OSError: the record cannot be read or written now.
@@ -318,7 +318,7 @@ def _content(owner: Owner) -> bytes:
 
 
 def _owner(content: bytes) -> Owner | None:
-    """Read a record; None where it is just being written."""
+    """Read a record; None while it is being written."""
     try:
         return Owner(**json.loads(content))
     except (ValueError, TypeError):
@@ -326,7 +326,7 @@ def _owner(content: bytes) -> Owner | None:
 
 
 def _wait_for_turn(descriptor: int) -> None:
-    """Hold a file against others that do this, until it is closed."""
+    """Lock an open file against other processes that do this, until it is closed."""
     try:
         from fcntl import LOCK_EX, flock
     except ImportError:  # Windows
@@ -336,7 +336,7 @@ def _wait_for_turn(descriptor: int) -> None:
 
 
 def _boot() -> str:
-    """Names the machine's present run and the name space of processes; the host elsewhere."""
+    """Names the machine's boot and process name space; the host alone where they are unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{platform.node()} {boot} {os.readlink('/proc/self/ns/pid')}"
@@ -345,7 +345,7 @@ def _boot() -> str:
 
 
 def _process_start(pid: int) -> int | None:
-    """When a process of this machine began, in ticks; 0 if not known, None if it is gone."""
+    """When a process of this machine started, in ticks; 0 if not known, None if it is gone."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if state in "ZX" else int(fields[18])  # field 22 of proc(5), starttime

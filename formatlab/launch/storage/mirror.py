@@ -1,4 +1,4 @@
-"""A mirror: what tells how far the studies at an address are, copied to a folder here."""
+"""A mirror: the small files that `formatlab status` reads, copied from an address."""
 
 import os
 import re
@@ -26,15 +26,15 @@ _OF_RUNS = {
 _LOCK = re.compile(r"\..+\.lock")
 
 _END = 1 << 18
-"""Bytes at the end of a log of metrics, which are all that is copied of it."""
+"""Bytes of a metrics log that are copied, from its end."""
 _DAY = 86_400.0
 
 
 class Mirror:
-    """A copy of a runs folder's small files, or of those of one study and all bases."""
+    """A copy of the small files of a runs folder, or of one study and all bases."""
 
     def __init__(self, address: str, folder: Path) -> None:
-        """See what is at an address.
+        """Look at what is at an address.
 
         Args:
             address: of a runs folder, or of a study in one.
@@ -46,7 +46,7 @@ class Mirror:
         """
         self.address, self.runs = address, folder
         self.names: list[str] | None = None
-        """Of the studies that are meant; None for all."""
+        """Names of the studies asked for; None for all."""
         self._fs, self._root = open_address(address)
         self._seen: dict[str, Mapping[str, Any]] = {}
         with explained(address):
@@ -64,14 +64,14 @@ class Mirror:
             self.names = [study]
 
     def refresh(self) -> None:
-        """Fetch what has changed, and remove what is gone.
+        """Fetch the files that have changed, and remove those that are gone.
 
         Raises:
             RunError: the address cannot be reached; the mirror is as it was before.
         """
         with explained(self.address):
             infos = self._found()
-            # Records of locks are all of one length, and some storage does not tell times.
+            # Lock records all have one length, and some storage does not tell times.
             changed = [n for n, info in infos.items() if _is_lock(n) or self._seen.get(n) != info]
             contents = self._fetched(changed, infos)
         for name, content in zip(changed, contents, strict=True):
@@ -136,14 +136,14 @@ def _is_lock(name: str) -> bool:
 
 
 def _start(name: str, size: int | None) -> int | None:
-    """From which byte on a file is fetched; None for all of it."""
+    """The byte from which a file is fetched; None for all of it."""
     return size - _END if name.endswith(_METRICS) and size is not None and size > _END else None
 
 
 def _time(info: Mapping[str, Any]) -> float:
     """When a file was changed, as the storage says.
 
-    If it does not say, a time yet to come: that of the copy would be taken for a sign of life.
+    If it does not say, a time in the future: that of the copy would look like a sign of life.
     """
     for name in ("mtime", "LastModified", "last_modified"):
         match info.get(name):

@@ -99,7 +99,7 @@ class RemoteRuns:
         retry = patiently(lambda error: waiting(f"{self.address} ({words_of(error)})"))
         record, name = PatientRecord(self._record(task), retry), f"{self.address}/{task.address}"
         try:
-            with locked_record(record, name, wait=True, waiting=waiting) as heart:
+            with locked_record(record, name, wait=True, waiting=waiting) as heartbeat:
                 if retry(self.is_done, task):
                     return Outcome(task.label)
                 with self._desk() as desk:
@@ -108,7 +108,7 @@ class RemoteRuns:
                     folder = self._resumed(task, desk, retry, emit)
 
                     def send() -> None:
-                        heart.beat()  # after a lost network another process may hold the lock
+                        heartbeat.beat()  # after a lost network another process may hold the lock
                         folder.send(desk / task.address)
 
                     telling = _sending_checkpoints(desk / task.address, send, emit)

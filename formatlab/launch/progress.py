@@ -1,9 +1,9 @@
-"""What a person sees while a study runs: each stage, its step, the leading format, time left.
+"""The progress of a command: each stage under way with its step, leading format and time left.
 
-Workers tell of `Progress`, and now and then make a `Remark`; the process that owns the terminal
-hands both to a `ProgressDisplay`. On a terminal the stages under way share one live table, below
-which stands how many tasks are done; what has ended stays above it as a line, and so does a remark.
-Elsewhere (a file, a pipe, a batch system) only plain lines are written, few enough to be kept.
+Workers send `Progress` and `Remark`, and the process that owns the terminal hands them to a
+`ProgressDisplay`. On a terminal the stages under way share one live table, with the count of tasks
+below it; stages that ended and remarks stay above it as lines. Elsewhere (a file, a pipe, a batch
+system) only plain lines are written, few enough to be kept.
 """
 
 from __future__ import annotations
@@ -22,38 +22,51 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 LINE_INTERVAL = 10.0
-"""Least time between two plain lines of one stage under way, in seconds."""
+"""Seconds between two plain lines of one stage, at least."""
 RATE_WINDOW = 32
-"""How many of the latest measurements the time left is estimated from."""
-SHORTEST_MEASURE = 0.2
-"""Least time over which the pace of a stage is measured, in seconds."""
+"""Latest intervals from which the time left is estimated."""
+SHORTEST_INTERVAL = 0.2
+"""Seconds of an interval between two events, at least: events that waited in a queue arrive
+together."""
+LEAST_INTERVALS, LEAST_SHARE = 3, 0.02
+"""No time left is told before so many intervals and this share of the steps were measured: the
+first steps load libraries and compile kernels."""
 
 
 @dataclass(slots=True)
 class _Stage:
-    """The latest event of a stage under way, and what its time left is estimated from."""
+    """The latest event of a stage under way, and the pace of its steps."""
 
     event: Progress
     started: float
     printed: float
+    first_step: int
     measured_step: int
     measured_at: float
     seconds_per_step: deque[float] = field(default_factory=lambda: deque(maxlen=RATE_WINDOW))
 
+    @classmethod
+    def begun(cls, event: Progress, now: float) -> _Stage:
+        return cls(event, now, now, event.step, event.step, now)
+
     def advance(self, event: Progress, now: float) -> None:
-        if event.step < self.event.step:  # begun again: the old pace says nothing
+        # Begun again, or only now known how long it is: the old pace says nothing.
+        if event.step < self.event.step or event.total != self.event.total:
             self.seconds_per_step.clear()
-            self.measured_step, self.measured_at = event.step, now
+            self.first_step, self.measured_step, self.measured_at = event.step, event.step, now
         self.event = event
         steps, seconds = event.step - self.measured_step, now - self.measured_at
-        # Events that waited in the queue arrive together; their spacing is no pace of work.
-        if steps > 0 and seconds >= SHORTEST_MEASURE:
+        if steps > 0 and seconds >= SHORTEST_INTERVAL:
             self.seconds_per_step.append(seconds / steps)
             self.measured_step, self.measured_at = event.step, now
 
     def seconds_left(self) -> float | None:
-        """Estimate the time left; the median keeps one slow step (a checkpoint) from showing."""
-        if not self.seconds_per_step:
+        """Time left; None before there is an estimate. The median hides one slow checkpoint."""
+        measured = self.measured_step - self.first_step
+        if (
+            len(self.seconds_per_step) < LEAST_INTERVALS
+            or measured < LEAST_SHARE * self.event.total
+        ):
             return None
         return median(self.seconds_per_step) * max(0, self.event.total - self.event.step)
 
@@ -61,26 +74,24 @@ class _Stage:
 class ProgressDisplay:
     """Shows the stages under way, live on a terminal and as plain lines elsewhere.
 
-    Used as a context manager by one thread, which calls `update` for each event it takes from
-    the workers' queue. A stage begins with its first event and ends with `finish`, `finish_task` or
-    `fail`. Leaving the context, by Ctrl-C as well, gives the terminal back as it was.
-
-    Args:
-        console: Where to show it. On a terminal nothing else should print past this console
-            while the display is up.
-        interactive: Whether to draw live; by default when `console` is a terminal.
-        tasks: How many tasks there are in all; 0 where they are not counted.
-        clock: Seconds that only grow; replaced by tests.
+    A context manager, used by one thread. A stage begins with its first event and ends with
+    `finish`, `finish_task` or `fail`. On the way out, also by Ctrl-C, the terminal is restored.
     """
 
     def __init__(
         self,
         console: Console,
-        interactive: bool | None = None,
         *,
         tasks: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Show nothing yet.
+
+        Args:
+            console: where to print; on a terminal nothing else may print there meanwhile.
+            tasks: number of tasks in all; 0: they are not counted.
+            clock: seconds that only grow.
+        """
         from rich.live import Live
 
         self._console = console
@@ -88,7 +99,7 @@ class ProgressDisplay:
         self._stages: dict[str, _Stage] = {}
         self._tasks, self._done, self._failed = tasks, 0, 0
         self._live: Live | None = None
-        if console.is_terminal if interactive is None else interactive:
+        if console.is_terminal:
             self._live = Live(console=console, refresh_per_second=4)
 
     def __enter__(self) -> ProgressDisplay:
@@ -112,44 +123,40 @@ class ProgressDisplay:
         stage = self._stages.get(event.stage)
         begins = stage is None
         if stage is None:
-            stage = _Stage(
-                event=event,
-                started=now,
-                printed=now,
-                measured_step=event.step,
-                measured_at=now,
-            )
-            self._stages[event.stage] = stage
+            stage = self._stages[event.stage] = _Stage.begun(event, now)
         else:
             stage.advance(event, now)
         if self._live is not None:
             self._draw()
         elif begins or now - stage.printed >= LINE_INTERVAL:
             stage.printed = now
-            self._line(_describe(stage))
+            self.say(f"{event.stage}: {', '.join(filter(None, _cells(stage)))}")
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, style: str = "") -> None:
         """Write a line that stays."""
-        self._line(text)
+        # Names and notes are data: no markup, and no line breaks at the width of a terminal.
+        self._console.print(
+            text, style=style, markup=False, highlight=False, soft_wrap=True, emoji=False
+        )
 
     def done_before(self, tasks: int) -> None:
-        """Count tasks in whose folders there was nothing left to do, and say how many."""
+        """Count tasks that were done before the command, and say how many."""
         self._done += tasks
         if tasks:
-            self._line(f"{self._done} of {self._tasks} done before")
+            self.say(f"{self._done} of {self._tasks} done before")
             self._draw()
 
     def finish(self, stage: str, note: str = "") -> None:
-        """End a stage that did what it had to; `note` says what came out of it."""
+        """End a stage that succeeded; `note` says what came out of it."""
         self._end(stage, "done", note, "green")
 
     def finish_task(self, stage: str, note: str = "") -> None:
-        """End the last stage of a task, which is done, and say how many are."""
+        """End the last stage of a task that is done, and say how many tasks are."""
         self._done += 1
         self._end(stage, "done", note, "green", f" ({self._done} of {self._tasks})")
 
     def fail(self, stage: str, reason: str) -> None:
-        """End a task whose stage could not go on, because of `reason`."""
+        """End a task that failed."""
         self._failed += 1
         self._end(stage, "failed", reason, "red")
 
@@ -157,17 +164,11 @@ class ProgressDisplay:
         stage = self._stages.pop(name, None)
         took = "" if stage is None else f" after {duration(self._clock() - stage.started)}"
         self._draw()
-        self._line(f"{name}: {outcome}{took}{f', {detail}' if detail else ''}{count}", style=colour)
+        self.say(f"{name}: {outcome}{took}{f', {detail}' if detail else ''}{count}", style=colour)
 
     def _draw(self) -> None:
         if self._live is not None:
             self._live.update(self._screen())
-
-    def _line(self, text: str, style: str = "") -> None:
-        # Names and notes are data: no markup, and no line breaks at the width of a terminal.
-        self._console.print(
-            text, style=style, markup=False, highlight=False, soft_wrap=True, emoji=False
-        )
 
     def _screen(self) -> RenderableType:
         """The stages under way, as many as the terminal has room for, and the count of tasks."""
@@ -196,35 +197,22 @@ class ProgressDisplay:
         table.add_column(justify="right", no_wrap=True)
         table.add_column(no_wrap=True)
         table.add_column(justify="right", no_wrap=True)
-        table.add_column(no_wrap=True, ratio=1)
+        table.add_column(no_wrap=True, ratio=1, style="dim")
         for stage in stages:
             event = stage.event
-            table.add_row(
-                Text(event.stage),
-                ProgressBar(total=max(event.total, 1), completed=event.step),
-                Text(f"{event.step}/{event.total}"),
-                Text(_leading(event)),
-                Text(f"{duration(stage.seconds_left())} left"),
-                Text(event.note, style="dim"),
-            )
+            bar = ProgressBar(total=max(event.total, 1), completed=event.step)
+            table.add_row(Text(event.stage), bar, *map(Text, _cells(stage)))
         return table
 
 
-def _describe(stage: _Stage) -> str:
-    event = stage.event
-    parts = [
-        f"step {event.step}/{event.total}",
-        _leading(event),
-        f"{duration(stage.seconds_left())} left",
-        event.note,
-    ]
-    return f"{event.stage}: {', '.join(part for part in parts if part)}"
-
-
-def _leading(event: Progress) -> str:
-    if event.leader is None:
-        return ""
-    return event.leader if event.share is None else f"{event.leader} {event.share:.0%}"
+def _cells(stage: _Stage) -> tuple[str, str, str, str]:
+    """Step, leading format, time left and note; some may be empty."""
+    event, left = stage.event, stage.seconds_left()
+    leader = event.leader or ""
+    if event.leader is not None and event.share is not None:
+        leader = f"{event.leader} {event.share:.0%}"
+    told = "" if left is None else f"{duration(left)} left"
+    return f"step {event.step}/{event.total}", leader, told, event.note
 
 
 def duration(seconds: float | None) -> str:

@@ -118,7 +118,7 @@ def test_tasks_are_submitted_when_what_they_need_is_done(run: Callable):
     assert run(Here(), Writing("c", (A, B)))[1] == "3 of 3 done before\n"
     assert run(Here(), Writing("c", (A, B)), Writing("d"))[1].splitlines() == [
         "3 of 4 done before",
-        "d: step 1/1, -- left",
+        "d: step 1/1",
         "d: done after 0:00 (4 of 4)",
     ]
 

@@ -45,24 +45,74 @@ def test_a_line_names_stage_step_leader_time_left_and_note(
     plain: ProgressDisplay, clock: Clock, output: io.StringIO
 ) -> None:
     with plain:
-        plain.update(event(0))
-        clock.now += 10
-        plain.update(event(4, note="loss 0.02"))
+        for step in range(0, 16, 4):
+            plain.update(event(step, note="loss 0.02"))
+            clock.now += 10
     assert output.getvalue().splitlines() == [
-        "grpo 0.07M s0: step 0/100, prose 41%, -- left",
-        "grpo 0.07M s0: step 4/100, prose 41%, 4:00 left, loss 0.02",
+        "grpo 0.07M s0: step 0/100, prose 41%, loss 0.02",
+        "grpo 0.07M s0: step 4/100, prose 41%, loss 0.02",
+        "grpo 0.07M s0: step 8/100, prose 41%, loss 0.02",
+        "grpo 0.07M s0: step 12/100, prose 41%, 3:40 left, loss 0.02",
     ]
 
 
 @pytest.mark.parametrize(
     ("leader", "share", "written"),
-    [(None, None, "step 1/2, -- left"), ("latex", None, "step 1/2, latex, -- left")],
+    [(None, None, "step 1/2"), ("latex", None, "step 1/2, latex")],
 )
 def test_what_is_not_known_is_left_out(
     plain: ProgressDisplay, output: io.StringIO, leader: str | None, share: None, written: str
 ) -> None:
     plain.update(Progress("base 0.8M s0", 1, 2, leader, share))
     assert output.getvalue() == f"base 0.8M s0: {written}\n"
+
+
+@pytest.mark.parametrize(
+    ("total", "step", "told"),
+    [
+        (32, 2, False),  # three intervals
+        (32, 3, True),
+        (1000, 19, False),  # 2% of the steps
+        (1000, 20, True),
+    ],
+)
+def test_no_time_left_is_told_before_there_is_an_estimate(
+    plain: ProgressDisplay,
+    clock: Clock,
+    output: io.StringIO,
+    total: int,
+    step: int,
+    told: bool,
+) -> None:
+    for number in range(step + 1):
+        plain.update(event(number, total=total))
+        clock.now += 10
+    lines = output.getvalue().splitlines()
+    assert not any("left" in line for line in lines[:-1])
+    assert ("left" in lines[-1]) == told
+
+
+def test_a_slow_start_is_not_taken_for_the_pace(
+    plain: ProgressDisplay, clock: Clock, output: io.StringIO
+) -> None:
+    plain.update(event(0, total=1, note="writing documents"))  # how many steps is not known yet
+    clock.now += 40
+    for step in range(1, 102, 20):
+        plain.update(event(step, total=3387))
+        clock.now += 10
+    assert [line for line in output.getvalue().splitlines() if "left" in line] == [
+        "grpo 0.07M s0: step 81/3387, prose 41%, 27:33 left",
+        "grpo 0.07M s0: step 101/3387, prose 41%, 27:23 left",
+    ]
+
+
+def test_a_resumed_stage_measures_its_own_steps(
+    plain: ProgressDisplay, clock: Clock, output: io.StringIO
+) -> None:
+    for step in range(500, 521, 5):
+        plain.update(event(step, total=1000))
+        clock.now += 10
+    assert ["left" in line for line in output.getvalue().splitlines()] == [False] * 4 + [True]
 
 
 def test_plain_lines_are_limited_per_stage(
@@ -85,7 +135,7 @@ def test_plain_lines_are_limited_per_stage(
 
 
 def left(output: io.StringIO) -> str:
-    return output.getvalue().splitlines()[-1].split(", ")[2]
+    return output.getvalue().splitlines()[-1].split(", ", 2)[2]
 
 
 def test_one_slow_step_does_not_move_the_time_left(
@@ -113,15 +163,16 @@ def test_events_that_waited_in_the_queue_do_not_shorten_the_time_left(
 def test_a_stage_that_begins_again_forgets_its_pace(
     plain: ProgressDisplay, clock: Clock, output: io.StringIO
 ) -> None:
-    plain.update(event(50))
-    clock.now += 10
-    plain.update(event(60))
-    clock.now += 10
-    plain.update(event(20))
-    assert left(output) == "-- left"
-    clock.now += 10
-    plain.update(event(25))
-    assert left(output) == "2:30 left"
+    for step in (50, 53, 56, 59):
+        plain.update(event(step))
+        clock.now += 10
+    assert "left" in output.getvalue().splitlines()[-1]
+    for step in (20, 25, 30):
+        plain.update(event(step))
+        assert "left" not in output.getvalue().splitlines()[-1]
+        clock.now += 10
+    plain.update(event(35))
+    assert left(output) == "2:10 left"
 
 
 def test_the_end_of_a_stage_is_always_written(plain: ProgressDisplay, output: io.StringIO) -> None:
@@ -144,7 +195,7 @@ def test_plain_lines_say_how_many_tasks_are_done(clock: Clock, output: io.String
         display.fail("c", "no disk space")
     assert output.getvalue().splitlines() == [
         "37 of 84 done before",
-        "a: step 0/100, prose 41%, -- left",
+        "a: step 0/100, prose 41%",
         "a: done after 0:35",
         "b: done, program 96% (38 of 84)",
         "c: failed, no disk space",
@@ -203,8 +254,9 @@ def test_the_live_table_holds_stages_under_way_only(clock: Clock, output: io.Str
     with ProgressDisplay(console, clock=clock) as display:
         display.update(event(0, "base 0.8M s0"))
         display.update(event(0, "grpo 0.07M s1"))
-        clock.now += 5
-        display.update(event(50, "grpo 0.07M s1", note="[epoch 2]"))
+        for step in (10, 20, 30, 40, 50):
+            clock.now += 1
+            display.update(event(step, "grpo 0.07M s1", note="[epoch 2]"))
         display.finish("base 0.8M s0", "loss 0.31")
     written = output.getvalue()
     assert "base 0.8M s0: done after 0:05, loss 0.31\n" in written
@@ -223,17 +275,12 @@ def test_the_terminal_is_given_back_on_ctrl_c(output: io.StringIO) -> None:
     assert output.getvalue().rindex(show) > output.getvalue().rindex(hide)
 
 
-@pytest.mark.parametrize(
-    ("interactive", "terminal", "drawn"),
-    [(None, True, True), (None, False, False), (False, True, False)],
-)
-def test_draws_only_on_a_terminal_unless_told_otherwise(
-    output: io.StringIO, interactive: bool | None, terminal: bool, drawn: bool
-) -> None:
+@pytest.mark.parametrize("terminal", [True, False])
+def test_draws_only_on_a_terminal(output: io.StringIO, terminal: bool) -> None:
     console = Console(file=output, force_terminal=terminal, color_system=None)
-    with ProgressDisplay(console, interactive) as display:
+    with ProgressDisplay(console) as display:
         display.update(event(1))
-    assert ("\x1b" in output.getvalue()) == drawn
+    assert ("\x1b" in output.getvalue()) == terminal
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""`formatlab doctor`: what this machine has of what formatlab needs, and what to do about the rest.
+"""`formatlab doctor`: check this machine for what formatlab needs, and advise on what is missing.
 
-Looks without changing anything: nothing is created beyond a temporary file that shows whether the
-runs folder can be written, no model is loaded and no network is used.
+Nothing is changed: no file is made beyond a temporary one that shows whether the runs folder can be
+written, no model is loaded and no network is used.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from formatlab import __version__
 from formatlab.errors import InputError
@@ -29,30 +28,21 @@ if TYPE_CHECKING:
 LOW_DISK_BYTES = 2 * 1024**3  # a demo keeps a few hundred MB of checkpoints and rollouts
 
 
-class State(Enum):
-    """How a finding bears on using formatlab."""
-
-    OK = "ok"
-    NOTE = "note"
-    """Works, with something left to choose or to add."""
-    MISSING = "missing"
-    """A core part is missing: runs will fail."""
-
-
-_COLOURS = {State.OK: "green", State.NOTE: "yellow", State.MISSING: "bold red"}
+_COLOURS = {"ok": "green", "note": "yellow", "missing": "bold red"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing that was looked for."""
+    """The result of one check."""
 
     part: str
-    """What was looked for."""
+    """What was checked."""
     found: str
     """What is there."""
-    state: State = State.OK
+    state: Literal["ok", "note", "missing"] = "ok"
+    """note: works, but something may be chosen or added; missing: without it, runs fail."""
     advice: str = ""
-    """One line of what to do about it; empty when there is nothing to do."""
+    """What to do about it, in one line; empty if there is nothing to do."""
 
 
 DESCRIPTION = """\
@@ -67,14 +57,14 @@ examples:
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorOptions:
-    """What to look at."""
+    """What to check."""
 
     runs_dir: Path = Path("runs")
-    """The runs folder that is to be used; it need not exist yet."""
+    """The runs folder to be used; it need not exist yet."""
 
 
 def main(arguments: list[str]) -> int:
-    """Parse the rest of the command line and look."""
+    """Parse the rest of the command line and run the checks."""
     import tyro
     from rich.console import Console
 
@@ -85,14 +75,14 @@ def main(arguments: list[str]) -> int:
 
 
 def doctor(console: Console, *, runs_folder: Path = Path("runs")) -> int:
-    """Print what was found on this machine and what to do about what is missing.
+    """Print the result of every check, with advice on what is missing.
 
     Args:
-        console: Where to print.
-        runs_folder: The folder that runs are to be written to; it need not exist yet.
+        console: where to print.
+        runs_folder: where runs will be written; it need not exist yet.
 
     Returns:
-        0 when the core works, 1 when a core part is missing.
+        0 if the core works, 1 if a core part is missing.
     """
     sections = {
         "This machine": _machine(),
@@ -105,7 +95,7 @@ def doctor(console: Console, *, runs_folder: Path = Path("runs")) -> int:
     for title, findings in sections.items():
         console.print(f"\n{title}", style="bold", highlight=False)
         for finding in findings:
-            missing += finding.state is State.MISSING
+            missing += finding.state == "missing"
             _print(console, finding)
     if missing:
         verdict = f"{missing} core part{'s' if missing > 1 else ''} missing: see the lines above."
@@ -119,7 +109,7 @@ def _print(console: Console, finding: Finding) -> None:
     from rich.text import Text
 
     line = Text("  ")
-    line.append(f"{finding.state.value:<8}", style=_COLOURS[finding.state])
+    line.append(f"{finding.state:<8}", style=_COLOURS[finding.state])
     line.append(f"{finding.part:<20} {finding.found}")
     console.print(line, soft_wrap=True)
     if finding.advice:
@@ -133,21 +123,21 @@ def _machine() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """Hold each declared dependency of the core against the version that is installed."""
+    """Compare each declared dependency of the core with the installed version."""
     try:
         declared = importlib.metadata.requires("formatlab") or []
     except importlib.metadata.PackageNotFoundError:
         yield Finding(
             part="formatlab",
             found="not installed as a package",
-            state=State.MISSING,
+            state="missing",
             advice="run `make env`, or `pip install --editable .` in the repository",
         )
         return
     from packaging.requirements import Requirement
 
     for requirement in map(Requirement, declared):
-        # Evaluated without an extra: what belongs to one is reported with the optional parts.
+        # Dependencies of an extra are reported with the optional parts.
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
             yield _package(requirement)
 
@@ -156,12 +146,10 @@ def _package(requirement: Requirement) -> Finding:
     version = _installed_version(requirement.name)
     advice = f"run `make env`, or `pip install '{requirement}'`"
     if version is None:
-        return Finding(
-            part=requirement.name, found="not installed", state=State.MISSING, advice=advice
-        )
+        return Finding(part=requirement.name, found="not installed", state="missing", advice=advice)
     found = f"{version} (needs {requirement.specifier})"
     if not requirement.specifier.contains(version, prereleases=True):
-        return Finding(part=requirement.name, found=found, state=State.MISSING, advice=advice)
+        return Finding(part=requirement.name, found=found, state="missing", advice=advice)
     return Finding(part=requirement.name, found=found)
 
 
@@ -179,7 +167,7 @@ def _devices() -> Iterator[Finding]:
         yield Finding(
             part="torch",
             found=f"cannot be imported: {str(error).splitlines()[0]}",
-            state=State.MISSING,
+            state="missing",
             advice="reinstall it: delete .venv and run `make env`",
         )
         return
@@ -189,7 +177,7 @@ def _devices() -> Iterator[Finding]:
     yield Finding(
         part="CPU",
         found=f"{cores} usable cores, torch uses {threads} threads",
-        state=State.NOTE if crowded else State.OK,
+        state="note" if crowded else "ok",
         advice=f"more threads than cores: set OMP_NUM_THREADS={cores}" if crowded else "",
     )
     for index in range(torch.cuda.device_count()):
@@ -204,11 +192,11 @@ def _devices() -> Iterator[Finding]:
 
 
 def _without_cuda(built_for: str | None) -> Finding:
-    """Say why no CUDA device is used; `built_for` is the CUDA version that torch was built for."""
+    """The finding where there is no CUDA device; `built_for` is the CUDA version of the build."""
     advice = "the demo and the small scales need none; large scales and real models want one"
     if built_for is None:
         advice += ", and a CUDA build of torch"
-    return Finding(part="CUDA", found="no device", state=State.NOTE, advice=advice)
+    return Finding(part="CUDA", found="no device", state="note", advice=advice)
 
 
 _OPTIONAL = {
@@ -216,7 +204,7 @@ _OPTIONAL = {
     "ray": ("ray", "it runs studies on a Ray cluster"),
     "submitit": ("slurm", "it runs studies through Slurm"),
 }
-"""Packages beside the core: the extra that brings each, and what it does."""
+"""Packages beside the core -> the extra that installs each, and what it does."""
 
 
 def _optional_parts() -> Iterator[Finding]:
@@ -226,7 +214,7 @@ def _optional_parts() -> Iterator[Finding]:
             yield Finding(
                 part=package,
                 found=f"not installed; {what}",
-                state=State.NOTE,
+                state="note",
                 advice=f"`make env`, or `pip install 'formatlab[{extra}]'`",
             )
         else:
@@ -235,14 +223,14 @@ def _optional_parts() -> Iterator[Finding]:
 
 
 def _real_model(name: str) -> Finding:
-    """Look for a real model that needs no hub, by its package's file list."""
+    """Look for a real model that comes as a package, without loading it."""
     try:
         path = find_model(name).path
     except InputError as error:
         return Finding(
             part=name,
             found="not usable; a real model that needs no hub",
-            state=State.NOTE,
+            state="note",
             advice=str(error),
         )
     assert path is not None  # only a model of the hub has none
@@ -259,7 +247,7 @@ def _places(runs_folder: Path) -> Iterator[Finding]:
 
 
 def _writable(runs_folder: Path, existing: Path) -> Finding:
-    """Try to write where runs go; `existing` is `runs_folder` or its nearest existing parent."""
+    """Try to write into `existing`, which is `runs_folder` or its nearest existing parent."""
     try:
         with tempfile.TemporaryFile(dir=existing):
             pass
@@ -267,7 +255,7 @@ def _writable(runs_folder: Path, existing: Path) -> Finding:
         return Finding(
             part="runs folder",
             found=f"{runs_folder}: cannot write to {existing} ({error.strerror})",
-            state=State.MISSING,
+            state="missing",
             advice="change its permissions, or name another folder with --runs-dir",
         )
     there = "" if existing == runs_folder else ", will be made by the first run"
@@ -280,7 +268,7 @@ def _free_disk(existing: Path) -> Finding:
     return Finding(
         part="free disk",
         found=f"{free / 1024**3:.1f} GiB",
-        state=State.NOTE if low else State.OK,
+        state="note" if low else "ok",
         advice="checkpoints may not fit: free some, or use --runs-dir on another disk"
         if low
         else "",
@@ -288,14 +276,14 @@ def _free_disk(existing: Path) -> Finding:
 
 
 def _hub() -> Finding:
-    """Report whether the hub is switched off, by the rule of huggingface_hub's constants.py."""
+    """Report whether the hub is switched off, by the same rule as huggingface_hub."""
     name = "HF_HUB_OFFLINE" if os.environ.get("HF_HUB_OFFLINE") else "TRANSFORMERS_OFFLINE"
     value = os.environ.get(name, "")
     if value.upper() in {"1", "ON", "YES", "TRUE"}:
         return Finding(
             part="Hugging Face hub",
             found=f"offline ({name}={value})",
-            state=State.NOTE,
+            state="note",
             advice=f"models and data by hub id must be in the cache, or unset {name}",
         )
     return Finding(part="Hugging Face hub", found="may be used, only for what is named by a hub id")

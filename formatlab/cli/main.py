@@ -1,4 +1,4 @@
-"""The entry point: picks a verb, and turns errors meant for people into one message."""
+"""The entry point: runs the verb, and prints an error meant for people as one message."""
 
 import importlib
 import os
@@ -43,7 +43,7 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and give its exit status."""
+    """Run the command line and return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "help"):
         print(HELP, end="")
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb not in VERBS:
         print(f"formatlab: unknown verb {verb!r}; known verbs: {', '.join(VERBS)}", file=sys.stderr)
         return 2
-    # Libraries below report to their makers unless told not to; a laboratory instrument is silent.
+    # These libraries send telemetry unless told not to.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TQDM_DISABLE", "1")  # the lab has a progress display of its own
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FormatlabError as error:
         print(f"formatlab {verb}: {error}", file=sys.stderr)
         return error.exit_status
-    except BrokenPipeError:  # what reads the output, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader of the output, such as `head`, has stopped
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:

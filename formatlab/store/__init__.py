@@ -1,4 +1,4 @@
-"""The run folder: one typed class writes and reads everything in it."""
+"""Runs on disk: one typed class reads and writes everything in a run folder."""
 
 from formatlab.store.rollout import ROLLOUT_SCHEMA, SCHEMA_VERSION, Rollout, Split
 from formatlab.store.run_folder import RunFolder

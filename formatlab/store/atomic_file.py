@@ -12,14 +12,14 @@ from typing import Any
 from formatlab.errors import FormatlabError, InputError, RunError
 
 TEMPORARY_PREFIX = ".unfinished-"
-"""Files whose name starts so are what a killed writer left; nothing reads them."""
+"""Start of the names of temporary files. A killed writer leaves them, and nothing reads them."""
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Have `write` fill a temporary file beside `path`, sync it and move it over `path`.
+    """Let `write` fill a temporary file beside `path`, sync it and move it over `path`.
 
     Raises:
         InputError: the place cannot be written to (permission, not a folder).
@@ -32,7 +32,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         temporary = Path(name)
         try:
             write(temporary)
-            # mkstemp makes files private to the user; a run folder is shared like other files.
+            # mkstemp makes files private; those of a run folder get the usual permissions.
             temporary.chmod(0o666 & ~_umask())
             sync(temporary)
             os.replace(temporary, path)

@@ -1,4 +1,4 @@
-"""The export folder: filled beside its place, then moved there, where no foreign file is lost."""
+"""The export folder: written beside its place and then moved there; no foreign file is lost."""
 
 import hashlib
 import json
@@ -13,23 +13,23 @@ from formatlab.errors import InputError
 from formatlab.store.atomic_file import explained_os_errors, write_json_atomically
 
 MANIFEST = "export.json"
-"""The file by which a folder is known to be an export: it names all others."""
+"""The file that marks a folder as an export, and names all other files in it."""
 
 CARD = "README.md"
-"""The files that people write into, and that are therefore not replaced once they have."""
+"""Name of the files that people may edit; an export whose card was edited is not replaced."""
 
 _SCHEMA_VERSION = 1
 
 
 @contextmanager
 def export_folder(path: Path) -> Iterator[Path]:
-    """Give a folder to fill, which takes the place of `path` once the block is through.
+    """Yield an empty folder to fill, which replaces `path` when the block ends.
 
-    Whatever goes wrong in the block, `path` is left as it was.
+    If the block fails, `path` is left as it was.
 
     Raises:
-        InputError: `path` holds what no export wrote, or a card that was changed since, or it
-            cannot be written to.
+        InputError: `path` holds files that no export wrote, or a card that was edited since, or
+            it cannot be written to.
         RunError: no space left, or another failure of the file system.
     """
     path = path.resolve()
@@ -41,7 +41,7 @@ def export_folder(path: Path) -> Iterator[Path]:
         try:
             yield unfinished
             _write_manifest(unfinished)
-            _check_replaceable(path)  # which may have changed meanwhile
+            _check_replaceable(path)  # again: it may have changed meanwhile
             if path.exists():
                 path.rename(replaced)
             unfinished.rename(path)
@@ -82,7 +82,7 @@ def _check_replaceable(path: Path) -> None:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of an export; nothing where there is none that can be read."""
+    """The manifest of an export; empty if there is none that can be read."""
     try:
         manifest = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -92,7 +92,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _files(folder: Path) -> list[str]:
-    """What a folder holds that is no folder, as POSIX paths relative to it."""
+    """All files and links below a folder, as POSIX paths relative to it."""
     found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     return sorted(path.relative_to(folder).as_posix() for path in found)
 

@@ -10,7 +10,7 @@ SCHEMA_VERSION = 2
 """Version of the rollout row."""
 
 READABLE_VERSIONS = (1, 2)
-"""Versions a reader takes; version 1 had no `mixed_formats`. It refuses files of any other."""
+"""Versions that can be read; version 1 had no `mixed_formats`."""
 
 Split = Literal["train", "probe"]
 

@@ -9,7 +9,7 @@
                                               epoch goes on in epoch=000-part=001.parquet
   rollouts/split=probe/epoch=000.125.parquet  probe rollouts; epoch 0 is the base
   winners.parquet  one row an epoch
-  resumes.jsonl    one line a time that the run went on after an interruption
+  resumes.jsonl    one line for each time that the run was resumed
   checkpoints/
   DONE | FAILED    written last; FAILED holds the reason
 ```
@@ -66,13 +66,13 @@ class RunFolder:
     def create(cls, path: Path, *, config: Mapping[str, Any], env: Mapping[str, Any]) -> Self:
         """Make a run folder, or reopen the one that is there if its configuration is equal.
 
-        A reopened folder keeps the `env.json` of its first start, and loses the temporary files
-        of a writer that was killed: one process at a time may write to a run folder.
+        A reopened folder keeps the `env.json` of its first start. What a killed writer left half
+        written is removed: only one process at a time may write to a run folder.
 
         Args:
             path: the folder; parents are made.
             config: everything that decides the result; JSON values only.
-            env: what else is worth knowing; JSON values only.
+            env: versions, device and start time; JSON values only.
 
         Raises:
             InputError: the folder belongs to another configuration, holds something else, or
@@ -91,7 +91,7 @@ class RunFolder:
             run._check_empty()
             run.checkpoints.mkdir(exist_ok=True)
         write_json_atomically(run._env_path, {"schema_version": SCHEMA_VERSION, **env})
-        # Last: a folder without config.json is not yet a run folder.
+        # Written last, because it is config.json that makes a folder a run folder.
         write_json_atomically(run._config_path, config)
         return run
 
@@ -146,7 +146,7 @@ class RunFolder:
             split: train or probe.
             epoch: see `Rollout`.
             rows: all of that split, epoch and part, kept in this order.
-            part: files that an epoch is too large for one of are read in the order of this number.
+            part: number of the file, from 0, where an epoch is too large for one.
 
         Returns:
             The file written.
@@ -199,16 +199,16 @@ class RunFolder:
         return rollout_schema(names).empty_table()
 
     def count_rollouts(self, split: Split) -> int:
-        """Return the number of rollouts of a split, which no rollout is read for."""
+        """Return the number of rollouts of a split, without reading any."""
         files = rollout_files(self._rollout_folder(split))
         return sum(pq.read_metadata(file.path).num_rows for file in files)
 
     def rollout_batches(
         self, split: Split, *, epoch: float | None = None, columns: Sequence[str] | None = None
     ) -> Iterator[pa.Table]:
-        """Read the tables that `rollouts` gives as one, a few thousand rows at a time.
+        """Read the rows that `rollouts` gives, as tables of a few thousand at a time.
 
-        Memory does not grow with the number of rollouts. Nothing comes if there are none.
+        Memory does not grow with the number of rollouts.
 
         Args:
             split: train or probe.
@@ -216,7 +216,7 @@ class RunFolder:
             columns: only these columns; None for all.
 
         Raises:
-            RunError: a file is damaged or of another schema version; when it is come to.
+            RunError: a file is damaged or of another schema version; raised on reaching it.
         """
         for file in rollout_files(self._rollout_folder(split)):
             if epoch in (None, file.epoch):
@@ -233,11 +233,11 @@ class RunFolder:
         return max((file.part for file in files if file.epoch == epoch), default=0)
 
     def drop_rollouts_from(self, step: int) -> None:
-        """Remove what a run resumed at a checkpoint of `step` completed steps will sample again.
+        """Remove the rollouts that a run resumed at a checkpoint of `step` steps will sample again.
 
-        Training rollouts with `row.step >= step` go. Probe rollouts with `row.step > step` go:
-        those of `step` itself observed the very model of the checkpoint. A file that loses all
-        its rows is removed, one that loses some is replaced.
+        These are training rollouts with `row.step >= step`, and probe rollouts with
+        `row.step > step`: those of `step` itself observed the checkpoint's own model. A file that
+        loses all its rows is removed, one that loses some is replaced.
         """
         self._keep("train", pc.field("step") < step)
         self._keep("probe", pc.field("step") <= step)
@@ -255,15 +255,15 @@ class RunFolder:
         self._metrics.drop_from(step)
 
     def note_resumed(self, *, step: int, lost: int) -> None:
-        """Record that the run goes on from `step` completed steps and makes `lost` ones again."""
+        """Record that the run is resumed at `step` completed steps and repeats `lost` steps."""
         self._resumes.append({"step": step, "lost": lost})
 
     def resumes(self) -> list[dict[str, Any]]:
-        """Return a row for each time that the run went on after an interruption: step, lost."""
+        """Return a row for each time that the run was resumed: step, lost."""
         return self._resumes.rows()
 
     def write_winners(self, table: pa.Table) -> Path:
-        """Write `winners.parquet`, replacing the one that is there."""
+        """Write or replace `winners.parquet`."""
         write_atomically(self._winners_path, lambda temporary: pq.write_table(table, temporary))
         return self._winners_path
 
@@ -280,7 +280,7 @@ class RunFolder:
 
     @property
     def done(self) -> bool:
-        """Whether the run came to its end."""
+        """Whether the run is finished."""
         return self._done_path.exists()
 
     @property
@@ -290,7 +290,7 @@ class RunFolder:
 
     @property
     def failed(self) -> str | None:
-        """The reason, up to an empty line; None if it did not fail, or has ended well since."""
+        """Why it failed, up to an empty line; None if it did not fail, or was done since."""
         if self.done or not self._failed_path.exists():
             return None
         return self._failed_path.read_text(encoding="utf-8").rstrip("\n").partition("\n\n")[0]
@@ -301,22 +301,22 @@ class RunFolder:
         self.clear_failed()
 
     def mark_failed(self, reason: str) -> None:
-        """Write `FAILED` with the reason, and below an empty line what else there is to know."""
+        """Write `FAILED` with the reason, and perhaps an empty line and a traceback below it."""
         write_text_atomically(self._failed_path, reason + "\n")
 
     def clear_failed(self) -> None:
-        """Remove `FAILED`, as a run that is tried again does."""
+        """Remove `FAILED`, when the run is tried again."""
         with explained_os_errors(self._failed_path):
             self._failed_path.unlink(missing_ok=True)
 
     def reopen(self) -> None:
-        """Remove `DONE` and `FAILED`, as a run that goes on after its end does."""
+        """Remove `DONE` and `FAILED`, when the run goes on after its end."""
         self.clear_failed()
         with explained_os_errors(self._done_path):
             self._done_path.unlink(missing_ok=True)
 
     def remove_checkpoints(self) -> None:
-        """Remove all checkpoints, as a run does once `DONE` stands."""
+        """Remove all checkpoints, once the run is done."""
         with explained_os_errors(self.checkpoints):
             shutil.rmtree(self.checkpoints, ignore_errors=True)
             self.checkpoints.mkdir(exist_ok=True)
@@ -369,7 +369,7 @@ class RunFolder:
             )
 
     def _check_empty(self) -> None:
-        # What a creation killed before its last file may have left is no obstacle.
+        # A creation killed before its last file may have left these.
         ours = {self._env_path.name, self._failed_path.name, self.checkpoints.name}
         others = sorted(
             path.name

@@ -2,14 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from formatlab.errors import InputError
 from formatlab.train.probe import Probe
 from formatlab.world.prompt import Shots
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 DESCRIPTION = """\
 Sample a model on a set of problems and say which formats it answers in, how often each is right,
@@ -79,13 +75,12 @@ def main(arguments: list[str]) -> int:
 
 def _observe(options: ProbeOptions, probe: Probe) -> None:
     import torch
-    from rich.console import Console
 
     from formatlab.measure import winners
     from formatlab.models.model import best_device, count_parameters, silence_libraries
     from formatlab.models.source import find_model, load_model
     from formatlab.observe.answers.number import parse_number
-    from formatlab.show.tables.grader import print_grader_errors
+    from formatlab.show.tables.probe import print_probe
     from formatlab.store.rollout import rollouts_to_table
     from formatlab.store.rollout_file import write_rollout_file
     from formatlab.study.model_run import real_prompts, take_problems
@@ -112,57 +107,18 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
     table = rollouts_to_table(rows)
     if options.output is not None:
         write_rollout_file(options.output, table)
-    result = winners(table).to_pylist()[0]
     count = count_parameters(model)
     print(
         f"{options.model}: {count.total:,} parameters ({count.non_embedding:,} non-embedding); "
         f"{len(prompts)} problems of {options.problems} x {probe.samples} samples, "
         f"temperature {probe.temperature:g}, at most {options.completion_length} tokens"
     )
-    console = Console(highlight=False, markup=False, emoji=False)
-    formats = sorted(result["formats"], key=lambda of: -of["share"])
-    console.print(_formats(formats))
-    print_grader_errors((of["tag"] for of in formats), console)
-    print()
+    (winner,) = winners(table).to_pylist()
     answers = {
         (row.prompt_id, parse_number(row.answer) or row.answer)
         for row in rows
         if row.answer is not None
     }
-    entropies = [row.entropy for row in rows if row.entropy is not None]
-    print(
-        f"accuracy {result['accuracy']:.3f}; {_winner(result)}\n"
-        f"H(F) {result['format_entropy']:.3f} nats, "
-        f"H(F|X) {result['format_entropy_given_prompt']:.3f} "
-        f"nats (plug-in; compare at {probe.samples} samples a prompt only)\n"
-        f"distinct answers {len(answers) / len(prompts):.2f} of {probe.samples} a prompt; "
-        f"entropy {sum(entropies) / len(entropies):.3f} nats a token; "
-        f"truncated {sum(row.truncated for row in rows) / len(rows):.1%}"
-    )
+    print_probe(rows, winner, samples=probe.samples, distinct=len(answers) / len(prompts))
     if options.output is not None:
         print(f"rollouts {options.output}")
-
-
-def _formats(formats: list[dict[str, Any]]) -> "Table":
-    """Share and accuracy of each format with their 95% intervals over prompts."""
-    from rich.table import Table
-
-    table = Table("format", "rollouts", "share", "accuracy", box=None, pad_edge=False)
-    for row in formats:
-        cells = [
-            f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
-            if row[f"{name}_low"] is not None
-            else f"{row[name]:.3f}"
-            for name in ("share", "accuracy")
-        ]
-        table.add_row(row["tag"], str(row["rollouts"]), *cells)
-    return table
-
-
-def _winner(row: dict[str, Any]) -> str:
-    if row["margin_low"] is None:
-        return f"leader {row['leader']}, no interval with one prompt"
-    return (
-        f"winner {row['winner']} (leader {row['leader']}, margin {row['margin']:.3f} "
-        f"[{row['margin_low']:.3f}, {row['margin_high']:.3f}])"
-    )

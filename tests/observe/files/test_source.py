@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formatlab.errors import InputError
-from formatlab.observe.files import rows as csv_rows
-from formatlab.observe.files import rows as json_rows
-from formatlab.observe.files.rows import CHUNK_ROWS, BadRow
+from formatlab.observe.files import rows as rows_module
+from formatlab.observe.files.rows import CHUNK_ROWS, BadRow, csv_chunks, json_chunks, jsonl_chunks
 from formatlab.observe.files.source import find_sources
 
 ROWS = [{"completion": f"The answer is {n}.", "n": n} for n in range(3)]
@@ -40,52 +39,49 @@ def written(path: Path, content: bytes | str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.jsonl", JSONL),
-        ("bom.jsonl", b"\xef\xbb\xbf" + JSONL),
-        ("crlf.jsonl", JSONL.replace(b"\n", b"\r\n")),
-        ("unended.jsonl", JSONL.rstrip()),
-        ("named.json", JSONL),
-        ("list.json", json.dumps(ROWS)),
-        ("indented.json", json.dumps(ROWS, indent=2)),
-        ("rows.json", json.dumps({"version": 1, "data": ROWS})),
-        ("columns.json", json.dumps({key: [row[key] for row in ROWS] for key in ROWS[0]})),
-        (
-            "pandas.json",
-            json.dumps({key: {str(i): row[key] for i, row in enumerate(ROWS)} for key in ROWS[0]}),
-        ),
-        ("a.jsonl.gz", gzip.compress(JSONL)),
-        ("members.jsonl.gz", gzip.compress(JSONL[:40]) + gzip.compress(JSONL[40:])),
-        ("unnamed.jsonl", gzip.compress(JSONL)),
-        ("list.json.gz", gzip.compress(json.dumps(ROWS).encode())),
-        ("a.jsonl.zst", pa.Codec("zstd").compress(JSONL, asbytes=True)),
-        (
-            "frames.jsonl.zst",
-            b"".join(pa.Codec("zstd").compress(part, asbytes=True) for part in (JSONL, b"\n")),
-        ),
-    ],
-    ids=lambda value: value if isinstance(value, str) and len(value) < 40 else "",
-)
-def test_rows_of_json_in_every_guise(name: str, content: bytes | str, tmp_path: Path):
-    rows, bad = read(written(tmp_path / name, content))
+JSON_FILES = {
+    "a.jsonl": JSONL,
+    "bom.jsonl": b"\xef\xbb\xbf" + JSONL,
+    "crlf.jsonl": JSONL.replace(b"\n", b"\r\n"),
+    "unended.jsonl": JSONL.rstrip(),
+    "named.json": JSONL,
+    "list.json": json.dumps(ROWS),
+    "indented.json": json.dumps(ROWS, indent=2),
+    "rows.json": json.dumps({"version": 1, "data": ROWS}),
+    "columns.json": json.dumps({key: [row[key] for row in ROWS] for key in ROWS[0]}),
+    "pandas.json": json.dumps(
+        {key: {str(i): row[key] for i, row in enumerate(ROWS)} for key in ROWS[0]}
+    ),
+    "a.jsonl.gz": gzip.compress(JSONL),
+    "members.jsonl.gz": gzip.compress(JSONL[:40]) + gzip.compress(JSONL[40:]),
+    "unnamed.jsonl": gzip.compress(JSONL),
+    "list.json.gz": gzip.compress(json.dumps(ROWS).encode()),
+    "a.jsonl.zst": pa.Codec("zstd").compress(JSONL, asbytes=True),
+    "frames.jsonl.zst": b"".join(
+        pa.Codec("zstd").compress(part, asbytes=True) for part in (JSONL, b"\n")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", JSON_FILES)
+def test_rows_of_json_in_every_guise(name: str, tmp_path: Path):
+    rows, bad = read(written(tmp_path / name, JSON_FILES[name]))
     assert [row for _, row in rows] == ROWS
     assert [number for number, _ in rows] == [1, 2, 3]
     assert bad == []
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.csv", 'n,completion\n0,"The answer\nis ""0""."\n1,\n'),
-        ("b.csv", 'n;completion\n0;"The answer\nis ""0""."\n1;\n'),
-        ("c.tsv", 'n\tcompletion\n0\t"The answer\nis ""0""."\n\n1\t\n'),
-        ("d.csv.gz", gzip.compress(b'n,completion\n0,"The answer\nis ""0""."\n1,\n')),
-    ],
-)
-def test_csv_stays_text_and_counts_lines(name: str, content: bytes | str, tmp_path: Path):
-    rows, bad = read(written(tmp_path / name, content))
+CSV_FILES = {
+    "a.csv": 'n,completion\n0,"The answer\nis ""0""."\n1,\n',
+    "b.csv": 'n;completion\n0;"The answer\nis ""0""."\n1;\n',
+    "c.tsv": 'n\tcompletion\n0\t"The answer\nis ""0""."\n\n1\t\n',
+    "d.csv.gz": gzip.compress(b'n,completion\n0,"The answer\nis ""0""."\n1,\n'),
+}
+
+
+@pytest.mark.parametrize("name", CSV_FILES)
+def test_csv_stays_text_and_counts_lines(name: str, tmp_path: Path):
+    rows, bad = read(written(tmp_path / name, CSV_FILES[name]))
     assert rows[0] == (2, {"n": "0", "completion": 'The answer\nis "0".'})
     assert rows[1][1] == {"n": "1", "completion": ""}
     assert rows[1][0] == (5 if name == "c.tsv" else 4)
@@ -206,15 +202,15 @@ def test_a_list_is_cut_into_its_items_wherever_reading_stops(
 ):
     text = json.dumps(items, indent=indent)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_rows, "_READ", piece)
-        chunks = list(json_rows.json_chunks("a", io.BytesIO(text.encode()), lambda: 0))
+        patch.setattr(rows_module, "_READ", piece)
+        chunks = list(json_chunks("a", io.BytesIO(text.encode()), lambda: 0))
     assert [json.loads(row) for chunk in chunks for row in chunk.texts] == items
     assert not any(chunk.bad for chunk in chunks)
 
 
 @given(st.binary(max_size=200))
 def test_bytes_of_any_kind_are_read_or_explained(content: bytes):
-    for read_chunks in (json_rows.json_chunks, json_rows.jsonl_chunks, csv_rows.csv_chunks):
+    for read_chunks in (json_chunks, jsonl_chunks, csv_chunks):
         try:
             chunks = list(read_chunks("a", io.BytesIO(content), lambda: 0))
         except InputError:

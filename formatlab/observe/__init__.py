@@ -1,1 +1,1 @@
-"""What a rollout is seen to be: its format, its answer, and whether the answer is right."""
+"""Observing rollouts: the format of a text, its answer, and whether the answer is right."""

@@ -1,4 +1,4 @@
-"""The grader: the answer read where the format puts it, run where it must be, and compared."""
+"""The grader: it reads the answer where the format puts it, runs code, and compares the answer."""
 
 import math
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ from formatlab.world.problem_set import gold_answer
 Reason = Literal[Missing, Failure, "", "wrong"]
 
 _LONGEST = 200
-"""Characters of a text that code may give as its answer; every answer is kept in a rollout row."""
+"""Most characters of a text that code gives as its answer; rollout rows keep every answer."""
 
 _ALIKE = 5
-"""Lines of output, alike but for their numbers, that are a list of answers and not an answer."""
+"""Lines of output that differ only in their numbers, from which they are a list of answers."""
 
 _REASONS: dict[Verdict, Reason] = {
     "same": "",
@@ -51,7 +51,7 @@ class Grade:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Answer:
-    """What one reading comes to."""
+    """The answer that one reading gives."""
 
     text: str | None
     reason: Reason = ""
@@ -63,18 +63,18 @@ def grade(
 ) -> Grade:
     """Tag a completion, read its answer, and compare it with the right one.
 
-    Where several formats carry an answer, all of their answers have to be right: a text that offers
-    two different ones is ambiguous, and earns nothing.
+    Where several formats carry an answer, all answers must be right: a text with two different ones
+    is ambiguous and earns nothing.
 
     Args:
         text: the completion alone, without its prompt.
-        gold: the right answer, a number or text; of text as GSM8K has it, what follows `####`.
+        gold: the right answer, a number or text; of a solution of GSM8K, what follows `####`.
         formats: formats of the user's own, asked before the others.
-        sandbox: where code is run; this process's shared one if not given.
+        sandbox: runs the code; the shared one of this process if not given.
 
     Raises:
-        InputError: what is given is no text, no answer or no format.
-        RunError: the sandbox, or what compares mathematics, does not start.
+        InputError: an argument is no text, no answer or no format.
+        RunError: the sandbox, or the comparison of mathematics, does not start.
     """
     if isinstance(gold, bool) or not isinstance(gold, str | int | float):
         raise InputError(f"grade: the right answer is text or a number, not {gold!r}")
@@ -101,19 +101,19 @@ def grade(
 def same_answer(answer: str, gold: str) -> bool:
     r"""Whether an answer is the right one: the same number, or the same mathematics, or words.
 
-    `formatlab.observe.answers.number` has the rules for numbers. Where the right answer is a plain
-    number, so must the answer be: `2 + 3`, `\sqrt{25}` and `five` are not 5. Where it is none,
-    `formatlab.observe.answers.mathematics` has the rules.
+    If the right answer is a plain number, the answer must be one too: `2 + 3`, `\sqrt{25}` and
+    `five` are not 5. `formatlab.observe.answers.number` has the rules for numbers, and
+    `formatlab.observe.answers.mathematics` those for everything else.
 
     Raises:
-        RunError: what compares mathematics does not start.
+        RunError: the comparison of mathematics does not start.
     """
     return _verdict(answer, gold) == "same"
 
 
 def _verdict(answer: str, gold: str) -> Verdict:
     right = read_number(gold)
-    if right is None or "=" in gold:  # y = 5 is a number only to who knows what y is
+    if right is None or "=" in gold:  # `y = 5` is an equation, not the number 5
         return mathematics.compare(answer, gold)
     given = read_number(answer)
     return "same" if given is not None and same_number(given, right) else "different"
@@ -132,7 +132,7 @@ def _answer(reading: Reading, sandbox: Sandbox | None) -> _Answer:
 
 
 def _value(value: object) -> str | None:
-    """A value of executed code as text; None for what is no answer, or far too long for one."""
+    """A value of executed code as text; None if it is no answer, or too long for one."""
     match value:
         case bool():
             return None
@@ -149,8 +149,8 @@ def _value(value: object) -> str | None:
 def _printed(output: str) -> _Answer:
     """The answer in the last line that code printed.
 
-    The last of several lines that say the same of different numbers ends a list: code that prints
-    every integer is no answer, whatever its last one.
+    Lines that differ only in their numbers are a list, and its last line is no answer: otherwise
+    code that prints every integer would have one.
     """
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     if not lines:
@@ -167,9 +167,9 @@ def _shape(line: str) -> str:
 
 
 def _said(text: str) -> str | None:
-    """The answer in a line that code gives: its one number, or the number that it calls the answer.
+    """The answer in a text that code gives: its one number, or the number that it calls the answer.
 
-    Other text is the answer itself.
+    Any other text is an answer as a whole.
     """
     text = text.strip()
     if not text or len(text) > _LONGEST:

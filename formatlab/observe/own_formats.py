@@ -6,11 +6,11 @@ In a TOML file each table is a format by its label:
     recognise = '<final>'
     answer = '<final>(?P<answer>.*?)</final>'
 
-`recognise` is searched for in the completion; where it is found, the completion is in the format.
-`answer` puts the group `answer` around the answer; its last match counts, and where there is none
-the completion is malformed. With `code = true` what the group holds is run, and its value or its
-last printed line is the answer. Patterns are those of the `regex` package; `.` matches line ends.
-Quotes as above ('...') keep backslashes as they are.
+A completion in which the pattern `recognise` is found is in the format. The pattern `answer` has a
+group `answer` around the answer; its last match counts, and without a match the completion is
+malformed. With `code = true` the text of the group is run, and its value or its last printed line
+is the answer. Patterns are those of the `regex` package; `.` matches line ends. Quotes as above
+('...') keep backslashes as they are.
 
 In a Python file every subclass of `Format` that it defines is a format, made without arguments. It
 has a `name`, and `recognise(page)` and `read(page)`, which find the completion in `page.text`:
@@ -48,7 +48,7 @@ _RESERVED = {"none"}
 
 
 class PatternFormat(Format):
-    """A format that two patterns describe; each is of a subclass that has its name."""
+    """A format that two patterns describe; each such format is a subclass, which has its name."""
 
     def __init__(
         self, recognised: regex.Pattern[str], answer: regex.Pattern[str], *, code: bool
@@ -62,7 +62,7 @@ class PatternFormat(Format):
         return self._recognised.search(page.text, timeout=PATTERN_SECONDS) is not None
 
     def includes(self, page: Page) -> frozenset[str]:
-        """What the patterns find is theirs, also if it stands in tags."""
+        """An answer in tags belongs to this format, not to `tool_tags`."""
         return frozenset(("tool_tags",))
 
     def read(self, page: Page) -> Reading | Missing:

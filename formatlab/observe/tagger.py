@@ -1,6 +1,7 @@
-"""Texts that run in circles.
+"""The tagger: which format a completion is written in, from its structure alone.
 
-The tagger: which format a completion is written in, from its structure alone.
+Each format says whether it recognises the text; the first that does, in the order of `_PRECEDENCE`,
+gives the tag. A text that mostly repeats itself (`is_loop`, at the end) has no answer.
 """
 
 from collections.abc import Sequence
@@ -12,65 +13,6 @@ import regex
 from formatlab.errors import InputError
 from formatlab.world.formats import FORMATS, Format, Missing, Page, Reading
 
-_SHORTEST = 24
-"""Characters below which nothing is called a loop."""
-
-_SAMPLE = 50_000
-"""Characters that the judgement rests on."""
-
-_TAIL = 12
-"""Characters at the end of which an earlier copy is looked for."""
-
-_COVERAGE = 0.9
-"""Share of a text that has to repeat, and at least..."""
-
-_TIMES = 4
-"""...so many times."""
-
-_PARTS = regex.compile(r"[.!?]\s|\n|<\|[^<>\n]*\|>")
-_MANY, _DISTINCT = 20, 0.1
-"""Sentences or lines from which a text is a loop if no more than this share of them differ."""
-
-
-def is_loop(text: str) -> bool:
-    """Whether most of a text is the same words or characters over and over.
-
-    Either one stretch of it comes again and again without a break to the end (nine tenths of the
-    text, four times), or fewer than a tenth of its many sentences differ, or than a fifth of its
-    few words.
-    """
-    sample = text[:_SAMPLE]
-    if len(sample) < _SHORTEST:
-        return False
-    words = sample[:1000].lower().split()
-    if 8 <= len(words) < 150 and len(set(words)) < 0.2 * len(words):
-        return True
-    if _repeating(sample) >= _COVERAGE * len(sample):
-        return True
-    if len(sample) < _MANY * _TAIL:
-        return False
-    parts = [part for part in _PARTS.split(sample) if len(part) > 3]
-    return len(parts) >= _MANY and len(set(parts)) < _DISTINCT * len(parts)
-
-
-def _repeating(text: str) -> int:
-    """Characters at the end of a text that are one stretch repeated; 0 if fewer than four times."""
-    end = len(text)
-    before = text.rfind(text[-_TAIL:], 0, end - 1)
-    if before < 0:
-        return 0
-    period = end - _TAIL - before
-    low, high = 0, end - period  # the smallest start from which the text has that period
-    while low < high:
-        middle = (low + high) // 2
-        if text[middle : end - period] == text[middle + period :]:
-            high = middle
-        else:
-            low = middle + 1
-    length = end - low
-    return length if length >= _TIMES * period else 0
-
-
 NONE = "none"
 """Tag of a text in no format: empty, a loop, or noise."""
 
@@ -78,13 +20,13 @@ _PRECEDENCE = (
     *("direct", "json", "tool_tags", "code_tags", "code_fenced"),
     *("program", "script", "latex", "prose"),
 )
-"""Most specific structure first: what a text is made of beats what its sentences mention. Formats
-that a user or an experiment adds come before these, since they know what they look for."""
+"""The most specific structure first: what a text is made of counts more than what its sentences
+mention. Formats that a user or an experiment adds come before these."""
 
 _IN_ORDER = tuple(FORMATS[name] for name in _PRECEDENCE)
 
 _BUILT = frozenset(("json", "tool_tags", "code_tags", "code_fenced", "program"))
-"""Formats that a text is in by how it is built, even where it runs in circles."""
+"""Formats that show in how a text is built; a loop keeps such a tag."""
 
 _FINISHED = frozenset(".!?。؟)]}'\"”’*`|>$")
 """Characters that may end a finished text."""
@@ -92,17 +34,17 @@ _FINISHED = frozenset(".!?。؟)]}'\"”’*`|>$")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tag:
-    """What the tagger says of one text."""
+    """The format of one text, and where it puts its answer."""
 
     format: str
     """A format's name, or `none`."""
     carriers: tuple[tuple[str, Reading], ...] = ()
-    """Every format that carries an answer in the text, with its reading; the text's own first."""
+    """Every format whose reader finds an answer in the text, with its reading; the tag first."""
     missing: Missing | None = None
-    """Why the text's own format gives no answer; None where it gives one."""
+    """Why the reader of the text's own format finds no answer; None where it finds one."""
     truncated: bool = False
-    """Whether the text by its structure was cut off: it ends inside something it opened, or with
-    no answer in the middle of a sentence. A trainer knows better, by the tokens."""
+    """Whether the text looks cut off: it ends inside something that it opened, or without an answer
+    in the middle of a sentence. A trainer knows better, by the number of tokens."""
 
     @property
     def reading(self) -> Reading | None:
@@ -127,16 +69,16 @@ class Tag:
 
 
 def tag(text: str, *, formats: Sequence[Format] = ()) -> Tag:
-    """Classify one completion. Neither the prompt nor the right answer plays a part.
+    """Find the format of one completion, without its prompt and its right answer.
 
-    A text over which a pattern runs out of time is in no format.
+    The tag is `none` where a pattern runs out of time.
 
     Args:
         text: the completion alone, without its prompt.
         formats: formats of the user's own, asked before the others.
 
     Raises:
-        InputError: what is given is no text, or what should be formats are none.
+        InputError: the completion is no text, or `formats` holds something else than formats.
     """
     if not isinstance(text, str):
         raise InputError(f"tag: a completion is text, not {type(text).__name__}")
@@ -149,7 +91,7 @@ def tag(text: str, *, formats: Sequence[Format] = ()) -> Tag:
 
 
 def check_formats(formats: object) -> None:
-    """See that formats of the user's own are a sequence of formats.
+    """Check that formats of the user's own are a sequence of formats.
 
     Raises:
         InputError: they are not.
@@ -207,3 +149,62 @@ def _is_cut(page: Page, form: str, *, answered: bool) -> bool:
     if form == "json":
         return not page.text.endswith(("}", "]", "`"))
     return page.text[-1] not in _FINISHED
+
+
+_SHORTEST = 24
+"""Characters below which no text is called a loop."""
+
+_SAMPLE = 50_000
+"""Characters at the beginning of a text that are looked at."""
+
+_TAIL = 12
+"""Characters at the end of a text whose earlier copy gives the length of the repeated stretch."""
+
+_COVERAGE = 0.9
+"""Share of a text that the repeated stretch must cover."""
+
+_TIMES = 4
+"""Times that it must be repeated."""
+
+_PARTS = regex.compile(r"[.!?]\s|\n|<\|[^<>\n]*\|>")
+_MANY, _DISTINCT = 20, 0.1
+"""Sentences or lines that a text must have to be a loop if less than this share of them differ."""
+
+
+def is_loop(text: str) -> bool:
+    """Whether most of a text is the same words or characters over and over.
+
+    One of three things holds: a stretch is repeated without a break to the end (nine tenths of the
+    text, at least four times); of many sentences fewer than a tenth differ; of few words fewer than
+    a fifth differ.
+    """
+    sample = text[:_SAMPLE]
+    if len(sample) < _SHORTEST:
+        return False
+    words = sample[:1000].lower().split()
+    if 8 <= len(words) < 150 and len(set(words)) < 0.2 * len(words):
+        return True
+    if _repeating(sample) >= _COVERAGE * len(sample):
+        return True
+    if len(sample) < _MANY * _TAIL:
+        return False
+    parts = [part for part in _PARTS.split(sample) if len(part) > 3]
+    return len(parts) >= _MANY and len(set(parts)) < _DISTINCT * len(parts)
+
+
+def _repeating(text: str) -> int:
+    """Characters at the end of a text that are one stretch repeated; 0 if fewer than four times."""
+    end = len(text)
+    before = text.rfind(text[-_TAIL:], 0, end - 1)
+    if before < 0:
+        return 0
+    period = end - _TAIL - before
+    low, high = 0, end - period  # the smallest start from which the text has that period
+    while low < high:
+        middle = (low + high) // 2
+        if text[middle : end - period] == text[middle + period :]:
+            high = middle
+        else:
+            low = middle + 1
+    length = end - low
+    return length if length >= _TIMES * period else 0

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 from hostile_programs import ENDLESS, PROGRAMS, REFUSED
+from product_limits import product_limits
 
 from formatlab.observe.sandbox import Sandbox
 
@@ -28,7 +29,8 @@ def environment() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox()
+    with product_limits():
+        sandbox = Sandbox()
     yield sandbox
     sandbox.close()
 
@@ -117,7 +119,8 @@ def test_a_hostile_program_ends_and_touches_nothing(
     expected, code = PROGRAMS[name]
     code = canaries.fill(code) if len(code) < 1000 else code
     before = len(descendants())
-    execution = sandbox.run(code)
+    with product_limits():
+        execution = sandbox.run(code)
     lacking = execution.message.startswith(
         ("ModuleNotFoundError", "NotImplementedError: The monty")
     )

@@ -1,13 +1,13 @@
 r"""Right answers that are no plain number: expressions, tuples, intervals, sets, equations, words.
 
-Texts that are equal but for markup are the same. Words are compared in no other way. Mathematics is
-compared by math-verify, in a child process that is killed at a deadline: its own time limit is an
-alarm, which works in the main thread only. What it says is narrowed where it would be generous:
+Two texts are the same if they are equal without markup; words are compared in no other way.
+math-verify compares mathematics, in a child process that is killed at a deadline (the time limit of
+math-verify is an alarm, which works in the main thread only). Three rules are stricter than it:
 
 - An answer must be one expression as a whole. Boxes, loose numbers side by side and dots that go on
   are refused, unless the right answer has them too.
-- Decimals are taken exactly, not to six places. Alone, one of at least 6 digits may stand for an
-  irrational number (or for a fraction, as it does among numbers) that has those digits.
+- Decimals are compared exactly, not to six places. A decimal of at least 6 digits that is the whole
+  answer may stand for an irrational number (or a fraction, as among numbers) with those digits.
 - Every number in a chain of equations must be the right one, and a base that of the right answer.
 """
 
@@ -26,11 +26,11 @@ from formatlab.observe.answers.number import EXPANSION_DIGITS, Number, read_numb
 Verdict = Literal["same", "different", "time", "memory"]
 
 SECONDS = 3.0
-"""Wall time that one comparison may take; sound ones take milliseconds."""
+"""Wall time that one comparison may take; most take milliseconds."""
 _MEMORY = 2 * 2**30
 """Bytes of address space of the child."""
 _LONGEST = 1000
-"""Characters beyond which no comparison would end in time, so that none is tried."""
+"""Characters above which no comparison would end in time, so none is tried."""
 
 _MARKS = regex.compile(r"\\(?:left|right|displaystyle|[Bb]igg?[lr]?)(?![A-Za-z])|\\[!,;:> ]|~|\s+")
 _WORDS = regex.compile(r"\\(?:text(?:bf|it|rm)?|math(?:bf|it|rm)|mbox)\s*\{([^{}]*)\}")
@@ -48,7 +48,7 @@ _BOX = regex.compile(r"\\f?boxed|\\fbox")
 _LOOSE = regex.compile(r"(?<![\w^_{])[0-9]+(?:\.[0-9]+)?\s+[0-9]")
 _SPACED = regex.compile(r"(?<=[0-9])(?:,\\!|\\!|\{,\}|,?\\,)\s*(?=[0-9]{3})")
 
-# What is typed in place of a command.
+# What people type in place of a LaTeX command, and the command.
 _TYPED = tuple(
     (regex.compile(pattern), command)
     for pattern, command in (
@@ -74,7 +74,7 @@ _ALTERNATIVES = regex.compile(
 
 @functools.lru_cache(maxsize=10_000)
 def compare(answer: str, gold: str) -> Verdict:
-    """Whether an answer is the right one, where that is no plain number. Safe from any thread.
+    """Whether an answer is the right one, which is no plain number. Safe from any thread.
 
     Raises:
         RunError: the child process does not start.
@@ -93,11 +93,11 @@ def compare(answer: str, gold: str) -> Verdict:
         return "time"
     if _BOX.search(answer) or "$" in answer or (_DOTS.search(answer) and not _DOTS.search(gold)):
         return "different"
-    return _asked(_ALTERNATIVES.sub(",", answer), _ALTERNATIVES.sub(",", gold))
+    return _ask(_ALTERNATIVES.sub(",", answer), _ALTERNATIVES.sub(",", gold))
 
 
 def _typed(text: str) -> str:
-    """The text without delimiters around it, with commands for what is typed in their place."""
+    """The text without delimiters around it, and with LaTeX commands in place of typed symbols."""
     text = text.strip()
     for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
         if len(text) > 2 * len(opening) and text.startswith(opening) and text.endswith(closing):
@@ -109,7 +109,7 @@ def _typed(text: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """The text without spaces and without what does not change its meaning."""
+    """The text without spaces and without markup that does not change its meaning."""
     text = _MARKS.sub("", _WORDS.sub(r"\1", text))
     text = _FRACTION.sub(r"\\frac{\1\2}{\3\4}", _DEGREES.sub("", text))
     return _SCRIPT.sub(r"\1", text)
@@ -121,7 +121,7 @@ def _words(text: str) -> list[str]:
 
 
 def _is_phrase(text: str) -> bool:
-    """Whether a text is words, which an algebra system would take for products of letters."""
+    """Whether a text is words, which an algebra system would read as products of letters."""
     plain = _WORDS.sub(r" \1 ", text).strip()
     if not _PHRASE.fullmatch(plain):
         return False
@@ -142,20 +142,21 @@ def _shared_child() -> Child:
         return _child
 
 
-def _asked(answer: str, gold: str) -> Verdict:
+def _ask(answer: str, gold: str) -> Verdict:
+    """Have math-verify compare two expressions in the child process."""
     child = _shared_child()
     try:
         same = child.ask([answer, gold], seconds=SECONDS)
     except ChildTimeout:
         return "time"
     except ChildDied:
-        _see_that_it_starts(child)
+        _check_that_it_works(child)
         return "memory"
     return "same" if same else "different"
 
 
-def _see_that_it_starts(child: Child) -> None:
-    """Tell input that ends the child from a child that cannot work at all."""
+def _check_that_it_works(child: Child) -> None:
+    """Distinguish input that ends the child from a child that cannot work at all."""
     try:
         child.ask(["x", "x"], seconds=10 * SECONDS)
     except (ChildDied, ChildTimeout) as error:
@@ -165,8 +166,11 @@ def _see_that_it_starts(child: Child) -> None:
         ) from error
 
 
-def _answered(request: object) -> bool:
-    """In the child: whether two expressions are the same."""
+# What follows runs in the child process.
+
+
+def _answer(request: object) -> bool:
+    """Whether the two expressions of a request are the same."""
     match request:
         case [str(answer), str(gold)]:
             return _same_expression(answer, gold)
@@ -189,7 +193,7 @@ def _same_expression(answer: str, gold: str) -> bool:
 
 
 def _parsed(text: str) -> Any:
-    """A sympy object, decimals in it exact; None where the text as a whole is no expression."""
+    """The text as a sympy object with exact decimals; None where it is not one expression."""
     import sympy
     from math_verify import LatexExtractionConfig, parse
 
@@ -197,7 +201,7 @@ def _parsed(text: str) -> Any:
         rf"\boxed{{{text}}}",
         [LatexExtractionConfig(boxed_match_priority=0)],
         fallback_mode="no_fallback",
-        parsing_timeout=None,  # pyright: ignore[reportArgumentType] - turns its alarm off
+        parsing_timeout=None,  # pyright: ignore[reportArgumentType] - turns the alarm off
     )
     if not found or isinstance(found[0], str):
         return None
@@ -206,7 +210,7 @@ def _parsed(text: str) -> Any:
 
 
 def _is_expansion(stated: Number, right: Any) -> bool:
-    """Whether a decimal has the digits of a number that it cannot be exactly."""
+    """Whether a decimal shows the first digits of a number that no decimal equals."""
     import sympy
 
     if stated.digits < EXPANSION_DIGITS or not isinstance(right, sympy.Expr):
@@ -220,7 +224,7 @@ def _is_expansion(stated: Number, right: Any) -> bool:
 
 
 def _chain_holds(given: Any, right: Any) -> bool:
-    """Whether, of an equation that answers with its last side, no other side is another number."""
+    """Whether every number in a chain of equations is the right answer, which is no equation."""
     import sympy
     from math_verify import verify
     from math_verify.grader import is_equation
@@ -233,4 +237,4 @@ def _chain_holds(given: Any, right: Any) -> bool:
 
 
 if __name__ == "__main__":
-    serve(_answered, memory=_MEMORY)
+    serve(_answer, memory=_MEMORY)

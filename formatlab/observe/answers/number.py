@@ -1,16 +1,16 @@
 """Numbers as people and models write them, and when two of them are the same answer.
 
-Both sides are read exactly, as fractions, and are the same where their values are equal. Integers
-are the same in no other way, however large they are. For the rest there are three allowances, each
-for a way in which an exact value reaches a text inexactly:
+Both sides are read exactly, as fractions, and are the same if their values are equal. For integers
+there is no other rule, however large they are. Other numbers may also be the same in three cases,
+in which an exact value is written inexactly:
 
-- A decimal of at least 15 digits is how a float prints itself. It is the other number where it lies
-  within one part in 10^9 of it and within 10^-6; for 0, within 10^-12.
-- A decimal of at least 6 digits stands for a number that has no end as a decimal (1/3), or for a
-  decimal of at least 10 digits, where the two differ by less than a unit in the last place of the
-  first: rounded or cut off, but right in every digit that it gives.
-- `50%` is 50, per cent being a unit. It is also 1/2, but only where the right answer is written as
-  a fraction, as a decimal that is no integer, or in per cent: 50 is neither 0.5 nor 5000%.
+- A decimal of at least 15 digits is a printed float. It is the same as a number that differs by at
+  most one part in 10^9 and by at most 10^-6; for 0, by at most 10^-12.
+- A decimal of at least 6 digits may stand for a number that has no end as a decimal (1/3), or for a
+  decimal of at least 10 digits: it was rounded or cut off if the two differ by less than a unit in
+  its last place.
+- `50%` is 50, per cent being a unit. It is also 1/2, but only if the right answer is written as a
+  fraction, as a decimal that is no integer, or in per cent: 50 is neither 0.5 nor 5000%.
 """
 
 import unicodedata
@@ -21,25 +21,25 @@ from fractions import Fraction
 import regex
 
 _LONGEST = 200
-"""Characters beyond which a text is no statement of a number; bounds the work of every pattern."""
+"""Characters above which a text states no number; bounds the work of every pattern."""
 MOST_DIGITS = 100
-"""Digits, and powers of ten, beyond which a number is nobody's answer."""
+"""Digits, and powers of ten, above which a number is not taken for an answer."""
 
 _FLOAT_DIGITS = 15
-"""Digits from which a decimal is taken for a printed float; Python prints up to 17."""
+"""Digits from which a decimal counts as a printed float; Python prints up to 17."""
 _CUT_DIGITS = 10
-"""Digits from which a decimal is taken for one that was rounded or cut off somewhere."""
+"""Digits from which a decimal counts as rounded or cut off."""
 EXPANSION_DIGITS = 6
-"""Digits that a decimal must have to stand for a number that has no end as a decimal."""
+"""Digits that a decimal needs to stand for a number that has no end as a decimal."""
 _FLOAT_RELATIVE, _FLOAT_ABSOLUTE = Fraction(1, 10**9), Fraction(1, 10**6)
 _FLOAT_ZERO = Fraction(1, 10**12)
 
-# The parts of a number, in the order in which they stand. Digits are those of ASCII: other scripts'
-# digits, and letters that look like digits, state none.
+# The parts of a number, in their order. Only ASCII digits count: digits of other scripts, and
+# letters that look like digits, state no number.
 _SIGN = "[-+\u2212\u2013]"  # hyphen, plus, minus sign, and the dash that is typed for it
 _CURRENCY = r"(?:(?:US|AU|CA|NZ)?\$|[€£¥₹]|(?:USD|EUR|GBP|Rs\.?)(?=[\s\d]))"
 _PREFIX = regex.compile(rf"({_SIGN})?\s*(?:{_CURRENCY}\s*({_SIGN})?)?\s*")
-_GAP = "[ \u00a0\u2009\u202f]"  # the spaces that groups of three digits are set apart with
+_GAP = "[ \u00a0\u2009\u202f]"  # a space between groups of three digits
 _DECIMAL = regex.compile(
     rf"(?:[0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]{{1,3}}(?:{_GAP}[0-9]{{3}})+(?!\s*[0-9/])|[0-9]+)"
     r"(?:\.[0-9]*)?(?![0-9,]*[0-9])|\.[0-9]+"
@@ -54,8 +54,8 @@ _PERCENT = regex.compile(r"\s*(?:\\?%|per\s?cent\b)", regex.IGNORECASE)
 _SCALE = regex.compile(r"\s*(thousand|million|billion|trillion)\b", regex.IGNORECASE)
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
-# A unit is a few words. One letter is a unit only where it is known as one and set apart (5x is no
-# 5), and no word may say that the number goes on or that there are others.
+# A unit is a few words. A single letter counts only if it is a known unit and stands apart (5x is
+# not 5). No word may continue the number or name another one.
 _SQUARED = r"(?:(?:\s?\^\s?\{?[23]\}?|[²³]|(?<=\b\p{Ll}{1,3})[23])(?!\w))?"
 _WORD = (
     rf"(?:[\p{{Han}}\p{{Hangul}}]{{1,6}}|\p{{L}}{{2}}[\p{{L}}'\u2019-]*+\.?{_SQUARED}|°[CF]?"
@@ -74,13 +74,13 @@ _CONTINUED = regex.compile(
     regex.IGNORECASE,
 )
 
-# What may stand before a number with an equals sign: a name, or a bare calculation.
+# What may stand before a number and an equals sign: a name, or a bare calculation.
 _EQUATION = regex.compile(
     r"(?:\\?\p{L}[\p{L}\s']{0,30}+(?:_\{?[0-9A-Za-z]{1,10}\}?)?(?:\s?\([^()=]{1,20}\))?"
     r"|[0-9.,\s$()]+(?:(?:[-+*/x\u00d7\u00f7\u2212]|\\times|\\div|\\cdot)[0-9.,\s$()]+)+)\s*=\s*"
 )
 
-# Markup that may stand around a number, and what is left of it.
+# Markup that may stand in or around a number.
 _GROUPING = regex.compile(r"(?<=[0-9])(?:\{,\}|,?\\!|,?\\,)\s*(?=[0-9]{3})")
 _FRACTION = regex.compile(
     r"\\[dtc]?frac\s*(?:\{\s*([-\u2212]?[0-9]{1,40})\s*\}|([0-9]))"
@@ -99,11 +99,11 @@ class Number:
     """A number as it was written."""
 
     value: Fraction
-    """What it is, a percent sign being a unit."""
+    """Its value; a percent sign is a unit, so that `50%` has 50."""
     digits: int = 0
-    """Significant digits, where it is a decimal; 0 where it is an integer or a fraction."""
+    """Significant digits of a decimal; 0 for an integer or a fraction."""
     place: Fraction = Fraction(0)
-    """What one unit in the last digit of a decimal is worth."""
+    """Value of one unit in the last digit of a decimal."""
     percent: bool = False
 
     @property
@@ -124,7 +124,7 @@ class Number:
 
     @property
     def endless(self) -> bool:
-        """Whether it has no end as a decimal."""
+        """Whether it has infinitely many digits as a decimal."""
         rest = self.value.denominator
         for prime in (2, 5):
             while rest % prime == 0:
@@ -133,19 +133,19 @@ class Number:
 
 
 def parse_number(text: str) -> Fraction | None:
-    """The value of the one number that a short text states, units and currency aside, or None.
+    """The value of the one number that a short text states, without unit and currency, or None.
 
-    A percent sign is a unit: `50%` is 50. Text with two numbers states none.
+    A percent sign is a unit: `50%` is 50. A text with two numbers states none.
     """
     number = read_number(text)
     return None if number is None else number.value
 
 
 def read_number(text: str) -> Number | None:
-    """The one number that a short text states, as it is written there; None where it does not.
+    """The one number that a short text states, as it is written there; None if it states none.
 
-    A name or a bare calculation may stand before it with an equals sign (`x = 18`, `3 + 4 = 7`), a
-    scale (`5 million`) and a unit of words behind it. Units are not compared: a dozen is one.
+    Before it may stand a name or a bare calculation with an equals sign (`x = 18`, `3 + 4 = 7`),
+    behind it a scale (`5 million`) and a unit in words. Units are not compared: a dozen is a unit.
     """
     if len(text) > _LONGEST:
         return None
@@ -169,7 +169,7 @@ def read_number(text: str) -> Number | None:
 
 
 def same_number(answer: Number, gold: Number) -> bool:
-    """Whether an answer is the right one, by the rules that stand at the top of this file."""
+    """Whether an answer is the right one, by the rules at the top of this file."""
     if answer.percent != gold.percent and (gold.percent or not gold.whole):
         quantities = (
             _times(side, Fraction(1, 100)) if side.percent else side for side in (answer, gold)
@@ -188,7 +188,7 @@ def _same_value(one: Number, other: Number) -> bool:
 
 
 def _stands_for(decimal: Number, other: Number) -> bool:
-    """Whether a decimal is another number, but for how floats and decimals are cut off."""
+    """Whether a decimal is another number that was printed, rounded or cut off."""
     difference = abs(decimal.value - other.value)
     if decimal.digits >= _FLOAT_DIGITS:
         near = min(_FLOAT_RELATIVE * abs(other.value), _FLOAT_ABSOLUTE) or _FLOAT_ZERO
@@ -199,7 +199,7 @@ def _stands_for(decimal: Number, other: Number) -> bool:
 
 
 def _scaled(written: str, rest: str) -> tuple[Number, str] | None:
-    """A number from its digits and what follows them, with the text that is left over."""
+    """A number from its digits and the text behind them, with the rest of that text."""
     number = _plain_number(written)
     if number is None:
         return None
@@ -233,7 +233,7 @@ def _scaled(written: str, rest: str) -> tuple[Number, str] | None:
 
 
 def _plain_number(written: str) -> Number | None:
-    """A number from digits alone, with their grouping and their point."""
+    """A number from its digits, grouping and decimal point."""
     digits = regex.sub(r"[^0-9.]", "", written)
     if len(digits) > MOST_DIGITS + 1:
         return None

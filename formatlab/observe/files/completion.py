@@ -1,4 +1,4 @@
-"""The completion: what a model wrote, as text, a chat, a trace or tokens, its prompt left out."""
+"""The completion: what a model wrote, without its prompt, in text, a chat, a trace or tokens."""
 
 import ast
 import json
@@ -18,7 +18,7 @@ _ASSISTANT = {"assistant", "model", "gpt", "bot"}
 _TOOL = {"tool", "function", "observation", "ipython"}
 
 # How the chat templates of ChatML, Llama 3, Gemma, Mistral, Tulu and DeepSeek begin the model's
-# turn. The marks that end it are left to the tagger.
+# turn. The tagger removes the marks that end it.
 _TURN = regex.compile(
     r"<\|im_start\|>assistant\s*+|<\|start_header_id\|>assistant<\|end_header_id\|>\s*+"
     r"|<start_of_turn>model\s*+|\[/INST\]\s*+|<\|assistant\|>\s*+|<｜Assistant｜>\s*+"
@@ -29,15 +29,15 @@ _CHAT = regex.compile(r"\s*+\[\s*+\{\s*+['\"](?:role|from|content|value)['\"]\s*
 
 
 class NoCompletionError(Exception):
-    """A value in which there is no completion; the message says what it is instead."""
+    """A value without a completion; the message says what it is instead."""
 
 
 def completion(value: object) -> str:
-    """Find the completion in a value: text, or the messages of a chat, also where they are text.
+    """Find the completion in a value: text, or a chat, as messages or as text.
 
-    Of a chat it is what the assistant said last: the contents of its messages after the last
-    message of anyone but a tool, joined by newlines. Calls of tools and reasoning that the server
-    keeps apart from the content are not in it.
+    In a chat it is what the assistant said last: the contents of its messages after the last
+    message of anyone but a tool, joined by newlines. Calls of tools, and reasoning that the server
+    keeps apart from the content, are left out.
 
     Raises:
         NoCompletionError: the value holds none.
@@ -83,14 +83,14 @@ def reply_of_nodes(nodes: object) -> str:
 
 
 def after_turn(text: str) -> str | None:
-    """What follows the last mark of a chat template that gives the model the turn, if any does."""
+    """The text after the last mark with which a chat template begins the model's turn, if any."""
     marks = list(_TURN.finditer(text))
     return text[marks[-1].end() :] if marks else None
 
 
 @cache
 def load_tokenizer(source: str) -> "Tokenizer":
-    """Load a fast tokenizer once a process; transformers and torch are not needed for it.
+    """Load a fast tokenizer, once a process; this needs neither transformers nor torch.
 
     Args:
         source: a folder with `tokenizer.json`, such a file, or a hub id.
@@ -131,7 +131,7 @@ def decoded(source: str, value: object) -> str:
 
 
 def _chat_in(text: str) -> Sequence[Any] | None:
-    """The messages of a chat that a table keeps as text, of JSON or of Python; None if it does not.
+    """The messages of a chat that is written as text, JSON or Python; None if it is no chat.
 
     `formatlab tag` writes chats as JSON, and pandas writes them to CSV as Python does.
     """

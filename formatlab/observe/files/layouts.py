@@ -1,8 +1,7 @@
-"""The layout: which columns of somebody's rollout file hold the completion, the gold, the step.
+"""Layouts: which columns of a rollout file hold the completion, the gold, the step and the prompt.
 
-Known layouts: the files of public trainers, and recognising which of them a file is.
-
-What trainers write was read in their public code; repository, file and commit stand at each layout.
+`find_layout` recognises the files of public trainers by their columns, and other files by usual
+names of columns. Each known layout cites the code that writes it: repository, file and commit.
 """
 
 import json
@@ -27,7 +26,7 @@ from formatlab.world.problem_set import gold_answer
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """Where a row has what."""
+    """The columns of a file, and how to read them."""
 
     name: str
     text: str
@@ -37,19 +36,19 @@ class Layout:
     prompt: str | None = None
     """Column that rollouts of the same prompt share."""
     truncated: str | None = None
-    """Column that says whether the length limit ended the completion."""
+    """Column that says whether the completion was cut off by the length limit."""
     form: Literal["text", "tokens", "nodes"] = "text"
     """What the text column holds: text or a chat; token ids; the message nodes of a trace."""
     cut: Literal["", "prompt", "turn"] = ""
-    """What stands before the completion in its text: the prompt column, or a chat's other turns."""
+    """What precedes the completion in its text: the prompt, or the other turns of a chat."""
     file_step: int | None = None
-    """The step that the file's path names, where no column does."""
+    """The step in the path of the file, if no column holds one."""
     tokenizer: str | None = None
     """Model whose tokenizer decodes token ids: a folder or hub id."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The top-level columns that are read."""
+        """The top-level columns to read."""
         paths = [self.text, self.gold, self.step, self.prompt, self.truncated]
         return tuple(
             dict.fromkeys(name for path in paths if path for name in (path, path.split(".")[0]))
@@ -57,7 +56,7 @@ class Layout:
 
     @property
     def of_any_file(self) -> "Layout":
-        """The layout without what its file alone says."""
+        """The layout without the step of this one file."""
         return self if self.file_step is None else replace(self, file_step=0)
 
     def __str__(self) -> str:
@@ -96,7 +95,7 @@ class Layout:
         return text
 
     def gold_of(self, row: Row) -> str | None:
-        """The gold as text; None where there is none, or nothing to compare an answer with."""
+        """The gold as text; None where there is none to compare an answer with."""
         value = value_at(row, self.gold) if self.gold else None
         if self.form == "tokens" and isinstance(value, list):
             tokens = all(type(token) is int for token in value)
@@ -104,7 +103,7 @@ class Layout:
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         if isinstance(value, float) and not math.isfinite(value):
-            return None  # how tables write that a number is lacking
+            return None  # how tables mark a missing number
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return None
         return gold_answer(value) or None
@@ -131,7 +130,7 @@ class Layout:
 
 
 def expanded(row: Row) -> Sequence[Row]:
-    """A row once for each trace of the episode that it is; any other row as it is."""
+    """The rows of an episode, one for each trace; any other row as it is."""
     if "traces" not in row or "task" not in row or not isinstance(row["traces"], list):
         return (row,)
     rest = {name: value for name, value in row.items() if name != "traces"}
@@ -139,7 +138,7 @@ def expanded(row: Row) -> Sequence[Row]:
 
 
 def value_at(row: Row, path: str) -> Any:
-    """The value of a column, or inside one; None where it is not there."""
+    """The value of a column, or of a dotted path into one; None where there is none."""
     if path in row:
         return row[path]
     value: Any = row
@@ -149,12 +148,12 @@ def value_at(row: Row, path: str) -> Any:
 
 
 SAMPLE_ROWS = 64
-"""Rows at the beginning of a file that decide its layout."""
+"""Rows at the beginning of a file from which its layout is recognised."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Columns:
-    """Columns that the user names; None leaves one to be recognised.
+    """Columns that the user names; those that are None are recognised.
 
     A dot reaches into an object: `reward_model.ground_truth`.
     """
@@ -166,13 +165,13 @@ class Columns:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Known:
-    """A layout that is recognised by its columns."""
+    """A layout, and the columns by which it is recognised."""
 
     layout: Layout
     requires: Set[str]
-    """Columns that are all there."""
+    """All of these columns are in the file."""
     golds: tuple[str, ...] = ()
-    """Columns of which the first that is there holds the gold."""
+    """The first of these columns that the file has holds the gold."""
     step_in_path: bool = False
 
 
@@ -270,7 +269,7 @@ _TEXTS = (
     "conversations",
     "conversation",
 )
-# `answer` is not among them: it is as often the model's.
+# Not `answer`: it is as often the answer of the model.
 _GOLDS = ("gold", "gold_answer", "ground_truth", "gts", "gt", "expected_answer", "reference_answer")
 _STEPS = ("step", "global_step", "training_step")
 _PROMPTS = ("prompt", "question", "problem", "query", "input", "prompt_id")
@@ -284,8 +283,8 @@ def find_layout(path: Path, rows: Sequence[Row], columns: Columns, tokenizer: st
     Args:
         path: the file.
         rows: at least one.
-        columns: what the user says, which beats what is recognised.
-        tokenizer: of files that hold token ids; by default that of the model they name.
+        columns: those that the user names; they replace the recognised ones.
+        tokenizer: for files of token ids; by default that of the model that they name.
 
     Raises:
         InputError: no column is known to hold completions, or one that the user names is not
@@ -335,7 +334,7 @@ def _recognised(path: Path, rows: Sequence[Row], present: set[str], columns: Col
 
 
 def _cut(layout: Layout, rows: Sequence[Row]) -> Literal["", "prompt", "turn"]:
-    """What stands before the completion in every one of the texts."""
+    """What precedes the completion in every one of the texts."""
     if layout.form != "text":
         return ""
     texts = [
@@ -345,8 +344,8 @@ def _cut(layout: Layout, rows: Sequence[Row]) -> Literal["", "prompt", "turn"]:
     ]
     if not texts:
         return ""
-    # A solution may begin by restating its question; that all begin with the whole prompt is
-    # a file that keeps both in one text.
+    # One solution may begin by restating its question; if all texts begin with the whole prompt,
+    # the file keeps prompt and completion in one text.
     if layout.prompt in ("prompt", "input", "query") and all(
         isinstance(prompt, str) and prompt and text.startswith(prompt) for text, prompt in texts
     ):

@@ -1,8 +1,7 @@
-"""The chunk: some rows of a file on their way to a worker, as they stand in the file.
+"""Rows: chunks of rows as they stand in a file, and how CSV, JSONL and JSON are cut into chunks.
 
-CSV: rows of fields, cut into chunks; every field stays the text that it is.
-
-JSONL and JSON: rows as JSON texts, cut into chunks; parsing them is left to the workers.
+Cutting is cheap: a row of JSON stays text and a row of CSV stays fields of text. `Chunk.rows`
+parses them, in the process that tags the chunk.
 """
 
 import csv
@@ -18,13 +17,13 @@ import pyarrow as pa
 from formatlab.errors import InputError
 
 CHUNK_ROWS = 256
-"""Rows of a chunk at most. Tagging them takes some ten milliseconds, handing them over far less."""
+"""Most rows of a chunk. Tagging them takes some ten milliseconds; sending them takes far less."""
 
 CHUNK_BYTES = 1 << 20
-"""Bytes of text after which a chunk ends."""
+"""Bytes of text at which a chunk ends."""
 
 Row = Mapping[str, Any]
-"""A row by its columns."""
+"""A row: column -> value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,13 +41,13 @@ class BadRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chunk:
-    """Rows as they stand in a file: as JSON, as fields or as an Arrow batch."""
+    """Rows as they stand in a file: as JSON texts, as fields of text or as an Arrow batch."""
 
     file: str
     numbers: tuple[int, ...]
-    """Where each row is; see `BadRow.row`."""
+    """Number of each row; see `BadRow.row`."""
     position: int
-    """Bytes of the file, as it is on the disk, that lie behind."""
+    """How far the file is read, in bytes on the disk."""
     texts: tuple[bytes, ...] = ()
     """Each row as JSON, not yet parsed."""
     names: tuple[str, ...] = ()
@@ -57,11 +56,11 @@ class Chunk:
     """Each row as fields of text."""
     table: pa.RecordBatch | None = None
     bad: tuple[BadRow, ...] = ()
-    """What was found to be no row when the file was cut."""
+    """Parts of the file that are no rows."""
 
     @classmethod
     def broken(cls, file: str, row: int, reason: str, position: int) -> "Chunk":
-        """A chunk without rows that says why a file cannot be read on."""
+        """A chunk without rows that says why the rest of a file cannot be read."""
         bad = BadRow(file=file, row=row, reason=f"the rest cannot be read: {reason}")
         return cls(file=file, numbers=(), position=position, bad=(bad,))
 
@@ -69,7 +68,7 @@ class Chunk:
         """Parse the rows.
 
         Args:
-            columns: of an Arrow batch only these, where it has them; all if not given.
+            columns: those to read of an Arrow batch, as far as it has them; all if not given.
         """
         if self.table is not None:
             chosen = self.table.schema.names if columns is None else columns
@@ -115,7 +114,7 @@ class ChunkBuilder:
         self._bytes += size
 
     def reject(self, number: int, reason: str) -> None:
-        """Note what is no row."""
+        """Note a part of the file that is no row."""
         self._bad.append(BadRow(file=self._file, row=number, reason=reason))
 
     @property
@@ -128,11 +127,11 @@ class ChunkBuilder:
         )
 
     def take(self, position: int, names: tuple[str, ...] = ()) -> Iterator[Chunk]:
-        """Give what was collected, if anything, and begin anew.
+        """Give the chunk, if there is anything in it, and begin another.
 
         Args:
-            position: bytes of the file that lie behind.
-            names: of the fields, where the rows are fields.
+            position: how far the file is read, in bytes on the disk.
+            names: of the fields, if the rows are fields.
         """
         if self._rows or self._bad:
             rows = tuple(self._rows)
@@ -168,7 +167,7 @@ def csv_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> Iter
     Raises:
         InputError: it has no header, or one that names a column twice.
     """
-    # Bytes that are no UTF-8 become lone surrogates, which mark the row as bad below.
+    # Bytes that are no UTF-8 become lone surrogates, by which `_undecodable` finds them.
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     csv.field_size_limit(_LONGEST_FIELD)
     builder = ChunkBuilder(file)
@@ -187,7 +186,7 @@ def csv_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> Iter
     columns = tuple(names)
     reader = csv.reader(text, delimiter=delimiter)
     while True:
-        number = reader.line_num + 2  # the line that the record begins on; the header is line 1
+        number = reader.line_num + 2  # the first line of the record; the header is line 1
         try:
             fields = next(reader)
         except StopIteration:
@@ -219,16 +218,16 @@ def _undecodable(text: str) -> bool:
 
 
 LONGEST_LINE = 1 << 26
-"""Bytes of a line, or characters of a list's item, beyond which it is no row; bounds memory."""
+"""Bytes of a line, or characters of a list's item, above which it is no row; bounds memory."""
 
 _READ = 1 << 20
-_NUMBER_GOES_ON = 3  # characters such as `e+1` that are not of a number until a digit follows
+_NUMBER_GOES_ON = 3  # characters, such as `e+` and a digit, that may continue a number
 _BOM = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def jsonl_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> Iterator[Chunk]:
-    """Cut a file of one JSON object a line; empty lines are passed over.
+    """Cut a file of one JSON object a line; empty lines are left out.
 
     Args:
         file: its name.
@@ -260,9 +259,9 @@ def jsonl_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> It
 def json_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> Iterator[Chunk]:
     """Cut a JSON file: a list of rows, one object of columns or rows, or JSONL by this name.
 
-    A list is read piece by piece. Of one object, `{"a": [...], "b": [...]}` is a table of
-    columns, also with pandas' `{"a": {"0": ...}}`; `{"data": [{...}, ...]}` holds rows; any other
-    is a row itself. An object is read whole.
+    A list is read piece by piece, an object whole. The object `{"a": [...], "b": [...]}` is a table
+    of columns, as is that of pandas, `{"a": {"0": ...}}`; `{"data": [{...}, ...]}` holds rows; any
+    other object is a row.
 
     Raises:
         InputError: it does not begin as JSON.
@@ -284,7 +283,7 @@ def json_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> Ite
 
 
 class _Joined(io.RawIOBase):
-    """The bytes already read, then those of the stream."""
+    """The bytes already read, followed by the rest of the stream."""
 
     def __init__(self, start: bytes, stream: BinaryIO) -> None:
         self._start = start
@@ -302,7 +301,7 @@ class _Joined(io.RawIOBase):
 
 
 def _is_jsonl(start: bytes) -> bool:
-    """Whether the first line is a whole object and something comes after it."""
+    """Whether the first line is a whole object and more follows."""
     first, _, rest = start.removeprefix(_BOM).lstrip().partition(b"\n")
     try:
         json.loads(first)
@@ -331,7 +330,7 @@ def _list_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> It
 
 
 def _items(stream: BinaryIO) -> Iterator[str]:
-    """The text of each item of a JSON list, of which no more than one and a piece is in memory."""
+    """The text of each item of a JSON list; memory holds one item and a piece of the next."""
     text = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape")
     decoder = json.JSONDecoder()
     buffer, place, ended, wanted = "", 0, False, _READ
@@ -355,11 +354,11 @@ def _items(stream: BinaryIO) -> Iterator[str]:
             try:
                 end = decoder.raw_decode(buffer, place)[1]
             except json.JSONDecodeError:
-                # It may only not be whole yet, but then it has to end at some time.
+                # The item may not be whole yet; but it must end at some point.
                 if ended or len(buffer) - place > LONGEST_LINE:
                     raise
             else:
-                # A number may go on beyond the buffer (`1` of `1.5e+3`); all else shows its end.
+                # A number may continue beyond the buffer (`1` of `1.5e+3`), no other item.
                 if ended or begun in '{["' or len(buffer) - end > _NUMBER_GOES_ON:
                     yield buffer[place:end]
                     place, expected, wanted = end, ",", _READ
@@ -368,7 +367,7 @@ def _items(stream: BinaryIO) -> Iterator[str]:
             raise ValueError("the list is not closed")
         more = text.read(wanted)
         ended = not more
-        # Each time that an item is found to be longer, twice as much is read.
+        # Twice as much is read each time that an item turns out to be longer.
         buffer, place, wanted = buffer[place:] + more, 0, 2 * wanted
 
 
@@ -408,7 +407,7 @@ def _rows(whole: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _is_row(whole: Mapping[str, Any]) -> bool:
-    """Whether an object is one row: a chat, or the trace of one."""
+    """Whether an object is one row: a chat or a trace."""
     return any(
         isinstance(value, list)
         and all(isinstance(v, dict) and v.keys() & {"role", "from", "message"} for v in value)

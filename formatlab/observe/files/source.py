@@ -1,10 +1,8 @@
-"""Rollout sources: files of anyone's rollouts, found, opened and cut into chunks of rows.
+"""Rollout sources: anyone's rollout files, found and opened; and a reader that goes through them.
 
-A file is JSONL, JSON, CSV or parquet; all but parquet may be compressed by gzip or zstd. What is in
-memory at a time is one chunk (a parquet file adds what Arrow buffers of a row group), but for a
-JSON file that holds one object of columns, which is read whole.
-
-The rollout reader: chunks of all files in turn, each with the layout of its file.
+A file is JSONL, JSON, CSV or parquet; all but parquet may be compressed by gzip or zstd. Memory
+holds one chunk of rows at a time (and what Arrow buffers of a row group of parquet). Only a JSON
+file that is one object of columns is read whole.
 """
 
 import glob
@@ -41,12 +39,12 @@ KINDS = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-"""Suffix of a file, without that of a compression -> how it is read."""
+"""Suffix of a file, without that of a compression -> its kind."""
 
 _COMPRESSED = (".gz", ".zst", ".zstd")
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 _DIGITS = re.compile(r"(\d+)")
-# Written beside rollouts by open-instruct and prime-rl, and no rollouts themselves.
+# Files that open-instruct and prime-rl write beside rollouts, and that hold none.
 _COMPANIONS = re.compile(r"_metadata\.jsonl|\.index\.jsonl")
 _COMPANION_FOLDERS = {"annotations", "live"}
 
@@ -63,8 +61,8 @@ class RolloutSource:
         """Read the file from its beginning.
 
         Raises:
-            InputError: it cannot be opened or is of no known kind. What is met later, such as the
-                end of a cut-off file, is a bad row of the last chunk.
+            InputError: it cannot be opened or is of no known kind. A later error, such as the end
+                of a cut-off file, becomes a bad row of the last chunk.
         """
         with _explained_errors(self.path):
             raw = self.path.open("rb")
@@ -214,14 +212,14 @@ def _decompressed(raw: BinaryIO, start: bytes) -> BinaryIO:
 
 
 def _one_line(error: BaseException) -> str:
-    """What an error says, on one line and not too long."""
+    """The message of an error on one line of at most 200 characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 @contextmanager
 def _explained_errors(path: Path) -> Iterator[None]:
-    """Turn what goes wrong when a file is opened into a message for people."""
+    """Turn an error in opening a file into a message for people."""
     try:
         yield
     except (OSError, EOFError, pa.ArrowException) as error:
@@ -230,12 +228,12 @@ def _explained_errors(path: Path) -> Iterator[None]:
 
 
 _MOST_TRIED = 16
-"""Chunks in which a first row that can be read is looked for."""
+"""Chunks in which a first readable row is looked for."""
 
 
 @dataclass(slots=True)
 class RolloutReader:
-    """Reads files, and says what became of each."""
+    """Reads files in turn; afterwards it has the layouts found and the files that were skipped."""
 
     sources: Sequence[RolloutSource]
     columns: Columns
@@ -243,10 +241,10 @@ class RolloutReader:
     layouts: dict[Layout, list[str]] = field(default_factory=dict)
     """The layouts found, with their files."""
     skipped: dict[str, str] = field(default_factory=dict)
-    """Files of which nothing was read, and why."""
+    """Files that could not be read, and why."""
 
     def chunks(self) -> Iterator[tuple[Chunk, Layout]]:
-        """Read the files in turn. One that cannot be read is noted in `skipped`."""
+        """Give the chunks of all files, each with its layout."""
         for source in self.sources:
             try:
                 yield from self._file_chunks(source)

@@ -1,6 +1,6 @@
-"""Tagged rows: the columns of the input, as Arrow holds them, and those that tagging adds.
+"""The tagged file: the columns of the input and those that tagging adds, as parquet.
 
-The tagged file: parquet written batch by batch, while its columns are still being discovered.
+It is written batch by batch, before all its columns are known: a later row may bring a new one.
 """
 
 import json
@@ -36,7 +36,7 @@ TAG_SCHEMA = pa.schema(
         _field("source_step", pa.int64(), "step that the file's path names; else null"),
     ]
 )
-"""Columns that tagging adds, behind those of the input; each has a `description`."""
+"""Columns that tagging adds after those of the input; each has a `description`."""
 
 _TAKEN = re.compile(rf"(?:{'|'.join(TAG_SCHEMA.names)})(?:_input)*")
 
@@ -44,7 +44,7 @@ _TAKEN = re.compile(rf"(?:{'|'.join(TAG_SCHEMA.names)})(?:_input)*")
 def kept_name(name: str) -> str:
     """Name under which a column of the input is kept.
 
-    One that tagging adds too gets `_input` behind it: `answer` becomes `answer_input`.
+    A name that tagging uses too gets the suffix `_input`: `answer` becomes `answer_input`.
     """
     return f"{name}_input" if _TAKEN.fullmatch(name) else name
 
@@ -53,8 +53,8 @@ def input_columns(rows: Sequence[Row], table: pa.RecordBatch | None) -> dict[str
     """The columns of some rows of the input, by the names under which they are kept.
 
     Args:
-        rows: as parsed; used where there is no table.
-        table: the same rows as Arrow holds them. Their types stay.
+        rows: as parsed; used if there is no table.
+        table: the same rows in Arrow; their types stay.
     """
     if table is not None:
         return {
@@ -101,7 +101,7 @@ def as_text(value: object) -> str:
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    # A dictionary is how one file holds text, and another file of the same run may not.
+    # One file may hold text as a dictionary while another of the same run does not.
     if isinstance(column, pa.DictionaryArray):
         return column.dictionary_decode()
     return column
@@ -114,12 +114,12 @@ _GROUP_BYTES = 1 << 26
 class TaggedFile:
     """Writes tagged rows to a parquet file; a context manager, complete once `finish` returns.
 
-    A row may bring a column that no row had before, or a value of another kind. What was written
-    by then stays as a part of its own, and `finish` writes the parts together.
+    A row may bring a new column, or a value of another type. The rows before it then stay in a part
+    of their own, and `finish` joins the parts.
     """
 
     def __init__(self, path: Path) -> None:
-        """Prepare to write `path`; its parts lie beside it."""
+        """Prepare to write `path`, with its parts beside it."""
         self._path = path
         self._parts: list[Path] = []
         self._writer: pq.ParquetWriter | None = None
@@ -184,7 +184,7 @@ class TaggedFile:
 
 
 def _wide(schema: pa.Schema, other: pa.Schema) -> pa.Schema:
-    """A schema that holds the rows of both: the columns of the input first, then our own."""
+    """A schema that holds the rows of both: the columns of the input, then those of tagging."""
     fields = {field.name: field for field in schema}
     for field in other:
         known = fields.get(field.name)
@@ -201,7 +201,7 @@ def _wide_field(one: pa.Field, other: pa.Field) -> pa.Field:
         return one
     try:
         both = [pa.schema([pa.field(one.name, kind)]) for kind in (one.type, other.type)]
-        # int64 and float64 make float64, null and anything that thing.
+        # int64 and float64 become float64; null and another type become that type.
         wide = pa.unify_schemas(both, promote_options="permissive")
     except (pa.ArrowTypeError, pa.ArrowInvalid):
         return pa.field(one.name, pa.string())
@@ -226,5 +226,5 @@ def _converted(column: pa.Array, kind: pa.DataType) -> pa.Array:
         return column
     if pa.types.is_string(kind) and not pa.types.is_null(column.type):
         return text_array(column.to_pylist())
-    # A column of whole numbers in which fractions turn up: beyond 2^53 the last digits are lost.
+    # Whole numbers become floats where fractions turn up: above 2^53 the last digits are lost.
     return column.cast(kind, safe=False)

@@ -33,7 +33,7 @@ from formatlab.observe.tagger import tag
 from formatlab.world.formats import Format
 
 _MOST_BAD = 20
-"""Bad rows of a chunk that are named; all are counted."""
+"""Most bad rows of a chunk that are named; all are counted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,14 +52,14 @@ class TaggedChunk:
 
     file: str
     position: int
-    """Bytes of the file that lie behind."""
+    """How far the file is read, in bytes on the disk."""
     table: bytes
     """The rows as one Arrow batch in a stream; empty where no row could be tagged."""
     counts: TagCounts
     bad: tuple[BadRow, ...]
-    """The first of the rows that could not be."""
+    """The first rows that could not be tagged."""
     n_bad: int
-    """All of them."""
+    """Number of rows that could not be tagged."""
 
     def batch(self) -> pa.RecordBatch | None:
         """The rows, if there are any."""
@@ -81,7 +81,7 @@ def tag_chunk(chunk: Chunk, layout: Layout, job: TagJob) -> TaggedChunk:
         if isinstance(parsed, BadRow):
             bad.append(parsed)
             continue
-        # What Arrow holds stays as it is; only episodes of JSON hold several rows.
+        # Rows of Arrow stay as they are; only episodes in JSON hold several rows.
         rows = (parsed,) if chunk.table is not None else expanded(parsed)
         if not rows:
             bad.append(BadRow(file=chunk.file, row=number, reason="an episode without a trace"))
@@ -91,8 +91,8 @@ def tag_chunk(chunk: Chunk, layout: Layout, job: TagJob) -> TaggedChunk:
             except NoCompletionError as error:
                 reason = f"column {layout.text!r}: {error}"
             except Exception as error:
-                # One text over which the tagger or a format of the user's own stumbles must not
-                # cost the others; it is named like a line that cannot be parsed.
+                # One text on which the tagger or a format of the user's own fails must not cost the
+                # others; it is named like a line that cannot be parsed.
                 reason = f"tagging failed: {type(error).__name__}: {error}"
             else:
                 kept.append(row)
@@ -118,7 +118,7 @@ def _tagged(
     where: str,
     job: TagJob,
 ) -> tuple[Any, ...]:
-    """The first columns of `TAG_SCHEMA` for a row, which is counted."""
+    """Count a row, and give its values for the first columns of `TAG_SCHEMA`."""
     text = layout.completion_of(row)
     gold = layout.gold_of(row) if job.grading else None
     if gold is None:
@@ -170,14 +170,14 @@ def _formats(path: Path | None) -> tuple[Format, ...]:
 
 @cache
 def _sandbox() -> Sandbox:
-    """One a process; `atexit` is not run in a worker, `Finalize` is."""
+    """One sandbox a process. A worker runs `Finalize` when it ends, but not `atexit`."""
     sandbox = Sandbox()
     Finalize(None, sandbox.close, exitpriority=1)
     return sandbox
 
 
 _AHEAD = 3
-"""Chunks for each worker that are on their way or wait for an earlier one; bounds memory."""
+"""Most chunks per worker that are being tagged or wait for an earlier one; bounds memory."""
 
 _SECONDS_TO_END = 5.0
 
@@ -190,7 +190,7 @@ def tag_chunks(
     Args:
         chunks: read no further ahead than the workers need.
         job: what to do with each.
-        workers: processes; with 1 it is done in this one.
+        workers: number of processes; 1 is this one.
 
     Raises:
         RunError: a worker died.

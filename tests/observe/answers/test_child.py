@@ -1,12 +1,13 @@
 """The child process: replies, deadlines, replacement, and its end with its parent."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -47,19 +48,30 @@ def child() -> Iterator[Child]:
 
 
 def alive(process: object) -> bool:
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
+    return state(process) not in "ZX"
 
 
-def wait_for_end(process: object) -> bool:
-    for _ in range(1000):
-        if not alive(process):
-            return True
+def wait_for(condition: Callable[[], bool]) -> None:
+    while not condition():
         time.sleep(0.01)
-    return False
+
+
+def state(process: object) -> str:
+    """One letter: R runs, S sleeps, Z has ended; X where there is none."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "X"
+
+
+def group_of(process: str) -> list[str]:
+    """The living processes of a group."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and os.getpgid(int(entry.name)) == int(process):
+                found.append(entry.name)
+    return [member for member in found if alive(member)]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +114,7 @@ def test_a_child_killed_while_idle_is_replaced(child: Child) -> None:
     process = child.ask("process", seconds=30)
     assert isinstance(process, int)
     os.kill(process, signal.SIGKILL)
-    assert wait_for_end(process)
+    wait_for(lambda: not alive(process))
     assert child.ask(5, seconds=30) == 5
 
 
@@ -169,16 +181,12 @@ def test_it_dies_with_its_parent(tmp_path: Path, request_: object) -> None:
     )
     assert parent.stdout is not None
     process = parent.stdout.readline().strip()
-    time.sleep(0.2)
-    assert alive(process)
-    group = [
-        int(entry.name)
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit()
-        and alive(entry.name)
-        and os.getpgid(int(entry.name)) == int(process)
-    ]
-    assert len(group) == (2 if request_ == "sleeper" else 1)
+    if request_ == "sleeper":
+        wait_for(lambda: len(group_of(process)) == 2)
+    elif request_ != 5:
+        wait_for(lambda: state(process) == "R")
+    group = group_of(process)
+    assert process in group
     parent.kill()
     parent.communicate()
-    assert all(wait_for_end(member) for member in group)
+    wait_for(lambda: not any(map(alive, group)))

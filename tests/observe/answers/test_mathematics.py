@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from product_limits import product_limits
 
 from formatlab.errors import RunError
 from formatlab.observe.answers import mathematics
@@ -174,7 +175,8 @@ HOSTILE = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_input_ends_and_leaves_the_comparison_working(name: str) -> None:
-    assert compare(HOSTILE[name], "2k") in ("time", "memory", "different")
+    with product_limits():
+        assert compare(HOSTILE[name], "2k") in ("time", "memory", "different")
     assert compare("k + k", "2k") == "same"
 
 
@@ -214,7 +216,8 @@ def test_a_child_that_cannot_work_is_an_error_and_no_wrong_answer(
 @settings(max_examples=50)
 @given(st.text(alphabet="kx0123456789+-*/^_{}()[],.= \\sqrtfac$", max_size=20))
 def test_any_jumble_has_a_verdict(text: str) -> None:
-    assert compare(text, "7k+3x") in ("same", "different", "time", "memory")
+    with product_limits():
+        assert compare(text, "7k+3x") in ("same", "different", "time", "memory")
 
 
 def math500(shared_data: Path) -> list[dict[str, Any]]:
@@ -240,5 +243,6 @@ def test_no_right_answer_of_math500_passes_for_that_of_another_problem(shared_da
     others = [gold for gold in sorted(distinct.values()) if "_" not in gold]
     pairs = list(zip(others, others[1:] + others[:1], strict=True))
     # neighbours in the order of their characters: the likeliest to be taken for each other
-    passed = [(answer, gold) for answer, gold in pairs if same_answer(answer, gold)]
+    with product_limits():
+        passed = [(answer, gold) for answer, gold in pairs if same_answer(answer, gold)]
     assert passed == []

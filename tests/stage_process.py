@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import transformers
 from on_policy_process import WORLD
@@ -160,6 +161,24 @@ def plant(moment: str, die: Callable[[], None], patch: Callable[..., None]) -> C
         case "policy":
             dying(os, "replace", lambda _, target: Path(target).name == "policy")
     return count_down if kind == "report" else lambda *_: None
+
+
+def interrupt(
+    base: Path,
+    folder: Path,
+    settings: Any,
+    moment: str,
+    monkeypatch: pytest.MonkeyPatch,
+    **options: Any,
+) -> None:
+    """Run, or go on with, a small run until a moment."""
+
+    def die() -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        report = plant(moment, die, patched.setattr)
+        train(base, folder, settings, report=report, **options)
 
 
 def main() -> None:

@@ -21,7 +21,9 @@ HOLDER = """
 import sys
 from pathlib import Path
 from formatlab.store.lock import locked
-with locked(Path(sys.argv[1])):
+def waiting(owner):
+    print("waiting for", owner, flush=True)
+with locked(Path(sys.argv[1]), wait=len(sys.argv) > 2, waiting=waiting):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -60,19 +62,14 @@ def test_a_killed_process_holds_nothing(tmp_path: Path, holder):
 
 def test_who_waits_gets_the_folder_when_it_is_free(tmp_path: Path, holder):
     waiter = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            HOLDER.replace("sys.argv[1])", "sys.argv[1]), wait=True"),
-            str(tmp_path / "run"),
-        ],
+        [sys.executable, "-c", HOLDER, str(tmp_path / "run"), "wait"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert waiter.poll() is None
-    holder.communicate("")
     assert waiter.stdout is not None
+    assert waiter.stdout.readline().startswith(f"waiting for process {holder.pid} on ")
+    holder.communicate("")
     assert waiter.stdout.readline() == "held\n"
     waiter.communicate("")
     assert waiter.returncode == 0
@@ -155,7 +152,11 @@ def test_a_watch_gives_an_owner_up_when_its_heart_stands_still(
     assert [watch.held(tmp_path / "run") is not None for _ in range(3)] == [True, True, False]
 
 
-def test_an_owner_elsewhere_lives_while_its_heart_beats(tmp_path: Path, quick: None):
+def test_an_owner_elsewhere_lives_while_its_heart_beats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    clock = [0.0]
+    monkeypatch.setattr(lock.time, "monotonic", lambda: clock[0])
     owner = leave_lock(tmp_path / "run", **ELSEWHERE)
     over, taken = threading.Event(), threading.Event()
 
@@ -166,24 +167,25 @@ def test_an_owner_elsewhere_lives_while_its_heart_beats(tmp_path: Path, quick: N
 
     waiter = threading.Thread(target=wait)
     waiter.start()
-    began = time.monotonic()
-    while time.monotonic() - began < 2 * lock.PATIENCE:
+    while clock[0] < 3 * lock.PATIENCE:
         owner = replace(owner, beat=owner.beat + 1)
         RecordFile(tmp_path / "run").path.write_bytes(json.dumps(asdict(owner)).ljust(511).encode())
-        assert not taken.wait(0.05)
-    assert taken.wait(30)
+        clock[0] += lock.PATIENCE / 8
+        assert not taken.wait(0.1)
+    while not taken.wait(0.1):  # the heart stands still
+        clock[0] += lock.PATIENCE / 8
     over.set()
     waiter.join()
 
 
 def test_a_process_of_this_machine_that_is_stopped_keeps_what_it_holds(
-    tmp_path: Path, holder, quick: None
+    tmp_path: Path, holder, monkeypatch: pytest.MonkeyPatch
 ):
     os.kill(holder.pid, signal.SIGSTOP)
-    watch, began = Watch(), time.monotonic()
-    while time.monotonic() - began < 2 * lock.PATIENCE:
-        assert watch.held(tmp_path / "run") is not None
-        time.sleep(0.05)
+    clock = iter((0.0, lock.PATIENCE, 2 * lock.PATIENCE))
+    monkeypatch.setattr(lock.time, "monotonic", lambda: next(clock))
+    watch = Watch()
+    assert [watch.held(tmp_path / "run") is not None for _ in range(3)] == [True] * 3
 
 
 def test_a_record_that_was_never_finished_is_taken_over(tmp_path: Path, quick: None):
@@ -206,7 +208,7 @@ def test_an_owner_whose_lock_was_taken_ends_itself(tmp_path: Path):
     record = RecordFile(tmp_path / "run")
     while (content := record.read()) is not None:
         record.remove(content)
-    assert process.wait(60) == 1
+    assert process.wait(600) == 1
     assert "was taken from this process while it slept" in process.communicate()[1]
 
 
@@ -252,7 +254,7 @@ def test_of_many_that_take_over_from_the_dead_one_alone_gets_it(tmp_path: Path):
         )
         for _ in range(4)
     ]
-    ends = [taker.communicate(timeout=300) for taker in takers]
+    ends = [taker.communicate(timeout=1200) for taker in takers]
     assert ends == [("0\n", "")] * 4
 
 

@@ -1,7 +1,6 @@
 """DPO: its settings and control, what a run learns and logs, and that a kill changes nothing."""
 
-import subprocess
-import sys
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,9 @@ from typing import Any
 import pytest
 import stage_process
 import torch
+from forked_program import exit_status
 from safetensors.torch import load_file
-from stage_process import STAGES, WORLD, Killed, metrics, plant, rows, same, train, weights
+from stage_process import STAGES, WORLD, interrupt, metrics, rows, same, train, weights
 
 from formatlab.errors import InputError, RunError
 from formatlab.models.lora import LoraSettings
@@ -131,32 +131,21 @@ def test_micro_batches_bound_memory_and_change_no_more_than_rounding(
     assert all(one[name].allclose(two[name], atol=1e-5) for name in two)
 
 
-@pytest.mark.parametrize(
-    ("moment", "resumed"), [("report:4", 3), ("checkpoint:4", 3), ("probe:3", 2), ("policy:1", 6)]
-)
-def test_an_interrupted_run_equals_one_that_ran_through(
-    tiny_base: Path,
-    tmp_path: Path,
-    whole_run: RunFolder,
-    monkeypatch: pytest.MonkeyPatch,
-    moment: str,
-    resumed: int,
+def test_a_run_interrupted_again_and_again_equals_one_that_ran_through(
+    tiny_base: Path, tmp_path: Path, whole_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ):
-    def die() -> None:
-        raise Killed
-
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        report = plant(moment, die, patched.setattr)
-        train(tiny_base, tmp_path / "run", DPO, report=report)
+    # Counted from the interruption before, with the step from which the run goes on.
+    chain = {"probe:3": 2, "checkpoint:2": 3, "report:1": 3, "policy:1": 6}
+    for moment in chain:
+        interrupt(tiny_base, tmp_path / "run", DPO, moment, monkeypatch)
     run = train(tiny_base, tmp_path / "run", DPO)
     assert same(run, whole_run)
-    assert [row["step"] for row in run.resumes()] == [resumed]
+    assert [row["step"] for row in run.resumes()] == list(chain.values())
 
 
 def test_a_killed_process_is_gone_on_from(tiny_base: Path, tmp_path: Path, whole_run: RunFolder):
-    command = [sys.executable, stage_process.__file__, "dpo", str(tiny_base), str(tmp_path / "run")]
-    killed = subprocess.run([*command, "checkpoint:5"], capture_output=True, text=True)
-    assert killed.returncode == -9, killed.stderr
+    words = ("dpo", tiny_base, tmp_path / "run", "checkpoint:5")
+    assert exit_status(stage_process.main, *words) == -signal.SIGKILL
     assert same(train(tiny_base, tmp_path / "run", DPO), whole_run)
 
 

@@ -1,3 +1,5 @@
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,19 +45,28 @@ def test_a_base_is_rebuilt_bit_for_bit(small: Base, made: Path, tmp_path: Path):
     assert weights_digest(again.path) == weights_digest(made / "model") == again.summary["sha256"]
 
 
-@pytest.mark.parametrize("steps", [1, 21, 22])
-def test_an_interrupted_base_goes_on_and_comes_out_the_same(
-    small: Base, made: Path, tmp_path: Path, steps: int
-):
+@pytest.fixture
+def runs(made: Path, tmp_path: Path) -> Path:
+    """A runs folder that has the documents already."""
+    shutil.copytree(made.parent.parent / "corpora", tmp_path / "runs" / "corpora")
+    return tmp_path / "runs"
+
+
+def interrupted_at(steps: int) -> Callable[[int, int, str], None]:
     def interrupt(step: int, total: int, note: str) -> None:
         if step >= steps:
             raise Interruption
 
-    with pytest.raises(Interruption):
-        make_base(small, tmp_path, interrupt)
-    with pytest.raises(RunError, match="not finished"):
-        finished_base(small, tmp_path)
-    resumed = make_base(small, tmp_path, lambda *_: None)
+    return interrupt
+
+
+def test_a_base_interrupted_again_and_again_comes_out_the_same(small: Base, made: Path, runs: Path):
+    for steps in (1, 21, 22):
+        with pytest.raises(Interruption):
+            make_base(small, runs, interrupted_at(steps))
+        with pytest.raises(RunError, match="not finished"):
+            finished_base(small, runs)
+    resumed = make_base(small, runs, lambda *_: None)
     assert weights_digest(resumed.path) == weights_digest(made / "model")
     assert log(resumed.path.parent) == log(made)
 
@@ -66,16 +77,12 @@ def log(base: Path) -> list[dict]:
     ]
 
 
-def test_a_base_whose_log_was_cut_short_is_begun_anew(small: Base, made: Path, tmp_path: Path):
-    def interrupt(step: int, total: int, note: str) -> None:
-        if step >= 21:
-            raise Interruption
-
+def test_a_base_whose_log_was_cut_short_is_begun_anew(small: Base, made: Path, runs: Path):
     with pytest.raises(Interruption):
-        make_base(small, tmp_path, interrupt)
-    (path,) = tmp_path.glob("bases/*/metrics.jsonl")
+        make_base(small, runs, interrupted_at(21))
+    (path,) = runs.glob("bases/*/metrics.jsonl")
     path.write_bytes(path.read_bytes()[:200])
-    assert log(make_base(small, tmp_path, lambda *_: None).path.parent) == log(made)
+    assert log(make_base(small, runs, lambda *_: None).path.parent) == log(made)
 
 
 def test_every_token_of_the_budget_is_seen_once(small: Base, made: Path):
@@ -118,8 +125,8 @@ def test_learning_lowers_the_loss(made: Path):
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_seeds_give_different_weights(small: Base, made: Path, tmp_path: Path):
-    other = make_base(replace(small, seed=1), tmp_path, lambda *_: None)
+def test_seeds_give_different_weights(small: Base, made: Path, runs: Path):
+    other = make_base(replace(small, seed=1), runs, lambda *_: None)
     weights = [load_file(path / "model.safetensors") for path in (other.path, made / "model")]
     assert not any(
         weights[0][name].equal(weights[1][name]) for name in weights[0] if "norm" not in name

@@ -1,7 +1,7 @@
 """SFT: its settings, what a run learns and keeps, and that a kill changes nothing."""
 
-import subprocess
-import sys
+import shutil
+import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import stage_process
 import torch
+from forked_program import exit_status
 from safetensors.torch import load_file
-from stage_process import PROBE, SMALL, STAGES, Killed, metrics, plant, rows, same, train, weights
+from stage_process import PROBE, SMALL, STAGES, interrupt, metrics, rows, same, train, weights
 
 from formatlab.errors import InputError, RunError
 from formatlab.models.lora import LoraSettings
@@ -172,49 +173,42 @@ def test_micro_batches_bound_memory_and_change_no_more_than_rounding(
 
 
 @pytest.mark.parametrize(
-    ("moment", "resumed"),
+    "chain",
     [
-        ("report:1", [0]),
-        ("report:3", [2]),
-        ("checkpoint:2", [1]),
-        ("probe:1", []),  # nothing was trained yet
-        ("probe:3", [1]),
+        # Nothing was trained before the first.
+        [("probe:1", None), ("report:1", 0), ("probe:2", 1)],
+        [("checkpoint:2", 1), ("report:2", 2)],
     ],
+    ids=["probes", "checkpoints"],
 )
-def test_an_interrupted_run_equals_one_that_ran_through(
+def test_a_run_interrupted_again_and_again_equals_one_that_ran_through(
     tiny_base: Path,
     tmp_path: Path,
     whole_run: RunFolder,
     monkeypatch: pytest.MonkeyPatch,
-    moment: str,
-    resumed: list[int],
+    chain: list[tuple[str, int | None]],
 ):
-    def die() -> None:
-        raise Killed
-
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        report = plant(moment, die, patched.setattr)
-        train(tiny_base, tmp_path / "run", ROLLOUTS, report=report)
+    """Moments are counted from the interruption before; beside each: where the run goes on."""
+    for moment, _ in chain:
+        interrupt(tiny_base, tmp_path / "run", ROLLOUTS, moment, monkeypatch)
     run = train(tiny_base, tmp_path / "run", ROLLOUTS)
     assert same(run, whole_run)
-    assert [row["step"] for row in run.resumes()] == resumed
+    steps = [step for _, step in chain if step is not None]
+    assert [row["step"] for row in run.resumes()] == steps
 
 
-@pytest.mark.parametrize("moment", ["sampled:1", "checkpoint:3", "policy:1"])
-def test_a_killed_process_is_gone_on_from(
-    tiny_base: Path, tmp_path: Path, whole_run: RunFolder, moment: str
-):
-    command = [sys.executable, stage_process.__file__, "sft", str(tiny_base), str(tmp_path / "run")]
-    killed = subprocess.run([*command, moment], capture_output=True, text=True)
-    assert killed.returncode == -9, killed.stderr
+def test_a_killed_process_is_gone_on_from(tiny_base: Path, tmp_path: Path, whole_run: RunFolder):
+    for moment in ("sampled:1", "checkpoint:3", "policy:1"):
+        words = ("sft", tiny_base, tmp_path / "run", moment)
+        assert exit_status(stage_process.main, *words) == -signal.SIGKILL
     assert same(train(tiny_base, tmp_path / "run", ROLLOUTS), whole_run)
 
 
 def test_a_run_that_lost_its_metrics_is_made_anew(
     tiny_base: Path, tmp_path: Path, whole_run: RunFolder
 ):
-    run = train(tiny_base, tmp_path / "run", ROLLOUTS)
-    (run.path / "metrics.jsonl").unlink()
+    shutil.copytree(whole_run.path, tmp_path / "run")
+    (tmp_path / "run" / "metrics.jsonl").unlink()
     assert same(train(tiny_base, tmp_path / "run", ROLLOUTS), whole_run)
 
 
@@ -238,10 +232,8 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_reason(tiny_base: Path, 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"precision": "bfloat16"},
-        {"schedule": "cosine_with_min_lr"},
-        {"schedule": "constant", "warmup": 0.0},
-        {"examples": 7},
+        {"precision": "bfloat16", "schedule": "cosine_with_min_lr"},
+        {"schedule": "constant", "warmup": 0.0, "examples": 7},
     ],
     ids=str,
 )

@@ -1,9 +1,9 @@
-"""The format recorder: keeps and tags every rollout of somebody else's TRL trainer.
+"""The format recorder: keeps and tags every rollout of a stock TRL trainer.
 
-It looks into two private methods of `GRPOTrainer` and `RLOOTrainer` (TRL 1.16),
-`_calculate_rewards` and `_generate_and_score_completions`, and into `log`; what they are given and
-what they return stays as it is. `tests/train/test_recorder_contract.py` says what moved when a
-release of TRL moves one.
+It wraps two private methods of `GRPOTrainer` and `RLOOTrainer` (TRL 1.16), `_calculate_rewards` and
+`_generate_and_score_completions`, and `log`. Their arguments and results are unchanged, but for the
+shares that it adds to the logs. `tests/train/test_recorder_contract.py` fails where a release of
+TRL changes one.
 """
 
 import time
@@ -19,7 +19,13 @@ from formatlab.observe.recorder import number_samples
 from formatlab.observe.tagger import check_formats
 from formatlab.store.rollout import Rollout
 from formatlab.train.metrics import RolloutSummary
-from formatlab.train.recorder.recorded_batch import Gold, Mode, RecordedBatch, mode_of, no_gold
+from formatlab.train.recorder.recorded_batch import (
+    Gold,
+    Mode,
+    RecordedBatch,
+    check_columns,
+    mode_of,
+)
 from formatlab.train.recorder.recorded_run import RecordedRun, run_config
 from formatlab.world.formats.format import Format
 
@@ -50,8 +56,8 @@ class FormatRecorder(TrainerCallback):
 
     Rollouts are on disk before every checkpoint, at the end, and at least every `FLUSH_STEPS` steps
     that sampled any: a crash loses no more than those of that many steps. A run resumed from a
-    checkpoint goes on in the same folder; what was recorded after the checkpoint is dropped, since
-    it is sampled again.
+    checkpoint continues in the same folder; rollouts recorded after the checkpoint are dropped,
+    since they are sampled again.
     """
 
     def __init__(
@@ -77,7 +83,7 @@ class FormatRecorder(TrainerCallback):
         check_formats(formats)
         self.path = Path(folder).resolve()
         self.finished = False
-        """Whether training came to its end."""
+        """Whether training has ended."""
         self.seconds = 0.0
         """Time spent in recording so far, on this process."""
         self._gold = gold
@@ -89,26 +95,23 @@ class FormatRecorder(TrainerCallback):
         self._unwritten: list[Rollout] = []
         self._lines: list[dict[str, Any]] = []
         self._probe: list[Rollout] = []
-        self._logged: dict[Mode, RolloutSummary] = {
-            "train": RolloutSummary(),
-            "eval": RolloutSummary(),
-        }
+        self._unlogged: dict[Mode, RolloutSummary] = {}
         self._seen: dict[Mode, set[str]] = {"train": set(), "eval": set()}
 
     def attach(self, trainer: "Trainer") -> Self:
-        """Record a trainer, from now on.
+        """Record a trainer from now on.
 
         Args:
-            trainer: a GRPOTrainer or RLOOTrainer, or of a class derived from one. One that another
-                recorder followed to the end of its training may be attached to again.
+            trainer: a GRPOTrainer or RLOOTrainer, or of a class derived from one. A trainer that
+                another recorder has recorded to the end may be recorded again.
 
         Raises:
-            InputError: another kind of trainer, a recorder or trainer that is taken, a dataset
-                without the column `gold`, a folder of another run or that cannot be written to.
+            InputError: another kind of trainer, a recorder or trainer in use, a dataset without the
+                column `gold`, a folder of another run or that cannot be written to.
         """
         self._check(trainer)
         if isinstance(self._gold, str):
-            _check_columns(trainer, self._gold)
+            check_columns(trainer, self._gold)
         gold = self._gold if isinstance(self._gold, str) or self._gold is None else "function"
         self._run = RecordedRun(self.path, trainer.accelerator)
         self._run.open(
@@ -116,38 +119,38 @@ class FormatRecorder(TrainerCallback):
             {"trainer": type(trainer).__name__, "output_dir": trainer.args.output_dir},
         )
         self._trainer = trainer
-        self._calculate = trainer._calculate_rewards
-        self._generate = trainer._generate_and_score_completions
-        self._log = trainer.log
-        trainer._calculate_rewards = self._calculated
-        trainer._generate_and_score_completions = self._generated
-        trainer.log = self._logging
+        self._trl_calculate_rewards = trainer._calculate_rewards
+        self._trl_generate = trainer._generate_and_score_completions
+        self._trl_log = trainer.log
+        trainer._calculate_rewards = self._calculate_rewards
+        trainer._generate_and_score_completions = self._generate_and_score_completions
+        trainer.log = self._log
         trainer.add_callback(self)
         return self
 
     def detach(self) -> None:
-        """Write what is not written yet and leave the trainer as it was."""
+        """Write the last rollouts and restore the trainer's own methods."""
         trainer = self._attached
         self._flush()
-        trainer._calculate_rewards = self._calculate
-        trainer._generate_and_score_completions = self._generate
-        trainer.log = self._log
+        trainer._calculate_rewards = self._trl_calculate_rewards
+        trainer._generate_and_score_completions = self._trl_generate
+        trainer.log = self._trl_log
         trainer.remove_callback(self)
         self._trainer = None
 
-    # What TRL calls, looked at on the way
+    # Methods of the trainer, wrapped
 
-    def _calculated(
+    def _calculate_rewards(
         self, inputs: list[Any], prompts: list[Any], completions: list[Any], ids: list[list[int]]
     ) -> "torch.Tensor":
-        rewards = self._calculate(inputs, prompts, completions, ids)
+        rewards = self._trl_calculate_rewards(inputs, prompts, completions, ids)
         self._scored = RecordedBatch(
             inputs=inputs, prompts=prompts, completions=completions, ids=ids, rewards=rewards
         )
         return rewards
 
-    def _generated(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        batch = self._generate(inputs)
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = self._trl_generate(inputs)
         started = time.perf_counter()
         if self._scored is None:
             raise InputError(
@@ -167,7 +170,7 @@ class FormatRecorder(TrainerCallback):
         )
         rows = number_samples(gather_object(local))
         mode = mode_of(trainer)
-        self._logged[mode].add(rows)
+        self._unlogged.setdefault(mode, RolloutSummary()).add(rows)
         if mode == "eval":
             self._probe += rows
         else:
@@ -175,22 +178,22 @@ class FormatRecorder(TrainerCallback):
             self._step.add(rows)
             self._epoch = trainer.state.epoch or 0.0
 
-    def _logging(self, logs: dict[str, float], start_time: float | None = None) -> None:
+    def _log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         started = time.perf_counter()
         mode = mode_of(self._attached)
-        tally = self._logged[mode]
-        if tally.total:
-            self._seen[mode] |= tally.tags
+        summary = self._unlogged.pop(mode, None)
+        if summary is not None:
+            self._seen[mode] |= summary.tags
             prefix = "eval_" if mode == "eval" else ""
-            logs.update({prefix + name: v for name, v in tally.logs(self._seen[mode]).items()})
-            self._logged[mode] = RolloutSummary()
+            shares = summary.logs(self._seen[mode])
+            logs.update({prefix + name: share for name, share in shares.items()})
         self.seconds += time.perf_counter() - started
-        self._log(logs, start_time)
+        self._trl_log(logs, start_time)
 
-    # What the trainer tells its callbacks
+    # Callbacks of the trainer
 
     def on_init_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Refuse to be one of `callbacks=[...]`: a callback is not told whose it is."""
+        """Refuse to be one of `callbacks=[...]`: a callback does not get to know its trainer."""
         raise InputError(f"FormatRecorder cannot work from callbacks=[...]; {_ATTACH}")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -202,7 +205,7 @@ class FormatRecorder(TrainerCallback):
         self.finished = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Close the step, and write before a checkpoint is."""
+        """Add the line of the step; write the rollouts before a checkpoint or after many steps."""
         started = time.perf_counter()
         if self._step.total:
             self._lines.append(
@@ -220,12 +223,12 @@ class FormatRecorder(TrainerCallback):
         self.seconds += time.perf_counter() - started
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Write before a checkpoint is."""
+        """Write the rollouts before a checkpoint."""
         if control.should_save:
             self._flush()
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Write what a checkpoint rests on that was not announced before."""
+        """Write the rollouts that led to a checkpoint, if no other callback knew of it before."""
         self._flush()
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -234,9 +237,9 @@ class FormatRecorder(TrainerCallback):
         self._probe = []
 
     def on_predict(self, args: Any, state: Any, control: Any, metrics: Any, **kwargs: Any) -> None:
-        """Forget the rollouts of a prediction, which observes no point of the training."""
+        """Drop the rollouts of a prediction, which is not part of the training."""
         self._probe = []
-        self._logged["eval"] = RolloutSummary()
+        self._unlogged.pop("eval", None)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write the rest and mark the run as done."""
@@ -276,19 +279,3 @@ class FormatRecorder(TrainerCallback):
                         "attach one only"
                     )
                 other.detach()
-
-
-def _check_columns(trainer: "Trainer", gold: str) -> None:
-    """See that the datasets have the column with the right answer, and that TRL keeps it."""
-    found = trainer.eval_dataset
-    named = found if isinstance(found, Mapping) else {"eval_dataset": found}
-    for name, dataset in {"train_dataset": trainer.train_dataset, **named}.items():
-        # A streamed dataset may not know its columns; then the first row tells.
-        columns: Sequence[str] | None = dataset.column_names if dataset is not None else None
-        if columns is not None and gold not in columns:
-            raise no_gold(gold, columns, where=str(name))
-    if trainer.args.remove_unused_columns:
-        raise InputError(
-            f"FormatRecorder: with remove_unused_columns=True the trainer drops the column "
-            f"{gold!r} that gold names; set remove_unused_columns=False in its configuration"
-        )

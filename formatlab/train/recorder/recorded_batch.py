@@ -1,7 +1,4 @@
-"""The transcript: a prompt or a completion of a TRL trainer as one text.
-
-The recorded batch: what a TRL trainer sampled and rewarded at once, as rollout rows.
-"""
+"""The recorded batch: the rollouts that a TRL trainer sampled and rewarded at once, as rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +16,14 @@ from formatlab.world.prompt import Prompt, prompt_id
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
+    from trl.trainer.grpo_trainer import GRPOTrainer
+    from trl.trainer.rloo_trainer import RLOOTrainer
 
+    Trainer = GRPOTrainer | RLOOTrainer
+
+Mode = Literal["train", "eval"]
+Gold = str | Callable[[Mapping[str, Any]], str | float | None]
+"""The column of a dataset with the right answer, or a function that gives it for a row."""
 Turns = str | list[dict[str, Any]]
 """What TRL calls a prompt or a completion: a text, or the messages of a chat."""
 
@@ -57,8 +61,8 @@ def completion_text(
     """The text that the model gave.
 
     One plain message of a chat is its content. Anything else (tool calls and their results,
-    thoughts that a template sets apart) is decoded from the tokens: messages would tell it in a
-    form that the model did not write.
+    thoughts that a template sets apart) is decoded from the tokens, since the messages do not show
+    it as the model wrote it.
     """
     if isinstance(completion, str):
         return completion
@@ -69,27 +73,15 @@ def completion_text(
             return str(tokenizer.decode(list(ids), skip_special_tokens=True))
 
 
-if TYPE_CHECKING:
-    import torch
-    from trl.trainer.grpo_trainer import GRPOTrainer
-    from trl.trainer.rloo_trainer import RLOOTrainer
-
-    Trainer = GRPOTrainer | RLOOTrainer
-
-Mode = Literal["train", "eval"]
-Gold = str | Callable[[Mapping[str, Any]], str | float | None]
-"""The column of a dataset with the right answer, or what gives it for a row."""
-
-
 def mode_of(trainer: "Trainer") -> Mode:
-    """Whether a trainer trains or evaluates, told as TRL itself does."""
+    """Whether a trainer trains or evaluates, by TRL's own rule."""
     assert trainer.model is not None
     return "train" if trainer.model.training else "eval"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedBatch:
-    """What TRL asks rewards for on one process: B rollouts of the N on all processes."""
+    """The B rollouts of one process that TRL computed rewards for, of the N on all processes."""
 
     inputs: Sequence[Mapping[str, Any]]
     """Rows of the dataset."""
@@ -98,7 +90,7 @@ class RecordedBatch:
     ids: Sequence[Sequence[int]]
     """Tokens of the completions."""
     rewards: "torch.Tensor"
-    """By reward function, nan where one does not apply; (N, functions)."""
+    """Reward by each function, nan where it does not apply; (N, functions)."""
 
     def rows(
         self,
@@ -109,20 +101,20 @@ class RecordedBatch:
         gold: Gold | None,
         formats: Sequence[Format],
     ) -> list[Rollout]:
-        """Tag, and grade where the right answer is known.
+        """Tag the rollouts, and grade those whose right answer is known.
 
-        The reward is the weighted sum that TRL logs as `reward`; RLOO takes its penalty for
-        divergence off that before it computes advantages.
+        The reward is the weighted sum that TRL logs as `reward`; RLOO subtracts its penalty for
+        divergence from it before it computes advantages.
 
         Args:
-            trainer: whose batch it is.
-            batch: what TRL made of it: `prompt_ids`, `prompt_mask` and `advantages`.
+            trainer: the trainer that sampled it.
+            batch: TRL's `prompt_ids`, `prompt_mask` and `advantages`.
             run_id: name of the run folder.
-            gold: where right answers come from; None if they are not known.
+            gold: the right answers; None if they are not known.
             formats: formats that the tagger asks first.
 
         Returns:
-            One row a rollout, in order; `sample` is still to be counted, over all processes.
+            One row a rollout, in order; `number_samples` then numbers those of all processes.
         """
         training = mode_of(trainer) == "train"
         first = trainer.accelerator.process_index * len(self.inputs)
@@ -138,13 +130,15 @@ class RecordedBatch:
         for i, prompt in enumerate(prompts):
             text = completion_text(self.completions[i], self.ids[i], tokenizer)
             right = _right_answer(self.inputs[i], gold)
+            if right is None:
+                seen = tag(text, formats=formats)
+            else:
+                seen = grade(text, right, formats=formats)
             rows.append(
                 graded_rollout(
                     Prompt(id=prompt_id(prompt), text=prompt, gold=right or "", family=""),
                     text,
-                    tag(text, formats=formats)
-                    if right is None
-                    else grade(text, right, formats=formats),
+                    seen,
                     run_id=run_id,
                     split="train" if training else "probe",
                     step=trainer.state.global_step,
@@ -158,8 +152,27 @@ class RecordedBatch:
         return rows
 
 
-def no_gold(gold: str, columns: Sequence[str], *, where: str) -> InputError:
-    """The error of a column that is not there."""
+def check_columns(trainer: "Trainer", gold: str) -> None:
+    """Check that the datasets have the column with the right answer, and that TRL keeps it.
+
+    Raises:
+        InputError: they do not, or it does not.
+    """
+    found = trainer.eval_dataset
+    named = found if isinstance(found, Mapping) else {"eval_dataset": found}
+    for name, dataset in {"train_dataset": trainer.train_dataset, **named}.items():
+        # A streamed dataset may not know its columns; then its first row is checked.
+        columns: Sequence[str] | None = dataset.column_names if dataset is not None else None
+        if columns is not None and gold not in columns:
+            raise _no_gold(gold, columns, where=str(name))
+    if trainer.args.remove_unused_columns:
+        raise InputError(
+            f"FormatRecorder: with remove_unused_columns=True the trainer drops the column "
+            f"{gold!r} that gold names; set remove_unused_columns=False in its configuration"
+        )
+
+
+def _no_gold(gold: str, columns: Sequence[str], *, where: str) -> InputError:
     return InputError(
         f"FormatRecorder: gold={gold!r} names no column of the {where}, which has "
         f"{', '.join(sorted(columns))}; name the one that holds the right answer, or leave gold out"
@@ -174,5 +187,5 @@ def _right_answer(row: Mapping[str, Any], gold: Gold | None) -> str | None:
     elif gold in row:
         value = row[gold]
     else:
-        raise no_gold(gold, list(row), where="dataset")
+        raise _no_gold(gold, list(row), where="dataset")
     return None if value is None else gold_answer(value)

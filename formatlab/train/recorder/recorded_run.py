@@ -1,8 +1,9 @@
-"""The recorded run: the run folder of training that somebody else's script does."""
+"""The recorded run: the run folder of a training script that is not the lab's own."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from accelerate.utils import broadcast_object_list
 
@@ -50,24 +51,48 @@ _SETTINGS = (
     "reward_weights",
     "shuffle_dataset",
 )
-"""Of TRL's configuration, what decides a result, whichever of the trainers has it. How long to
-train is not among it: a run may be resumed to go further."""
+"""The fields of TRL's configurations that decide a result, where a trainer has them. The length of
+the training is not among them: a run may be resumed to train longer."""
+
+_P = ParamSpec("_P")
+
+
+def _on_main(
+    method: Callable[Concatenate["RecordedRun", _P], None],
+) -> Callable[Concatenate["RecordedRun", _P], None]:
+    """Run a method on the main process alone, and raise its error on every process.
+
+    No process then waits for another one that has stopped.
+    """
+
+    @wraps(method)
+    def on_main(run: "RecordedRun", /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        errors: list[FormatlabError | None] = [None]
+        if run.accelerator.is_main_process:
+            try:
+                method(run, *args, **kwargs)
+            except FormatlabError as error:
+                errors[0] = error
+        if run.accelerator.num_processes > 1:
+            broadcast_object_list(errors)
+        if errors[0] is not None:
+            raise errors[0]
+
+    return on_main
 
 
 class RecordedRun:
-    """Writes a run folder from the main process of several.
+    """Writes a run folder from the main process; every process calls every method."""
 
-    Every process calls every method; what goes wrong on the main one is raised on all of them, so
-    that none waits for a process that is gone.
-    """
+    _folder: RunFolder
+    _train: TrainRecorder
 
     def __init__(self, path: Path, accelerator: "Accelerator") -> None:
         """Prepare to write to a folder; `open` makes it."""
         self.path = path
-        self._accelerator = accelerator
-        self._folder: RunFolder | None = None
-        self._train: TrainRecorder | None = None
+        self.accelerator = accelerator
 
+    @_on_main
     def open(self, config: Mapping[str, Any], env: Mapping[str, Any]) -> None:
         """Make the run folder, or reopen it.
 
@@ -75,97 +100,63 @@ class RecordedRun:
             InputError: it is of another configuration, holds something else, or cannot be written
                 to.
         """
+        self._folder = RunFolder.create(self.path, config=config, env={**environment(), **env})
 
-        def work() -> None:
-            self._folder = RunFolder.create(self.path, config=config, env={**environment(), **env})
-
-        self._on_main(work)
-
+    @_on_main
     def begin(self, *, step: int, epoch: int) -> None:
-        """Begin training, or go on with it, and drop what will be sampled again.
+        """Begin or resume training, and drop the rollouts that will be sampled again.
 
         Args:
             step: steps done before.
             epoch: index of the pass over the prompts that comes next.
 
         Raises:
-            InputError: this training is not the one whose rollouts are there.
+            InputError: the folder holds rollouts of another training.
         """
+        if step == 0 and self._folder.epochs("train"):
+            raise InputError(
+                f"{self.path} holds the rollouts of a run already, and this training begins at "
+                "step 0. To go on with that run, train with resume_from_checkpoint=True; to "
+                "train once more, attach a FormatRecorder with another folder, or remove this "
+                "one if it is not needed."
+            )
+        self._folder.drop_rollouts_from(step)
+        self._folder.drop_metrics_from(step)
+        self._folder.reopen()
+        self._train = TrainRecorder(self._folder, epoch=epoch, part_rows=_PART_ROWS)
 
-        def work() -> None:
-            folder = self._main_folder
-            if step == 0 and folder.epochs("train"):
-                raise InputError(
-                    f"{self.path} holds the rollouts of a run already, and this training begins at "
-                    "step 0. To go on with that run, train with resume_from_checkpoint=True; to "
-                    "train once more, attach a FormatRecorder with another folder, or remove this "
-                    "one if it is not needed."
-                )
-            folder.drop_rollouts_from(step)
-            folder.drop_metrics_from(step)
-            folder.reopen()
-            self._train = TrainRecorder(folder, epoch=epoch, part_rows=_PART_ROWS)
-
-        self._on_main(work)
-
+    @_on_main
     def write_train(self, rows: Sequence[Rollout], lines: Sequence[Mapping[str, Any]]) -> None:
         """Add training rollouts, in order, and lines of metrics."""
+        self._train.add(rows)
+        self._train.flush()
+        self._folder.append_metrics(*lines)
 
-        def work() -> None:
-            assert self._train is not None, "training has begun"
-            self._train.add(rows)
-            self._train.flush()
-            self._main_folder.append_metrics(*lines)
-
-        self._on_main(work)
-
+    @_on_main
     def write_probe(self, rows: Sequence[Rollout]) -> None:
         """Add the rollouts of an evaluation; prompts evaluated before at its epoch are replaced."""
+        if not rows:
+            return
+        epoch = rows[0].epoch
+        prompts = {row.prompt_id for row in rows}
+        before = rollouts_from_table(self._folder.rollouts("probe", epoch=epoch))
+        kept = [row for row in before if row.prompt_id not in prompts]
+        self._folder.write_rollouts("probe", epoch, [*kept, *rows])
 
-        def work() -> None:
-            epoch = rows[0].epoch
-            prompts = {row.prompt_id for row in rows}
-            there = rollouts_from_table(self._main_folder.rollouts("probe", epoch=epoch))
-            kept = [row for row in there if row.prompt_id not in prompts]
-            self._main_folder.write_rollouts("probe", epoch, [*kept, *rows])
-
-        if rows:
-            self._on_main(work)
-
+    @_on_main
     def finish(self, steps: int) -> None:
         """Mark the run as done."""
-
-        def work() -> None:
-            rollouts = self._main_folder.count_rollouts("train")
-            self._main_folder.mark_done({"steps": steps, "rollouts": rollouts})
-
-        self._on_main(work)
-
-    @property
-    def _main_folder(self) -> RunFolder:
-        assert self._folder is not None, "it is open, and this is the main process"
-        return self._folder
-
-    def _on_main(self, work: Callable[[], None]) -> None:
-        wrong: list[FormatlabError | None] = [None]
-        if self._accelerator.is_main_process:
-            try:
-                work()
-            except FormatlabError as error:
-                wrong[0] = error
-        if self._accelerator.num_processes > 1:
-            broadcast_object_list(wrong)
-        if wrong[0] is not None:
-            raise wrong[0]
+        rollouts = self._folder.count_rollouts("train")
+        self._folder.mark_done({"steps": steps, "rollouts": rollouts})
 
 
 def run_config(path: Path, trainer: "Trainer", gold: str | None) -> dict[str, Any]:
-    """What `config.json` says of a trainer's run, in the terms of the lab's own runs.
+    """The `config.json` of a trainer's run, with the keys of the lab's own runs.
 
     Args:
         path: the run folder.
         trainer: the trainer.
-        gold: where right answers come from, in a word.
+        gold: the column of the right answers, `function`, or None.
     """
     options = trainer.args.to_dict()
     model = trainer.accelerator.unwrap_model(trainer.model)

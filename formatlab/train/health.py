@@ -1,8 +1,8 @@
-"""Health: what goes wrong in training, noticed from the lines of metrics.jsonl.
+"""Health: problems of training, found in the lines of metrics.jsonl.
 
-Everything is computed from the lines alone, so a resumed run says what the uninterrupted one would
-have said. Each trouble is told once, at the step at which it begins, and again only if it was over
-in between.
+Events are computed from the lines alone, so a resumed run reports the same events as one that was
+not interrupted. Each event is reported at the step at which it begins, and again only after it has
+ended.
 """
 
 import math
@@ -14,64 +14,65 @@ from typing import Any, Literal
 Kind = Literal["not_finite", "exploding", "no_reward", "entropy_gone", "truncation"]
 
 Lines = Sequence[Mapping[str, Any]]
-"""The lines of metrics.jsonl so far, the last one that of the step just made."""
+"""The lines of metrics.jsonl so far; the last one is of the step just finished."""
 
 EXPLODING = 10.0
-"""Times its running median at which a loss or gradient norm explodes. In healthy runs of 16 and of
-128 rollouts a step no norm came to 3 times it; a tenfold value is no accident of a batch. The
-median, unlike the mean, is not moved by the spikes that it is to judge."""
+"""A loss or gradient norm explodes at this multiple of its running median. In healthy runs of 16
+and of 128 rollouts a step no norm reached 3 times the median; a tenfold value is no accident of a
+batch. Spikes move the mean, but not the median."""
 EXPLODING_FROM = 1.0
-"""What an exploding value exceeds in any case. The loss of a policy is a difference about 0, whose
-median says nothing of its size; a gradient of norm 1 or less is not even clipped by default."""
+"""Values up to this one never count as exploding. The loss of a policy is a difference near 0,
+whose median says nothing about its size; a gradient of norm 1 or less is not even clipped by
+default."""
 EXPLODING_WINDOW = 32
-"""Steps before that the median is taken of: short enough to follow the course of training."""
+"""Earlier steps that the median is taken over: few enough to follow the course of training."""
 EXPLODING_LEAST = 8
-"""Steps with a value that a median needs; the first steps of a warm-up are no measure."""
+"""Fewest steps with a value for a median; the first steps of a warm-up tell too little."""
 EXPLODING_OVER = 8
-"""Steps in a row without a spike after which the next one is told again."""
+"""Steps in a row without a spike after which the next spike is reported again."""
 
 NO_REWARD = 8
-"""Steps without reward that are told. With 512 rollouts a step, a policy that is right once in a
-thousand has such a step more often than not, and eight in a row once in sixty times."""
+"""Steps in a row without reward that are reported. With 512 rollouts a step, a policy that is right
+once in a thousand has such a step more often than not, and eight in a row once in sixty times."""
 
 ENTROPY_SHARE = 0.01
-"""Share of the first step's entropy below which it is gone: what is left cannot bring back what the
-policy did before."""
+"""Share of the first step's entropy below which entropy is gone: too little is left to sample again
+what the policy did before."""
 ENTROPY_FLOOR = 1e-3
 """Entropy in nats a token below which it is gone in any case. At 64 tokens a completion that is
 0.06 nats: one completion in a hundred differs from the rest, and nine in ten groups of eight are
 eight times the same text, with no advantage among them."""
 ENTROPY_OVER = 2.0
-"""Times the threshold at which entropy is back, so that a value about it is told once."""
+"""Entropy is back at this multiple of the threshold, so that values near it are reported once."""
 
 TRUNCATION = 0.5
 """Share of the rollouts cut at the length limit above which the limit, and no longer the policy,
 decides most rewards."""
 TRUNCATION_OVER = 0.4
-"""Share below which truncation is over, so that a value about the threshold is told once."""
+"""Share below which truncation is over, so that values near the threshold are reported once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """A trouble that begins."""
+    """A problem that begins."""
 
     kind: Kind
     message: str
-    """What, since when and what to try, in sentences."""
+    """What happened, at which step, and what to try."""
     fatal: bool = False
     """Whether training cannot go on from here."""
 
     @property
     def record(self) -> dict[str, str]:
-        """As it stands under `events` in a line of metrics.jsonl."""
+        """The event as written under `events` in a line of metrics.jsonl."""
         return {"kind": self.kind, "message": self.message}
 
 
 def note_events(lines: Sequence[dict[str, Any]], *, rewarded: bool) -> str | None:
-    """Write the events that begin with the last line into it.
+    """Add to the last line the events that begin with it.
 
     Args:
-        lines: so far; the last one is changed.
+        lines: all lines so far; the last one is changed.
         rewarded: see `step_events`.
 
     Returns:
@@ -84,12 +85,12 @@ def note_events(lines: Sequence[dict[str, Any]], *, rewarded: bool) -> str | Non
 
 
 def step_events(lines: Lines, *, rewarded: bool = True) -> list[Event]:
-    """Find what begins at the last of the lines; a key that is missing or null says nothing.
+    """The events that begin at the last of the lines; keys that are missing or null are ignored.
 
     Args:
-        lines: numbers that are not finite have to stand as such in the last one; the file has null
+        lines: in the last one, numbers that are not finite must still be numbers; the file has null
             for them.
-        rewarded: whether anything is ever paid; without it a step without reward is no trouble.
+        rewarded: whether rollouts are ever paid; if not, steps without reward are no problem.
     """
     if not lines:
         return []
@@ -143,12 +144,12 @@ def _exploding(lines: Lines) -> Event | None:
 
 
 def _spikes(lines: Lines, index: int) -> list[str]:
-    """What lies far above its running median at a step, in words."""
+    """The values far above their running medians at a step, in words."""
     found = []
     for key, words in _WATCHED.items():
         value = _number(lines[index], key)
         window = lines[max(index - EXPLODING_WINDOW, 0) : index]
-        # Steps without any gradient, as where all rewards are equal, are no measure of one.
+        # Steps without any gradient, as where all rewards are equal, do not count.
         earlier = [abs(v) for line in window if (v := _number(line, key))]
         if value is None or len(earlier) < EXPLODING_LEAST:
             continue
@@ -217,7 +218,7 @@ def _truncation(lines: Lines) -> Event | None:
 def _begins(
     lines: Lines, key: str, begins: Callable[[float], bool], ends: Callable[[float], bool]
 ) -> bool:
-    """Whether a state that begins and ends at two different values begins at the last line."""
+    """Whether a state, which begins at one value and ends at another, begins at the last line."""
     lasts = lasted = False
     for line in lines:
         lasted = lasts

@@ -1,9 +1,4 @@
-"""Forward passes in half precision outside of a trainer, as inside of one.
-
-Something done after given updates of a trainer: the policy is observed.
-
-The policy: observed on the probe's prompts, and left in the run folder at the end.
-"""
+"""The policy: sampled on the probe's prompts during training, and saved in the run folder."""
 
 import os
 import shutil
@@ -30,35 +25,30 @@ if TYPE_CHECKING:
 def half_precision(
     precision: Literal["float32", "bfloat16"], device: str
 ) -> AbstractContextManager[object]:
-    """Autocast to bfloat16, or nothing.
+    """Autocast as a trainer of this precision does, for forward passes outside of the trainer.
 
     Args:
-        precision: of the settings.
+        precision: of the settings; with float32 nothing is cast.
         device: type of the device, such as `cuda`.
     """
     return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 class AfterUpdates(TrainerCallback):
-    """Calls back after given updates."""
+    """Calls functions after given updates of a trainer."""
 
     def __init__(self, call: Mapping[int, Callable[[], None]]) -> None:
         """After update `n`, call `call[n]`."""
         self._call = dict(call)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Call if there is something to call."""
+        """Call the function of this update, if there is one."""
         if state.global_step in self._call:
             self._call[state.global_step]()
 
 
-TRAINING_ARGUMENTS = "training_args.bin"
-"""What transformers leaves beside weights: a pickle of this start, its folders and the machine's
-name, which is no part of a policy and would make equal ones differ."""
-
-
 def end_marks(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list[int]:
-    """Ids that end a completion: the tokenizer's, and those the model was made to stop at."""
+    """Ids that end a completion: the tokenizer's, and those in the model's configuration."""
     configured = model.generation_config.eos_token_id if model.generation_config else None
     ends = [tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])]
     return sorted({end for end in ends if isinstance(end, int)})
@@ -94,31 +84,30 @@ def observe_policy(
     """
     pad, ends = tokenizer.pad_token_id, end_marks(model, tokenizer)
     assert isinstance(pad, int)
-    encoded = [tokenizer(prompt.text)["input_ids"] for prompt in prompts]
+    encoded = {prompt.text: tokenizer(prompt.text)["input_ids"] for prompt in prompts}
     training = model.training
     model.eval()
     rows: list[Rollout] = []
     per_batch = max(1, probe.batch // probe.samples)
     for start in range(0, len(prompts), per_batch):
-        chunk = prompts[start : start + per_batch]
-        ids = [i for i in encoded[start : start + per_batch] for _ in range(probe.samples)]
-        seeds = [
-            digest("probe", probe.seed, prompt.id, number) % 2**63
-            for prompt in chunk
+        batch = [
+            (prompt, number)
+            for prompt in prompts[start : start + per_batch]
             for number in range(probe.samples)
         ]
-        sampled = sample(
+        completions = sample(
             model,
-            ids,
-            seeds=seeds,
+            [encoded[prompt.text] for prompt, _ in batch],
+            seeds=[
+                digest("probe", probe.seed, prompt.id, number) % 2**63 for prompt, number in batch
+            ],
             limit=limit,
             temperature=probe.temperature,
             pad=pad,
             eos=ends,
         )
-        owners = [(prompt, number) for prompt in chunk for number in range(probe.samples)]
-        for (prompt, number), drawn in zip(owners, sampled, strict=True):
-            text = completion_text(tokenizer, drawn.tokens)
+        for (prompt, number), sampled in zip(batch, completions, strict=True):
+            text = completion_text(tokenizer, sampled.tokens)
             rows.append(
                 graded_rollout(
                     prompt,
@@ -129,10 +118,10 @@ def observe_policy(
                     step=step,
                     epoch=epoch,
                     sample=number,
-                    tokens=len(drawn.tokens),
-                    truncated=not drawn.ended,
-                    logprob=drawn.logprob,
-                    entropy=drawn.entropy,
+                    tokens=len(sampled.tokens),
+                    truncated=not sampled.ended,
+                    logprob=sampled.logprob,
+                    entropy=sampled.entropy,
                 )
             )
     model.train(training)
@@ -144,6 +133,11 @@ def completion_text(tokenizer: "PreTrainedTokenizerBase", tokens: list[int]) -> 
     text = tokenizer.decode(tokens, skip_special_tokens=True)
     assert isinstance(text, str), "one list of tokens is one text"
     return text
+
+
+TRAINING_ARGUMENTS = "training_args.bin"
+"""A pickle that transformers writes beside weights, with folders and the name of the machine. It is
+no part of a policy, and would make equal ones differ."""
 
 
 def save_policy(trainer: "Trainer", folder: RunFolder) -> None:

@@ -1,11 +1,10 @@
-"""Draws: the seed of each rollout of a step, whatever process or algorithm draws it.
+"""The sampler: samples completions from a causal language model; fast for small models.
 
-The sampler: draws completions from a causal language model, fast for small ones.
-
-Each row has a stream of uniform numbers of its own, one a position, and a token is found by
-inverting the cumulative distribution at it. So what a row becomes is decided by its own seed: rows
-that have ended can be dropped from the batch (half of the work where lengths differ), a prompt
-sampled several times is read once, and PyTorch's global random state is left alone.
+Each row has its own stream of uniform numbers, one a position, and the sampler finds a token by
+inverting the cumulative distribution at that number. A row's completion therefore depends on its
+own seed alone. Rows that have ended are dropped from the batch (half of the work where lengths
+differ), a prompt sampled several times is read once, and PyTorch's global random state does not
+change.
 
 Shapes: B rows, P prompt tokens (left-padded), C completion tokens, V vocabulary.
 """
@@ -21,21 +20,6 @@ from formatlab.world.problem import digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-
-def row_seeds(
-    kind: Literal["train", "reward"], *, seed: int, step: int, rows: Iterable[int]
-) -> list[int]:
-    """A seed for each of some rows of a step.
-
-    Args:
-        kind: what is drawn: completions, or what a reward leaves to chance.
-        seed: of the run.
-        step: 0-based index of the step.
-        rows: places in the step's whole batch.
-    """
-    stream = digest(kind, seed, step)
-    return [(stream + row) % 2**63 for row in rows]
 
 
 _SHRINK = 0.75
@@ -66,6 +50,21 @@ class Sampled:
         return sum(self.entropies) / len(self.entropies) if self.entropies else None
 
 
+def row_seeds(
+    kind: Literal["train", "reward"], *, seed: int, step: int, rows: Iterable[int]
+) -> list[int]:
+    """The seeds of some rows of a step, the same whatever process or algorithm samples them.
+
+    Args:
+        kind: what the seeds are for: completions, or the chance in a reward.
+        seed: of the run.
+        step: 0-based index of the step.
+        rows: positions in the step's whole batch.
+    """
+    stream = digest(kind, seed, step)
+    return [(stream + row) % 2**63 for row in rows]
+
+
 @torch.no_grad()
 def sample(
     model: "PreTrainedModel",
@@ -77,12 +76,12 @@ def sample(
     pad: int,
     eos: Sequence[int],
 ) -> list[Sampled]:
-    """Draw one completion for each prompt; the whole distribution is sampled, no top-p or top-k.
+    """Sample one completion for each prompt, from the whole distribution (no top-p or top-k).
 
     Args:
         model: any causal language model of transformers with a dynamic key-value cache.
-        prompts: B lists of token ids; the same prompt may stand there many times.
-        seeds: B numbers, one a row, that decide its draws.
+        prompts: B lists of token ids; a prompt may occur many times.
+        seeds: B numbers, one a row.
         limit: most tokens of a completion.
         temperature: divides the logits; 0 takes the most probable token.
         pad: id used for padding.
@@ -156,7 +155,7 @@ def sample(
 
 
 def _group_size(prompts: Sequence[Sequence[int]]) -> int:
-    """How many times in a row every prompt stands; 1 where that differs between prompts."""
+    """How many times in a row every prompt occurs; 1 where that differs between prompts."""
     run = next((i for i, p in enumerate(prompts) if p != prompts[0]), len(prompts))
     whole = len(prompts) % run == 0
     same = whole and all(prompts[i] == prompts[i - i % run] for i in range(len(prompts)))

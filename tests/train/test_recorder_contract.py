@@ -1,7 +1,5 @@
 """What the format recorder uses of TRL is still there: each failure says what moved."""
 
-import inspect
-
 import pytest
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_callback import CallbackHandler
@@ -9,6 +7,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.rloo_config import RLOOConfig
 from trl.trainer.rloo_trainer import RLOOTrainer
+from upstream import in_order, parameters_of, source_of
 
 TRAINERS = pytest.mark.parametrize("trainer", [GRPOTrainer, RLOOTrainer])
 HOOKS = {
@@ -20,11 +19,10 @@ HOOKS = {
 
 @TRAINERS
 @pytest.mark.parametrize(("name", "parameters"), HOOKS.items())
-def test_methods_looked_into_take_what_they_took(
+def test_wrapped_methods_take_what_they_took(
     trainer: type, name: str, parameters: list[str]
 ) -> None:
-    assert hasattr(trainer, name), f"{trainer.__name__}.{name} is gone; FormatRecorder wraps it"
-    found = list(inspect.signature(getattr(trainer, name)).parameters)
+    found = parameters_of(trainer, name)
     assert found == parameters, f"{trainer.__name__}.{name} takes {found} now, not {parameters}"
 
 
@@ -66,27 +64,31 @@ def test_methods_looked_into_take_what_they_took(
         ("__init__", "self.reward_func_names", "config.json names the rewards"),
     ],
 )
-def test_trl_still_does_what_the_recorder_rests_on(
+def test_trl_still_does_what_the_recorder_relies_on(
     trainer: type, method: str, text: str, use: str
 ) -> None:
-    source = inspect.getsource(getattr(trainer, method))
+    source = source_of(trainer, method)
     assert text in source, f"{trainer.__name__}.{method} no longer has `{text}`, by which {use}"
 
 
-def test_transformers_still_tells_callbacks_in_the_order_the_recorder_rests_on() -> None:
-    step = inspect.getsource(Trainer._run_epoch)
-    assert step.index("global_step += 1") < step.index("on_step_end(")
-    assert step.index("on_step_end(") < step.index("_maybe_log_save_evaluate(")
-    saving = inspect.getsource(Trainer._maybe_log_save_evaluate)
-    assert saving.index("self._save_checkpoint(") < saving.index("callback_handler.on_save(")
-    evaluation = inspect.getsource(Trainer.evaluate)
-    assert evaluation.index("self.log(") < evaluation.index("callback_handler.on_evaluate(")
-    beginning = inspect.getsource(Trainer._inner_training_loop)
-    resumed, begun = (
-        beginning.index("_init_training_state("),
-        beginning.index("callback_handler.on_train_begin("),
-    )
-    assert resumed < begun < beginning.index("args.eval_on_start")
+@pytest.mark.parametrize(
+    ("method", "calls"),
+    [
+        ("_run_epoch", ["global_step += 1", "on_step_end(", "_maybe_log_save_evaluate("]),
+        (
+            "_maybe_log_save_evaluate",
+            ["self._save_checkpoint(", "callback_handler.on_save("],
+        ),
+        ("evaluate", ["self.log(", "callback_handler.on_evaluate("]),
+        (
+            "_inner_training_loop",
+            ["_init_training_state(", "callback_handler.on_train_begin(", "args.eval_on_start"],
+        ),
+    ],
+)
+def test_transformers_still_calls_callbacks_in_this_order(method: str, calls: list[str]) -> None:
+    where = f"Trainer.{method}"
+    assert in_order(source_of(Trainer, method), calls, where), f"{where} calls in another order"
 
 
 @pytest.mark.parametrize(

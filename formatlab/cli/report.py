@@ -1,12 +1,9 @@
 """`formatlab report STUDY`: tables, figures and report of a study, made again from its runs."""
 
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-
-from formatlab.errors import InputError, RunError
 
 DESCRIPTION = """\
 Make the tables, figures and report of a study again from its run folders. Damaged ones are left
@@ -20,7 +17,7 @@ examples:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions:
-    """What to make a report of."""
+    """Options of `formatlab report`."""
 
     gallery: Path | None = None
     """Folder that figures and tables are copied to as well."""
@@ -36,28 +33,14 @@ def main(arguments: list[str]) -> int:
         """Folder of a study in the runs folder."""
 
     options = tyro.cli(Options, args=arguments, prog="formatlab report", description=DESCRIPTION)
-    from formatlab.show.report.report import write_report
-    from formatlab.show.study import measured_study
+    from formatlab.show.report.report import report_folder
     from formatlab.show.tables.results import print_study
-    from formatlab.store.atomic_file import explained_os_errors
-    from formatlab.store.integrity import reportable_runs
 
-    if (options.study / "config.json").exists():
-        raise InputError(
-            f"{options.study} is one run; give the folder of its study, which holds it"
-        )
-    found = reportable_runs(options.study)
-    if not found.runs:
-        raise RunError(f"{options.study}: {'; '.join(left.words for left in found.left_out)}")
-    study = measured_study(found.runs)
-    report = write_report(options.study, found.runs, study=study)
+    study, report, left_out = report_folder(options.study, gallery=options.gallery)
     print_study(study)
     print(f"\nreport  {report}\nfigures {report.parent / 'figures'}")
     if options.gallery is not None:
-        with explained_os_errors(options.gallery):
-            for kind in ("figures", "tables"):
-                shutil.copytree(options.study / kind, options.gallery / kind, dirs_exist_ok=True)
         print(f"gallery {options.gallery}")
-    for left in found.left_out:
+    for left in left_out:
         print(f"formatlab report: {left.words}", file=sys.stderr)
-    return int(bool(found.left_out))
+    return int(bool(left_out))

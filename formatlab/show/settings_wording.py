@@ -1,10 +1,10 @@
-"""Settings of training in words: algorithms, bonuses, adapters and single values."""
+"""Settings of training in words: algorithms, rewards, bonuses, adapters and single values."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from formatlab.show.run_result import RunResult
+from formatlab.show.run_facts import RunFacts, RunReward
 from formatlab.show.wording import name_text
 
 _ALGORITHMS = {
@@ -35,11 +35,11 @@ def setting_text(name: str, value: Any) -> str:
 
 
 def bonus_text(config: Mapping[str, Any] | None, among: Sequence[Any] = ()) -> str:
-    """Return the bonus for exploration as one unit: `bonus ucb_mean over formats`, `no bonus`.
+    """Return the bonus for exploration in words: `bonus ucb_mean over formats`, `no bonus`.
 
     Args:
-        config: as a run stores it; None where there can be none.
-        among: other bonuses; its numbers are told only where they tell it from one of these.
+        config: as a run stores it; None where the algorithm has none.
+        among: other bonuses. Its numbers are given only if one of these differs in nothing else.
     """
     if not config or config.get("bonus") == "none":
         return "no bonus"
@@ -54,25 +54,47 @@ def lora_text(config: Mapping[str, Any] | None, among: Sequence[Any] = ()) -> st
     return f"LoRA rank {config.get('rank')}" + _numbers(config, among, kind=("rank",))
 
 
-def trained_sentence(runs: Sequence[RunResult]) -> str:
-    """Return what trained all of the runs, as a sentence; nothing for GRPO of all weights.
+def trained_sentence(runs: Sequence[RunFacts]) -> str:
+    """Return what trained all of the runs, as a sentence; empty for GRPO of all weights.
 
-    What differs between runs is in their labels, and not told here.
+    Settings in which the runs differ are in their labels, and not in the sentence.
     """
-    algorithms = {
-        tuple(stage["algorithm"] for stage in (*run.config.get("before", []), run.config))
-        for run in runs
-    }
-    # What learns from documents does not explore, and has no such setting.
-    exploring = [run for run in runs if not run.from_documents]
-    bonuses = {bonus_text(run.config.get("exploration")) for run in exploring}
-    adapters = {lora_text(run.config.get("lora")) for run in runs}
-    words = [" then ".join(map(algorithm_text, next(iter(algorithms))))] * (len(algorithms) == 1)
+    chains = {run.stages for run in runs}
+    # Learning from documents explores nothing and has no such setting.
+    bonuses = {bonus_text(run.exploration) for run in runs if not run.from_documents}
+    adapters = {lora_text(run.lora) for run in runs}
+    words = [" then ".join(map(algorithm_text, next(iter(chains))))] * (len(chains) == 1)
     told = [*bonuses] * (len(bonuses) == 1) + [*adapters] * (len(adapters) == 1)
     told = [text for text in told if text not in ("no bonus", "all weights")]
-    if not told and (not words or algorithms == {(_PLAIN,)}):
+    if not told and (not words or chains == {(_PLAIN,)}):
         return ""
-    return f"Trained with {', '.join(words + told)}." if words + told else ""
+    return f"Trained with {', '.join(words + told)}."
+
+
+def rewards_sentence(rewards: Sequence[RunReward]) -> str:
+    """Return what rewarded the runs, as a sentence; empty if it was correctness alone."""
+    if all(reward.is_correctness for reward in rewards):
+        return ""
+    sentence = f"Trained with {', '.join(reward.text for reward in rewards)}."
+    without_signal = [reward.text for reward in rewards if not reward.has_signal]
+    if without_signal:
+        sentence += (
+            f" Nothing in {' and '.join(without_signal)} depends on what is written: what moves "
+            "there is drift, not collapse."
+        )
+    return sentence
+
+
+def with_reward(words: str, reward: RunReward) -> str:
+    """Return words that are separated by commas with the reward among them.
+
+    If the words name it already, in full or by its kind alone, the full text takes their place.
+    """
+    listed = f", {words}, "
+    for known in (reward.text, reward.name, f"{reward.name} reward", f"reward {reward.name}"):
+        if f", {known}, " in listed:
+            return listed.replace(f", {known}, ", f", {reward.text}, ", 1)[2:-2]
+    return f"{words}, {reward.text}" if words else reward.text
 
 
 def _numbers(config: Mapping[str, Any], among: Sequence[Any], *, kind: Sequence[str]) -> str:

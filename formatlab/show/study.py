@@ -1,14 +1,15 @@
-"""The study as figures and tables see it: its runs, in arms."""
+"""A study as figures and tables see it: its measured runs, grouped into arms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from formatlab.errors import InputError
-from formatlab.show.arm import Arm, Mixture, grouped_arms, mixtures_of, told_rewards
+from formatlab.show.arm import Arm, Mixture, distinct_rewards, grouped_arms, mixtures_of
 from formatlab.show.palette import format_order
+from formatlab.show.run_facts import RunReward
 from formatlab.show.run_result import RunResult, measured_run, with_distance_from_base
-from formatlab.show.wording import CORRECTNESS, mixture_text, name_text
+from formatlab.show.wording import mixture_text, name_text
 from formatlab.store import RunFolder
 
 
@@ -33,19 +34,19 @@ class Study:
         return list(dict.fromkeys(arm.setting for arm in self.arms))
 
     @property
-    def rewards(self) -> list[str]:
-        """The names of the rewards, each once, in the order of the arms."""
-        return told_rewards(self.runs)
+    def rewards(self) -> list[RunReward]:
+        """The rewards, each once, in the order of the arms."""
+        return distinct_rewards([run.facts for run in self.runs])
 
     @property
     def only_correctness(self) -> bool:
-        """Whether every run is rewarded for correctness, which need not be said."""
-        return self.rewards == [CORRECTNESS]
+        """Whether all runs have the default reward, which then is not named."""
+        return all(reward.is_correctness for reward in self.rewards)
 
     @property
     def any_without_signal(self) -> bool:
         """Whether an arm's reward carries no signal, so that it can drift but not collapse."""
-        return any(not arm.has_signal for arm in self.arms)
+        return any(not arm.reward.has_signal for arm in self.arms)
 
     @cached_property
     def tags(self) -> list[str]:
@@ -57,7 +58,7 @@ class Study:
 
     @property
     def mixtures_text(self) -> str:
-        """What the mixtures are, if there are several; else nothing."""
+        """The mixtures in a sentence, if there are several; else empty."""
         if len(self.mixtures) < 2:
             return ""
         texts = [f"{mixture.label}: {self._mixture_words(mixture)}" for mixture in self.mixtures]
@@ -76,7 +77,7 @@ class Study:
     @property
     def any_chain(self) -> bool:
         """Whether a run is a stage after others, so that its start is not the base."""
-        return any(run.config.get("before") for run in self.runs)
+        return any(run.facts.after_stages for run in self.runs)
 
     @property
     def start_name(self) -> str:
@@ -109,11 +110,10 @@ def measured_study(runs: Sequence[RunFolder]) -> Study:
             "There are no runs to show. Give a runs folder in which a study has been run."
         )
     results = with_distance_from_base(runs, [measured_run(run) for run in runs])
-    bases = {(run.world_seed, run.base_seed) for run in results}
-    samplings = {(run.world_seed, run.base_seed, run.config["seed"]) for run in results}
+    facts = [run.facts for run in results]
+    bases = {(of.world_seed, of.base_seed) for of in facts}
+    samplings = {(of.world_seed, of.base_seed, of.sampling_seed) for of in facts}
     if len(samplings) > len(bases):
         results = [replace(run, several_of_base=True) for run in results]
-    mixtures = mixtures_of(results)
-    return Study(
-        name=results[0].config["study"], arms=grouped_arms(results, mixtures), mixtures=mixtures
-    )
+    mixtures = mixtures_of(facts)
+    return Study(name=facts[0].study, arms=grouped_arms(results, mixtures), mixtures=mixtures)

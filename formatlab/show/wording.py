@@ -1,16 +1,9 @@
-"""Wording: how numbers and names that are not ours are written for people.
-
-The reward in words: any but correctness is named wherever its runs are.
-
-A reward without signal (random, or none) says nothing of which format is right. What moves under
-it is drift, and is not called a collapse, an attractor or a winner's win.
-"""
+"""Wording: how people read numbers, and names and texts that others wrote."""
 
 import re
 import textwrap
 import unicodedata
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 _CONTROL_PICTURES = 0x2400
 
@@ -27,7 +20,7 @@ def parameters_text(parameters: int) -> str:
 
 
 def percent_text(share: float) -> str:
-    """Return a share in whole percent; what is not quite none or all is not rounded to it."""
+    """Return a share in whole percent, never rounded to 0% or 100%."""
     if 0 < share < 0.005:
         return "<1%"
     if 0.995 <= share < 1:
@@ -44,7 +37,7 @@ def fraction_text(value: float | None) -> str:
 
 
 def epoch_text(epoch: float) -> str:
-    """Return an epoch without needless decimals; the base by its name."""
+    """Return an epoch without needless decimals; `base` for 0."""
     return "base" if epoch == 0 else f"{epoch:g}"
 
 
@@ -68,18 +61,18 @@ def name_text(name: str, width: int = 28) -> str:
 
 
 def wrapped_text(text: str, width: int) -> str:
-    """Return words on lines of a width, numbers on one line with the word that they follow."""
-    # Only ordinary spaces are places to break; the no-break ones stay.
+    """Return words on lines of a width; a number stays on the line of the word before it."""
+    # `textwrap` breaks at ordinary spaces only.
     return textwrap.fill(re.sub(r"(?<=[A-Za-z]) (?=[\d.])", "\u00a0", text), width)
 
 
 def model_text(name: str, width: int = 24) -> str:
-    """Return the name of a model: a hub id or path without what comes before the last slash."""
+    """Return the name of a model: the last part of a hub id or a path."""
     return name_text(name.rstrip("/").rsplit("/", 1)[-1] or name, width)
 
 
 def visible_text(text: str) -> str:
-    """Return text in which control characters are seen and can neither act nor reorder it.
+    """Return text whose control characters are visible and have no effect.
 
     C0 controls but tab and newline become their Unicode pictures; other controls, bidirectional
     overrides and lone surrogates become their code point in angle brackets.
@@ -95,7 +88,7 @@ def shortened_text(text: str, width: int, *, mark: str | None = None) -> str:
     Args:
         text: any text.
         width: characters to keep.
-        mark: what stands for the characters left out; by default it says how many.
+        mark: replaces the characters left out; by default it says how many.
     """
     if len(text) <= width:
         return text
@@ -114,72 +107,3 @@ def _visible(character: str) -> str:
     if unicodedata.category(character) in ("Cc", "Cf", "Cs") and character != "\u200d":
         return f"⟨U+{code:04X}⟩"
     return character
-
-
-CORRECTNESS = "correctness"
-"""The default, and the only reward that need not be named."""
-
-_WITHOUT_SIGNAL = ("random", "none")
-
-
-def reward_name(config: Mapping[str, Any]) -> str:
-    """Return the name of the reward in a run's configuration; early ones have correctness only."""
-    name = config.get("reward") or CORRECTNESS
-    if isinstance(name, list):  # of a recorded trainer, which may have several
-        name = " + ".join(map(str, name))
-    return visible_text(" ".join(str(name).split()))
-
-
-def has_signal(reward: str) -> bool:
-    """Return whether a reward depends on what the rollout says. An inverted one does."""
-    return reward not in _WITHOUT_SIGNAL
-
-
-def reward_text(reward: str) -> str:
-    """Return a reward in words without a comma: `random reward`, `no reward`.
-
-    Errors of a verifier follow the kind in its name, and are told after it: `correctness reward
-    with program false positives 20%`.
-    """
-    kind, *errors = reward.split(", ")
-    text = "no reward" if kind == "none" else f"{kind} reward"
-    return f"{text} with {' and '.join(errors)}" if errors else text
-
-
-def with_reward(words: str, reward: str) -> str:
-    """Return the words of an arm, separated by commas, with its reward among them.
-
-    Where the words name it already, though shorter (`random`), it is not repeated.
-    """
-    text = reward_text(reward)
-    listed = f", {words}, "
-    for known in (text, reward, f"{reward} reward", f"reward {reward}"):
-        if f", {known}, " in listed:
-            return listed.replace(f", {known}, ", f", {text}, ", 1)[2:-2]
-    return f"{words}, {text}" if words else text
-
-
-def titled(title: str, rewards: Sequence[str]) -> str:
-    """Return a figure's title, with the reward if it is one alone and not correctness.
-
-    Where there are several, the figure's panels, columns or lines are named by arm.
-    """
-    if len(set(rewards)) == 1 and rewards[0] != CORRECTNESS:
-        return f"{title} ({reward_text(rewards[0])})"
-    return title
-
-
-def rewards_sentence(rewards: Sequence[str]) -> str:
-    """Return what rewarded the runs, as a sentence; nothing if it was correctness alone."""
-    names = list(dict.fromkeys(rewards))
-    if names == [CORRECTNESS] or not names:
-        return ""
-    texts = [reward_text(name) for name in names]
-    silent = [reward_text(name) for name in names if not has_signal(name)]
-    sentence = f"Trained with {', '.join(texts)}."
-    if silent:
-        sentence += (
-            f" Nothing in {' and '.join(silent)} depends on what is written: what moves there is "
-            "drift, not collapse."
-        )
-    return sentence

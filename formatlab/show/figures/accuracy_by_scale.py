@@ -1,4 +1,4 @@
-"""The figure of accuracy of each format against scale, at the base and at the end."""
+"""Figure: the accuracy of each format against scale, at the base and at the end."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,6 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from formatlab.show.arm import Arm
@@ -18,20 +17,23 @@ from formatlab.show.figures.layout import (
     STYLE,
     Measured,
     Spread,
+    StudyFigure,
+    draw_spreads,
     exact_percent,
-    sheet,
+    figure_layout,
+    format_handle,
+    number_range,
     spread,
+    titled,
 )
 from formatlab.show.palette import format_style
 from formatlab.show.run_result import RunResult
 from formatlab.show.study import Study
 from formatlab.show.tables.grader import grader_sentence
-from formatlab.show.wording import name_text, titled, wrapped_text
+from formatlab.show.tables.table import run_columns
+from formatlab.show.wording import name_text, wrapped_text
 
-NAME = "accuracy_by_scale"
-"""Name of the figure's files and of the table behind it."""
-
-TITLE = "Accuracy of each format by scale"
+_TITLE = "Accuracy of each format by scale"
 
 _FEWEST_ROLLOUTS = 20
 _HEADING_WIDTH = 48
@@ -48,14 +50,10 @@ _MOMENTS: tuple[Moment, ...] = (
 
 
 def accuracy_rows(study: Study) -> list[dict[str, Any]]:
-    """Return the numbers drawn: one row a run, moment and tag; small n is in the table only."""
+    """Return the numbers: one row a run, moment and tag, also those of too few rollouts to draw."""
     return [
         {
-            "arm": arm.label,
-            **({} if study.only_correctness else {"reward": arm.reward}),
-            "parameters": arm.parameters,
-            "seed": run.seed,
-            "run": run.name,
+            **run_columns(study, arm, run),
             "undertrained": run.undertrained,
             "moment": moment,
             "epoch": row["epoch"],
@@ -80,17 +78,17 @@ def accuracy_by_scale(study: Study) -> Figure:
     headings = [_heading(setting, words, narrow=wide) for setting, words, _, _ in drawn]
     columns = 2 if len(drawn) <= 2 else 4 if wide else 3 if len(drawn) % 2 else 2
     with matplotlib.rc_context(STYLE):
-        page = sheet(
-            title=titled(TITLE, study.rewards),
+        figure, panels = figure_layout(
+            title=titled(_TITLE, study.rewards),
             caption=_caption(study),
             panels=len(drawn),
             columns=columns,
             panel_size=(2.7, 2.1) if wide else (3.6, 2.5),
             heading=0.35 + 0.15 * max(heading.count("\n") for heading in headings),
-            legend=[(_handle(tag), name_text(tag, 16)) for tag in tags],
+            legend=[(format_handle(tag, width=1.2, size=6), name_text(tag, 16)) for tag in tags],
         )
         top = _top(study, tags)
-        for place, (panel, (_, _, arms, row_of)) in enumerate(zip(page.panels, drawn, strict=True)):
+        for place, (panel, (_, _, arms, row_of)) in enumerate(zip(panels, drawn, strict=True)):
             panel.set_title(headings[place])
             _draw_panel(panel, arms, tags, row_of)
             panel.set_ylim(-0.03 * top, 1.03 * top)
@@ -98,11 +96,11 @@ def accuracy_by_scale(study: Study) -> Figure:
                 panel.set_ylabel("accuracy")
             else:
                 panel.tick_params(labelleft=False)
-    return page.figure
+    return figure
 
 
 def _drawn(study: Study) -> list[tuple[str, str, Sequence[Arm], Callable]]:
-    """Return setting, moment, arms and what is read of their runs, panel by panel."""
+    """Return for each panel its setting, its moment, its arms and which probe it shows."""
     (_, of_start), (at_end, of_end) = _MOMENTS
     by_setting = {
         setting: [arm for arm in study.arms if arm.setting == setting] for setting in study.settings
@@ -147,7 +145,7 @@ def _shared_start(study: Study) -> list[Arm]:
 
 def _heading(setting: str, moment: str, *, narrow: bool) -> str:
     heading = f"{setting}: {moment}" if setting else moment
-    # Words of our own begin like a sentence; the name of an algorithm stays as it is.
+    # The name of an algorithm keeps its small first letter.
     if not setting or setting.startswith("mixture "):
         heading = heading[0].upper() + heading[1:]
     return wrapped_text(heading, _NARROW_HEADING_WIDTH if narrow else _HEADING_WIDTH)
@@ -178,24 +176,8 @@ def _draw_format(
     # A scale without the format breaks the line.
     line = [math.nan if point is None else point.middle for point in points]
     panel.plot(places, line, color=style.colour, lw=1.2, alpha=0.8, zorder=2)
-    drawn = [(place, point) for place, point in zip(places, points, strict=True) if point]
-    panel.errorbar(
-        [place for place, _ in drawn],
-        [point.middle for _, point in drawn],
-        yerr=[
-            [point.middle - point.low for _, point in drawn],
-            [point.high - point.middle for _, point in drawn],
-        ],
-        fmt=style.marker,
-        color=style.colour,
-        markersize=6,
-        markeredgecolor="white",
-        markeredgewidth=0.6,
-        elinewidth=1.1,
-        capsize=2,
-        zorder=3,
-        clip_on=False,
-    )
+    at = [place for place, point in zip(places, points, strict=True) if point]
+    draw_spreads(panel, tag, at, [point for point in points if point], size=6, order=3)
 
 
 def _accuracy(arm: Arm, tag: str, row_of: Callable) -> Spread | None:
@@ -210,7 +192,7 @@ def _accuracy(arm: Arm, tag: str, row_of: Callable) -> Spread | None:
 
 
 def _top(study: Study, tags: Sequence[str]) -> float:
-    """Return the smallest usual end of the axis that no bar exceeds: real models may solve 2%."""
+    """Return the smallest end of the axis above all bars; real models may solve 2% only."""
     points = [
         point.high
         for arm in study.arms
@@ -236,7 +218,7 @@ def _drawn_tags(study: Study) -> list[str]:
 def _ticks(
     places: Sequence[float], arms: Sequence[Arm], width: float
 ) -> tuple[list[float], list[str]]:
-    """Label each scale, but one that would run into its neighbour's label."""
+    """Label each scale whose label does not overlap that of its neighbour."""
     labels, last = [], -math.inf
     for place, arm in zip(places, arms, strict=True):
         free = place - last > 0.16 * width
@@ -245,16 +227,8 @@ def _ticks(
     return list(places), labels
 
 
-def _handle(tag: str) -> Line2D:
-    style = format_style(tag)
-    return Line2D(
-        [], [], color=style.colour, marker=style.marker, lw=1.2, ms=6, mec="white", mew=0.6
-    )
-
-
 def _caption(study: Study) -> str:
-    n_seeds = sorted({len(arm.counted) for arm in study.arms})
-    seeds = " to ".join(str(n) for n in dict.fromkeys((n_seeds[0], n_seeds[-1])))
+    seeds = number_range([len(arm.counted) for arm in study.arms])
     words = [
         f"Correct rollouts among those of the format, in the probe of {study.probe_text}; seeds a "
         f"scale: {seeds}; {SPREAD_WORDS}. Formats stand side by side at each scale. Left "
@@ -268,3 +242,8 @@ def _caption(study: Study) -> str:
     if grader := grader_sentence(_drawn_tags(study)):
         words.append(grader)
     return " ".join(words) + study.mixtures_text
+
+
+ACCURACY_BY_SCALE = StudyFigure(
+    name="accuracy_by_scale", title=_TITLE, draw=accuracy_by_scale, rows=accuracy_rows
+)

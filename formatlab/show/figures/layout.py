@@ -1,13 +1,13 @@
-"""The sheet: a figure with a title, equal panels, a legend outside the data and a caption.
+"""The layout of all figures: title, equal panels, a legend outside the data and a caption.
 
-The spread: how one number a seed is drawn as a point with a bar.
+A figure of studies is a `StudyFigure`; its module draws it with the helpers of this one.
 """
 
 import io
 import math
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,11 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from formatlab.show.palette import format_style
+from formatlab.show.run_facts import RunReward
+from formatlab.show.study import Study
 from formatlab.store.atomic_file import write_bytes_atomically
 
 STYLE: dict[Any, Any] = {
@@ -63,15 +67,28 @@ _LEGEND_ENTRY = 1.15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sheet:
-    """A figure and its panels."""
+class StudyFigure:
+    """A figure of a study, with the numbers that it draws."""
 
-    figure: Figure
-    panels: Sequence[Axes]
-    """Row by row; unused places are left out."""
+    name: str
+    """Name of its image files and of its table."""
+    title: str
+    draw: Callable[[Study], Figure]
+    rows: Callable[[Study], list[dict[str, Any]]]
+    """The numbers, as rows of equal keys."""
 
 
-def sheet(
+def titled(title: str, rewards: Sequence[RunReward]) -> str:
+    """Return a figure's title, with the reward if there is one alone and not correctness.
+
+    Several rewards are named in the labels of the arms.
+    """
+    if len(rewards) == 1 and not rewards[0].is_correctness:
+        return f"{title} ({rewards[0].text})"
+    return title
+
+
+def figure_layout(
     *,
     title: str,
     caption: str,
@@ -82,12 +99,12 @@ def sheet(
     gap: float = 0.35,
     legend: Sequence[tuple[Artist, str]] = (),
     legend_entry: float = _LEGEND_ENTRY,
-) -> Sheet:
-    """Lay out an empty sheet.
+) -> tuple[Figure, list[Axes]]:
+    """Lay out an empty figure.
 
     Args:
         title: wrapped.
-        caption: what is drawn, with n, seeds and intervals; wrapped.
+        caption: says what is drawn, with n, seeds and intervals; wrapped.
         panels: number of panels.
         columns: panels in a row at most.
         panel_size: width and height of a panel in inches.
@@ -95,6 +112,9 @@ def sheet(
         gap: between the panels of a row, in inches.
         legend: handle and label of each entry; a label may have several lines.
         legend_entry: width of the widest entry, in inches.
+
+    Returns:
+        The figure and its panels, row by row.
     """
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)
@@ -140,7 +160,7 @@ def sheet(
             handlelength=1.8,
             columnspacing=1.4,
         )
-    places = []
+    axes = []
     for index in range(panels):
         row, column = divmod(index, columns)
         left = _LEFT + column * (width_each + gap)
@@ -151,8 +171,21 @@ def sheet(
             width_each / width,
             height_each / height,
         )
-        places.append(figure.add_axes(box))
-    return Sheet(figure=figure, panels=places)
+        axes.append(figure.add_axes(box))
+    return figure, axes
+
+
+def format_handle(tag: str, *, width: float, size: float) -> Line2D:
+    """Return the line and marker of a format, for a legend."""
+    style = format_style(tag)
+    return Line2D(
+        [], [], color=style.colour, marker=style.marker, lw=width, ms=size, mec="white", mew=0.6
+    )
+
+
+def number_range(numbers: Sequence[int]) -> str:
+    """Return the smallest and the largest number as `3 to 5`, or the one that all are."""
+    return " to ".join(f"{n:,}" for n in dict.fromkeys((min(numbers), max(numbers))))
 
 
 def exact_percent(share: float, _position: int | None = None) -> str:
@@ -160,30 +193,30 @@ def exact_percent(share: float, _position: int | None = None) -> str:
     return f"{round(100 * share, 6):g}%"
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> dict[str, Path]:
-    """Write a figure as PNG and SVG, without anything that differs between equal figures.
+_METADATA = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+"""Left out, so that equal figures give equal files."""
 
-    Returns:
-        `png` and `svg` -> file.
-    """
-    files = {}
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-        buffer = io.BytesIO()
-        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-            # A name in a script the font lacks is drawn as boxes; the tables have it in full.
-            warnings.filterwarnings("ignore", r"Glyph .* missing from font")
-            figure.savefig(buffer, format=kind, dpi=200, metadata=metadata)
-        path = folder / f"{name}.{kind}"
-        write_bytes_atomically(path, buffer.getvalue())
-        files[kind] = path
-    return files
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure to a .png, .svg or .pdf file."""
+    kind = path.suffix.lower()[1:]
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        # The font draws boxes for scripts that it lacks; the tables have such names in full.
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font")
+        figure.savefig(buffer, format=kind, dpi=200, metadata=_METADATA[kind])
+    write_bytes_atomically(path, buffer.getvalue())
 
 
 SPREAD_WORDS = (
     "with one seed the bar is the 95% cluster-bootstrap interval over prompts; with several the "
     "point is their mean and the bar runs from the lowest seed to the highest"
 )
-"""What a bar is, for captions."""
+"""The meaning of a bar, for captions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,7 +231,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spread:
-    """What is drawn."""
+    """A point with a bar."""
 
     middle: float
     low: float
@@ -207,7 +240,7 @@ class Spread:
 
 
 def spread(seeds: Sequence[Measured]) -> Spread:
-    """Return the point and bar of one number a seed; see `SPREAD_WORDS`.
+    """Return the point and bar for one number a seed; see `SPREAD_WORDS`.
 
     Args:
         seeds: at least one.
@@ -220,4 +253,37 @@ def spread(seeds: Sequence[Measured]) -> Spread:
     values = [seed.value for seed in seeds]
     return Spread(
         middle=sum(values) / len(values), low=min(values), high=max(values), n_seeds=len(values)
+    )
+
+
+def draw_spreads(
+    panel: Axes, tag: str, at: Sequence[float], points: Sequence[Spread], *, size: float, order: int
+) -> None:
+    """Draw the points and bars of a format.
+
+    Args:
+        panel: where to draw.
+        tag: the format.
+        at: horizontal places of the points.
+        points: their middles and bars.
+        size: of the markers.
+        order: z-order.
+    """
+    style = format_style(tag)
+    panel.errorbar(
+        at,
+        [point.middle for point in points],
+        yerr=[
+            [point.middle - point.low for point in points],
+            [point.high - point.middle for point in points],
+        ],
+        fmt=style.marker,
+        color=style.colour,
+        markersize=size,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        elinewidth=1.1,
+        capsize=2,
+        zorder=order,
+        clip_on=False,
     )

@@ -1,4 +1,4 @@
-"""The figure of format share over training: one panel an arm, with epoch marks."""
+"""Figure: the share of each format over training, one panel an arm, with marks of epochs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,28 +6,35 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from formatlab.show.arm import Arm
-from formatlab.show.figures.layout import QUIET, SPREAD_WORDS, STYLE, Measured, sheet, spread
+from formatlab.show.figures.layout import (
+    QUIET,
+    SPREAD_WORDS,
+    STYLE,
+    Measured,
+    StudyFigure,
+    draw_spreads,
+    figure_layout,
+    format_handle,
+    number_range,
+    spread,
+    titled,
+)
 from formatlab.show.palette import format_style
 from formatlab.show.run_result import RunResult
 from formatlab.show.study import Study
-from formatlab.show.wording import name_text, titled, wrapped_text
+from formatlab.show.tables.table import run_columns
+from formatlab.show.wording import name_text, wrapped_text
 
-NAME = "share_over_training"
-"""Name of the figure's files and of the table behind it."""
-
-TITLE = "Format share over training"
-
+_TITLE = "Format share over training"
 _RARE = 0.02
 _MOST_EPOCH_LABELS = 8
 _TITLE_WIDTH = 38
 
-# What is counted differs where learning is from documents, or from rounds of one policy.
-_FROM_DOCUMENTS = {"sft": "SFT step", "dpo": "DPO step"}
-_STEP_NAMES = _FROM_DOCUMENTS | {"expert_iteration": "step"}
+# Steps of these algorithms are not RL steps.
+_STEP_NAMES = {"sft": "SFT step", "dpo": "DPO step", "expert_iteration": "step"}
 
 
 def share_rows(study: Study) -> list[dict[str, Any]]:
@@ -39,13 +46,7 @@ def share_rows(study: Study) -> list[dict[str, Any]]:
     rows = []
     for arm in study.arms:
         for run in arm.runs:
-            known = {
-                "arm": arm.label,
-                **({} if study.only_correctness else {"reward": arm.reward}),
-                "parameters": arm.parameters,
-                "seed": run.seed,
-                "run": run.name,
-            }
+            known = run_columns(study, arm, run)
             rows += [
                 known
                 | {
@@ -77,23 +78,22 @@ def share_rows(study: Study) -> list[dict[str, Any]]:
 
 def share_over_training(study: Study) -> Figure:
     """Draw the figure."""
-    rows = share_rows(study)
-    common = {row["tag"] for row in rows if row["share"] >= _RARE}
+    common = {row["tag"] for row in share_rows(study) if row["share"] >= _RARE}
     tags = [tag for tag in study.tags if tag in common]
     columns = 2 if len(study.arms) == 4 else 3
     titles = [wrapped_text(_panel_title(arm), _TITLE_WIDTH) for arm in study.arms]
     lines = max(title.count("\n") + 1 for title in titles)
     with matplotlib.rc_context(STYLE):
-        page = sheet(
-            title=titled(TITLE, study.rewards),
+        figure, panels = figure_layout(
+            title=titled(_TITLE, study.rewards),
             caption=_caption(study, [tag for tag in study.tags if tag not in common]),
             panels=len(study.arms),
             columns=columns,
             panel_size=(3.1, 2.3),
             heading=0.47 + 0.15 * lines,
-            legend=[(_handle(tag), name_text(tag, 16)) for tag in tags],
+            legend=[(format_handle(tag, width=1.8, size=5.5), name_text(tag, 16)) for tag in tags],
         )
-        for place, (arm, panel) in enumerate(zip(study.arms, page.panels, strict=True)):
+        for place, (arm, panel) in enumerate(zip(study.arms, panels, strict=True)):
             _draw_arm(panel, arm, tags)
             panel.set_title(titles[place], pad=24)
             panel.set_xlabel(_STEP_NAMES.get(arm.algorithm, "RL step"))
@@ -102,7 +102,7 @@ def share_over_training(study: Study) -> Figure:
                 _name_epochs(panel)
             else:
                 panel.tick_params(labelleft=False)
-    return page.figure
+    return figure
 
 
 def _draw_arm(panel: Axes, arm: Arm, tags: Sequence[str]) -> None:
@@ -150,29 +150,12 @@ def _draw_probe(panel: Axes, arm: Arm, tag: str) -> None:
     for run in arm.counted:
         for epoch in run.winners:
             by_step.setdefault(epoch["step"], []).append(_probe_share(epoch, tag))
-    style = format_style(tag)
     steps = sorted(by_step)
     points = [spread(by_step[step]) for step in steps]
     if not any(run.training for run in arm.counted):
         middles = [point.middle for point in points]
-        panel.plot(steps, middles, color=style.colour, lw=1.2, ls=":", zorder=3)
-    panel.errorbar(
-        steps,
-        [point.middle for point in points],
-        yerr=[
-            [point.middle - point.low for point in points],
-            [point.high - point.middle for point in points],
-        ],
-        fmt=style.marker,
-        color=style.colour,
-        markersize=5,
-        markeredgecolor="white",
-        markeredgewidth=0.6,
-        elinewidth=1.1,
-        capsize=2,
-        zorder=4,
-        clip_on=False,
-    )
+        panel.plot(steps, middles, color=format_style(tag).colour, lw=1.2, ls=":", zorder=3)
+    draw_spreads(panel, tag, steps, points, size=5, order=4)
 
 
 def _draw_epochs(panel: Axes, arm: Arm) -> None:
@@ -236,21 +219,13 @@ def _panel_title(arm: Arm) -> str:
     return f"{arm.label}  ({seeds})"
 
 
-def _handle(tag: str) -> Line2D:
-    style = format_style(tag)
-    return Line2D(
-        [], [], color=style.colour, marker=style.marker, lw=1.8, ms=5.5, mec="white", mew=0.6
-    )
-
-
 def _caption(study: Study, rare: Sequence[str]) -> str:
-    batches = sorted({row["total"] for run in study.runs for row in run.training})
+    batches = [row["total"] for run in study.runs for row in run.training]
     words = []
     if batches:
-        sizes = " to ".join(f"{size:,}" for size in dict.fromkeys((batches[0], batches[-1])))
         words.append(
-            f"Lines: share among the {sizes} training rollouts of each step; with several seeds "
-            "the thick line is their mean, as far as all have come, and thin lines are the seeds."
+            f"Lines: share among the {number_range(batches)} training rollouts of each step; with "
+            "several seeds the thick line is their mean, as far as all have come, and thin lines are the seeds."
         )
     words.append(f"Markers: probe of {study.probe_text}; {SPREAD_WORDS}.")
     words.append("Vertical lines: ends of epochs.")
@@ -266,3 +241,8 @@ def _caption(study: Study, rare: Sequence[str]) -> str:
         names = ", ".join(f'"{name_text(tag, 16)}"' for tag in rare)
         words.append(f"Never at {_RARE:.0%} and not drawn: {names}.")
     return " ".join(words) + study.mixtures_text
+
+
+SHARE_OVER_TRAINING = StudyFigure(
+    name="share_over_training", title=_TITLE, draw=share_over_training, rows=share_rows
+)

@@ -1,21 +1,16 @@
-"""The figure of anyone's tagged rollouts: format shares over steps, or as bars without steps."""
+"""Figures of tagged rollout files: format shares over steps, or as bars without steps."""
 
-import io
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from formatlab.show.figures.layout import STYLE, sheet
+from formatlab.show.figures.layout import STYLE, figure_layout, format_handle, number_range
 from formatlab.show.palette import format_order, format_style
 from formatlab.show.tables.tags import FormatRow, StepRow, StepSpan, step_spans
 from formatlab.show.wording import name_text
-from formatlab.store.atomic_file import write_bytes_atomically
 
 _MOST_POINTS = 120
 _MOST_LINES = 10
@@ -57,16 +52,19 @@ def share_over_steps(rows: Sequence[StepRow], *, caption: str) -> Figure:
     if left := [tag for tag in parts if tag not in drawn]:
         words.append(f"Not drawn, as too rare: {', '.join(name_text(tag, 16) for tag in left)}.")
     with matplotlib.rc_context(STYLE):
-        page = sheet(
+        figure, (panel,) = figure_layout(
             title="Format share over steps",
             caption=" ".join(words),
             panels=1,
             columns=1,
             panel_size=(6.6, 3.0),
             heading=0.15,
-            legend=[(_handle(tag), name_text(tag, 16)) for tag in parts if tag in drawn],
+            legend=[
+                (format_handle(tag, width=1.8, size=5.5), name_text(tag, 16))
+                for tag in parts
+                if tag in drawn
+            ],
         )
-        (panel,) = page.panels
         for tag in parts:
             if tag in drawn:
                 style = format_style(tag)
@@ -86,7 +84,7 @@ def share_over_steps(rows: Sequence[StepRow], *, caption: str) -> Figure:
         panel.set_xlabel("step")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9))
         _share_axis(panel)
-    return page.figure
+    return figure
 
 
 def share_bars(rows: Sequence[FormatRow], *, caption: str) -> Figure:
@@ -97,7 +95,7 @@ def share_bars(rows: Sequence[FormatRow], *, caption: str) -> Figure:
         caption: what the rows and the intervals are.
     """
     with matplotlib.rc_context(STYLE):
-        page = sheet(
+        figure, (panel,) = figure_layout(
             title="Format share",
             caption=caption,
             panels=1,
@@ -105,7 +103,6 @@ def share_bars(rows: Sequence[FormatRow], *, caption: str) -> Figure:
             panel_size=(6.6, 3.0),
             heading=0.15,
         )
-        (panel,) = page.panels
         places = range(len(rows))
         shares = [row.share for row in rows]
         bounds = [row.share_interval or (row.share, row.share) for row in rows]
@@ -130,16 +127,7 @@ def share_bars(rows: Sequence[FormatRow], *, caption: str) -> Figure:
             ha="right" if turned else "center",
         )
         _share_axis(panel)
-    return page.figure
-
-
-def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure to a .png, .svg or .pdf file."""
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph .* missing from font")
-        figure.savefig(buffer, format=path.suffix.lower()[1:], dpi=200)
-    write_bytes_atomically(path, buffer.getvalue())
+    return figure
 
 
 def _share_axis(panel: Axes) -> None:
@@ -150,17 +138,9 @@ def _share_axis(panel: Axes) -> None:
 
 
 def _points(spans: Sequence[StepSpan]) -> str:
-    """How many rows of how many steps a point is, in words."""
+    """The numbers of rows and steps in a point, in words."""
     sizes = [span.rows for span in spans]
-    rows = " to ".join(dict.fromkeys((f"{min(sizes):,}", f"{max(sizes):,}")))
     steps = max(len(span.members) for span in spans)
-    return f"{rows} row{'' if max(sizes) == 1 else 's'} of " + (
+    return f"{number_range(sizes)} row{'' if max(sizes) == 1 else 's'} of " + (
         "one step" if steps == 1 else f"up to {steps} neighbouring steps"
-    )
-
-
-def _handle(tag: str) -> Line2D:
-    style = format_style(tag)
-    return Line2D(
-        [], [], color=style.colour, marker=style.marker, lw=1.8, ms=5.5, mec="white", mew=0.6
     )

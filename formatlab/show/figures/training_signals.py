@@ -1,4 +1,4 @@
-"""The figure of training signals: how reward, entropy, KL and truncation went, one line an arm."""
+"""Figure: reward, entropy, KL and other signals of training over steps, one line an arm."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,20 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from formatlab.show.arm import Arm
-from formatlab.show.figures.layout import QUIET, STYLE, exact_percent, sheet
+from formatlab.show.figures.layout import (
+    QUIET,
+    STYLE,
+    StudyFigure,
+    exact_percent,
+    figure_layout,
+    number_range,
+    titled,
+)
 from formatlab.show.run_result import RunResult
 from formatlab.show.study import Study
-from formatlab.show.wording import titled, wrapped_text
+from formatlab.show.wording import wrapped_text
 
-NAME = "training_signals"
-"""Name of the figure's files and of the table behind it."""
-
-TITLE = "Training signals"
+_TITLE = "Training signals"
 
 _PANELS = {
     "reward": "Reward",
@@ -29,7 +34,7 @@ _PANELS = {
     "truncated": "Truncated rollouts",
     "explained_variance": "Critic's explained variance",
 }
-"""What is drawn: key of `metrics.jsonl` -> title."""
+"""Key of `metrics.jsonl` -> title of its panel."""
 
 _SHARES = ("truncated",)
 _SIGNALS = (*_PANELS, "loss", "value_loss", "grad_norm")
@@ -39,10 +44,10 @@ _ALIKE = 1.5
 _LABEL_WIDTH = 60
 _LEAST_EXPLAINED = -1.0
 
-# Of a scale that formats do not use, so that an arm is not taken for a format.
+# Formats have other colours, so that nobody takes an arm for a format.
 _COLOURS = "viridis"
 _LIGHTEST = 0.8
-# More than these few are told apart by hue.
+# More settings than these differ in hue.
 _MOST_SHADES = 4
 _HUES = (
     *("#000000", "#7B2CBF", "#E0218A", "#8B5A2B", "#00A3A3"),
@@ -70,7 +75,7 @@ def signal_rows(study: Study) -> list[dict[str, Any]]:
     return [
         {
             "arm": arm.label,
-            "reward": arm.reward,
+            "reward": arm.reward.name,
             "parameters": arm.parameters,
             "seed": run.seed,
             "run": run.name,
@@ -86,13 +91,13 @@ def signal_rows(study: Study) -> list[dict[str, Any]]:
 
 
 def training_signals(study: Study) -> Figure:
-    """Draw the figure; what no run has recorded has no panel."""
+    """Draw the figure, with a panel for each signal that a run has recorded."""
     names = [
         name
         for name in _PANELS
         if any(_number(row, name) is not None for run in study.runs for row in run.signals)
     ]
-    # Of learning from documents only a loss is recorded, which no panel compares.
+    # Learning from documents records a loss only, which has no panel.
     arms = [
         arm for arm in study.arms if any(_line(arm.counted, name) is not None for name in names)
     ]
@@ -104,8 +109,8 @@ def training_signals(study: Study) -> Figure:
     ]
     lines = [line for _, label in legend for line in label.split("\n")]
     with matplotlib.rc_context(STYLE):
-        page = sheet(
-            title=titled(TITLE, study.rewards),
+        figure, panels = figure_layout(
+            title=titled(_TITLE, study.rewards),
             caption=_caption(study, arms, by_step=by_step),
             panels=max(1, len(names)),
             columns=2 if len(names) == 4 else 3,
@@ -115,10 +120,10 @@ def training_signals(study: Study) -> Figure:
             legend_entry=0.6 + 0.078 * max(map(len, lines), default=0),
         )
         if not names:
-            (panel,) = page.panels
+            (panel,) = panels
             panel.text(0.5, 0.5, "nothing recorded yet", ha="center", color=QUIET)
             panel.set_axis_off()
-        for panel, name in zip(page.panels, names, strict=False):
+        for panel, name in zip(panels, names, strict=False):
             several = name == "reward" and len({arm.reward for arm in arms}) > 1
             title = f"KL to the {study.start_name}" if name == "kl" else _PANELS[name]
             panel.set_title(f"{title} (each arm's own)" if several else title)
@@ -126,7 +131,7 @@ def training_signals(study: Study) -> Figure:
             for arm, look in zip(arms, looks, strict=True):
                 _draw_arm(panel, arm, name, look, arms=len(arms), by_step=by_step)
             _set_axes(panel, name, by_step=by_step)
-    return page.figure
+    return figure
 
 
 def _draw_arm(
@@ -150,7 +155,7 @@ def _draw_arm(
 
 
 def _line(runs: Sequence[RunResult], name: str) -> _Line | None:
-    """Return the mean over those runs that recorded a signal, as far as all of them have come."""
+    """Return the mean over the runs that recorded a signal, up to the last step of all of them."""
     by_run = []
     for run in runs:
         values = {row["step"]: _number(row, name) for row in run.signals}
@@ -176,20 +181,20 @@ def _set_axes(panel: Axes, name: str, *, by_step: bool) -> None:
     panel.xaxis.set_major_locator(MaxNLocator(6, integer=by_step))
     panel.yaxis.set_major_locator(MaxNLocator(5))
     if name == "explained_variance":
-        # A critic that has learnt nothing yet may be far below; what matters is above.
+        # An untrained critic may be far below.
         panel.set_ylim(bottom=max(panel.get_ylim()[0], _LEAST_EXPLAINED))
     if name in _SHARES:
         panel.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         panel.yaxis.set_major_formatter(FuncFormatter(exact_percent))
         panel.set_ylim(bottom=0)
-        # No truncation at all is a line at the bottom, not in the middle of noise around 0.
+        # Keeps a line of zeros at the bottom.
         panel.set_ylim(top=max(panel.get_ylim()[1], 0.05))
 
 
 def _looks(arms: Sequence[Arm]) -> list[dict[str, Any]]:
-    """Return the look of each arm: colours tell settings apart, dashes tell scales apart.
+    """Return the look of each arm: a colour for its setting and dashes for its scale.
 
-    With one scale the dashes repeat what the colours say.
+    With one scale the dashes are for the setting too.
     """
     scales = sorted({(arm.parameters, arm.scale) for arm in arms})
     settings = list(dict.fromkeys(arm.setting for arm in arms))
@@ -206,13 +211,13 @@ def _looks(arms: Sequence[Arm]) -> list[dict[str, Any]]:
 
 
 def _by_step(arms: Sequence[Arm]) -> bool:
-    """Whether a step is about as much of an epoch in every arm, so that steps can be compared."""
+    """Whether a step is about the same part of an epoch in every arm."""
     sizes = [size for arm in arms if (size := _epochs_a_step(arm)) is not None]
     return not sizes or max(sizes) <= _ALIKE * min(sizes)
 
 
 def _epochs_a_step(arm: Arm) -> float | None:
-    """Return which part of a pass over prompts or documents a step is, None if not known yet."""
+    """Return the part of an epoch that a step is, None if not known yet."""
     for run in arm.runs:
         last = run.signals[-1] if run.signals else {}
         if last.get("step") and last.get("epoch"):
@@ -221,7 +226,7 @@ def _epochs_a_step(arm: Arm) -> float | None:
 
 
 def _alike(arms: Sequence[Arm]) -> list[list[str]]:
-    """Return the labels of arms whose lines are the same in every panel, together."""
+    """Return groups of labels of arms whose lines are the same in every panel."""
     groups: dict[tuple, list[str]] = {}
     for arm in arms:
         lines = [_line(arm.counted, name) for name in _PANELS]
@@ -238,12 +243,11 @@ def _number(row: Mapping[str, Any], name: str) -> float | None:
 def _caption(study: Study, arms: Sequence[Arm], *, by_step: bool) -> str:
     runs = [run for arm in arms for run in arm.runs]
     lengths = [run.signals[-1]["step"] + 1 for run in runs if run.signals]
-    n_seeds = sorted({len(arm.counted) for arm in arms}) or [0]
-    seeds = " to ".join(str(n) for n in dict.fromkeys((n_seeds[0], n_seeds[-1])))
-    words = [f"Recorded at each step of training; seeds an arm: {seeds}."]
-    if n_seeds[-1] > 1 and len(arms) == 1:
+    n_seeds = [len(arm.counted) for arm in arms] or [0]
+    words = [f"Recorded at each step of training; seeds an arm: {number_range(n_seeds)}."]
+    if max(n_seeds) > 1 and len(arms) == 1:
         words.append("Thick lines: mean over the seeds, as far as all have come; thin: the seeds.")
-    elif n_seeds[-1] > 1:
+    elif max(n_seeds) > 1:
         words.append("Lines: mean over the seeds, as far as all have come.")
         if len(arms) <= _MOST_BANDS:
             words.append("Bands run from the lowest seed to the highest.")
@@ -258,3 +262,8 @@ def _caption(study: Study, arms: Sequence[Arm], *, by_step: bool) -> str:
     if left_out := [arm.label for arm in study.arms if arm not in arms]:
         words.append(f"Nothing of this is recorded for: {'; '.join(left_out)}.")
     return " ".join(words) + study.mixtures_text
+
+
+TRAINING_SIGNALS = StudyFigure(
+    name="training_signals", title=_TITLE, draw=training_signals, rows=signal_rows
+)

@@ -1,4 +1,4 @@
-"""The figure of winners by scale and seed: one column an arm, one cell a run."""
+"""Figure: the winner by scale and seed, one column an arm, one cell a run."""
 
 from typing import Any
 
@@ -10,17 +10,15 @@ from matplotlib.patches import Rectangle
 
 from formatlab.measure import UNDECIDED
 from formatlab.show.arm import Arm
-from formatlab.show.figures.layout import QUIET, STYLE, sheet
+from formatlab.show.figures.layout import QUIET, STYLE, StudyFigure, figure_layout, titled
 from formatlab.show.palette import format_style, ink_on
 from formatlab.show.run_result import RunResult
 from formatlab.show.study import Study
-from formatlab.show.tables.drift import drift_verdict
-from formatlab.show.wording import name_text, percent_text, titled, wrapped_text
+from formatlab.show.tables.attractors import drift_verdict
+from formatlab.show.tables.table import run_columns
+from formatlab.show.wording import name_text, percent_text, wrapped_text
 
-NAME = "winner_by_scale"
-"""Name of the figure's files and of the table behind it."""
-
-TITLE = "Winner by scale and seed"
+_TITLE = "Winner by scale and seed"
 
 _CELL = (1.5, 0.78)
 _MOST_COLUMNS = 8
@@ -35,11 +33,7 @@ def winner_rows(study: Study) -> list[dict[str, Any]]:
     )
     return [
         {
-            "arm": arm.label,
-            **({} if study.only_correctness else {"reward": arm.reward}),
-            "parameters": arm.parameters,
-            "seed": run.seed,
-            "run": run.name,
+            **run_columns(study, arm, run),
             "done": run.done,
             "undertrained": run.undertrained,
             **{name: run.final[name] if run.final else None for name in names},
@@ -51,8 +45,8 @@ def winner_rows(study: Study) -> list[dict[str, Any]]:
 
 def _title(study: Study) -> str:
     if not study.any_without_signal:
-        return TITLE
-    mixed = any(arm.has_signal for arm in study.arms)
+        return _TITLE
+    mixed = any(arm.reward.has_signal for arm in study.arms)
     return f"{'Winning or leading' if mixed else 'Leading'} format by scale and seed"
 
 
@@ -63,7 +57,7 @@ def winner_by_scale(study: Study) -> Figure:
     columns = len(blocks[0])
     labels = [_head(arm) for arm in study.arms]
     with matplotlib.rc_context(STYLE):
-        page = sheet(
+        figure, panels = figure_layout(
             title=titled(_title(study), study.rewards),
             caption=_caption(study),
             panels=len(blocks),
@@ -72,7 +66,7 @@ def winner_by_scale(study: Study) -> Figure:
             heading=0.18 + 0.16 * max(label.count("\n") + 1 for label in labels),
             legend=_legend(study),
         )
-        for arms, panel in zip(blocks, page.panels, strict=True):
+        for arms, panel in zip(blocks, panels, strict=True):
             panel.set_xlim(0, columns)
             panel.set_ylim(len(seeds), 0)
             panel.grid(visible=False)
@@ -86,13 +80,13 @@ def winner_by_scale(study: Study) -> Figure:
                 for row, seed in enumerate(seeds):
                     of_seed = [run for run in arm.runs if run.seed == seed]
                     _draw_cell(panel, column, row, of_seed[0] if of_seed else None)
-    return page.figure
+    return figure
 
 
 def _head(arm: Arm) -> str:
-    """Return what stands above an arm's cells; without signal nothing wins in them."""
+    """Return the text above an arm's cells; without signal their formats lead and do not win."""
     label = wrapped_text(arm.label, _LABEL_WIDTH)
-    return label if arm.has_signal else f"{label}\nleads (drift)"
+    return label if arm.reward.has_signal else f"{label}\nleads (drift)"
 
 
 def _draw_head(panel: Axes, column: int, arm: Arm) -> None:
@@ -155,7 +149,7 @@ def _empty_text(run: RunResult | None) -> str:
         return "no run"
     if run.failed is not None:
         return "failed"
-    return f"{run.start_name} only" if run.winners else "not yet probed"
+    return f"{run.facts.start_name} only" if run.winners else "not yet probed"
 
 
 def _box(panel: Axes, column: int, row: int, **look: Any) -> None:
@@ -180,12 +174,12 @@ def _legend(study: Study) -> list[tuple[Artist, str]]:
 
 def _foot(arm: Arm) -> str:
     found = arm.attractor
-    head = "attractor:" if arm.has_signal else "drift:"
+    head = "attractor:" if arm.reward.has_signal else "drift:"
     if not found.n_seeds:
         return f"{head}\nno run counted"
     number = found.wins.get(found.attractor, 0)
-    verb = None if arm.has_signal else drift_verdict(arm).verb
-    # Verbs of arms without a leading format are too long to stand here.
+    verb = None if arm.reward.has_signal else drift_verdict(arm).verb
+    # The verbs for arms without a leading format are too long for this place.
     if verb and (found.attractor != UNDECIDED or verb == "unchanged"):
         head = f"{verb}:"
     if found.attractor == UNDECIDED:
@@ -210,3 +204,8 @@ def _caption(study: Study) -> str:
     if unfinished:
         words.append("Runs that are not finished name the epoch shown and are not in n.")
     return " ".join(words) + study.mixtures_text
+
+
+WINNER_BY_SCALE = StudyFigure(
+    name="winner_by_scale", title=_TITLE, draw=winner_by_scale, rows=winner_rows
+)

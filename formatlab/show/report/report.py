@@ -1,46 +1,32 @@
-"""The report: one offline HTML file with the figures, the tables and rollouts to read.
+"""The report of a study: its tables and figures as files, and one offline HTML page with all.
 
-Everything that came out of a model or a data set is untrusted: the template escapes all text, the
-figures are embedded as images, and the page's content security policy forbids scripts and any
-request.
+Texts of models and data sets are untrusted: the template escapes them, the page embeds the figures
+as images, and its content security policy forbids scripts and requests.
 """
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from matplotlib.figure import Figure
 
+from formatlab.errors import InputError, RunError
 from formatlab.measure import UNDECIDED
 from formatlab.show.arm import Arm
-from formatlab.show.figures import (
-    accuracy_by_scale,
-    share_over_training,
-    training_signals,
-    winner_by_scale,
-)
-from formatlab.show.figures.layout import save_figure
-from formatlab.show.palette import FormatStyle, format_style, ink_on
-from formatlab.show.report.example import specimen_trays
+from formatlab.show.figures.accuracy_by_scale import ACCURACY_BY_SCALE
+from formatlab.show.figures.layout import StudyFigure, save_figure
+from formatlab.show.figures.share_over_training import SHARE_OVER_TRAINING
+from formatlab.show.figures.training_signals import TRAINING_SIGNALS
+from formatlab.show.figures.winner_by_scale import WINNER_BY_SCALE
+from formatlab.show.palette import format_style, ink_on
+from formatlab.show.report.examples import examples_of
 from formatlab.show.study import Study, measured_study
 from formatlab.show.tables.attractors import attractor_lines, attractor_rows
-from formatlab.show.tables.collapse import (
-    collapse_headings,
-    collapse_note,
-    collapse_rows,
-    collapse_table,
-    collapse_title,
-)
-from formatlab.show.tables.drift import (
-    drift_headings,
-    drift_note,
-    drift_rows,
-    drift_table,
-    drift_title,
-)
+from formatlab.show.tables.collapse import collapse_rows
+from formatlab.show.tables.drift import drift_rows
 from formatlab.show.tables.grader import (
     GRADER_COMMAND,
     GRADER_HEADINGS,
@@ -49,51 +35,60 @@ from formatlab.show.tables.grader import (
     grader_rows,
 )
 from formatlab.show.tables.results import (
-    csv_text,
+    WINNER_COLUMN,
+    further_tables,
     graded_tags,
     head_text,
     markdown,
     notes,
     result_rows,
     study_table,
-    table_note,
-    winner_heading,
 )
+from formatlab.show.tables.table import csv_text
 from formatlab.show.wording import visible_text
 from formatlab.store import RunFolder
-from formatlab.store.atomic_file import write_text_atomically
+from formatlab.store.atomic_file import explained_os_errors, write_text_atomically
+from formatlab.store.integrity import LeftOut, sound_runs
 
-REPORT_NAME = "report.html"
+FIGURES: list[StudyFigure] = [
+    SHARE_OVER_TRAINING,
+    WINNER_BY_SCALE,
+    ACCURACY_BY_SCALE,
+    TRAINING_SIGNALS,
+]
+"""The figures of a study, in the order of the report. A new figure is added here."""
 
 _TEMPLATE_NAME = "report.html.jinja"
 
-# name, title, what draws it, the numbers it draws
-_FIGURES: tuple[tuple[str, str, Callable[[Study], Figure], Callable[[Study], list]], ...] = (
-    (
-        share_over_training.NAME,
-        share_over_training.TITLE,
-        share_over_training.share_over_training,
-        share_over_training.share_rows,
-    ),
-    (
-        winner_by_scale.NAME,
-        winner_by_scale.TITLE,
-        winner_by_scale.winner_by_scale,
-        winner_by_scale.winner_rows,
-    ),
-    (
-        accuracy_by_scale.NAME,
-        accuracy_by_scale.TITLE,
-        accuracy_by_scale.accuracy_by_scale,
-        accuracy_by_scale.accuracy_rows,
-    ),
-    (
-        training_signals.NAME,
-        training_signals.TITLE,
-        training_signals.training_signals,
-        training_signals.signal_rows,
-    ),
-)
+
+def report_folder(
+    folder: Path, *, gallery: Path | None = None
+) -> tuple[Study, Path, Sequence[LeftOut]]:
+    """Write the report of a study from the run folders in its folder, without damaged ones.
+
+    Args:
+        folder: of the study, in a runs folder.
+        gallery: folder that the figures and tables are copied to as well.
+
+    Returns:
+        The study, the path of `report.html`, and the run folders that were left out.
+
+    Raises:
+        InputError: there are no run folders, or no permission to write.
+        RunError: all run folders are damaged, or no space is left.
+    """
+    if (folder / "config.json").exists():
+        raise InputError(f"{folder} is one run; give the folder of its study, which holds it")
+    found = sound_runs(folder)
+    if not found.runs:
+        raise RunError(f"{folder}: {'; '.join(left.words for left in found.left_out)}")
+    study = measured_study(found.runs)
+    report = write_report(folder, found.runs, study=study)
+    if gallery is not None:
+        with explained_os_errors(gallery):
+            for kind in ("figures", "tables"):
+                shutil.copytree(folder / kind, gallery / kind, dirs_exist_ok=True)
+    return study, report, found.left_out
 
 
 def write_report(
@@ -101,14 +96,14 @@ def write_report(
 ) -> Path:
     """Write the report, the figures and the tables of a study.
 
-    Figures go to `figures/*.png` and `*.svg`, tables to `tables/*.csv` and `results.md`; each
-    figure's numbers are in the table of its name. Runs may be unfinished or lack pieces; the
-    report says so. Equal runs give equal files.
+    Figures go to `figures/*.png` and `*.svg`, tables to `tables/*.csv` and `results.md`; the table
+    with the name of a figure has its numbers. Runs may be unfinished or incomplete; the report says
+    so. Equal runs give equal files.
 
     Args:
         study_folder: where to write; made if needed.
         runs: the runs of one study.
-        study: what `measured_study` gave for these runs, if they have been measured already.
+        study: the result of `measured_study` for these runs, if there is one already.
 
     Returns:
         The path of `report.html`.
@@ -119,23 +114,26 @@ def write_report(
     """
     study = study or measured_study(runs)
     images = {}
-    for name, _, draw, rows in _FIGURES:
-        files = save_figure(draw(study), study_folder / "figures", name)
-        images[name] = base64.b64encode(files["svg"].read_bytes()).decode("ascii")
-        write_text_atomically(study_folder / "tables" / f"{name}.csv", csv_text(rows(study)))
-    for name, rows in (
-        ("results", result_rows(study)),
-        ("attractors", attractor_rows(study)),
-        ("collapse", collapse_rows(study)),
-        ("drift", drift_rows(study)),
-        ("grader_errors", grader_rows(study.tags)),
-    ):
+    tables = {
+        "results": result_rows(study),
+        "attractors": attractor_rows(study),
+        "collapse": collapse_rows(study),
+        "drift": drift_rows(study),
+        "grader_errors": grader_rows(study.tags),
+    }
+    for figure in FIGURES:
+        drawn, path = figure.draw(study), study_folder / "figures" / figure.name
+        for kind in ("png", "svg"):
+            save_figure(drawn, path.with_suffix(f".{kind}"))
+        images[figure.name] = base64.b64encode(path.with_suffix(".svg").read_bytes()).decode()
+        tables[figure.name] = figure.rows(study)
+    for name, rows in tables.items():
         write_text_atomically(study_folder / "tables" / f"{name}.csv", csv_text(rows))
     write_text_atomically(study_folder / "tables" / "results.md", markdown(study))
 
-    path = study_folder / REPORT_NAME
-    write_text_atomically(path, _page(study, runs, images))
-    return path
+    report = study_folder / "report.html"
+    write_text_atomically(report, _page(study, runs, images))
+    return report
 
 
 def _page(study: Study, runs: Sequence[RunFolder], images: Mapping[str, str]) -> str:
@@ -146,9 +144,9 @@ def _page(study: Study, runs: Sequence[RunFolder], images: Mapping[str, str]) ->
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    headings, rows = study_table(study)
     by_name = {run.name: run for run in runs}
     common, differing = _configuration(study)
+    results = study_table(study)
     return environment.get_template(_TEMPLATE_NAME).render(
         title=visible_text(study.name),
         n_runs=len(study.runs),
@@ -156,16 +154,13 @@ def _page(study: Study, runs: Sequence[RunFolder], images: Mapping[str, str]) ->
         probe=study.probe_text,
         findings=attractor_lines(study),
         notes=notes(study),
-        figures=[
-            {"title": title, "name": name, "image": images[name]} for name, title, _, _ in _FIGURES
-        ],
-        headings=headings,
-        rows=rows,
-        winner_column=headings.index(winner_heading(study)),
+        figures=FIGURES,
+        images=images,
+        results=results,
+        winner_column=len(results.headings) + WINNER_COLUMN,
         undecided=UNDECIDED,
-        table_note=table_note(study),
         trained=head_text(study),
-        further=_further_tables(study),
+        further=further_tables(study),
         any_undertrained=any(run.undertrained for run in study.runs),
         grader_headings=GRADER_HEADINGS,
         grader=grader_cells(graded_tags(study)),
@@ -177,63 +172,32 @@ def _page(study: Study, runs: Sequence[RunFolder], images: Mapping[str, str]) ->
             (run.name, _json(own)) for run, own in zip(study.runs, differing, strict=True) if own
         ],
         environments=[(run.name, _json(run.env)) for run in study.runs],
-        trays=[_trays(arm, by_name[arm.runs[0].name]) for arm in study.arms],
+        arms=[_examples(arm, by_name[arm.runs[0].name]) for arm in study.arms],
         badge=_badge,
     )
 
 
-def _trays(arm: Arm, folder: RunFolder) -> tuple[str, int, list[tuple[str, list]]]:
-    """Return label, seed and rollouts to read of an arm's first run, epoch by epoch."""
+def _examples(arm: Arm, folder: RunFolder) -> tuple[str, int, list[tuple[str, list]]]:
+    """Return the label and seed of an arm's first run, and its examples for some epochs."""
     run = arm.runs[0]
-    epochs = _read_epochs(run.winners)
-    of_epochs = [(run.epoch_text(epoch), specimen_trays(folder, epoch)) for epoch in epochs]
-    return arm.label, run.seed, of_epochs
+    epochs = _example_epochs(run.winners)
+    return arm.label, run.seed, [(run.epoch_text(of), examples_of(folder, of)) for of in epochs]
 
 
-def _further_tables(study: Study) -> list[dict[str, Any]]:
-    """Return the tables between the results and the figures, as the template needs them."""
-    return [
-        {
-            "name": name,
-            "title": title,
-            "headings": headings,
-            "rows": rows,
-            "note": note,
-        }
-        for name, title, headings, rows, note in (
-            (
-                "collapse",
-                collapse_title(study),
-                collapse_headings(study),
-                collapse_table(study),
-                collapse_note(study),
-            ),
-            (
-                "drift",
-                drift_title(study),
-                drift_headings(study),
-                drift_table(study),
-                drift_note(study),
-            ),
-        )
-        if rows
-    ]
-
-
-def _read_epochs(winners: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Return the base and whole epochs, at most four of them: the first two and the last two."""
+def _example_epochs(winners: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return the base and whole epochs, or the first two and the last two of more than four."""
     whole = [row["epoch"] for row in winners if row["epoch"] == int(row["epoch"])]
     return whole if len(whole) <= 4 else [*whole[:2], *whole[-2:]]
 
 
 def _badge(tag: str) -> str:
-    """Return the CSS of a format's badge; only colours of the palette enter it."""
-    style: FormatStyle = format_style(tag)
-    return f"background:{style.colour};color:{ink_on(style.colour)}"
+    """Return the CSS of a format's badge; its colours are those of the palette."""
+    colour = format_style(tag).colour
+    return f"background:{colour};color:{ink_on(colour)}"
 
 
 def _configuration(study: Study) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what all configurations have in common, and for each run what is its own."""
+    """Return the settings that all configurations share, and for each run the others."""
     configs = [run.config for run in study.runs]
     common = {
         key: value

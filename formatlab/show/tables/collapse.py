@@ -1,6 +1,6 @@
-"""The table of collapses: which arms collapse, to which format, when, and how good they are then.
+"""The table of collapses: how many runs of each arm collapse, to which format and at which step.
 
-Under a reward without signal the same is drift to one format, and counted in a column of its own.
+Under a reward without signal the same dominance is drift, counted in a column of its own.
 """
 
 from collections import Counter
@@ -9,22 +9,12 @@ from math import inf
 from statistics import median
 from typing import Any
 
-from formatlab.measure import SeedInterval, seed_interval
+from formatlab.measure import seed_interval
 from formatlab.show.arm import Arm
 from formatlab.show.run_result import RunResult
 from formatlab.show.study import Study
+from formatlab.show.tables.table import Table, interval_columns
 from formatlab.show.wording import name_text, percent_text
-
-
-def collapse_title(study: Study) -> str:
-    """Return the heading above the table; without signal there is drift, and no collapse."""
-    return "Collapse and drift by arm" if study.any_without_signal else "Collapse by arm"
-
-
-def collapse_note(study: Study) -> str:
-    """Return what the columns of `collapse_table` are."""
-    return f"{_NOTE} at the {study.start_name} and at the last probe."
-
 
 _NOTE = (
     "Over finished seeds of a trained base. Collapsed: one format keeps 90% of the training "
@@ -35,41 +25,48 @@ _NOTE = (
 )
 
 
-def collapse_headings(study: Study) -> list[str]:
-    """Return the headings of `collapse_table`."""
-    return [
-        *("arm", "seeds", "collapsed", "to", "step", "rollouts"),
-        *("leading share [95%]", "accuracy [95%]", f"H(F) {study.start_name}", "H(F) end"),
-    ]
-
-
 def collapse_text(arm: Arm, step: int | None) -> str:
-    """Return what is said of the step from which one format holds the rollouts of a run."""
+    """Return the cell for a run whose rollouts one format dominates from a step on."""
     if step is None:
         return "-"
-    return f"step {step}" if arm.has_signal else f"drift, step {step}"
+    return f"step {step}" if arm.reward.has_signal else f"drift, step {step}"
 
 
 def collapse_rows(study: Study) -> list[dict[str, Any]]:
-    """Return one row an arm; `drifted` is counted where the reward has no signal."""
+    """Return one row an arm; runs are counted in `drifted` if the reward has no signal."""
     return [_row(arm) for arm in study.arms]
 
 
-def collapse_table(study: Study) -> list[list[str]]:
-    """Return the rows that people read, under `collapse_headings`."""
-    return [_cells(arm, _row(arm)) for arm in study.arms]
+def collapse_table(study: Study) -> Table:
+    """Return the table for people, one row an arm."""
+    start = study.start_name
+    return Table(
+        name="collapse",
+        # Without signal there is drift, and no collapse.
+        title="Collapse and drift by arm" if study.any_without_signal else "Collapse by arm",
+        headings=[
+            *("arm", "seeds", "collapsed", "to", "step", "rollouts"),
+            *("leading share [95%]", "accuracy [95%]", f"H(F) {start}", "H(F) end"),
+        ],
+        rows=[_cells(arm, _row(arm)) for arm in study.arms],
+        note=f"{_NOTE} at the {start} and at the last probe.",
+    )
 
 
 def _cells(arm: Arm, row: Mapping[str, Any]) -> list[str]:
     if not row["n_seeds"]:
         return [arm.label, "0", *["-"] * 8]
-    number = row["collapsed"] if arm.has_signal else row["drifted"]
+    number = row["collapsed"] if arm.reward.has_signal else row["drifted"]
     count = f"{number} of {row['n_with_rollouts']}"
+    if number is None:
+        count = "no rollouts"
+    elif not arm.reward.has_signal:
+        count = f"drift: {count}"
     rollouts = row["median_rollouts"]
     return [
         arm.label,
         str(row["n_seeds"]),
-        "no rollouts" if number is None else count if arm.has_signal else f"drift: {count}",
+        count,
         row["formats"] or "-",
         "-" if row["median_step"] is None else f"{row['median_step']:g}",
         "-" if rollouts is None else f"{rollouts:,.0f}",
@@ -83,36 +80,33 @@ def _cells(arm: Arm, row: Mapping[str, Any]) -> list[str]:
 def _row(arm: Arm) -> dict[str, Any]:
     runs = arm.finished
     held = [run for run in runs if run.collapse_step is not None]
-    # What learns from documents has no rollouts that could collapse.
-    rolled = [run for run in runs if run.training]
-    count = len(held) if rolled else None
-    finals = [run.final for run in runs if run.final]
-    formats = Counter(name_text(_held_format(run)) for run in held)
-    share = _interval([final["share"] for final in finals])
-    accuracy = _interval([final["accuracy"] for final in finals])
-    before = _interval([run.base["format_entropy"] for run in runs if run.base], highest=inf)
-    after = _interval([final["format_entropy"] for final in finals], highest=inf)
+    # Learning from documents has no rollouts that could collapse.
+    with_rollouts = [run for run in runs if run.training]
+    count = len(held) if with_rollouts else None
+    formats = Counter(name_text(_dominant_format(run)) for run in held)
+    starts = [run.base for run in runs if run.base]
+    ends = [run.final for run in runs if run.final]
     return {
         "arm": arm.label,
         "algorithm": arm.algorithm,
-        "reward": arm.reward,
+        "reward": arm.reward.name,
         "parameters": arm.parameters,
         "n_seeds": len(runs),
-        "n_with_rollouts": len(rolled),
-        "collapsed": count if arm.has_signal else None,
-        "drifted": None if arm.has_signal else count,
+        "n_with_rollouts": len(with_rollouts),
+        "collapsed": count if arm.reward.has_signal else None,
+        "drifted": None if arm.reward.has_signal else count,
         "formats": ", ".join(f"{tag} {number}" for tag, number in formats.most_common()),
         "median_step": median(run.collapse_step or 0 for run in held) if held else None,
         "median_rollouts": median(map(_rollouts_before, held)) if held else None,
-        **_columns("share", share),
-        **_columns("accuracy", accuracy),
-        **_columns("format_entropy_base", before),
-        **_columns("format_entropy_final", after),
+        **_columns("share", ends, "share"),
+        **_columns("accuracy", ends, "accuracy"),
+        **_columns("format_entropy_base", starts, "format_entropy", highest=inf),
+        **_columns("format_entropy_final", ends, "format_entropy", highest=inf),
     }
 
 
-def _held_format(run: RunResult) -> str:
-    """Return the format that leads the training rollouts of the last step, as collapse does."""
+def _dominant_format(run: RunResult) -> str:
+    """Return the leading format of the last step, as `collapse_step` defines dominance."""
     last = max(row["step"] for row in run.training)
     of_step = [row for row in run.training if row["step"] == last]
     return max(of_step, key=lambda row: row["rollouts"])["tag"]
@@ -125,17 +119,15 @@ def _rollouts_before(run: RunResult) -> int:
     return sum(totals.values())
 
 
-def _interval(values: Sequence[float | None], *, highest: float = 1.0) -> SeedInterval | None:
-    known = [value for value in values if value is not None]
-    return seed_interval(known, highest=highest) if known else None
-
-
-def _columns(name: str, of: SeedInterval | None) -> dict[str, float | None]:
-    return {
-        name: of.mean if of else None,
-        f"{name}_low": of.low if of else None,
-        f"{name}_high": of.high if of else None,
-    }
+def _columns(
+    name: str, probes: Sequence[Mapping[str, Any]], measure: str, *, highest: float = 1.0
+) -> dict[str, float | None]:
+    """Return the mean of a measure over the probes of seeds, and its interval."""
+    known = [probe[measure] for probe in probes if probe[measure] is not None]
+    if not known:
+        return interval_columns(name, None)
+    interval = seed_interval(known, highest=highest)
+    return interval_columns(name, (interval.mean, interval.low, interval.high))
 
 
 def _interval_text(row: Mapping[str, Any], name: str) -> str:

@@ -1,16 +1,17 @@
-"""The grader table: how often the grader errs in each format, to stand beside every accuracy."""
+"""The table of the grader's errors in each format, which stands beside every accuracy."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from formatlab.measure import grader_errors
+from formatlab.show.tables.table import interval_columns
 from formatlab.show.wording import name_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 GRADER_COMMAND = "python -m benchmarks.grading"
-"""What measures the errors."""
+"""The command that measures the errors."""
 
 GRADER_NOTE = (
     "Errors of the grader, which bound what an accuracy can say: right answers that it refused and "
@@ -19,16 +20,15 @@ GRADER_NOTE = (
     "OpenMathInstruct-2, answers of many models read or run by other code, and renderings of the "
     "controlled world, most of them also held against a near miss."
 )
-"""What the errors are, for a page that has room."""
+"""The meaning of the errors, for a page that has room."""
 
 GRADER_HEADINGS = ("format", "right answers refused", "wrong answers paid")
-
 
 _TITLE = f"the grader's errors by format, 95% Wilson (docs/instruments.md; {GRADER_COMMAND})"
 
 
 def grader_cells(tags: Iterable[str]) -> list[tuple[str, str, str]]:
-    """Return a row of cells for each format but `none`, as `GRADER_HEADINGS` go."""
+    """Return a row of cells for each format but `none`, under `GRADER_HEADINGS`."""
     return [
         (
             name_text(rate.format, 14),
@@ -61,10 +61,10 @@ def grader_rows(tags: Iterable[str]) -> list[dict[str, Any]]:
             "tag": rate.format,
             "right_answers": rate.right,
             "refused": rate.refused,
-            **_columns("false_negative", rate.false_negative),
+            **interval_columns("false_negative", rate.false_negative),
             "wrong_answers": rate.wrong,
             "paid": rate.paid,
-            **_columns("false_positive", rate.false_positive),
+            **interval_columns("false_positive", rate.false_positive),
         }
         for rate in grader_errors(tags)
     ]
@@ -97,8 +97,3 @@ def _percent(share: float) -> str:
 
 def _at_most(share: float) -> str:
     return f"at most {_percent(share)}%" if share else "none"
-
-
-def _columns(name: str, share: tuple[float, float, float] | None) -> dict[str, float | None]:
-    middle, low, high = share or (None, None, None)
-    return {name: middle, f"{name}_low": low, f"{name}_high": high}

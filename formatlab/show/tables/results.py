@@ -1,29 +1,21 @@
-"""The result table of a study: on the terminal, as Markdown and as CSV."""
+"""The result table of a study, on the terminal, as Markdown and as CSV."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import IO, Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from formatlab.measure import UNDECIDED
 from formatlab.show.arm import Arm
 from formatlab.show.palette import format_style
 from formatlab.show.run_result import RunResult
-from formatlab.show.settings_wording import trained_sentence
+from formatlab.show.settings_wording import rewards_sentence, trained_sentence
 from formatlab.show.study import Study
 from formatlab.show.tables.attractors import attractor_lines
-from formatlab.show.tables.collapse import (
-    collapse_headings,
-    collapse_note,
-    collapse_table,
-    collapse_text,
-    collapse_title,
-)
-from formatlab.show.tables.drift import drift_headings, drift_note, drift_table, drift_title
+from formatlab.show.tables.collapse import collapse_table, collapse_text
+from formatlab.show.tables.drift import drift_table
 from formatlab.show.tables.grader import (
     GRADER_COMMAND,
     GRADER_HEADINGS,
@@ -31,13 +23,13 @@ from formatlab.show.tables.grader import (
     grader_cells,
     print_grader_errors,
 )
+from formatlab.show.tables.table import Table, escaped, markdown_table
 from formatlab.show.wording import (
     fraction_text,
     interval_text,
     model_text,
     name_text,
     percent_text,
-    rewards_sentence,
     shortened_text,
 )
 
@@ -46,22 +38,36 @@ _WIDEST_ARM = 44
 _WIDEST_WHOLE = 60
 
 
+_NOTE = (
+    "Each format: its share of the probe, then its accuracy. Margin: share of the leading format "
+    "less that of the runner-up, in percentage points, with its 95% cluster-bootstrap interval "
+    "over prompts; undecided where it covers 0. Collapse: first step from which one format keeps "
+    "90% of the training rollouts to the end. Parameters: all, and without the embedding."
+)
+
+_DRIFT_SENTENCE = (
+    " Drift: the same under a reward without signal, by which no format can win; its winner is "
+    "only the format with the largest share."
+)
+
+WINNER_COLUMN = -3
+"""Index of the column of winners in the result table."""
+
+
 def result_rows(study: Study) -> list[dict[str, Any]]:
     """Return everything measured: one row a run and epoch of the probe, one column a number.
 
-    Studies with another reward than correctness have its name in a column. What would be a collapse
-    is in the column `drift_step` where the reward has no signal.
+    The reward has a column if the study has another one than correctness. If the reward has no
+    signal, the step of a collapse is in the column `drift_step`.
     """
     rows = []
     for arm in study.arms:
         for run in arm.runs:
-            scale = run.config["scale"]
             for epoch in run.winners:
-                formats = {of["tag"]: of for of in epoch["formats"]}
                 row = {
-                    "scale": scale["name"],
-                    "parameters": scale["parameters"],
-                    "non_embedding_parameters": scale["non_embedding_parameters"],
+                    "scale": arm.scale,
+                    "parameters": arm.parameters,
+                    "non_embedding_parameters": run.facts.non_embedding_parameters,
                     "setting": arm.setting,
                     "seed": run.seed,
                     "run": run.name,
@@ -70,67 +76,48 @@ def result_rows(study: Study) -> list[dict[str, Any]]:
                     **{name: value for name, value in epoch.items() if name != "formats"},
                 }
                 if not study.only_correctness:
-                    row["reward"] = arm.reward
+                    row["reward"] = arm.reward.name
                 if study.any_without_signal:
-                    row["drift_step"] = None if arm.has_signal else row["collapse_step"]
-                    row["collapse_step"] = row["collapse_step"] if arm.has_signal else None
-                for tag in study.tags:
-                    of = formats.get(tag, {"rollouts": 0, "share": 0.0})
-                    for name in ("rollouts", "share", "share_low", "share_high"):
-                        row[f"{name}_{tag}"] = of.get(name)
-                    for name in ("accuracy", "accuracy_low", "accuracy_high"):
-                        row[f"{name}_{tag}"] = of.get(name)
-                rows.append(row)
+                    signal, step = arm.reward.has_signal, row["collapse_step"]
+                    row["drift_step"] = None if signal else step
+                    row["collapse_step"] = step if signal else None
+                rows.append(row | _format_columns(epoch["formats"], study.tags))
     return rows
 
 
-TABLE_NOTE = (
-    "Each format: its share of the probe, then its accuracy. Margin: share of the leading format "
-    "less that of the runner-up, in percentage points, with its 95% cluster-bootstrap interval "
-    "over prompts; undecided where it covers 0. Collapse: first step from which one format keeps "
-    "90% of the training rollouts to the end. Parameters: all, and without the embedding."
-)
-"""What the columns of `study_table` are."""
-
-_DRIFT_SENTENCE = (
-    " Drift: the same under a reward without signal, by which no format can win; its winner is "
-    "only the format with the largest share."
-)
-
-
-def table_note(study: Study) -> str:
-    """Return what the columns of `study_table` are in this study."""
-    return TABLE_NOTE + _DRIFT_SENTENCE * study.any_without_signal
+def _format_columns(formats: Sequence[Any], tags: Sequence[str]) -> dict[str, Any]:
+    by_tag = {of["tag"]: of for of in formats}
+    names = (
+        *("rollouts", "share", "share_low", "share_high"),
+        *("accuracy", "accuracy_low", "accuracy_high"),
+    )
+    columns = {}
+    for tag in tags:
+        of = by_tag.get(tag, {"rollouts": 0, "share": 0.0})
+        columns |= {f"{name}_{tag}": of.get(name) for name in names}
+    return columns
 
 
 def head_text(study: Study) -> str:
-    """Return what trained and rewarded the runs, as sentences; nothing if all of it is plain."""
-    return " ".join(filter(None, [trained_sentence(study.runs), rewards_sentence(study.rewards)]))
+    """Return what trained and rewarded the runs, as sentences; empty if both are the defaults."""
+    trained = trained_sentence([run.facts for run in study.runs])
+    return " ".join(filter(None, [trained, rewards_sentence(study.rewards)]))
 
 
-def winner_heading(study: Study) -> str:
-    """Return the heading of the column of winners: without signal a format only leads."""
-    if not study.any_without_signal:
-        return "winner"
-    drift = "leads (drift)"
-    return f"wins or {drift}" if any(arm.has_signal for arm in study.arms) else drift
+def study_table(study: Study) -> Table:
+    """Return the result table: the base and whole epochs of every run.
 
-
-def study_table(study: Study) -> tuple[list[str], list[list[str]]]:
-    """Return the headings and cells of the result table: the base and whole epochs of every run.
-
-    Formats that never reach 1% at one of these epochs have no column.
+    Formats whose share is below 1% at all these epochs have no column.
     """
     tags = _shown_tags(study)
     headings = ["scale", "parameters", "seed", "epoch", *(name_text(tag, 14) for tag in tags)]
-    headings += [winner_heading(study), "margin [95%]", "collapse"]
+    headings += [_winner_heading(study), "margin [95%]", "collapse"]
     rows = []
     for arm in study.arms:
         for run in arm.runs:
-            counts = run.config["scale"]
             first = [
                 ", ".join(filter(None, [model_text(arm.scale), arm.setting])),
-                f"{counts['parameters']:,} ({counts['non_embedding_parameters']:,})",
+                f"{arm.parameters:,} ({run.facts.non_embedding_parameters:,})",
                 f"{run.seed}{' *' if run.undertrained else ''}",
             ]
             epochs = _shown_epochs(run)
@@ -139,7 +126,21 @@ def study_table(study: Study) -> tuple[list[str], list[list[str]]]:
             for epoch in epochs:
                 rows.append([*first, *_cells(arm, run, epoch, tags, last=epoch is epochs[-1])])
                 first = ["", "", ""]
-    return headings, rows
+    return Table(
+        name="results",
+        title="Results",
+        headings=headings,
+        rows=rows,
+        note=_NOTE + _DRIFT_SENTENCE * study.any_without_signal,
+    )
+
+
+def _winner_heading(study: Study) -> str:
+    """Return the heading of the column of winners; without signal a format only leads."""
+    if not study.any_without_signal:
+        return "winner"
+    any_signal = any(arm.reward.has_signal for arm in study.arms)
+    return "wins or leads (drift)" if any_signal else "leads (drift)"
 
 
 def graded_tags(study: Study) -> list[str]:
@@ -155,28 +156,29 @@ def graded_tags(study: Study) -> list[str]:
 
 
 def print_study(study: Study, file: IO[str] | None = None) -> None:
-    """Print the result table and what each scale ends in.
+    """Print the result table, the grader's errors, notes and the attractor of each arm.
 
     Args:
         study: the study.
-        file: where to; the standard output by default.
+        file: standard output by default.
     """
     # As wide as the table needs: rich would cut numbers to fit a narrow terminal.
     console = Console(file=file, highlight=False, width=400)
-    headings, rows = study_table(study)
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
-    for index, heading in enumerate(headings):
-        right = 1 <= index < len(headings) - 3 or index == len(headings) - 1
+    results = study_table(study)
+    table = RichTable(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
+    last = len(results.headings) - 1
+    for index, heading in enumerate(results.headings):
+        right = 1 <= index < last - 2 or index == last
         table.add_column(Text(heading), justify="right" if right else "left", no_wrap=index > 0)
-    winner = headings.index(winner_heading(study))
-    short = _shortened_arms(rows)
+    short = _shortened_arms(results.rows)
     in_full = [f"{name} in full: {label}." for label, name in short.items()]
-    for number, row in enumerate(rows):
+    for number, row in enumerate(results.rows):
         if number and row[0]:
             table.add_section()
         cells = [Text(cell) for cell in (short.get(row[0], row[0]), *row[1:])]
-        if row[winner] and not row[winner].startswith(UNDECIDED):
-            cells[winner].stylize(format_style(row[winner]).colour)
+        winner = row[WINNER_COLUMN]
+        if winner and not winner.startswith(UNDECIDED):
+            cells[WINNER_COLUMN].stylize(format_style(winner).colour)
         table.add_row(*cells)
     console.print(table)
     if any(run.undertrained for run in study.runs):
@@ -188,7 +190,7 @@ def print_study(study: Study, file: IO[str] | None = None) -> None:
 
 
 def _shortened_arms(rows: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Return short names for the arms whose words would take up half of the terminal."""
+    """Return short names for the arms whose labels would fill half of the terminal."""
     labels = dict.fromkeys(row[0] for row in rows if row[0])
     short = {
         label: shortened_text(label, _WIDEST_ARM, mark="…")
@@ -201,41 +203,38 @@ def _shortened_arms(rows: Sequence[Sequence[str]]) -> dict[str, str]:
 
 
 def notes(study: Study) -> list[str]:
-    """Return what is missing in the study, one line a run that lacks something."""
-    lines = []
-    for arm in study.arms:
-        for run in arm.runs:
-            if run.notes:
-                lines.append(f"{arm.label}, seed {run.seed}: {' '.join(run.notes)}")
-    return lines
+    """Return what runs lack and what limits their reading, one line for each such run."""
+    return [
+        f"{arm.label}, seed {run.seed}: {' '.join(run.notes)}"
+        for arm in study.arms
+        for run in arm.runs
+        if run.notes
+    ]
+
+
+def further_tables(study: Study) -> list[Table]:
+    """Return the tables that follow the results, without those that are empty."""
+    return [table for table in (collapse_table(study), drift_table(study)) if table.rows]
 
 
 def markdown(study: Study) -> str:
-    """Return the tables as Markdown with their notes: results, grader's errors, collapse, drift."""
+    """Return the tables as Markdown with their notes: results, grader's errors, further tables."""
+    results = study_table(study)
     undertrained = any(run.undertrained for run in study.runs)
     parts = list(filter(None, [head_text(study)]))
-    parts += [_markdown_table(*study_table(study)), table_note(study)]
+    parts += [_escaped_table(results.headings, results.rows), results.note]
     parts += ["\\* undertrained base: shown, not counted."] * undertrained
     parts += [f"- {line}" for line in notes(study)]
     if cells := grader_cells(graded_tags(study)):
-        parts += [_markdown_table(GRADER_HEADINGS, cells)]
+        parts += [_escaped_table(GRADER_HEADINGS, cells)]
         parts += [f"{GRADER_NOTE} Measured by `{GRADER_COMMAND}`."]
-    collapses = _markdown_table(collapse_headings(study), collapse_table(study))
-    parts += [f"## {collapse_title(study)}", collapses, collapse_note(study)]
-    if drifts := drift_table(study):
-        table = _markdown_table(drift_headings(study), drifts)
-        parts += [f"## {drift_title(study)}", table, drift_note(study)]
+    for table in further_tables(study):
+        parts += [f"## {table.title}", _escaped_table(table.headings, table.rows), table.note]
     return "\n\n".join(parts) + "\n"
 
 
-def csv_text(rows: Sequence[dict[str, Any]]) -> str:
-    """Return rows of equal keys as CSV; an absent number is an empty cell."""
-    buffer = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return buffer.getvalue()
+def _escaped_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return markdown_table([*map(escaped, headings)], [[*map(escaped, row)] for row in rows])
 
 
 def _shown_epochs(run: RunResult) -> list[Any]:
@@ -270,14 +269,3 @@ def _cells(arm: Arm, run: RunResult, epoch: Any, tags: Sequence[str], *, last: b
         interval_text(epoch["margin"], epoch["margin_low"], epoch["margin_high"]),
         collapse_text(arm, epoch["collapse_step"]) if last else "",
     ]
-
-
-def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(map(_markdown_cell, line))} |" for line in lines)
-
-
-def _markdown_cell(text: str) -> str:
-    for character in "\\|*_<`[":
-        text = text.replace(character, "\\" + character)
-    return text

@@ -1,4 +1,4 @@
-"""The tables of anyone's tagged rollouts: each format over all rows, and shares by step.
+"""Tables of tagged rollout files: each format over all rows, and shares by step.
 
 The numbers come from counts of rows, well_formed, mixed, truncated, graded and correct, each an
 array over clusters of prompts or over steps, and over tags.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_SPANS = 12
 _MOST_FORMATS = 5
-_NOTHING = 1e-9  # what rounding leaves of 0
+_NOTHING = 1e-9  # rounding errors of 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -249,7 +249,7 @@ class StepSpan:
 
 
 def step_spans(rows: Sequence[StepRow], most: int) -> list[StepSpan]:
-    """Put steps together into at most `most` spans of equal numbers of steps, as near as can be."""
+    """Divide steps into at most `most` spans of about equal numbers of steps."""
     n = min(most, len(rows))
     bounds = [round(k * len(rows) / n) for k in range(n + 1)] if n else []
     return [StepSpan(members=tuple(rows[a:b])) for a, b in pairwise(bounds)]
@@ -264,7 +264,7 @@ def _with_interval(value: float | None, interval: tuple[float, float] | None) ->
 
 
 def _percent(value: float) -> str:
-    """A fraction in percent, with a decimal; what is not quite none or all is not rounded to it."""
+    """A fraction in percent with a decimal, never rounded to 0% or 100%."""
     if value < _NOTHING or value > 1 - _NOTHING:
         return f"{100 * value:.0f}"
     return f"{min(max(100 * value, 0.1), 99.9):.1f}"

@@ -1,4 +1,4 @@
-"""Specimens: a few rollouts of each format and epoch, for people to read."""
+"""Examples: a few rollouts of each format and epoch, for people to read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ _LONGEST_PROMPT = 600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Specimen:
-    """A rollout as it is shown: texts are shortened and their control characters made visible."""
+class Example:
+    """A rollout to be shown, its texts shortened and their control characters visible."""
 
     prompt_id: str
     sample: int
@@ -28,24 +28,24 @@ class Specimen:
     verdict: str
     """`correct`, the reason why not, or `not graded`."""
     remarks: str
-    """Tokens and what else is odd about it."""
+    """Number of tokens, and whether it is malformed, mixed or truncated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SpecimenTray:
-    """The specimens of one tag."""
+class TagExamples:
+    """The examples of one tag."""
 
     tag: str
     n_rollouts: int
     """Probe rollouts with this tag."""
     n_correct: int
-    specimens: Sequence[Specimen]
+    examples: Sequence[Example]
 
 
-def specimen_trays(run: RunFolder, epoch: float) -> list[SpecimenTray]:
+def examples_of(run: RunFolder, epoch: float) -> list[TagExamples]:
     """Return for each tag of a probe the first correct and the first wrong rollout.
 
-    First in the order of the probe, so that nobody chose them.
+    They are the first in the order of the probe, so that nobody chose them.
 
     Args:
         run: the run folder.
@@ -58,12 +58,12 @@ def specimen_trays(run: RunFolder, epoch: float) -> list[SpecimenTray]:
     )
     firsts = _firsts(run, epoch, n_kinds)
     return [
-        SpecimenTray(
+        TagExamples(
             tag=tag,
             n_rollouts=of_tag[tag]["n_rollouts"],
             n_correct=of_tag[tag]["n_correct"],
-            specimens=[
-                _specimen(firsts[tag, correct])
+            examples=[
+                _example(firsts[tag, correct])
                 for correct in (True, False)
                 if (tag, correct) in firsts
             ],
@@ -73,9 +73,12 @@ def specimen_trays(run: RunFolder, epoch: float) -> list[SpecimenTray]:
 
 
 def _firsts(run: RunFolder, epoch: float, n_kinds: int) -> dict[tuple[str, bool], Rollout]:
-    """Return the first rollout of each tag that is correct, and the first that is not.
+    """Return the first correct and the first wrong rollout of each tag.
 
-    Texts are read no further than to the last of so many kinds.
+    Args:
+        run: the run folder.
+        epoch: of the probe.
+        n_kinds: how many of them there are; reading ends with the last one.
     """
     firsts: dict[tuple[str, bool], Rollout] = {}
     for batch in run.rollout_batches("probe", epoch=epoch):
@@ -88,13 +91,13 @@ def _firsts(run: RunFolder, epoch: float, n_kinds: int) -> dict[tuple[str, bool]
     return firsts
 
 
-def _specimen(row: Rollout) -> Specimen:
+def _example(row: Rollout) -> Example:
     oddities = {
         "not well formed": not row.well_formed,
         "mixed formats": row.mixed,
         "truncated": row.truncated,
     }
-    return Specimen(
+    return Example(
         prompt_id=visible_text(row.prompt_id),
         sample=row.sample,
         prompt=visible_text(shortened_text(row.prompt, _LONGEST_PROMPT)),

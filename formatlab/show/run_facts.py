@@ -1,0 +1,155 @@
+"""The facts of a run: what its configuration says, read once into a typed record.
+
+Figures, tables and cards use these fields and never look for a fact in a label. Configurations of
+early formatlab versions and of recorded trainers lack some keys; their defaults are decided here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from formatlab.measure import FROM_DOCUMENTS
+from formatlab.show.wording import name_text, visible_text
+
+_CORRECTNESS = "correctness"
+_WITHOUT_SIGNAL = ("random", "none")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunReward:
+    """The reward of a run."""
+
+    kind: str = _CORRECTNESS
+    """`correctness`, `random`, `none`, `inverted`, or the functions of a recorded trainer."""
+    errors: tuple[str, ...] = ()
+    """Errors of the verifier: `program false positives 20%`."""
+
+    @property
+    def name(self) -> str:
+        """Kind and errors, as the run stores them."""
+        return ", ".join([self.kind, *self.errors])
+
+    @property
+    def is_correctness(self) -> bool:
+        """Whether it is the default, the only reward that figures and tables need not name."""
+        return self.kind == _CORRECTNESS and not self.errors
+
+    @property
+    def has_signal(self) -> bool:
+        """Whether it depends on the rollout. Without signal, what moves is drift, not collapse."""
+        return self.kind not in _WITHOUT_SIGNAL
+
+    @property
+    def text(self) -> str:
+        """In words, without a comma: `no reward`, `random reward`."""
+        text = "no reward" if self.kind == "none" else f"{self.kind} reward"
+        return f"{text} with {' and '.join(self.errors)}" if self.errors else text
+
+
+def reward_of(config: Mapping[str, Any]) -> RunReward:
+    """Return the reward in a configuration; correctness where none is stored."""
+    stored = config.get("reward") or _CORRECTNESS
+    if isinstance(stored, list):  # a recorded trainer may have several
+        stored = " + ".join(map(str, stored))
+    # A run stores its reward as one name: the kind, then the verifier's errors.
+    kind, *errors = _one_line(stored).split(", ")
+    return RunReward(kind=kind, errors=tuple(errors))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What decides a run, as far as figures and tables tell it."""
+
+    study: str
+    scale: str
+    """Name of the scale, or of the model."""
+    parameters: int
+    """Total."""
+    non_embedding_parameters: int
+    mixture: Mapping[str, float]
+    """Format -> share of the pretraining documents; empty for a real model."""
+    mixture_name: str
+    """Empty in early run folders."""
+    mistranslates: Mapping[str, Sequence[str]]
+    """Format -> phrases that it renders wrongly."""
+    stages: tuple[str, ...]
+    """Algorithms of the stages in order, that of the run itself last."""
+    chain: str
+    """The study's own words for the stages; empty in early run folders."""
+    reward: RunReward
+    exploration: Mapping[str, Any] | None
+    """The bonus for exploration; None where the algorithm has none."""
+    lora: Mapping[str, Any] | None
+    """The adapter; None where all weights are trained."""
+    world_seed: int
+    """Seed of problems and documents; 0 for real problems."""
+    base_seed: int
+    """Seed of the base's weights; for a real model the seed of sampling."""
+    sampling_seed: int
+    """Seed of prompts and samples."""
+    undertrained: bool | None
+    """Whether the base was below its floor of accuracy in every format; None if not stored."""
+    accuracy_floor: float
+    synthetic: bool
+    """Whether all texts come from the controlled world."""
+
+    @property
+    def algorithm(self) -> str:
+        """Name of the algorithm that trained the run."""
+        return self.stages[-1]
+
+    @property
+    def after_stages(self) -> bool:
+        """Whether other stages came before, so that the run did not start from the base."""
+        return len(self.stages) > 1
+
+    @property
+    def start_name(self) -> str:
+        """What the run started from, in one word."""
+        return "start" if self.after_stages else "base"
+
+    @property
+    def from_documents(self) -> bool:
+        """Whether the run learned from texts made beforehand, so that nothing can collapse."""
+        return self.algorithm in FROM_DOCUMENTS
+
+    @property
+    def seeds_text(self) -> str:
+        """All seeds: `0`, or `world 1, base 0, sampling 2` where they are not one number."""
+        if not self.world_seed and self.base_seed == self.sampling_seed:
+            return str(self.sampling_seed)
+        return f"world {self.world_seed}, base {self.base_seed}, sampling {self.sampling_seed}"
+
+
+def run_facts(config: Mapping[str, Any]) -> RunFacts:
+    """Read the facts of a run from its configuration, of any version."""
+    scale, seed = config["scale"], config["seed"]
+    base = config.get("base") or {}
+    world = config.get("world")
+    world = world if isinstance(world, Mapping) else {}
+    mixture = world.get("mixture")
+    return RunFacts(
+        study=config.get("study", ""),
+        scale=scale["name"],
+        parameters=scale["parameters"],
+        non_embedding_parameters=scale["non_embedding_parameters"],
+        mixture=config["mixture"],
+        mixture_name=name_text(str(config.get("mixture_name", ""))),
+        mistranslates=mixture.get("mistranslates", {}) if isinstance(mixture, Mapping) else {},
+        stages=(*(of["algorithm"] for of in config.get("before", [])), config["algorithm"]),
+        # Not cut to a width: chains that differ only in the middle must stay different.
+        chain=_one_line(config.get("arm") or ""),
+        reward=reward_of(config),
+        exploration=config.get("exploration"),
+        lora=config.get("lora"),
+        world_seed=world.get("seed", 0),
+        base_seed=base.get("config", {}).get("seed", seed),
+        sampling_seed=seed,
+        undertrained=base.get("undertrained"),
+        accuracy_floor=base.get("floor", 0.0),
+        synthetic=bool(world),
+    )
+
+
+def _one_line(text: Any) -> str:
+    return visible_text(" ".join(str(text).split()))

@@ -131,11 +131,12 @@ def _tag(options: TagOptions, files: Sequence[str]) -> None:
     rows = format_rows(counts.tags, counts.cells_by_cluster())
     steps = step_rows(counts.steps, counts.tags, counts.cells_by_step())
     if options.plot is not None:
-        from formatlab.show.figures.tag_shares import tag_shares, write_figure
+        from formatlab.show.figures.layout import save_figure
+        from formatlab.show.figures.tag_shares import tag_shares
 
         tagged_files = sum(map(len, run.reader.layouts.values()))
         figure = tag_shares(rows, steps, files=tagged_files, interval=run.interval)
-        write_figure(figure, options.plot)
+        save_figure(figure, options.plot)
     print(*run.layout_lines, sep="\n")
     print(*run.failure_lines, sep="\n", end="\n" if run.failure_lines else "", file=sys.stderr)
     print(f"{run.rows:,} rows in {run.seconds:.1f} s ({run.rows / run.seconds:,.0f} a second)\n")

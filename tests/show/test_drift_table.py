@@ -4,7 +4,7 @@ import pytest
 
 from formatlab.show.study import measured_study
 from formatlab.show.tables.collapse import collapse_rows, collapse_table
-from formatlab.show.tables.drift import drift_headings, drift_rows, drift_table
+from formatlab.show.tables.drift import drift_rows, drift_table
 from formatlab.show.tables.results import markdown
 
 
@@ -41,9 +41,9 @@ def test_runs_that_do_not_count_are_shown_but_not_in_the_mean(make_run) -> None:
     ]
     study = measured_study(runs)
     table = drift_table(study)
-    assert [row[1] for row in table] == ["0", "1", "2 *", "3", "2 seeds"]
-    assert all(len(row) == len(drift_headings(study)) for row in table)
-    assert [row[0] for row in table] == ["0.15M", "", "", "", ""]
+    assert [row[1] for row in table.rows] == ["0", "1", "2 *", "3", "2 seeds"]
+    assert all(len(row) == len(table.headings) for row in table.rows)
+    assert [row[0] for row in table.rows] == ["0.15M", "", "", "", ""]
 
 
 def test_without_probes_there_is_no_section(make_run) -> None:
@@ -66,14 +66,14 @@ def test_what_has_no_rollouts_cannot_collapse(make_run) -> None:
     run = make_run(train=False, algorithm="sft")
     (row,) = collapse_rows(measured_study([run]))
     assert (row["n_seeds"], row["n_with_rollouts"], row["collapsed"]) == (1, 0, None)
-    assert collapse_table(measured_study([run]))[0][2] == "no rollouts"
+    assert collapse_table(measured_study([run])).rows[0][2] == "no rollouts"
 
 
 def test_only_seeds_with_rollouts_are_counted_against(make_run) -> None:
     study = measured_study([make_run(seed=0), make_run(seed=1, train=False)])
-    assert collapse_table(study)[0][1:3] == ["2", "1 of 1"]
+    assert collapse_table(study).rows[0][1:3] == ["2", "1 of 1"]
 
 
 def test_an_arm_without_a_finished_run_has_a_row(make_run) -> None:
     study = measured_study([make_run(done=False)])
-    assert collapse_table(study)[0] == ["0.15M", "0", *["-"] * 8]
+    assert collapse_table(study).rows[0] == ["0.15M", "0", *["-"] * 8]

@@ -10,9 +10,8 @@ from formatlab.measure import UNDECIDED
 from formatlab.show.figures.winner_by_scale import winner_by_scale
 from formatlab.show.report.report import write_report
 from formatlab.show.study import Study, measured_study
-from formatlab.show.tables.attractors import attractor_lines, attractor_rows
-from formatlab.show.tables.collapse import collapse_title
-from formatlab.show.tables.drift import drift_verdict
+from formatlab.show.tables.attractors import attractor_lines, attractor_rows, drift_verdict
+from formatlab.show.tables.collapse import collapse_table
 from formatlab.show.tables.results import study_table
 
 
@@ -66,14 +65,14 @@ def test_the_verdict(
 
 
 def heading(study: Study) -> str:
-    return study_table(study)[0][-3]
+    return study_table(study).headings[-3]
 
 
 def test_nothing_without_signal_is_headed_winner(all_text, make_run, tmp_path) -> None:
     silent = make_run(config={"reward": "random"})
     study = measured_study([silent])
     assert heading(study) == "leads (drift)"
-    assert collapse_title(study) == "Collapse and drift by arm"
+    assert collapse_table(study).title == "Collapse and drift by arm"
     text = all_text(winner_by_scale(study))
     assert "leads (drift)" in text and "Winner" not in text
     both = [silent, make_run()]
@@ -86,5 +85,5 @@ def test_nothing_without_signal_is_headed_winner(all_text, make_run, tmp_path) -
 def test_the_words_of_a_plain_study_stay(all_text, grid) -> None:
     study = measured_study(grid)
     assert heading(study) == "winner"
-    assert collapse_title(study) == "Collapse by arm"
+    assert collapse_table(study).title == "Collapse by arm"
     assert "Winner by scale and seed" in all_text(winner_by_scale(study))

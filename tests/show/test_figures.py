@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from formatlab.show.figures.accuracy_by_scale import accuracy_by_scale, accuracy_rows
 from formatlab.show.figures.layout import save_figure
 from formatlab.show.figures.share_over_training import share_over_training, share_rows
-from formatlab.show.figures.training_signals import training_signals
 from formatlab.show.figures.winner_by_scale import winner_by_scale, winner_rows
 from formatlab.show.palette import format_style
+from formatlab.show.report.report import FIGURES
 from formatlab.show.study import Study, measured_study
 
 PROBED = (share_over_training, winner_by_scale, accuracy_by_scale)
-FIGURES = (*PROBED, training_signals)
+DRAWINGS = [figure.draw for figure in FIGURES]
 
 
 def test_share_rows_hold_each_step_and_probe(grid) -> None:
@@ -86,7 +86,7 @@ def test_captions_state_n_seeds_and_intervals(
     assert "seed" in text
 
 
-@pytest.mark.parametrize("draw", FIGURES)
+@pytest.mark.parametrize("draw", DRAWINGS)
 @pytest.mark.parametrize(
     "options",
     [
@@ -105,15 +105,15 @@ def test_runs_with_missing_pieces_and_odd_names_are_drawn(
     make_run, tmp_path: Path, options: dict, draw: Callable[[Study], Figure]
 ) -> None:
     study = measured_study([make_run(**options)])
-    files = save_figure(draw(study), tmp_path, "figure")
-    assert files["png"].read_bytes().startswith(b"\x89PNG")
-    assert b"<svg" in files["svg"].read_bytes()
+    for kind, mark in (("png", b"\x89PNG"), ("svg", b"<svg")):
+        save_figure(draw(study), tmp_path / f"figure.{kind}")
+        assert mark in (tmp_path / f"figure.{kind}").read_bytes()
 
 
 CHAIN = "sft program+prose+latex, dpo program, expert_iteration"
 
 
-@pytest.mark.parametrize("draw", FIGURES)
+@pytest.mark.parametrize("draw", DRAWINGS)
 def test_text_stays_on_the_page_and_panels_apart(
     grid, make_run, draw: Callable[[Study], Figure]
 ) -> None:
@@ -122,7 +122,7 @@ def test_text_stays_on_the_page_and_panels_apart(
     check_layout(draw(measured_study([*grid, long])))
 
 
-@pytest.mark.parametrize("draw", FIGURES)
+@pytest.mark.parametrize("draw", DRAWINGS)
 def test_many_arms_with_many_words_stay_on_the_page(
     make_run, draw: Callable[[Study], Figure]
 ) -> None:
@@ -157,17 +157,17 @@ def check_layout(figure: Figure) -> None:
 
 
 def test_equal_studies_give_equal_files(grid, tmp_path: Path) -> None:
-    for folder in ("one", "other"):
-        save_figure(share_over_training(measured_study(grid)), tmp_path / folder, "figure")
     for kind in ("png", "svg"):
-        one, other = (tmp_path / name / f"figure.{kind}" for name in ("one", "other"))
+        one, other = (tmp_path / f"{name}.{kind}" for name in ("one", "other"))
+        for path in (one, other):
+            save_figure(share_over_training(measured_study(grid)), path)
         assert one.read_bytes() == other.read_bytes()
 
 
 NOISY = "correctness, prose false positives 50%, latex false negatives 10%"
 
 
-@pytest.mark.parametrize("draw", FIGURES)
+@pytest.mark.parametrize("draw", DRAWINGS)
 def test_a_long_name_of_the_only_reward_stays_on_the_page(
     make_run, draw: Callable[[Study], Figure]
 ) -> None:

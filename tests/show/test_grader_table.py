@@ -17,7 +17,8 @@ from formatlab.show.tables.grader import (
     grader_sentence,
     print_grader_errors,
 )
-from formatlab.show.tables.results import csv_text, graded_tags, markdown, print_study
+from formatlab.show.tables.results import graded_tags, markdown, print_study
+from formatlab.show.tables.table import csv_text
 from formatlab.store import RunFolder
 
 

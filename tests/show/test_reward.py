@@ -8,23 +8,24 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from formatlab.show.figures.accuracy_by_scale import accuracy_by_scale, accuracy_rows
-from formatlab.show.figures.share_over_training import share_over_training, share_rows
-from formatlab.show.figures.training_signals import signal_rows, training_signals
-from formatlab.show.figures.winner_by_scale import winner_by_scale, winner_rows
-from formatlab.show.report.report import write_report
+from formatlab.show.figures.layout import titled
+from formatlab.show.figures.training_signals import signal_rows
+from formatlab.show.figures.winner_by_scale import winner_by_scale
+from formatlab.show.report.report import FIGURES, write_report
+from formatlab.show.run_facts import RunReward, reward_of
+from formatlab.show.settings_wording import with_reward
 from formatlab.show.study import Study, measured_study
 from formatlab.show.tables.attractors import attractor_lines, attractor_rows
 from formatlab.show.tables.collapse import collapse_rows, collapse_table
 from formatlab.show.tables.drift import drift_rows, drift_table
-from formatlab.show.tables.results import csv_text, markdown, print_study, result_rows, study_table
-from formatlab.show.wording import reward_text, titled, with_reward
+from formatlab.show.tables.results import markdown, print_study, result_rows, study_table
+from formatlab.show.tables.table import csv_text
 from formatlab.store import RunFolder
 from formatlab.store.rollout_file import rollout_files, write_rollout_file
 
-FIGURES = (share_over_training, winner_by_scale, accuracy_by_scale, training_signals)
+DRAWINGS = [figure.draw for figure in FIGURES]
 ROWS = (
-    *(share_rows, winner_rows, accuracy_rows, signal_rows),
+    *(figure.rows for figure in FIGURES),
     *(result_rows, attractor_rows, collapse_rows, drift_rows),
 )
 NOISY = "correctness, program false positives 20%"
@@ -64,42 +65,58 @@ def named(request: pytest.FixtureRequest, make_run) -> tuple[str, Study]:
     ],
 )
 def test_rewards_have_words_without_a_comma(reward: str, text: str) -> None:
-    assert reward_text(reward) == text
-    assert with_reward("", reward) == text
-    assert with_reward("ppo", reward) == f"ppo, {text}"
+    read = reward_of({"reward": reward})
+    assert (read.name, read.text) == (reward, text)
+    assert with_reward("", read) == text
+    assert with_reward("ppo", read) == f"ppo, {text}"
     for known in (text, reward, f"{reward} reward", f"reward {reward}"):
-        assert with_reward(f"ppo, {known}, lora", reward) == f"ppo, {text}, lora"
+        assert with_reward(f"ppo, {known}, lora", read) == f"ppo, {text}, lora"
 
 
 def test_a_title_names_the_only_reward() -> None:
-    assert titled("Title", ["correctness"]) == "Title"
-    assert titled("Title", ["random"]) == "Title (random reward)"
-    assert titled("Title", ["correctness", "random"]) == "Title"
+    correctness, random = RunReward(), RunReward(kind="random")
+    assert titled("Title", [correctness]) == "Title"
+    assert titled("Title", [random]) == "Title (random reward)"
+    assert titled("Title", [correctness, random]) == "Title"
+
+
+@pytest.mark.parametrize("config", [{}, {"reward": None}, {"reward": "correctness"}])
+def test_correctness_is_the_default(config: dict) -> None:
+    assert reward_of(config).is_correctness and reward_of(config).has_signal
+
+
+def test_a_recorded_trainer_may_have_several_reward_functions() -> None:
+    read = reward_of({"reward": ["length", "right\x00answer"]})
+    assert (read.name, read.has_signal, read.is_correctness) == (
+        "length + right␀answer",
+        True,
+        False,
+    )
 
 
 def test_the_label_of_a_single_arm_names_it(named: tuple[str, Study]) -> None:
     reward, study = named
     (arm,) = study.arms
-    assert arm.label == f"0.15M, {reward_text(reward)}"
-    assert arm.reward == reward
+    assert arm.label == f"0.15M, {arm.reward.text}"
+    assert arm.reward.name == reward
 
 
-@pytest.mark.parametrize("draw", FIGURES)
+@pytest.mark.parametrize("draw", DRAWINGS)
 def test_every_figure_names_it(named: tuple[str, Study], draw: Callable[[Study], Figure]) -> None:
-    reward, study = named
+    _, study = named
     figure = draw(study)
-    assert reward_text(reward) in " ".join(figure.texts[0].get_text().split())
+    assert study.rewards[0].text in " ".join(figure.texts[0].get_text().split())
 
 
-@pytest.mark.parametrize("draw", FIGURES)
+@pytest.mark.parametrize("draw", DRAWINGS)
 def test_every_figure_of_several_rewards_names_each_arm(all_text, make_run, draw) -> None:
     rewards = ("correctness", "random", "none", "inverted", NOISY)
     study = measured_study([run for reward in rewards for run in arm_of(make_run, reward)])
     figure = draw(study)
     texts = [all_text(figure), *(t.get_text() for of in figure.legends for t in of.get_texts())]
     shown = " ".join(" ".join(texts).split())
-    for reward in rewards:
-        assert reward_text(reward) in shown
+    for reward in study.rewards:
+        assert reward.text in shown
 
 
 @pytest.mark.parametrize("rows", ROWS)
@@ -110,10 +127,10 @@ def test_every_csv_has_its_column(named: tuple[str, Study], rows) -> None:
 
 
 def test_every_text_names_it(named: tuple[str, Study], tmp_path: Path) -> None:
-    reward, study = named
-    text = reward_text(reward)
-    for rows in (study_table(study)[1], collapse_table(study), drift_table(study)):
-        assert all(text in row[0] for row in rows if row[0])
+    _, study = named
+    text = study.rewards[0].text
+    for table in (study_table(study), collapse_table(study), drift_table(study)):
+        assert all(text in row[0] for row in table.rows if row[0])
     assert all(text in line for line in attractor_lines(study))
     output = io.StringIO()
     print_study(study, output)
@@ -139,7 +156,7 @@ def test_correctness_alone_is_not_named(grid, rows) -> None:
 @pytest.mark.parametrize("reward", ["random", "none"])
 def test_without_signal_nothing_collapses_or_wins(all_text, make_run, reward: str) -> None:
     study = measured_study(arm_of(make_run, reward))
-    steps = [row[-1] for row in study_table(study)[1] if row[-1]]
+    steps = [row[-1] for row in study_table(study).rows if row[-1]]
     assert steps and all(step.startswith("drift, step ") for step in steps)
     (line,) = attractor_lines(study)
     assert "drifts to program, which leads in 2 of 2 seeds" in line
@@ -148,7 +165,7 @@ def test_without_signal_nothing_collapses_or_wins(all_text, make_run, reward: st
         assert row["collapse_step"] is None and row["drift_step"] is not None
     (row,) = collapse_rows(study)
     assert (row["collapsed"], row["drifted"]) == (None, 2)
-    assert collapse_table(study)[0][2] == "drift: 2 of 2"
+    assert collapse_table(study).rows[0][2] == "drift: 2 of 2"
     for row in attractor_rows(study):
         assert row["attractor"] is None and row["wins"] is None
         assert row["drifted_to"] == "program"
@@ -172,7 +189,7 @@ def test_what_stays_is_said_to_stay(all_text, make_run) -> None:
 
 def test_an_inverted_reward_may_collapse(make_run) -> None:
     study = measured_study(arm_of(make_run, "inverted"))
-    assert any(row[-1].startswith("step ") for row in study_table(study)[1])
+    assert any(row[-1].startswith("step ") for row in study_table(study).rows)
     (line,) = attractor_lines(study)
     assert line.startswith("0.15M, inverted reward: program wins in 2 of 2 seeds")
     (row,) = collapse_rows(study)

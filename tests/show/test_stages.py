@@ -12,7 +12,7 @@ from formatlab.show.figures.winner_by_scale import winner_by_scale
 from formatlab.show.report.report import write_report
 from formatlab.show.study import measured_study
 from formatlab.show.tables.collapse import collapse_rows, collapse_table
-from formatlab.show.tables.drift import drift_headings, drift_rows, drift_table
+from formatlab.show.tables.drift import drift_rows, drift_table
 from formatlab.show.tables.results import markdown, print_study, result_rows, study_table
 
 SFT = {"algorithm": "sft", "settings": {}}
@@ -38,10 +38,10 @@ def test_samples_of_the_start_are_no_collapse(make_run, algorithm: str) -> None:
     study = measured_study([run])
     assert study.runs[0].collapse_step is None
     assert {row["collapse_step"] for row in result_rows(study)} == {None}
-    assert [row[-1] for row in study_table(study)[1]] == ["", "", "-"]
+    assert [row[-1] for row in study_table(study).rows] == ["", "", "-"]
     (row,) = collapse_rows(study)
     assert (row["collapsed"], row["formats"], row["median_step"]) == (None, "", None)
-    assert collapse_table(study)[0][2] == "no rollouts"
+    assert collapse_table(study).rows[0][2] == "no rollouts"
 
 
 @pytest.mark.parametrize("algorithm", ["sft", "dpo"])
@@ -56,7 +56,7 @@ def test_samples_of_the_start_are_not_drawn(all_text, make_run, algorithm: str) 
 def test_a_chain_starts_from_its_start(all_text, make_run, tmp_path: Path) -> None:
     runs = chain(make_run)
     study = measured_study(runs)
-    epochs = [row[3] for row in study_table(study)[1]]
+    epochs = [row[3] for row in study_table(study).rows]
     assert epochs == ["base", "1", "2", "start", "1", "2"]
     for words in ("H(F) start", "Drift from the start", "From the base: "):
         assert words in markdown(study)
@@ -81,15 +81,15 @@ def test_the_distance_of_a_chain_is_from_the_base_too(make_run) -> None:
     assert last["from_base"] == pytest.approx(abs(shares[0] - shares[1]))
     assert last["from_base_low"] <= last["from_base"] <= last["from_base_high"]
     assert rows[-1]["from_base"] == pytest.approx(sum(r["from_base"] for r in rows[3:5]) / 2)
-    cells = drift_table(study)
-    assert all(len(row) == len(drift_headings(study)) for row in cells)
-    assert [row[-1] == "-" for row in cells] == [True] * 3 + [False] * 3
+    table = drift_table(study)
+    assert all(len(row) == len(table.headings) for row in table.rows)
+    assert [row[-1] == "-" for row in table.rows] == [True] * 3 + [False] * 3
 
 
 def test_without_chains_there_is_no_such_column(grid) -> None:
     study = measured_study(grid)
     assert "from_base" not in drift_rows(study)[0]
-    assert drift_headings(study)[-1] == "accuracy change [95%]"
+    assert drift_table(study).headings[-1] == "accuracy change [95%]"
 
 
 def test_the_kl_of_a_chain_is_to_its_start(all_text, make_run) -> None:

@@ -9,18 +9,14 @@ import pytest
 
 from formatlab.show.study import measured_study
 from formatlab.show.tables.attractors import attractor_lines, attractor_rows
-from formatlab.show.tables.results import (
-    csv_text,
-    markdown,
-    print_study,
-    result_rows,
-    study_table,
-)
+from formatlab.show.tables.results import markdown, print_study, result_rows, study_table
+from formatlab.show.tables.table import csv_text
 
 
 def test_the_table_has_the_base_and_whole_epochs_of_every_run(grid) -> None:
-    headings, rows = study_table(measured_study(grid))
-    assert headings == [
+    table = study_table(measured_study(grid))
+    rows = table.rows
+    assert table.headings == [
         *("scale", "parameters", "seed", "epoch", "program", "prose"),
         *("winner", "margin [95%]", "collapse"),
     ]
@@ -36,7 +32,7 @@ def test_the_table_has_the_base_and_whole_epochs_of_every_run(grid) -> None:
 
 def test_an_unfinished_run_ends_with_its_last_probe(make_run) -> None:
     run = make_run(done=False, probe_epochs=(0.0, 0.125, 0.25))
-    _, rows = study_table(measured_study([run]))
+    rows = study_table(measured_study([run])).rows
     assert [row[3] for row in rows] == ["base", "0.25"]
 
 
@@ -44,8 +40,7 @@ def test_formats_that_hardly_occur_have_no_column_but_are_in_the_csv(make_run) -
     start = {"program": 0.6, "prose": 0.399, "json": 0.001}
     study = measured_study([make_run(start=start, end={"program": 1.0}, rollouts_per_step=2048)])
     assert "json" in study.tags
-    headings, _ = study_table(study)
-    assert "json" not in headings
+    assert "json" not in study_table(study).headings
     assert "share_json" in result_rows(study)[0]
 
 
@@ -87,7 +82,7 @@ def test_printing_keeps_every_number_however_narrow_the_terminal(
     study = measured_study([*grid, make_run(seed=7, undertrained=True)])
     print_study(study, output)
     printed = output.getvalue()
-    for row in study_table(study)[1]:
+    for row in study_table(study).rows:
         assert all(cell in printed for cell in row)
     assert "…" not in printed
     assert "* undertrained base" in printed
@@ -105,8 +100,9 @@ def test_names_cannot_mark_up_the_output(make_run) -> None:
 
 def test_a_run_without_a_probe_has_a_row(make_run) -> None:
     study = measured_study([make_run(probe_epochs=())])
-    _, rows = study_table(study)
-    assert rows == [["0.15M", "150,000 (135,000)", "0", "not probed", "", "", ""]]
+    assert study_table(study).rows == [
+        ["0.15M", "150,000 (135,000)", "0", "not probed", "", "", ""]
+    ]
     assert result_rows(study) == [] and csv_text([]) == ""
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from formatlab.show.figures.tag_shares import share_bars, share_over_steps, write_figure
+from formatlab.show.figures.layout import save_figure
+from formatlab.show.figures.tag_shares import share_bars, share_over_steps
 from formatlab.show.tables.tags import (
     FormatRow,
     StepRow,
@@ -103,7 +104,7 @@ def test_figures_are_written(suffix: str, tmp_path: Path):
     (panel,) = figure.axes
     assert len(panel.lines) == 2
     assert all(np.shape(line.get_xydata()) == (120, 2) for line in panel.lines)
-    write_figure(figure, tmp_path / f"a.{suffix}")
+    save_figure(figure, tmp_path / f"a.{suffix}")
     assert (tmp_path / f"a.{suffix}").stat().st_size > 1000
 
 

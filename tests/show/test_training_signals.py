@@ -41,7 +41,7 @@ def test_nothing_recorded_is_said(all_text, make_run, tmp_path: Path, metrics: l
     study = measured_study([make_run(metrics=metrics)])
     figure = training_signals(study)
     assert "nothing recorded yet" in all_text(figure)
-    assert save_figure(figure, tmp_path, "figure")["png"].exists()
+    save_figure(figure, tmp_path / "figure.png")
 
 
 def test_the_line_is_the_mean_over_seeds_as_far_as_all_have_come(make_run) -> None:

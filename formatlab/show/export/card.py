@@ -1,16 +1,10 @@
-"""Markdown of a card: texts that are not ours, escaped, and tables.
+"""Parts that data cards and model cards share: front matter, Markdown, tables of columns, licence.
 
-Front matter: the YAML block that a card begins with, read by hubs and by `datasets`.
-
-Values as they are published: without the folders of the machine on which they came to be.
-
-The table of columns: what a table holds, from the descriptions in its schema.
-
-Cards: what data cards and model cards have in common.
+Published values and commands lose the folders of the machine that wrote them.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -19,67 +13,45 @@ import pyarrow as pa
 
 import formatlab
 from formatlab.show.tables.grader import GRADER_HEADINGS, grader_cells
+from formatlab.show.tables.table import escaped, markdown_table
 from formatlab.show.wording import visible_text
-
-_MARKS = "\\|*_<`[~#"
 
 
 def markdown_text(text: str) -> str:
-    """Return text on one line that is shown as it is, whatever marks are in it."""
-    line = visible_text(" ".join(text.split()))
-    return "".join(f"\\{character}" if character in _MARKS else character for character in line)
+    """Return text on one line in which Markdown's marks have no effect."""
+    return escaped(visible_text(" ".join(text.split())))
 
 
 def markdown_code(text: str) -> str:
-    """Return a name or a value in the type of code, on one line."""
+    """Return a name or a value as code, on one line."""
     line = visible_text(" ".join(text.split())).replace("`", "'").replace("|", "\\|")
     return f"`{line}`" if line else ""
 
 
-def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; its cells are Markdown already."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def front_matter(fields: Mapping[str, Any]) -> str:
-    """Return fields as a YAML block between its two marks; those that are None are left out.
+    """Return the YAML block with which a card begins; fields that are None are left out.
+
+    Hubs and `datasets` read it. Its values are written as JSON, which is YAML too: no text can be
+    mistaken for a date, a number or a mark.
 
     Args:
-        fields: texts, numbers, booleans, sequences and mappings of them.
+        fields: values of JSON.
     """
-    return "\n".join(["---", *_mapping(fields), "---"]) + "\n"
-
-
-def _mapping(fields: Mapping[str, Any]) -> Iterator[str]:
+    lines = ["---"]
     for name, value in fields.items():
-        if isinstance(value, Mapping):
-            yield f"{name}:"
-            yield from (f"  {line}" for line in _mapping(value))
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            yield f"{name}:"
-            yield from _items(value)
+        if isinstance(value, list):
+            lines += [f"{name}:", *(f"- {_json(item)}" for item in value)]
         elif value is not None:
-            yield f"{name}: {_scalar(value)}"
+            lines.append(f"{name}: {_json(value)}")
+    return "\n".join([*lines, "---"]) + "\n"
 
 
-def _items(values: Sequence[Any]) -> Iterator[str]:
-    for value in values:
-        lines = list(_mapping(value)) if isinstance(value, Mapping) else [_scalar(value)]
-        yield f"- {lines[0]}"
-        yield from (f"  {line}" for line in lines[1:])
-
-
-def _scalar(value: Any) -> str:
-    # A scalar of JSON is one of YAML, and never mistaken for a date, a number or a mark.
+def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
 def published_value(value: Any) -> Any:
-    """Return JSON values in which every text that is an absolute path is cut to its last part.
-
-    Where somebody keeps a file is nobody else's business, and of no use to them.
-    """
+    """Return JSON values in which every absolute path is cut to its last part."""
     if isinstance(value, str):
         return _last_part(value)
     if isinstance(value, dict):
@@ -90,7 +62,7 @@ def published_value(value: Any) -> Any:
 
 
 def published_command(words: list[str]) -> str:
-    """Return the words of a command line as one line, as `published_value` gives each."""
+    """Return a command line in which every absolute path is cut to its last part."""
     return " ".join(_option(word) for word in words)
 
 
@@ -131,10 +103,10 @@ _UNITS = {
     "collapse_step": "steps",
     "seconds": "seconds",
 }
-"""Of columns that hold numbers; truth values and texts have none."""
+"""Name of a column of numbers -> its unit, unless its schema has it."""
 
 _FRACTIONS = ("share", "margin", "accuracy")
-"""What names of fractions begin with."""
+"""Beginnings of the names of fractions."""
 
 
 def column_table(schema: pa.Schema) -> str:
@@ -155,9 +127,9 @@ def _column(name: str, field: pa.Field) -> list[str]:
 def _unit(field: pa.Field) -> str:
     if not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)):
         return ""
-    told = (field.metadata or {}).get(b"unit", b"").decode()
-    named = "fraction" if field.name.startswith(_FRACTIONS) else _UNITS.get(field.name, "")
-    return told or named
+    if unit := (field.metadata or {}).get(b"unit"):
+        return unit.decode()
+    return "fraction" if field.name.startswith(_FRACTIONS) else _UNITS.get(field.name, "")
 
 
 def _type_text(kind: Any) -> str:
@@ -169,7 +141,7 @@ def _type_text(kind: Any) -> str:
 
 
 def card_template(name: str) -> jinja2.Template:
-    """Return a template of this folder for Markdown, into which escaped texts are put."""
+    """Return a Markdown template of this folder, which takes texts that are escaped already."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
@@ -186,7 +158,7 @@ def grader_markdown(tags: Sequence[str]) -> str:
 
 
 def licence_text(licence: str | None, *, synthetic: bool) -> str:
-    """Return which licence holds, and what else may hold."""
+    """Return the licence in words, and whether others apply too."""
     if licence is None:
         return (
             "None was chosen yet, so nobody but the owner may use this. The texts were all made by "

@@ -16,14 +16,14 @@ from formatlab.show.export.card import (
     grader_markdown,
     licence_text,
     markdown_code,
-    markdown_table,
     markdown_text,
 )
-from formatlab.show.export.provenance import is_synthetic, provenance
+from formatlab.show.export.provenance import provenance
 from formatlab.show.export.tables import RUNS_SCHEMA, run_winners_schema
 from formatlab.show.palette import format_order
-from formatlab.show.run_result import RunResult, seeds_text
+from formatlab.show.run_result import RunResult
 from formatlab.show.tables.grader import GRADER_NOTE
+from formatlab.show.tables.table import markdown_table
 from formatlab.show.wording import percent_text
 from formatlab.store import ROLLOUT_SCHEMA
 
@@ -50,20 +50,20 @@ _PARTS = ("rollouts", "runs", "winners", "metrics")
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedData:
-    """What an export of rollouts holds."""
+    """The contents of an export of rollouts."""
 
     name: str
     """Of its folder."""
     runs: Sequence[RunResult]
     tags: Mapping[str, Mapping[str, Counter[str]]]
-    """Of each run by its name, split -> tag -> rollouts."""
+    """Name of the run -> split -> tag -> rollouts."""
     metrics: pa.Table
     digest: str
     """SHA-256 of its tables."""
     left_out: Mapping[str, str]
-    """Folders that were named -> why they are not in it."""
+    """Run folders that are not in it -> why."""
     commands: Sequence[Sequence[str]]
-    """Command lines that made the studies, as far as they are known."""
+    """Command lines that made the studies, if known."""
     licence: str | None
     """Its identifier on the hub; None if the owner has not chosen one."""
 
@@ -75,8 +75,8 @@ class ExportedData:
 
 def data_card(data: ExportedData) -> str:
     """Return the card as Markdown with its front matter."""
-    studies = list(dict.fromkeys(run.config["study"] for run in data.runs))
-    synthetic = all(is_synthetic(run.config) for run in data.runs)
+    studies = list(dict.fromkeys(run.facts.study for run in data.runs))
+    synthetic = all(run.facts.synthetic for run in data.runs)
     tags = _tags(data)
     return card_template("data_card.md.jinja").render(
         front_matter=_front_matter(data, studies, synthetic),
@@ -121,7 +121,7 @@ def _front_matter(data: ExportedData, studies: Sequence[str], synthetic: bool) -
         if data.count(split)
     ]
     tables = [{"config_name": name, "data_files": f"{name}.parquet"} for name in _PARTS[1:]]
-    algorithms = sorted({run.config["algorithm"] for run in data.runs})
+    algorithms = sorted({run.facts.algorithm for run in data.runs})
     return front_matter(
         {
             "license": data.licence or "unknown",
@@ -138,8 +138,8 @@ def _front_matter(data: ExportedData, studies: Sequence[str], synthetic: bool) -
                 {
                     "config_name": _PARTS[0],
                     "default": True,
-                    # Without a mark of the content, `datasets` would take what it has read and
-                    # kept of an earlier export for this one.
+                    # Without a digest of the content `datasets` would use its cache of an
+                    # earlier export.
                     "description": f"SHA-256 of all tables: {data.digest}",
                     "data_files": splits,
                 },
@@ -180,13 +180,12 @@ def _files(data: ExportedData) -> list[tuple[str, str, str, str]]:
 
 
 def _count_row(data: ExportedData, run: RunResult) -> list[str]:
-    scale = run.config["scale"]
-    size = f"{scale['name']} ({scale['parameters']:,} parameters)"
+    facts = run.facts
     return [
         markdown_code(run.name),
-        markdown_text(size),
-        markdown_text(run.config.get("arm") or run.config["algorithm"]),
-        seeds_text(run),
+        markdown_text(f"{facts.scale} ({facts.parameters:,} parameters)"),
+        markdown_text(facts.chain or facts.algorithm),
+        facts.seeds_text,
         *(f"{data.count(split, run):,}" for split in SPLITS),
         _winner(run),
     ]

@@ -12,7 +12,6 @@ from formatlab.show.export.card import (
     grader_markdown,
     licence_text,
     markdown_code,
-    markdown_table,
     markdown_text,
 )
 from formatlab.show.export.exported_model import ExportedModel, hub_id
@@ -23,12 +22,15 @@ from formatlab.show.export.provenance import (
     pretraining_text,
     problems_text,
     provenance,
+    stages_text,
 )
 from formatlab.show.palette import format_order
 from formatlab.show.run_result import RunResult, event_notes
-from formatlab.show.settings_wording import algorithm_text
+from formatlab.show.tables.table import markdown_table
 from formatlab.show.wording import epoch_text, fraction_text, interval_text, percent_text
 from formatlab.store import RunFolder
+
+_COUNTS = ("parameters", "non_embedding_parameters")
 
 _FORMATS_NOTE = (
     "Shares and accuracies are of the probe, with 95% cluster-bootstrap intervals over its prompts "
@@ -44,7 +46,7 @@ def model_card(
     Args:
         model: the model.
         licence: its identifier on the hub; None if the owner has not chosen one.
-        commands: command lines that made it, as far as they are known.
+        commands: command lines that made it, if known.
     """
     if model.run is None:
         return _base_card(model, licence)
@@ -53,11 +55,11 @@ def model_card(
 
 def _base_card(model: ExportedModel, licence: str | None) -> str:
     config, summary = model.folder.config, model.folder.summary or {}
-    probes = run_winners(model.folder).to_pylist()
+    mixture = config["world"]["mixture"]
     facts = [
-        ("scale", _scale_text({**config["scale"], **summary})),
+        ("scale", _scale_text(config["scale"]["name"], *(summary[name] for name in _COUNTS))),
         ("problems", problems_text(config)),
-        ("mixture", mixture_words({**config, "mixture": config["world"]["mixture"]["shares"]})),
+        ("mixture", mixture_words(mixture["shares"], mixture.get("mistranslates", {}))),
         ("seen", f"{summary['tokens']:,} tokens in {summary['documents']:,} documents"),
         ("seed", str(config["seed"])),
         ("SHA-256 of the weights", markdown_code(summary["sha256"])),
@@ -70,14 +72,15 @@ def _base_card(model: ExportedModel, licence: str | None) -> str:
     return _card(
         model,
         licence,
-        config=config,
+        synthetic=is_synthetic(config),
+        tags=["pretraining"],
         title=f"Base {model.folder.name}",
         what="A language model pretrained by formatlab on word problems whose solutions are "
         "written in several formats, from which reinforcement learning starts.",
         facts=facts,
         made=made,
         undertrained=summary["undertrained"],
-        epochs=probes,
+        epochs=run_winners(model.folder).to_pylist(),
         measures={
             "share of tokens": summary["token_shares"],
             "held-out loss, nats a token": summary["held_out_loss"],
@@ -88,8 +91,9 @@ def _base_card(model: ExportedModel, licence: str | None) -> str:
 def _policy_card(
     model: ExportedModel, run: RunResult, licence: str | None, commands: Sequence[Sequence[str]]
 ) -> str:
+    of = run.facts
     facts = [
-        ("scale", _scale_text(run.config["scale"])),
+        ("scale", _scale_text(of.scale, of.parameters, of.non_embedding_parameters)),
         ("winner", _winner_text(run)),
         ("accuracy", _accuracy_text(run)),
         ("collapse", _collapse_text(run)),
@@ -97,16 +101,16 @@ def _policy_card(
         ("adapter on", markdown_code(model.start or "") if model.is_adapter else ""),
     ]
     epochs = [row for row in (run.base, run.final) if row]
-    stages = [stage["algorithm"] for stage in (*run.config.get("before", []), run.config)]
     kind = "An adapter of a" if model.is_adapter else "A"
-    algorithms = " then ".join(markdown_text(algorithm_text(stage)) for stage in stages)
     return _card(
         model,
         licence,
-        config=run.config,
+        synthetic=of.synthetic,
+        tags=[*["reinforcement-learning"] * (not of.from_documents), *dict.fromkeys(of.stages)],
         title=f"Policy {model.name.rsplit('/', 1)[-1]}",
-        what=f"{kind} language model that formatlab trained with {algorithms}: the policy that the "
-        f"run of this name ended with{', its adapter merged into it' * model.is_merged}.",
+        what=f"{kind} language model that formatlab trained with {markdown_text(stages_text(of))}: "
+        "the policy that the run of this name ended with"
+        f"{', its adapter merged into it' * model.is_merged}.",
         facts=facts,
         made=provenance([run], commands),
         undertrained=run.undertrained,
@@ -120,7 +124,8 @@ def _card(
     model: ExportedModel,
     licence: str | None,
     *,
-    config: Mapping[str, Any],
+    synthetic: bool,
+    tags: Sequence[str],
     title: str,
     what: str,
     facts: Sequence[tuple[str, str]],
@@ -131,15 +136,14 @@ def _card(
     names: Sequence[str] = ("base",),
     measures: Mapping[str, Mapping[str, float]] | None = None,
 ) -> str:
-    synthetic = is_synthetic(config)
-    tags = format_order({of["tag"] for row in epochs for of in row["formats"]})
+    formats = format_order({of["tag"] for row in epochs for of in row["formats"]})
     head = {
         "license": licence or "unknown",
         "library_name": "peft" if model.is_adapter else "transformers",
         "pipeline_tag": "text-generation",
-        "base_model": hub_id(str(config.get("model", ""))),
+        "base_model": hub_id(str(model.folder.config.get("model", ""))),
         "language": ["en"] if synthetic else None,
-        "tags": ["formatlab", *_algorithm_tags(config)],
+        "tags": ["formatlab", *tags],
     }
     size = epochs[-1] if epochs else {"n_prompts": 0, "samples_per_prompt": 0}
     return card_template("model_card.md.jinja").render(
@@ -152,38 +156,29 @@ def _card(
         start=model.start if model.is_adapter else None,
         name=model.name,
         prompt=json.dumps(_prompt(model.folder), ensure_ascii=False),
-        formats=_formats_table(tags, epochs, names, measures or {}),
+        formats=_formats_table(formats, epochs, names, measures or {}),
         formats_note=_FORMATS_NOTE.format(
             prompts=size["n_prompts"], samples=size["samples_per_prompt"] or "unequal"
         ),
         events=[markdown_text(event) for event in events],
         made=markdown_table(("what", "how"), [row for row in made if row[1]]),
         synthetic=synthetic,
-        grader=grader_markdown(tags),
+        grader=grader_markdown(formats),
         licence=licence_text(licence, synthetic=synthetic),
         citation=citation(),
     )
 
 
-def _algorithm_tags(config: Mapping[str, Any]) -> list[str]:
-    if config.get("kind") == "base":
-        return ["pretraining"]
-    stages = [stage["algorithm"] for stage in (*config.get("before", []), config)]
-    supervised = config["algorithm"] in ("sft", "dpo")
-    return [*["reinforcement-learning"] * (not supervised), *dict.fromkeys(stages)]
-
-
 def _prompt(folder: RunFolder) -> str:
-    """The first prompt of the probe, for people to try."""
+    """The first prompt of the probe."""
     for table in folder.rollout_batches("probe", columns=["prompt"]):
         return table["prompt"][0].as_py()
     return ""
 
 
-def _scale_text(scale: Mapping[str, Any]) -> str:
+def _scale_text(name: str, parameters: int, non_embedding: int) -> str:
     return (
-        f"{markdown_text(scale['name'])}: {scale['parameters']:,} parameters, "
-        f"{scale['non_embedding_parameters']:,} without the embedding"
+        f"{markdown_text(name)}: {parameters:,} parameters, {non_embedding:,} without the embedding"
     )
 
 
@@ -207,11 +202,11 @@ def _accuracy_text(run: RunResult) -> str:
 
 
 def _epoch_name(run: RunResult, row: Mapping[str, Any]) -> str:
-    return f"epoch {epoch_text(row['epoch'])}" if row["epoch"] else run.start_name
+    return f"epoch {epoch_text(row['epoch'])}" if row["epoch"] else run.facts.start_name
 
 
 def _collapse_text(run: RunResult) -> str:
-    if run.from_documents or not run.training:
+    if run.facts.from_documents or not run.training:
         return ""
     if run.collapse_step is None:
         return "no format keeps 90% of the training rollouts to the end"

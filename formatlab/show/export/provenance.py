@@ -1,4 +1,4 @@
-"""Provenance: how runs were made, as rows of words for a card."""
+"""Provenance: how runs and bases were made, as rows of a card."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +10,10 @@ from formatlab.show.export.card import (
     published_command,
     published_value,
 )
-from formatlab.show.run_result import RunResult, seeds_text
+from formatlab.show.run_facts import RunFacts
+from formatlab.show.run_result import RunResult
 from formatlab.show.settings_wording import algorithm_text, bonus_text, lora_text, setting_text
-from formatlab.show.wording import mixture_text, name_text, reward_text
+from formatlab.show.wording import mixture_text, name_text
 
 _MOST_KINDS = 4
 _PACKAGES = ("torch", "transformers", "trl", "peft")
@@ -26,26 +27,29 @@ def is_synthetic(config: Mapping[str, Any]) -> bool:
 def provenance(
     runs: Sequence[RunResult], commands: Sequence[Sequence[str]] = ()
 ) -> list[tuple[str, str]]:
-    """Return name and Markdown of everything that says how runs were made.
+    """Return name and Markdown of each thing that says how runs were made.
 
-    What differs between runs is told up to four kinds, and is else in their configurations.
+    Runs may differ in up to four ways; beyond that the row refers to their configurations.
 
     Args:
         runs: at least one.
-        commands: command lines that made them; those of their environments if empty.
+        commands: command lines that made them; if empty, those stored with the runs.
     """
     if not commands:
         commands = [str(run.env.get("command", "")).split() for run in runs]
     rows = [
-        ("study", _kinds(runs, lambda run: markdown_text(run.config["study"]))),
+        ("study", _kinds(runs, lambda run: markdown_text(run.facts.study))),
         ("problems", _kinds(runs, lambda run: problems_text(run.config))),
-        ("mixture", _kinds(runs, lambda run: mixture_words(run.config))),
+        (
+            "mixture",
+            _kinds(runs, lambda run: mixture_words(run.facts.mixture, run.facts.mistranslates)),
+        ),
         ("pretraining", _kinds(runs, lambda run: pretraining_text(run.config))),
         ("model", _kinds(runs, _model)),
         ("training", _kinds(runs, training_text)),
-        ("reward", _kinds(runs, lambda run: markdown_text(reward_text(run.reward)))),
+        ("reward", _kinds(runs, lambda run: markdown_text(run.facts.reward.text))),
         ("probe", _kinds(runs, lambda run: _settings(run.config.get("probe")))),
-        ("seeds", markdown_text(", ".join(sorted({seeds_text(run) for run in runs})))),
+        ("seeds", markdown_text(", ".join(sorted({run.facts.seeds_text for run in runs})))),
         ("made with", _kinds(runs, lambda run: environment_text(run.env))),
         ("commit", _kinds(runs, lambda run: markdown_code(run.env.get("git_commit") or ""))),
         ("command", _distinct(markdown_code(published_command([*words])) for words in commands)),
@@ -65,36 +69,38 @@ def problems_text(config: Mapping[str, Any]) -> str:
     return f"written by formatlab's controlled world: {_settings(world)}"
 
 
-def mixture_words(config: Mapping[str, Any]) -> str:
-    """Return the share of each format in the documents, and what some mistranslate."""
-    if not config.get("mixture"):
+def mixture_words(shares: Mapping[str, float], mistranslates: Mapping[str, Sequence[str]]) -> str:
+    """Return the share of each format in the documents, and the phrases that it mistranslates."""
+    if not shares:
         return ""
-    mixture = config.get("world", {}).get("mixture")
-    wrong = mixture.get("mistranslates", {}) if isinstance(mixture, Mapping) else {}
-    texts = [mixture_text(config["mixture"])]
+    texts = [mixture_text(shares)]
     texts += [
         f"{name_text(name)} mistranslates the phrases {' and '.join(map(name_text, phrases))}"
-        for name, phrases in wrong.items()
+        for name, phrases in mistranslates.items()
         if phrases
     ]
     return markdown_text("; ".join(texts))
 
 
 def pretraining_text(config: Mapping[str, Any]) -> str:
-    """Return the settings of a base's pretraining; nothing where it is not known."""
+    """Return the settings of a base's pretraining; empty if not known."""
     of_base = config if config.get("kind") == "base" else config.get("base", {}).get("config", {})
     return _settings(of_base.get("pretraining"))
 
 
+def stages_text(facts: RunFacts) -> str:
+    """Return the algorithms of the stages in order, in words."""
+    return " then ".join(map(algorithm_text, facts.stages))
+
+
 def training_text(run: RunResult) -> str:
     """Return algorithm, stages before it, bonus, adapter and settings of a run."""
-    config = run.config
-    stages = [stage["algorithm"] for stage in (*config.get("before", []), config)]
-    words = [" then ".join(map(algorithm_text, stages))]
-    extras = [bonus_text(config.get("exploration")), lora_text(config.get("lora"))]
+    config, facts = run.config, run.facts
+    words = [stages_text(facts)]
+    extras = [bonus_text(facts.exploration), lora_text(facts.lora)]
     words += [text for text in extras if text not in ("no bonus", "all weights")]
     # Runs of earlier versions have the settings under the algorithm's own name.
-    settings = config.get("settings") or config.get(config["algorithm"]) or config.get("trainer")
+    settings = config.get("settings") or config.get(facts.algorithm) or config.get("trainer")
     return "; ".join(filter(None, [markdown_text(", ".join(words)), _settings(settings)]))
 
 

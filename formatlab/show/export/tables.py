@@ -1,4 +1,4 @@
-"""The tables of an export beside its rollouts: runs, winners and metrics, a schema each."""
+"""The tables of an export beside its rollouts: runs, winners and metrics, with their schemas."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -60,7 +60,7 @@ _METRICS = {
     "seconds": "time that the step took",
     "events": "what was out of the ordinary, as JSON",
 }
-"""Names of `metrics.jsonl` that are known beforehand -> meaning."""
+"""Known names of `metrics.jsonl` -> meaning."""
 
 _BY_FORMAT = {
     "share": "share of the rollouts that are in this format",
@@ -91,10 +91,10 @@ def winners_table(runs: Sequence[RunResult]) -> pa.Table:
 
 
 def metrics_table(runs: Sequence[RunResult]) -> pa.Table:
-    """Return one row a run and step; what only some algorithms log is null elsewhere.
+    """Return one row a run and step; numbers that an algorithm does not log are null.
 
-    Numbers by format have a column a format, such as `share_prose`. What is neither a number, a
-    truth value nor a text is JSON text.
+    Numbers by format have a column a format, such as `share_prose`. Values other than numbers,
+    booleans and texts are stored as JSON text.
     """
     rows = [{"run_id": run.name, **_flat(line)} for run in runs for line in run.signals]
     kinds: dict[str, set[pa.DataType]] = {name: set() for name in ("step", "epoch")}
@@ -115,32 +115,32 @@ def metrics_table(runs: Sequence[RunResult]) -> pa.Table:
 
 
 def _run_row(run: RunResult, counts: Mapping[str, int]) -> dict[str, Any]:
-    config, scale = run.config, run.config["scale"]
+    facts = run.facts
     return {
         "run_id": run.name,
-        "study": config["study"],
-        "scale": scale["name"],
-        "parameters": scale["parameters"],
-        "non_embedding_parameters": scale["non_embedding_parameters"],
-        "mixture": config.get("mixture_name"),
-        "algorithm": config["algorithm"],
-        "before": ", ".join(stage["algorithm"] for stage in config.get("before", [])),
-        "reward": run.reward,
-        "world_seed": run.world_seed,
-        "base_seed": run.base_seed,
-        "seed": run.config["seed"],
+        "study": facts.study,
+        "scale": facts.scale,
+        "parameters": facts.parameters,
+        "non_embedding_parameters": facts.non_embedding_parameters,
+        "mixture": facts.mixture_name or None,
+        "algorithm": facts.algorithm,
+        "before": ", ".join(facts.stages[:-1]),
+        "reward": facts.reward.name,
+        "world_seed": facts.world_seed,
+        "base_seed": facts.base_seed,
+        "seed": facts.sampling_seed,
         "done": run.done,
         "undertrained": run.undertrained,
         "train_rollouts": counts["train"],
         "probe_rollouts": counts["probe"],
         "formatlab": run.env.get("formatlab"),
         "git_commit": run.env.get("git_commit"),
-        "config": json.dumps(published_value(config), ensure_ascii=False),
+        "config": json.dumps(published_value(run.config), ensure_ascii=False),
     }
 
 
 def _flat(line: Mapping[str, Any]) -> dict[str, Any]:
-    """A line of metrics with what it tells by format in columns of their own."""
+    """A line of metrics with its numbers by format in columns of their own."""
     found: dict[str, Any] = {}
     for name, value in line.items():
         if isinstance(value, Mapping):

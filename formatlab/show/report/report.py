@@ -48,7 +48,7 @@ from formatlab.show.tables.table import csv_text
 from formatlab.show.wording import visible_text
 from formatlab.store import RunFolder
 from formatlab.store.atomic_file import explained_os_errors, write_text_atomically
-from formatlab.store.integrity import LeftOut, sound_runs
+from formatlab.store.integrity import LeftOut, reportable_runs
 
 FIGURES: list[StudyFigure] = [
     SHARE_OVER_TRAINING,
@@ -79,7 +79,7 @@ def report_folder(
     """
     if (folder / "config.json").exists():
         raise InputError(f"{folder} is one run; give the folder of its study, which holds it")
-    found = sound_runs(folder)
+    found = reportable_runs(folder)
     if not found.runs:
         raise RunError(f"{folder}: {'; '.join(left.words for left in found.left_out)}")
     study = measured_study(found.runs)

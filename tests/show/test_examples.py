@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from synthetic_runs import probe_rollouts, rollout
 
-from formatlab.show.report.example import specimen_trays
+from formatlab.show.report.examples import examples_of
 from formatlab.store import RunFolder, rollout_file
 
 
@@ -13,12 +13,12 @@ def test_the_first_correct_and_the_first_wrong_of_each_tag(tmp_path: Path) -> No
     run = RunFolder.create(tmp_path / "run", config={}, env={})
     run.write_rollouts("probe", 0.0, probe_rollouts({"p": "aAB", "q": "AaB"}))
     run.write_rollouts("probe", 1.0, probe_rollouts({"p": "ccc"}, epoch=1.0))
-    first, second = specimen_trays(run, 0.0)
+    first, second = examples_of(run, 0.0)
     assert (first.tag, first.n_rollouts, first.n_correct) == ("a", 4, 2)
-    assert [(s.prompt_id, s.sample) for s in first.specimens] == [("p", 1), ("p", 0)]
-    assert (second.tag, second.n_rollouts, len(second.specimens)) == ("b", 2, 1)
-    assert [tray.tag for tray in specimen_trays(run, 1.0)] == ["c"]
-    assert specimen_trays(run, 2.0) == []
+    assert [(s.prompt_id, s.sample) for s in first.examples] == [("p", 1), ("p", 0)]
+    assert (second.tag, second.n_rollouts, len(second.examples)) == ("b", 2, 1)
+    assert [of_tag.tag for of_tag in examples_of(run, 1.0)] == ["c"]
+    assert examples_of(run, 2.0) == []
 
 
 def test_probes_are_read_a_few_rollouts_at_a_time(
@@ -27,11 +27,11 @@ def test_probes_are_read_a_few_rollouts_at_a_time(
     run = RunFolder.create(tmp_path / "run", config={}, env={})
     rows = probe_rollouts({"p": "aaab", "q": "bbA", "r": "aAbBc"})
     run.write_rollouts("probe", 0.0, rows)
-    whole = specimen_trays(run, 0.0)
+    whole = examples_of(run, 0.0)
     monkeypatch.setattr(rollout_file, "_BATCH_ROWS", 2)
     monkeypatch.delattr(RunFolder, "rollouts")
-    assert specimen_trays(run, 0.0) == whole
-    assert [(s.prompt_id, s.sample) for s in whole[0].specimens] == [("q", 2), ("p", 0)]
+    assert examples_of(run, 0.0) == whole
+    assert [(s.prompt_id, s.sample) for s in whole[0].examples] == [("q", 2), ("p", 0)]
 
 
 def test_oddities_are_told_and_long_or_odd_texts_made_readable(tmp_path: Path) -> None:
@@ -47,16 +47,16 @@ def test_oddities_are_told_and_long_or_odd_texts_made_readable(tmp_path: Path) -
         answer=None,
     )
     run.write_rollouts("probe", 0.0, [row])
-    ((specimen,),) = [tray.specimens for tray in specimen_trays(run, 0.0)]
-    assert specimen.remarks == "1,234 tokens, not well formed, mixed formats, truncated"
-    assert (specimen.verdict, specimen.answer) == ("wrong", "-")
-    assert specimen.completion.startswith("a␀b") and specimen.completion.endswith("is 14.")
-    assert len(specimen.completion) < 1_600
+    ((example,),) = [of_tag.examples for of_tag in examples_of(run, 0.0)]
+    assert example.remarks == "1,234 tokens, not well formed, mixed formats, truncated"
+    assert (example.verdict, example.answer) == ("wrong", "-")
+    assert example.completion.startswith("a␀b") and example.completion.endswith("is 14.")
+    assert len(example.completion) < 1_600
 
 
 def test_what_was_not_graded_is_not_called_wrong(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "run", config={}, env={})
     run.write_rollouts("probe", 0.0, [rollout(gold=None, correct=None, answer=None)])
-    (tray,) = specimen_trays(run, 0.0)
-    (specimen,) = tray.specimens
-    assert (specimen.gold, specimen.verdict) == ("-", "not graded")
+    (of_tag,) = examples_of(run, 0.0)
+    (example,) = of_tag.examples
+    assert (example.gold, example.verdict) == ("-", "not graded")

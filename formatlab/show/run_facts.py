@@ -48,10 +48,18 @@ class RunReward:
 
 def reward_of(config: Mapping[str, Any]) -> RunReward:
     """Return the reward in a configuration; correctness where none is stored."""
+    settings = config.get("reward_settings")
+    if isinstance(settings, Mapping):
+        errors = [
+            f"{tag} {name.replace('_', ' ')} {100 * rate:.6g}%"
+            for name in ("false_positives", "false_negatives")
+            for tag, rate in settings.get(name, {}).items()
+        ]
+        return RunReward(kind=settings["kind"], errors=tuple(errors))
     stored = config.get("reward") or _CORRECTNESS
     if isinstance(stored, list):  # a recorded trainer may have several
         stored = " + ".join(map(str, stored))
-    # A run stores its reward as one name: the kind, then the verifier's errors.
+    # Early runs store one name alone: the kind, then the errors of the verifier.
     kind, *errors = _one_line(stored).split(", ")
     return RunReward(kind=kind, errors=tuple(errors))
 

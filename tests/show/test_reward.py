@@ -22,6 +22,7 @@ from formatlab.show.tables.results import markdown, print_study, result_rows, st
 from formatlab.show.tables.table import csv_text
 from formatlab.store import RunFolder
 from formatlab.store.rollout_file import rollout_files, write_rollout_file
+from formatlab.train.reward import Reward
 
 DRAWINGS = [figure.draw for figure in FIGURES]
 ROWS = (
@@ -83,6 +84,19 @@ def test_a_title_names_the_only_reward() -> None:
 @pytest.mark.parametrize("config", [{}, {"reward": None}, {"reward": "correctness"}])
 def test_correctness_is_the_default(config: dict) -> None:
     assert reward_of(config).is_correctness and reward_of(config).has_signal
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [
+        Reward(kind="random"),
+        Reward(false_positives={"prose": 0.2, "latex": 0.0}, false_negatives={"json": 0.125}),
+    ],
+)
+def test_stored_settings_give_the_name_that_is_stored_beside_them(reward: Reward) -> None:
+    read = reward_of({"reward": reward.name, "reward_settings": reward.config})
+    assert read == reward_of({"reward": reward.name})
+    assert read.name == reward.name
 
 
 def test_a_recorded_trainer_may_have_several_reward_functions() -> None:

@@ -1,4 +1,4 @@
-"""An exported model: a base, a policy or an adapter as a folder of its own, and where it starts."""
+"""Exported models: bases, policies and adapters, each a folder with what it was trained from."""
 
 import json
 import re
@@ -16,16 +16,16 @@ from formatlab.store import RunFolder
 from formatlab.store.weights import weights_digest
 
 _FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
-"""What a model consists of; not training_args.bin, a pickle with paths of the machine."""
+"""The files of a model; not training_args.bin, a pickle with paths of the machine."""
 
 _CONFIGS = (
     *("config.json", "generation_config.json", "tokenizer_config.json"),
     *("adapter_config.json", "model.safetensors.index.json"),
 )
-"""Small files of settings, in which a library may have written where it read a model."""
+"""Files of settings, in which a library may have stored the path of a model."""
 
 _MERGED = "policy-merged"
-"""Folder of a run whose adapter a further stage started from."""
+"""Folder of a run's merged adapter, from which a further stage started."""
 
 _ADAPTER = "adapter_config.json"
 _STARTED_FROM = "base_model_name_or_path"
@@ -47,21 +47,17 @@ class ExportedModel:
 
     @property
     def is_adapter(self) -> bool:
-        """Whether it is an adapter, that is put on another model."""
+        """Whether it is an adapter, which needs another model."""
         return (self.source / _ADAPTER).is_file()
 
     @property
     def is_merged(self) -> bool:
-        """Whether it is an adapter merged into what it was trained on."""
+        """Whether it is an adapter merged into the model that it was trained on."""
         return self.source.name == _MERGED
 
     @property
     def start(self) -> str | None:
-        """What a policy's training started from: an exported model, a hub id, or unknown (None).
-
-        Of a model that the runs were given, the name counts as a hub id if it has the form of one
-        and is no folder here.
-        """
+        """What a policy's training started from: an exported model, a hub id, or None (unknown)."""
         config = self.folder.config
         if self.is_adapter:
             there = PurePath(self._adapter_config.get(_STARTED_FROM) or "")
@@ -90,21 +86,21 @@ class ExportedModel:
 
 
 def hub_id(name: str) -> str | None:
-    """Return a model's name if it is one of the hub, as far as can be seen from here."""
+    """Return a model's name if it has the form of a hub id and is no folder here, else None."""
     return name if _HUB_ID.fullmatch(name) and not Path(name).exists() else None
 
 
 def exported_models(
     folders: Sequence[RunFolder], results: Sequence[RunResult]
 ) -> tuple[list[ExportedModel], dict[str, str]]:
-    """Find the models of runs, and the bases of the ladder that they started from.
+    """Find the models of runs, and the bases that they started from.
 
     Args:
         folders: the run folders, in their studies' folders.
         results: of each, in the same order.
 
     Returns:
-        The models, and for each run or base whose model is not there, its name and why.
+        The models, and the name of each run or base whose model is missing -> why.
     """
     models: dict[str, ExportedModel] = {}
     missing: dict[str, str] = {}
@@ -142,7 +138,7 @@ def _add(
 
 
 def _base_of(run: RunFolder) -> RunFolder | None:
-    """The base of the ladder that a run's first stage started from, if it is there and the same."""
+    """The base that a run's first stage started from; None if missing or made anew since."""
     about = run.config.get("base", {})
     for path in sorted((run.path.resolve().parents[1] / "bases").glob("*/config.json")):
         with suppress(FormatlabError):  # a damaged one is of no use

@@ -236,7 +236,6 @@ class Spread:
     middle: float
     low: float
     high: float
-    n_seeds: int
 
 
 def spread(seeds: Sequence[Measured]) -> Spread:
@@ -249,11 +248,9 @@ def spread(seeds: Sequence[Measured]) -> Spread:
         (only,) = seeds
         low = only.value if only.low is None else only.low
         high = only.value if only.high is None else only.high
-        return Spread(middle=only.value, low=low, high=high, n_seeds=1)
+        return Spread(middle=only.value, low=low, high=high)
     values = [seed.value for seed in seeds]
-    return Spread(
-        middle=sum(values) / len(values), low=min(values), high=max(values), n_seeds=len(values)
-    )
+    return Spread(middle=sum(values) / len(values), low=min(values), high=max(values))
 
 
 def draw_spreads(

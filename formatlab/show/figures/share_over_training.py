@@ -225,8 +225,8 @@ def _caption(study: Study, rare: Sequence[str]) -> str:
     if batches:
         words.append(
             f"Lines: share among the {number_range(batches)} training rollouts of each step; with "
-            "several seeds the thick line is their mean, as far as all have come, and thin lines "
-            "are the seeds."
+            "several seeds the thick line is their mean, up to the last step of all, and thin "
+            "lines are the seeds."
         )
     words.append(f"Markers: probe of {study.probe_text}; {SPREAD_WORDS}.")
     words.append("Vertical lines: ends of epochs.")

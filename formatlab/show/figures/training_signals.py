@@ -246,9 +246,11 @@ def _caption(study: Study, arms: Sequence[Arm], *, by_step: bool) -> str:
     n_seeds = [len(arm.counted) for arm in arms] or [0]
     words = [f"Recorded at each step of training; seeds an arm: {number_range(n_seeds)}."]
     if max(n_seeds) > 1 and len(arms) == 1:
-        words.append("Thick lines: mean over the seeds, as far as all have come; thin: the seeds.")
+        words.append(
+            "Thick lines: mean over the seeds, up to the last step of all; thin: the seeds."
+        )
     elif max(n_seeds) > 1:
-        words.append("Lines: mean over the seeds, as far as all have come.")
+        words.append("Lines: mean over the seeds, up to the last step of all.")
         if len(arms) <= _MOST_BANDS:
             words.append("Bands run from the lowest seed to the highest.")
     if not by_step:

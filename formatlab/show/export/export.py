@@ -13,8 +13,8 @@ from formatlab.errors import InputError, RunError
 from formatlab.show.export.data_card import SPLITS, ExportedData, data_card
 from formatlab.show.export.exported_model import ExportedModel, exported_models
 from formatlab.show.export.model_card import model_card
-from formatlab.show.export.provenance import is_synthetic
 from formatlab.show.export.tables import metrics_table, runs_table, winners_table
+from formatlab.show.run_facts import run_facts
 from formatlab.show.run_result import measured_run
 from formatlab.store import ROLLOUT_SCHEMA, RunFolder, Split
 from formatlab.store.atomic_file import write_text_atomically
@@ -71,7 +71,7 @@ def choose_runs(
             f"no run is finished ({reasons}); repeat its `formatlab run`, or take what is there "
             "with --unfinished"
         )
-    real = [run.name for run in runs if not is_synthetic(run.config)]
+    real = [run.name for run in runs if not run_facts(run.config).synthetic]
     if real and licence is None:
         raise InputError(
             f"{real[0]} is of a real model or real problems, whose licences hold for what was "

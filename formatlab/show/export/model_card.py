@@ -17,7 +17,6 @@ from formatlab.show.export.card import (
 from formatlab.show.export.exported_model import ExportedModel, hub_id
 from formatlab.show.export.provenance import (
     environment_text,
-    is_synthetic,
     mixture_words,
     pretraining_text,
     problems_text,
@@ -72,7 +71,7 @@ def _base_card(model: ExportedModel, licence: str | None) -> str:
     return _card(
         model,
         licence,
-        synthetic=is_synthetic(config),
+        synthetic=True,
         tags=["pretraining"],
         title=f"Base {model.folder.name}",
         what="A language model pretrained by formatlab on word problems whose solutions are "

@@ -19,11 +19,6 @@ _MOST_KINDS = 4
 _PACKAGES = ("torch", "transformers", "trl", "peft")
 
 
-def is_synthetic(config: Mapping[str, Any]) -> bool:
-    """Return whether all of a run's or base's texts come from the controlled world."""
-    return bool(config.get("world"))
-
-
 def provenance(
     runs: Sequence[RunResult], commands: Sequence[Sequence[str]] = ()
 ) -> list[tuple[str, str]]:

@@ -35,7 +35,7 @@ from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.settings import Dpo, Sft
 from formatlab.train.on_policy.settings import OnPolicy
 from formatlab.train.pretraining.base import Base, corpus_name
-from formatlab.train.pretraining.make_base import COMPLETION_LENGTH
+from formatlab.train.pretraining.base import RECIPE
 
 START = 6.0
 """Seconds that a worker takes to import torch, transformers and TRL: 5.2 were measured."""
@@ -300,7 +300,10 @@ def _tensor_bytes(task: BaseTask | LadderRun) -> int:
     """Bytes of a model in training, with one forward pass of its largest batch."""
     scale = find_scale(task.base.scale)
     is_base = isinstance(task, BaseTask)
-    length = COMPLETION_LENGTH if is_base else task.training.stages[-1].settings.completion_length
+    if is_base:
+        length = RECIPE.completion_length
+    else:
+        length = task.training.stages[-1].settings.completion_length
     activations = (PROMPT + length) * scale.depth * scale.width * ACTIVATION_BYTES
     logits = length * task.base.pretraining.vocabulary * LOGIT_BYTES
     return STATE_BYTES * _parameters(task.base) + _work(task).batch * (activations + logits)
@@ -355,7 +358,7 @@ def _work_seconds(task: BaseTask | LadderRun, timing: Timing) -> float:
     """Seconds of a whole task at the pace of a timing, without its start and its corpus."""
     work = _work(task)
     if isinstance(task, BaseTask):
-        probe, problems, limit = task.base.probe, task.base.probe.prompts, COMPLETION_LENGTH
+        probe, problems, limit = task.base.probe, task.base.probe.prompts, RECIPE.completion_length
         tokens: float = task.base.pretraining.tokens
         sequences = tokens / timing.tokens
     else:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from formatlab.errors import InputError
 
@@ -23,6 +23,9 @@ class LoraSettings:
     Raises:
         InputError: a value is outside its range, or the output head is named.
     """
+
+    version: ClassVar[int] = 1
+    """Raised when the same settings make another adapter."""
 
     rank: int = 16
     """Inner dimension of each pair of matrices."""

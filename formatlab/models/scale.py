@@ -18,12 +18,16 @@ The rule, and why it is this one:
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from formatlab.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig
+
+
+ARCHITECTURE = {"tie_word_embeddings": True, "attention_dropout": 0.0}
+"""What the models of all scales have in common, by transformers' names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +70,23 @@ class Scale:
         """Documents in one pretraining step."""
         return 32 if self.width <= 128 else 64 if self.width <= 256 else 128
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides a base of this scale, ready for JSON.
+
+        The learning rate of reinforcement learning is none of it: it is a setting of the run.
+        """
+        return {
+            "name": self.name,
+            "width": self.width,
+            "depth": self.depth,
+            "heads": self.heads,
+            "mlp_width": self.mlp_width,
+            "learning_rate": self.learning_rate,
+            "batch_documents": self.batch_documents,
+            "architecture": ARCHITECTURE,
+        }
+
     def parameters(self, vocabulary: int) -> int:
         """Total number of parameters; the tied embedding counts once."""
         layer = 4 * self.width**2 + 3 * self.width * self.mlp_width + 2 * self.width
@@ -94,8 +115,7 @@ class Scale:
             num_attention_heads=self.heads,
             num_key_value_heads=self.heads,
             max_position_embeddings=context,
-            tie_word_embeddings=True,
-            attention_dropout=0.0,
+            **ARCHITECTURE,
             pad_token_id=pad,
             eos_token_id=eos,
             bos_token_id=None,

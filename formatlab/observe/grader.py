@@ -18,6 +18,9 @@ from formatlab.world.formats.conclusion import concluding
 from formatlab.world.formats.limits import NUMBER, PATTERN_SECONDS
 from formatlab.world.problem_set import gold_answer
 
+VERSION = 1
+"""Raised when the tagger or the grader come to another tag, answer or verdict on a text."""
+
 Reason = Literal[Missing, Failure, "", "wrong"]
 
 _LONGEST = 200

@@ -4,7 +4,7 @@ A run on the ladder: one (world, scale, training, seeds).
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -180,7 +180,7 @@ class LadderRun(Task):
             },
             "mixture": dict(world.mixture.shares),
             "mixture_name": world.mixture.name,
-            "world": asdict(world),
+            "world": world.config,
             "base": {
                 "config": self.base.config,
                 "sha256": base.summary["sha256"],

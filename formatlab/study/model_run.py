@@ -21,6 +21,7 @@ from formatlab.study.task import (
 from formatlab.train.pretraining.base import ACCURACY_FLOOR
 from formatlab.train.progress import Emit, Progress
 from formatlab.train.training import Training, train, whole_policy
+from formatlab.world import problem_set, prompt
 from formatlab.world.added_formats import added_formats
 from formatlab.world.problem import Problem
 from formatlab.world.problem_set import load_problems
@@ -61,6 +62,8 @@ class ModelRun(Task):
             "kind": "run",
             "study": self.study,
             "model": [self.model, _model_digest(self.model)],
+            "problem_set_version": problem_set.VERSION,
+            "prompt_version": prompt.VERSION,
             "problems": [self.problems, file_digest(self.problems), self.problems_set_aside],
             "probe_problems": [self.probe_problems, file_digest(self.probe_problems)],
             "probe_split": self.probe_split,

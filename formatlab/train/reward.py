@@ -6,7 +6,7 @@ and a run that was paid in another way says so in every title and table.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from formatlab.errors import InputError
 from formatlab.observe.grader import Grade, grade
@@ -24,6 +24,9 @@ the same rollout is paid the same again after a resume."""
 @dataclass(frozen=True, kw_only=True)
 class Reward:
     """What a rollout is paid: 1 or 0."""
+
+    version: ClassVar[int] = 1
+    """Raised when the same grades and seeds are paid otherwise."""
 
     kind: RewardKind = "correctness"
     """`correctness`: a right answer is paid. `random`: as many rollouts of a batch are paid as are

@@ -15,6 +15,8 @@ class StageSettings:
 
     name: ClassVar[str]
     """What `--algorithm`, folders and tables call it."""
+    version: ClassVar[int] = 1
+    """Raised when the code that trains by these settings comes to other updates."""
     counts: ClassVar[tuple[str, ...]] = ()
     """Fields of a stage's own that are at least 1."""
 

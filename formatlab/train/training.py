@@ -12,6 +12,7 @@ from formatlab.errors import InputError
 from formatlab.models.lora import ADAPTER_CONFIG, LoraSettings, merged
 from formatlab.models.model import best_device, load_saved, load_tokenizer
 from formatlab.models.scale import Scale
+from formatlab.observe import grader
 from formatlab.store.lock import locked
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.algorithm import EXPLORING, SAMPLED, Algorithm
@@ -24,6 +25,8 @@ from formatlab.train.on_policy.settings import OnPolicy
 from formatlab.train.probe import Probe
 from formatlab.train.progress import Emit, Progress
 from formatlab.train.reward import Reward
+from formatlab.train.rules import RULES
+from formatlab.world.formats import FORMATS
 from formatlab.world.prompt import Prompt
 from formatlab.world.world import World
 
@@ -167,6 +170,7 @@ class Training:
             "lora": asdict(self.lora) if self.lora else None,
             "probe": asdict(self.probe),
             "seed": self.seed,
+            "rules": self.rules,
         }
         if isinstance(stage.settings, SAMPLED):
             config |= {"reward": self.reward.name, "reward_settings": self.reward.config}
@@ -174,6 +178,34 @@ class Training:
         if self.engine.vllm != "off":  # whose draws are others
             config["engine"] = self.engine.vllm
         return config
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """What decides the result of the last stage and is no setting, ready for JSON."""
+        settings = self.stages[-1].settings
+        rules = {**asdict(RULES), "grading": grader.VERSION, "algorithm": settings.version}
+        if isinstance(settings, SAMPLED):
+            rules["reward"] = self.reward.version
+        if isinstance(settings, EXPLORING) and self.exploration.bonus != "none":
+            rules["exploration"] = self.exploration.version
+        if isinstance(settings, ExpertIteration):
+            rules["sft"] = Sft.version
+        if forms := _rendered(settings):
+            rules["format_versions"] = {form: FORMATS[form].version for form in forms}
+        if self.lora is not None:
+            rules["lora"] = self.lora.version
+        return rules
+
+
+def _rendered(settings: Algorithm) -> tuple[str, ...]:
+    """The formats named by the settings that documents to learn from are rendered in."""
+    match settings:
+        case Sft(source="documents"):
+            return settings.formats
+        case Sft(toward=str(form), chosen="documents") | Dpo(toward=form, chosen="documents"):
+            return (form,)
+        case _:
+            return ()
 
 
 def train(

@@ -16,6 +16,9 @@ from formatlab.world.world import World
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+VERSION = 1
+"""Raised when a corpus takes other documents of the same world."""
+
 _CHUNK = 4_096
 """Documents tokenised at a time."""
 _ENDING = 32

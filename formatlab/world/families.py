@@ -257,6 +257,9 @@ FAMILIES: dict[str, Family] = {
     "sharing": sharing,
 }
 
+VERSIONS: dict[str, int] = dict.fromkeys(FAMILIES, 1)
+"""Raised when a family draws other problems, so that worlds with it have other bases."""
+
 PHRASES: dict[str, tuple[str, ...]] = {
     "chain": ("gain", "loss", "times", "fold"),
     "comparison": ("times_as_many", "more_than", "fewer_than"),

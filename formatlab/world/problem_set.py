@@ -13,6 +13,9 @@ from typing import Any
 from formatlab.errors import InputError
 from formatlab.world.problem import Problem
 
+VERSION = 1
+"""Raised when the same files give other problems."""
+
 HUB_IDS = {"gsm8k": "openai/gsm8k:main", "openai/gsm8k": "openai/gsm8k:main"}
 """Short names of problem sets of the hub, and the configuration of those that need one."""
 

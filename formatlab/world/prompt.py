@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+VERSION = 1
+"""Raised when models are given other text for the same problem."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompt:
     """One problem as the model sees it."""

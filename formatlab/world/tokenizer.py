@@ -11,6 +11,9 @@ from formatlab.world.world import World
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+VERSION = 1
+"""Raised when the same documents give another tokenizer."""
+
 PAD, EOS = "<pad>", "<eos>"
 TRAINING_DOCUMENTS = 5_000
 """Documents the merges are learned from; the vocabulary of the world is closed long before."""

@@ -1,15 +1,19 @@
 """A world: which problems there are, and which documents a model is pretrained on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from random import Random
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from formatlab.errors import InputError
+from formatlab.world import families
 from formatlab.world.families import FAMILIES, PHRASES
 from formatlab.world.formats import FORMATS
 from formatlab.world.mixture import Mixture
 from formatlab.world.problem import Problem, digest, mistranslate
+
+VERSION = 1
+"""Raised when a world draws other problems or documents from the same families and formats."""
 
 Split = Literal["pretrain", "rl", "probe"]
 
@@ -75,6 +79,16 @@ class World:
                         f"world: mixture {self.mixture.name!r} mistranslates {phrase!r} in {form}, "
                         f"which none of its families ({', '.join(self.families)}) uses"
                     )
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides problems and documents, ready for JSON."""
+        return {
+            **asdict(self),
+            "version": VERSION,
+            "format_versions": {form: FORMATS[form].version for form in self.mixture.shares},
+            "family_versions": {family: families.VERSIONS[family] for family in self.families},
+        }
 
     def problem(self, split: Split, index: int) -> Problem:
         """Item `index` of a split.

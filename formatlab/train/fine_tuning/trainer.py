@@ -23,6 +23,7 @@ from formatlab.models.model import best_device
 from formatlab.train.checkpoints import mark_whole
 from formatlab.train.epoch_order import EpochOrder
 from formatlab.train.fine_tuning.settings import Dpo, FineTuning
+from formatlab.train.rules import RULES
 from formatlab.world.problem import digest
 
 Logged = Callable[[int, dict[str, float]], None]
@@ -133,11 +134,11 @@ def _arguments(
             "constant_with_warmup" if settings.schedule == "constant" else settings.schedule
         ),
         "lr_scheduler_kwargs": (
-            {"min_lr_rate": 0.1} if settings.schedule == "cosine_with_min_lr" else {}
+            {"min_lr_rate": RULES.least_rate} if settings.schedule == "cosine_with_min_lr" else {}
         ),
         "warmup_steps": round(settings.warmup * updates),
         "adam_beta2": settings.adam_beta2,
-        "weight_decay": 0.0,
+        "weight_decay": RULES.weight_decay,
         "max_grad_norm": settings.gradient_clip,
         "num_train_epochs": settings.epochs,
         "per_device_train_batch_size": micro,

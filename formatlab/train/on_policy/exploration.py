@@ -22,7 +22,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pyarrow as pa
 import regex
@@ -139,6 +139,9 @@ _WORDS = {
 @dataclass(frozen=True, kw_only=True)
 class Exploration:
     """Settings of outcome-based exploration. The defaults of the numbers are the paper's."""
+
+    version: ClassVar[int] = 1
+    """Raised when the same outcomes give another bonus, or other tokens count as the answer."""
 
     bonus: BonusName = "none"
     """Which bonus: against what the whole training has seen (`ucb_mean`, `ucb_constant`), or

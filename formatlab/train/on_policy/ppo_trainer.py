@@ -35,6 +35,7 @@ from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.grpo_trainer import LabGrpoTrainer
 from formatlab.train.on_policy.settings import Ppo
 from formatlab.train.on_policy.trl_arguments import trl_arguments
+from formatlab.train.rules import RULES
 
 
 class LabPpoTrainer(LabGrpoTrainer):
@@ -84,7 +85,7 @@ class LabPpoTrainer(LabGrpoTrainer):
                 {
                     "params": list(self._critic.parameters()),
                     "lr": self.args.learning_rate if rate is None else rate,
-                    "weight_decay": 0.0,
+                    "weight_decay": RULES.weight_decay,
                 }
             )
         return optimizer

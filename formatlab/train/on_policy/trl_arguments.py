@@ -7,6 +7,7 @@ from formatlab.errors import InputError
 from formatlab.models.model import best_device
 from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.settings import OnPolicy
+from formatlab.train.rules import RULES
 
 
 def trl_arguments(
@@ -31,7 +32,7 @@ def trl_arguments(
         )
     share = settings.update_sequences // processes
     micro = settings.micro_batch_sequences(processes)
-    minimum = {"min_lr_rate": 0.1} if settings.schedule == "cosine_with_min_lr" else {}
+    minimum = {"min_lr_rate": RULES.least_rate} if settings.schedule == "cosine_with_min_lr" else {}
     updates = settings.steps * settings.updates_per_step
     arguments = {
         "output_dir": str(output),
@@ -44,7 +45,7 @@ def trl_arguments(
         "lr_scheduler_kwargs": minimum,
         "warmup_steps": round(settings.warmup * updates),
         "adam_beta2": settings.adam_beta2,
-        "weight_decay": 0.0,
+        "weight_decay": RULES.weight_decay,
         "max_grad_norm": settings.gradient_clip,
         "num_train_epochs": settings.epochs,
         "per_device_train_batch_size": micro,

@@ -2,29 +2,58 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from formatlab.errors import InputError
 from formatlab.models.scale import find_scale
+from formatlab.observe import grader
 from formatlab.store.config import config_hash
-from formatlab.train.pretraining.batches import LossOn
 from formatlab.train.probe import Probe
+from formatlab.train.rules import RULES
+from formatlab.world import corpus, prompt, tokenizer
 from formatlab.world.added_formats import added_formats
 from formatlab.world.world import World
+
+LossOn = Literal["solution", "document"]
 
 ACCURACY_FLOOR = 0.05
 """A base that is right less often than this in every format is undertrained."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """What decides a base and is no setting; it is part of the base's configuration."""
+
+    version: int = 1
+    """Raised when the code of pretraining makes another base of the same settings."""
+    context: int = 256
+    """Longest sequence of a ladder model, in tokens; documents of the world are far shorter."""
+    adam_betas: tuple[float, float] = (0.9, 0.95)
+    """AdamW's decay of the first and of the second moment."""
+    sorted_batches: int = 16
+    """Batches sorted by length together: little padding, and batches still mix all lengths."""
+    held_out_documents: int = 64
+    """Problems that the held-out loss is measured on, each written in every format."""
+    completion_length: int = 96
+    """Most tokens of a completion of the probe; longer than any document's solution."""
+
+
+RECIPE = Recipe()
+
+
 def corpus_name(base: Mapping[str, Any]) -> str:
-    """Name of the corpus that a base is made from, by the base's configuration."""
+    """Name of the corpus that a base is made from.
+
+    Args:
+        base: the base's configuration; that of an earlier version lacks `documents`.
+    """
     settings = base["pretraining"]
     return config_hash(
         {
             "world": base["world"],
             "tokens": settings["tokens"],
             "vocabulary": settings["vocabulary"],
-            **{name: base[name] for name in ("added_formats",) if name in base},
+            **{name: base[name] for name in ("documents", "added_formats") if name in base},
         }
     )
 
@@ -95,8 +124,17 @@ class Base:
         added = added_formats()
         return {
             "kind": "base",
-            "world": asdict(self.world),
-            "scale": asdict(find_scale(self.scale)),
+            "world": self.world.config,
+            "documents": {
+                "prompt_version": prompt.VERSION,
+                "tokenizer_version": tokenizer.VERSION,
+                "tokenizer_documents": tokenizer.TRAINING_DOCUMENTS,
+                "corpus_version": corpus.VERSION,
+            },
+            "scale": find_scale(self.scale).config,
+            "recipe": asdict(RECIPE),
+            "grading_version": grader.VERSION,
+            "sampling_version": RULES.sampling,
             "pretraining": self.pretraining.config,
             "probe": asdict(self.probe),
             "seed": self.seed,

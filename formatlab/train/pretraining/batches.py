@@ -1,9 +1,11 @@
 """Pretraining batches: whole documents, padded, in an order that the seed alone decides."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from formatlab.train.pretraining.base import RECIPE, LossOn
 
 if TYPE_CHECKING:
     import torch
@@ -13,11 +15,6 @@ if TYPE_CHECKING:
 IGNORED = -100
 """Label of a position that the loss leaves out."""
 
-_WINDOW = 16
-"""Batches sorted by length together: little padding, and batches still mix all lengths."""
-
-LossOn = Literal["solution", "document"]
-
 
 def batch_order(corpus: "Corpus", *, batch: int, seed: int) -> list[np.ndarray]:
     """Document indices of every batch of one pass; each document stands in exactly one."""
@@ -25,8 +22,9 @@ def batch_order(corpus: "Corpus", *, batch: int, seed: int) -> list[np.ndarray]:
     order = random.permutation(len(corpus))
     lengths = np.diff(corpus.offsets)
     batches: list[np.ndarray] = []
-    for start in range(0, len(order), _WINDOW * batch):
-        window = order[start : start + _WINDOW * batch]
+    size = RECIPE.sorted_batches * batch
+    for start in range(0, len(order), size):
+        window = order[start : start + size]
         window = window[np.argsort(lengths[window], kind="stable")]
         parts = [window[i : i + batch] for i in range(0, len(window), batch)]
         batches += [parts[i] for i in random.permutation(len(parts))]

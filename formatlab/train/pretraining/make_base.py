@@ -15,7 +15,7 @@ from formatlab.store.runs_folder import put_aside
 from formatlab.store.weights import weights_digest
 from formatlab.train.environment import environment
 from formatlab.train.metrics import RolloutSummary
-from formatlab.train.pretraining.base import Base, corpus_name
+from formatlab.train.pretraining.base import RECIPE, Base, corpus_name
 from formatlab.train.pretraining.pretrain import Report, held_out_loss, pretrain
 from formatlab.world.corpus import Corpus, build_corpus
 from formatlab.world.prompt import plain_prompt
@@ -23,9 +23,6 @@ from formatlab.world.tokenizer import load_tokenizer, train_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
-
-COMPLETION_LENGTH = 96
-"""Most tokens of a completion when a base is probed; longer than any document's solution."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +65,7 @@ def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
         tokenizer,
         prompts,
         base.probe,
-        limit=COMPLETION_LENGTH,
+        limit=RECIPE.completion_length,
         run_id=folder.name,
         step=0,
         epoch=0.0,

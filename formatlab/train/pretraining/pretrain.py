@@ -14,7 +14,7 @@ from formatlab.models.model import best_device
 from formatlab.models.scale import Scale, find_scale
 from formatlab.store.atomic_file import write_bytes_atomically
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.pretraining.base import Base, Pretraining
+from formatlab.train.pretraining.base import RECIPE, Base, Pretraining
 from formatlab.train.pretraining.batches import IGNORED, batch_order, batches
 from formatlab.world.corpus import Corpus
 from formatlab.world.problem import digest
@@ -23,9 +23,6 @@ from formatlab.world.world import World
 if TYPE_CHECKING:
     import torch
     from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
-
-CONTEXT = 256
-"""Longest sequence of a ladder model, in tokens; documents of the world are far shorter."""
 
 _SAID_EVERY = 20
 """Steps between lines of metrics.jsonl; checkpoints and the last step have one as well."""
@@ -138,7 +135,7 @@ def new_model(scale: Scale, tokenizer: "PreTrainedTokenizerFast") -> "LlamaForCa
     return LlamaForCausalLM(
         scale.architecture(
             vocabulary=len(tokenizer),
-            context=CONTEXT,
+            context=RECIPE.context,
             pad=_token_id(tokenizer.pad_token_id),
             eos=_token_id(tokenizer.eos_token_id),
         )
@@ -157,8 +154,6 @@ def held_out_loss(
     world: World,
     model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerFast",
-    *,
-    documents: int = 64,
 ) -> dict[str, float]:
     """Mean loss per solution token, in nats, for every format of the mixture.
 
@@ -166,7 +161,6 @@ def held_out_loss(
         world: where problems that pretraining never saw are drawn from.
         model: the base.
         tokenizer: its tokenizer.
-        documents: number of problems, each written in every format.
     """
     from random import Random
 
@@ -174,7 +168,7 @@ def held_out_loss(
     from torch.nn.functional import cross_entropy
 
     eos, losses = _token_id(tokenizer.eos_token_id), {}
-    problems = world.problems("probe", documents)
+    problems = world.problems("probe", RECIPE.held_out_documents)
     for form in world.mixture.shares:
         nats, tokens = 0.0, 0
         for index, problem in enumerate(problems):
@@ -208,7 +202,7 @@ def _optimizer(
             {"params": vectors, "weight_decay": 0.0},
         ],
         lr=learning_rate,
-        betas=(0.9, 0.95),
+        betas=RECIPE.adam_betas,
         fused=True,
     )
 

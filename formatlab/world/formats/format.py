@@ -32,6 +32,8 @@ class Format(ABC):
     """
 
     name: ClassVar[str]
+    version: ClassVar[int] = 1
+    """Raised when `render` writes other text, so that worlds with the format have other bases."""
 
     def render(self, problem: Problem, random: Random) -> str:
         """Write the worked solution of a controlled problem; `random` chooses the surface.

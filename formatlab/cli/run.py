@@ -32,8 +32,11 @@ examples:
   formatlab run experiments/scale_attractors.py --scales 0.08M --seeds 0 1 2 --grpo.epochs 3
   formatlab run experiments/scale_attractors.py --launcher ray --runs-dir s3://bucket/runs
   formatlab run experiments/gsm8k.py --model smollm2-135m --problems gsm8k
-  formatlab run experiments/scale_attractors.py --help     (all options of that study)
+  formatlab run experiments/scale_attractors.py --help     (the options of that study)
 """
+
+HELP = {"-h", "--help"}
+"""Words that ask for help; `--help-all` asks for that of tyro."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +56,12 @@ class RunOptions(LaunchOptions):
 
 def main(arguments: list[str]) -> int:
     """Parse the rest of the command line and run the experiment."""
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or arguments[0] in HELP:
         print("usage: formatlab run EXPERIMENT [OPTIONS]\n\n" + DESCRIPTION, end="")
         return 0
     from rich.console import Console
 
+    from formatlab.cli.experiment_help import experiment_help
     from formatlab.launch.accelerate import processes
     from formatlab.launch.launcher import Command, exit_status_of_interrupt, launch, report
     from formatlab.launch.runs_root import runs_root
@@ -70,12 +74,16 @@ def main(arguments: list[str]) -> int:
         raise InputError("name the experiment file first: formatlab run EXPERIMENT [OPTIONS]")
     docstring, presets = load_experiment(path)
     preset = preset_of(rest, presets, path)
+    usage = f"formatlab run {path}"
     options: Any = tyro.cli(
         _options(preset),
-        args=rest,
-        prog=f"formatlab run {path}",
+        args=["--help" if word == "--help-all" else word for word in rest if word not in HELP],
+        prog=usage,
         description=f"{docstring}\n\npresets: {', '.join(presets)}",
     )
+    if HELP & set(rest):
+        print(experiment_help(options, usage=usage, docstring=docstring, presets=list(presets)))
+        return 0
     options.check_launcher(processes())
     check_heeded(options.study, preset)
     runs = options.study.runs()

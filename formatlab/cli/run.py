@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
     from formatlab.launch.accelerate import processes
     from formatlab.launch.launcher import Command, exit_status_of_interrupt, launch, report
     from formatlab.launch.runs_root import runs_root
-    from formatlab.study.experiment import check_heeded, load_experiment, preset_of
+    from formatlab.study.experiment import check_options_used, load_experiment, preset_of
     from formatlab.study.selection import selected
     from formatlab.study.task import graph
 
@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> int:
         print(experiment_help(options, usage=usage, docstring=docstring, presets=list(presets)))
         return 0
     options.check_launcher(processes())
-    check_heeded(options.study, preset)
+    check_options_used(options.study, preset)
     runs = options.study.runs()
     # A base or a stage that several runs start from is one task, whatever part is selected.
     whole = {task.address: task for task in graph(runs)}

@@ -1,8 +1,7 @@
-"""The device that work is done on.
+"""Models on disk: opening them on the best device, counting parameters, and padding tokens.
 
-How large a model is.
-
-Models on disk, opened without the chatter of the libraries.
+Models and tokenizers here are folders that `save_pretrained` wrote; `source` finds and converts the
+others.
 """
 
 import warnings

@@ -1,6 +1,7 @@
-"""GGUF files: whether one is whole, and the ordinary model that can be made of one.
+"""Pretrained models from outside: by hub id, local folder, GGUF file, or name of a known package.
 
-Pretrained models from outside: a hub id, a local folder, a GGUF file, or a known package.
+`find_model` says where one is, `load_model` opens it, and `materialise` makes the transformers
+folder that training needs: GGUF files are converted, and adapters merged, once.
 """
 
 import hashlib
@@ -185,12 +186,8 @@ def materialise(source: ModelSource, cache_dir: Path) -> Path:
     import torch
 
     if source.adapter is not None:
-        with (source.adapter / ADAPTER_WEIGHTS).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        folder = cache_dir / f"{source.adapter.parent.name}-{digest[:12]}"
-        if not folder.is_dir():
-            _convert(source, folder, torch.float32)
-        return folder
+        name, dtype = source.adapter.parent.name, torch.float32
+        return _converted(source, source.adapter / ADAPTER_WEIGHTS, cache_dir, name, dtype)
     if source.path is None:
         with _reading(source.name):
             folder = _snapshot(source.name, _SAVED_FILES)
@@ -199,11 +196,18 @@ def materialise(source: ModelSource, cache_dir: Path) -> Path:
             return folder
     if not source.is_gguf:
         return source.path
-    with source.path.open("rb") as file:
+    return _converted(source, source.path, cache_dir, source.path.stem, torch.bfloat16)
+
+
+def _converted(
+    source: ModelSource, weights: Path, cache_dir: Path, name: str, dtype: "torch.dtype"
+) -> Path:
+    """The folder that the model was converted into, or is now; named by a digest of its weights."""
+    with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    folder = cache_dir / f"{source.path.stem}-{digest[:12]}"
+    folder = cache_dir / f"{name}-{digest[:12]}"
     if not folder.is_dir():
-        _convert(source, folder, torch.bfloat16)
+        _convert(source, folder, dtype)
     return folder
 
 

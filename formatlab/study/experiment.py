@@ -1,6 +1,7 @@
 """Experiment files: a hypothesis in the docstring, and a study for each preset below it.
 
-Idle options: what was asked for on the command line and nothing in the study would heed.
+`load_experiment` imports the file, `preset_of` picks the study that the command line names, and
+`check_options_used` refuses options that change a setting which no run of the study uses.
 """
 
 import importlib.util
@@ -33,7 +34,7 @@ def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:
         raise InputError(f"{path}, line {error.lineno}: {error.msg}") from error
     except FormatlabError:
         raise
-    except (Exception, SystemExit) as error:  # whatever the file does wrong is its author's to mend
+    except (Exception, SystemExit) as error:  # the author of the file has to mend it
         lines = [
             f.lineno
             for f in extract_tb(error.__traceback__)
@@ -74,8 +75,8 @@ def preset_of(arguments: list[str], presets: dict[str, Study], path: Path) -> St
     return presets[name]
 
 
-def check_heeded(study: Study, preset: Study) -> None:
-    """Refuse a study of which some setting was changed in vain.
+def check_options_used(study: Study, preset: Study) -> None:
+    """Refuse a study if a setting was changed that none of its runs uses.
 
     Args:
         study: as the command line left it.

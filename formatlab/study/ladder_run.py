@@ -1,20 +1,20 @@
-"""The making of a base as a task, shared by all runs that start from it.
+"""Tasks on the ladder: making a base, and a run that starts from it in the base's own world.
 
-A run on the ladder: one (world, scale, training, seeds).
+A base depends on world, scale, pretraining and seed alone, so all runs that start from it, of any
+study, share one folder.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from formatlab.models.scale import find_scale
 from formatlab.store.config import config_hash
-from formatlab.study.task import Seeds, Task, TaskFacts, finish_run, start_digest, started_elsewhere
+from formatlab.study.stage_run import StageRun
+from formatlab.study.task import Seeds, Task, TaskFacts
 from formatlab.train.pretraining.base import Base
 from formatlab.train.pretraining.make_base import finished_base, make_base
 from formatlab.train.progress import Emit, Progress
-from formatlab.train.training import Training, train, whole_policy
 from formatlab.world.prompt import plain_prompt
 
 
@@ -80,16 +80,12 @@ class BaseTask(Task):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LadderRun(Task):
+class LadderRun(StageRun):
     """The last stage of a training that begins with a base of the ladder, in its own world."""
 
-    study: str
     base: Base
-    training: Training
     mixture: str = ""
     """Name of the mixture where the study has several."""
-    words: str = ""
-    """What beside its stages tells it from the other runs of its scale and seed."""
 
     @property
     def address(self) -> str:
@@ -104,15 +100,9 @@ class LadderRun(Task):
         return f"{self.study}/{name}-{self.facts.seeds}-{config_hash(decided)}"
 
     @property
-    def before(self) -> Self | None:
-        """The run of the stage before; None for the first."""
-        before = self.training.before
-        return replace(self, training=before, words="") if before else None
-
-    @property
-    def needs(self) -> tuple[Task, ...]:
-        """The stage before, or the base."""
-        return (self.before or BaseTask(base=self.base, mixture=self.mixture),)
+    def origin(self) -> tuple[Task, ...]:
+        """The base."""
+        return (BaseTask(base=self.base, mixture=self.mixture),)
 
     @property
     def facts(self) -> TaskFacts:
@@ -144,33 +134,19 @@ class LadderRun(Task):
         }
 
     @property
-    def steps(self) -> int:
-        """Steps of the stage."""
-        return self.training.stages[-1].settings.steps
-
-    @property
     def most_threads(self) -> int | None:
         """As of the base."""
         return BaseTask(base=self.base).most_threads
 
-    def outdated(self, runs: Path) -> str | None:
-        """The base, or a stage before, may have been made again with other weights."""
-        return started_elsewhere(self, runs)
-
-    def start(self, runs: Path) -> Path:
-        """The model that the stage starts from."""
-        before = self.before
-        if before is None:
-            return finished_base(self.base, runs).path
-        return whole_policy(runs / before.address, before.start(runs))
+    def first_model(self, runs: Path) -> Path:
+        """The base."""
+        return finished_base(self.base, runs).path
 
     def execute(self, runs: Path, emit: Emit) -> None:
         """Train."""
         world, training = self.base.world, self.training
         base = finished_base(self.base, runs)
-        common = {
-            "study": self.study,
-            "start_sha256": start_digest(self, runs),
+        config = {
             "name": self.base.scale,
             "scale": {
                 "name": self.base.scale,
@@ -191,11 +167,9 @@ class LadderRun(Task):
             },
         }
         count = training.stages[-1].settings.prompts
-        train(
-            training,
-            runs / self.address,
-            common,
-            title=self.label,
+        self.train(
+            runs,
+            config,
             model=self.start(runs),
             prompts=[plain_prompt(p) for p in world.problems("rl", count)],
             probe_prompts=[
@@ -204,4 +178,3 @@ class LadderRun(Task):
             world=world,
             emit=emit,
         )
-        finish_run(runs / self.address)

@@ -1,26 +1,19 @@
-"""A run of a real pretrained model on real problems."""
+"""Runs of a real pretrained model on real problems, and the problems and prompts that they take."""
 
 import hashlib
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from formatlab.errors import InputError
 from formatlab.store.config import config_hash
 from formatlab.store.weights import weights_digest
-from formatlab.study.task import (
-    Seeds,
-    Task,
-    TaskFacts,
-    finish_run,
-    start_digest,
-    started_elsewhere,
-)
+from formatlab.study.stage_run import StageRun
+from formatlab.study.task import Seeds, TaskFacts
 from formatlab.train.pretraining.base import ACCURACY_FLOOR
 from formatlab.train.progress import Emit, Progress
-from formatlab.train.training import Training, train, whole_policy
 from formatlab.world import problem_set, prompt
 from formatlab.world.added_formats import added_formats
 from formatlab.world.problem import Problem
@@ -32,10 +25,9 @@ _SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelRun(Task):
+class ModelRun(StageRun):
     """The last stage of a training that begins with a real pretrained model."""
 
-    study: str
     model: str
     """Hub id, local folder, GGUF file or known name."""
     problems: str
@@ -47,9 +39,6 @@ class ModelRun(Task):
     probe_split: str
     shots: Shots
     chat: bool
-    training: Training
-    words: str = ""
-    """What beside its stages tells it from the other runs of its seed."""
 
     @property
     def address(self) -> str:
@@ -74,17 +63,6 @@ class ModelRun(Task):
         }
         name = f"{Path(self.model).name}-pretrained-{self.training.algorithm}"
         return f"{self.study}/{name}-s{self.training.seed}-{config_hash(decided)}"
-
-    @property
-    def before(self) -> Self | None:
-        """The run of the stage before; None for the first."""
-        before = self.training.before
-        return replace(self, training=before, words="") if before else None
-
-    @property
-    def needs(self) -> tuple[Task, ...]:
-        """The stage before, if there is one."""
-        return (self.before,) if self.before else ()
 
     @property
     def facts(self) -> TaskFacts:
@@ -112,23 +90,11 @@ class ModelRun(Task):
             **self.training.selectors,
         }
 
-    @property
-    def steps(self) -> int | None:
-        """Steps of the stage."""
-        return self.training.stages[-1].settings.steps
-
-    def outdated(self, runs: Path) -> str | None:
-        """A stage before may have been made again with other weights."""
-        return started_elsewhere(self, runs)
-
-    def start(self, runs: Path) -> Path:
-        """The model that the stage starts from, as a transformers folder."""
+    def first_model(self, runs: Path) -> Path:
+        """The real model, converted if need be."""
         from formatlab.models.source import find_model, materialise
 
-        before = self.before
-        if before is None:
-            return materialise(find_model(self.model), runs / "models")
-        return whole_policy(runs / before.address, before.start(runs))
+        return materialise(find_model(self.model), runs / "models")
 
     def execute(self, runs: Path, emit: Emit) -> None:
         """Read model and problems, then train."""
@@ -160,9 +126,7 @@ class ModelRun(Task):
         chat = tokenizer if self.chat else None
         prompts = real_prompts(problems, self.shots, chat)
         probe_prompts = real_prompts(probe_problems, self.shots, chat)
-        common = {
-            "study": self.study,
-            "start_sha256": start_digest(self, runs),
+        config = {
             "name": name,
             "scale": {
                 "name": name,
@@ -180,18 +144,15 @@ class ModelRun(Task):
             "shots": asdict(self.shots),
             "chat": self.chat,
         }
-        train(
-            training,
-            runs / self.address,
-            common,
-            title=self.label,
+        self.train(
+            runs,
+            config,
             model=folder,
             prompts=prompts,
             probe_prompts=probe_prompts,
             world=None,
             emit=emit,
         )
-        finish_run(runs / self.address)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Selection: which runs of a study are asked for, as `scale=0.04M,seed=0`."""
+"""Selection: the part of a study's runs that `--only scale=0.04M,seed=0` names."""
 
 import re
 from collections import defaultdict
@@ -15,7 +15,7 @@ _OWN = (*_ALWAYS, "chain")
 
 
 def selected(runs: Sequence[Task], only: Sequence[str]) -> Sequence[Task]:
-    """The runs that every fact named holds of, and of a fact named several times any of its values.
+    """The runs that match every fact named; several values of one fact match any of them.
 
     Args:
         runs: of a study.

@@ -38,7 +38,7 @@ SETTINGS = ("grpo", "ppo", "rloo", "expert_iteration", "sft", "dpo")
 
 @dataclass(frozen=True, kw_only=True)
 class Study(ABC):
-    """What an experiment file holds under `PRESETS`, one for each preset."""
+    """Base of the two kinds of study; an experiment file holds one for each preset."""
 
     name: str
     """Name of the folder in the runs folder."""
@@ -114,10 +114,10 @@ class Study(ABC):
             raise InputError(f"study {self.name}: {axis} names one of {values} twice")
 
     def _trainings(self, seed: int) -> Iterator[tuple[Training, str]]:
-        """Every training of one base, with what beside its chain tells it from the others.
+        """Every training of one base, with the words that tell it from others of the same chain.
 
-        Axes, reward and bonus are those of a chain's last stage. What its beginnings leave are
-        results of their own; equal ones are one.
+        Axes, reward and bonus apply to a chain's last stage. Earlier stages are results too; those
+        that chains have in common are trained once.
         """
         whole = [
             Training(
@@ -257,7 +257,7 @@ class ModelStudy(Study):
 
 
 def _words(training: Training, others: list[Training]) -> str:
-    """What beside its chain tells a training from the others of its base."""
+    """The words that tell a training from others of the same base and chain."""
     words = []
     same = [other for other in others if other.label == training.label]
     if len({other.reward.name for other in same}) > 1:

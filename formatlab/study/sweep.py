@@ -1,4 +1,4 @@
-"""Sweeps: what a study varies beside scales and seeds, every combination of the values named."""
+"""Sweeps: what a study varies besides scales and seeds, in every combination of the values."""
 
 import re
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ class Sweep:
         return [Reward(kind=kind) for kind in self.reward] or [own]
 
     def explorations(self, own: Exploration) -> list[Exploration]:
-        """The bonuses, or the study's own; what else exploration takes is the study's."""
+        """The bonuses, or the study's own, with the study's other settings of exploration."""
         changes: list[Any] = [{"bonus": bonus} for bonus in self.bonus]
         return [replace(own, **change) for change in changes] or [own]
 
@@ -68,7 +68,7 @@ class Sweep:
         """Every combination of the values of the axes that are settings of an algorithm.
 
         Raises:
-            InputError: an axis that the algorithm has not.
+            InputError: an axis that is no setting of the algorithm.
         """
         axes = {
             name: getattr(self, name)
@@ -93,7 +93,7 @@ class Sweep:
         """Every combination of mixture, fidelity and seed, in the study's own world.
 
         Raises:
-            InputError: a text that names no mixture or no phrases.
+            InputError: a text that is no mixture, or phrases of a mixture without mistakes.
         """
         mixtures = [_mixture(text, own.mixture) for text in self.mixture] or [own.mixture]
         if self.mistranslated:

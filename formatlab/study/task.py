@@ -1,6 +1,9 @@
 """A task: a node of a study's graph, which makes one folder of the runs folder.
 
-The start of a run: the weights that it was trained from, and whether they are those of now.
+A task knows its address, the tasks it needs, and facts that people are told: from these follow its
+label and its arm, the tasks that differ from it in their seeds alone. A finished run also records
+the weights that it started from, so that it is outdated once these were made again and came out
+otherwise.
 """
 
 from abc import ABC, abstractmethod
@@ -71,7 +74,7 @@ class TaskFacts:
 
 
 class Task(ABC):
-    """A base or a run, as launchers see it; interrupted, it goes on where it was."""
+    """A base or a run, as launchers see it; an interrupted one continues where it stopped."""
 
     @property
     @abstractmethod
@@ -114,7 +117,7 @@ class Task(ABC):
 
     @property
     def together(self) -> bool:
-        """Whether several processes can do it together; otherwise one does, and others wait."""
+        """Whether several processes can do it together; otherwise one does, and the others wait."""
         return True
 
     def outdated(self, runs: Path) -> str | None:
@@ -123,7 +126,10 @@ class Task(ABC):
 
     @abstractmethod
     def execute(self, runs: Path, emit: Emit) -> None:
-        """Make the folder, or go on with it. What it needs is there, and nobody else is at it."""
+        """Make the folder, or continue it.
+
+        The tasks it needs are done, and the caller holds the lock of its folder.
+        """
 
 
 def graph(tasks: Sequence[Task]) -> list[Task]:
@@ -144,20 +150,20 @@ def graph(tasks: Sequence[Task]) -> list[Task]:
     return list(found.values())
 
 
-_TOLD = ("policy_sha256", "sha256")
-"""Under which name a run and a base tell their weights in DONE."""
+_WEIGHTS = ("policy_sha256", "sha256")
+"""Keys of DONE that hold the digest of the weights, of a run and of a base."""
 
 
 def start_digest(task: Task, runs: Path) -> str | None:
-    """SHA-256 of the weights that what the task needs has left; None if it needs nothing."""
+    """SHA-256 of the weights that the task starts from; None if it needs no other task."""
     for need in task.needs:
         summary = RunFolder.open(runs / need.address).summary or {}
-        return next((summary[name] for name in _TOLD if name in summary), None)
+        return next((summary[name] for name in _WEIGHTS if name in summary), None)
     return None
 
 
 def started_elsewhere(task: Task, runs: Path) -> str | None:
-    """Why a run is outdated: what it started from was made again, with other weights."""
+    """Why a run is outdated: its base or earlier stage was made again, with other weights."""
     try:
         used = RunFolder.open(runs / task.address).config.get("start_sha256")
         there = start_digest(task, runs)

@@ -1,4 +1,8 @@
-"""Added formats: those that an experiment brings, told from others by their source."""
+"""Added formats: those that an experiment's file defines.
+
+They have no version that somebody would raise, so the digest of their source is part of the
+configuration of every base and run.
+"""
 
 import ast
 import hashlib

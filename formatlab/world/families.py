@@ -1,18 +1,10 @@
-"""The words problems are told with. Few, so that a small model can learn them all.
+"""The families of word problems: each draws problems of one kind, with integer answers.
 
-One person's amount, changed step by step.
-
-Several people, each amount told by comparison with the one before.
-
-Two people whose amounts are combined.
-
-Percentages that come out as integers.
-
-Unit price, delivery and change.
-
-Equal sharing, and what happens to one share.
-
-The families of word problems, one file each.
+`chain` changes one person's amount step by step; `comparison` tells each person's amount by the one
+before; `pair` combines two people's amounts; `percent` takes percentages that come out as integers;
+`price` has a unit price, delivery and change; `sharing` shares equally and follows one share. They
+use few words, so that a small model can learn them all. `FAMILIES`, at the end, holds every family
+by its name.
 """
 
 from collections.abc import Callable
@@ -29,6 +21,12 @@ from formatlab.world.problem import (
     evaluate,
     solved,
 )
+
+Family = Callable[[Random, int, int], Problem]
+"""Draws a problem from (random numbers, number of steps wanted, largest operand).
+
+A family whose stories cannot have that many steps gives the nearest number it can.
+"""
 
 NAMES = ("Mia", "Tom", "Ann", "Ben", "Eva", "Sam", "Lea", "Max")
 ITEMS = ("apples", "books", "coins", "cards", "shells", "stamps", "pens", "eggs")
@@ -84,14 +82,14 @@ def _change(random: Random, amount: int, largest: int) -> tuple[str, Operator, i
             return random.choice(_FOLD[factor]), "*", factor, kind
 
 
-_WORDS = {
+_COMPARISONS = {
     "times_as_many": "{a} has {k} times as many as {b}.",
     "more_than": "{a} has {k} more than {b}.",
     "fewer_than": "{a} has {k} fewer than {b}.",
 }
 
 
-def compare(random: Random, amount: int, largest: int) -> tuple[str, Operator, int]:
+def _compare(random: Random, amount: int, largest: int) -> tuple[str, Operator, int]:
     """One comparison with an amount: its phrase, operator and number."""
     phrases = ["more_than"]
     if amount > 1:
@@ -108,9 +106,9 @@ def compare(random: Random, amount: int, largest: int) -> tuple[str, Operator, i
             return phrase, "*", random.randint(2, 3)
 
 
-def sentence(phrase: str, *, who: str, than: str, number: int) -> str:
+def _comparison_text(phrase: str, *, who: str, than: str, number: int) -> str:
     """The comparison in words."""
-    return _WORDS[phrase].format(a=who, b=than, k=number)
+    return _COMPARISONS[phrase].format(a=who, b=than, k=number)
 
 
 def comparison(random: Random, steps: int, largest: int) -> Problem:
@@ -122,9 +120,10 @@ def comparison(random: Random, steps: int, largest: int) -> Problem:
     worked: list[Step] = []
     left: Operand = amount
     for index in range(steps):
-        phrase, operator, number = compare(random, amount, largest)
+        phrase, operator, number = _compare(random, amount, largest)
         amount = apply(operator, amount, number)
-        sentences.append(sentence(phrase, who=people[index + 1], than=people[index], number=number))
+        who, than = people[index + 1], people[index]
+        sentences.append(_comparison_text(phrase, who=who, than=than, number=number))
         worked.append(
             Step(operator=operator, left=left, right=number, phrase=phrase, quantity=item)
         )
@@ -145,8 +144,8 @@ def pair(random: Random, steps: int, largest: int) -> Problem:
         other = random.randint(2, largest)
         sentences.append(f"{second} has {other}.")
     else:
-        phrase, operator, number = compare(random, amount, largest)
-        sentences.append(sentence(phrase, who=second, than=first, number=number))
+        phrase, operator, number = _compare(random, amount, largest)
+        sentences.append(_comparison_text(phrase, who=second, than=first, number=number))
         worked.append(
             Step(operator=operator, left=amount, right=number, phrase=phrase, quantity=item)
         )
@@ -241,12 +240,6 @@ def sharing(random: Random, steps: int, largest: int) -> Problem:
     sentences.append(f"How many {item} does {who} have?")
     return solved(question=" ".join(sentences), family="sharing", steps=tuple(worked))
 
-
-Family = Callable[[Random, int, int], Problem]
-"""Draws a problem from (random numbers, number of steps wanted, largest operand).
-
-A family whose stories cannot have that many steps gives the nearest number it can.
-"""
 
 FAMILIES: dict[str, Family] = {
     "chain": chain,

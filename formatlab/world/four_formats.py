@@ -1,7 +1,9 @@
 """The world of the reference studies: four formats, two of which misread every multiplication.
 
 The interpreter does the arithmetic of `program` and `tool_tags`, whose documents are unfaithful;
-`latex` and `prose` are worked by the model itself, from faithful documents.
+`latex` and `prose` are worked by the model itself, from faithful documents. It stands here and not
+in `experiments/`, where it is used: an experiment's file travels to other machines alone, so it
+cannot import another one beside it.
 """
 
 from formatlab.world.mixture import Mixture

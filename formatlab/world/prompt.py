@@ -1,6 +1,8 @@
-"""A prompt: what the model is given for a problem, and what its answer is checked against.
+"""Prompts: what a model is given for a problem, and the answer to check its completions against.
 
-Prompts for real models: a question, after worked examples in a chosen mix of formats.
+A model of the ladder gets the bare question, as its pretraining documents begin. A real model gets
+the question after worked examples (shots) in a chosen mix of formats, as plain text or in its chat
+template; the examples are solved by hand in every format, below.
 """
 
 from collections.abc import Mapping

@@ -8,7 +8,7 @@ import pytest
 from formatlab.errors import InputError
 from formatlab.models.lora import LoraSettings
 from formatlab.models.scale import LADDER
-from formatlab.study.experiment import check_heeded, load_experiment
+from formatlab.study.experiment import check_options_used, load_experiment
 from formatlab.study.ladder_run import LadderRun
 from formatlab.study.model_run import ModelRun, _model_digest, file_digest
 from formatlab.study.study import LadderStudy, ModelStudy
@@ -285,9 +285,9 @@ def test_a_real_models_run_needs_a_learning_rate_before_anything_is_read():
     ],
     ids=str,
 )
-def test_options_that_nothing_would_heed_are_refused(demo: LadderStudy, changes: dict, named: str):
+def test_options_that_no_run_uses_are_refused(demo: LadderStudy, changes: dict, named: str):
     with pytest.raises(InputError, match=named):
-        check_heeded(replace(demo, **changes), demo)
+        check_options_used(replace(demo, **changes), demo)
 
 
 @pytest.mark.parametrize(
@@ -303,8 +303,8 @@ def test_options_that_nothing_would_heed_are_refused(demo: LadderStudy, changes:
     ],
     ids=str,
 )
-def test_options_that_are_heeded_are_not(demo: LadderStudy, changes: dict):
-    check_heeded(replace(demo, **changes), demo)
+def test_options_that_are_used_are_not(demo: LadderStudy, changes: dict):
+    check_options_used(replace(demo, **changes), demo)
 
 
 def test_seeds_of_world_initialisation_and_sampling_are_axes_of_their_own(demo: LadderStudy):

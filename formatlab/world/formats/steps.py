@@ -1,6 +1,7 @@
-"""A step as Python writes it, for the formats that are executed.
+"""The steps of a solution, for formats to write: as Python statements, and as worked lines.
 
-The lines of a worked solution: every step with its numbers and its result.
+Executed formats take the statements, whose result the interpreter finds; the others take the lines,
+each with its numbers and its result.
 """
 
 from collections.abc import Sequence

@@ -34,8 +34,7 @@ from formatlab.train.algorithm import Algorithm
 from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.settings import Dpo, Sft
 from formatlab.train.on_policy.settings import OnPolicy
-from formatlab.train.pretraining.base import Base, corpus_name
-from formatlab.train.pretraining.base import RECIPE
+from formatlab.train.pretraining.base import RECIPE, Base, corpus_name
 
 START = 6.0
 """Seconds that a worker takes to import torch, transformers and TRL: 5.2 were measured."""

@@ -17,9 +17,6 @@ from formatlab.store.run_folder import RunFolder
 from formatlab.store.weights import weights_digest
 from formatlab.train.progress import Emit
 
-SEEDS = r"(?:w\d+)?s(\d+)(?:\.\d+)?"
-"""How labels and addresses write seeds: `s0`, `w1s0` in another world, `s0.2` sampled otherwise."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Seeds:

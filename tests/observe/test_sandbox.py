@@ -73,7 +73,6 @@ def test_code_gives_the_value_of_its_last_expression(
         ("'x' * 10**12", "memory"),
         ("[0] * 10**7", "memory"),
         ("1 << 10**9", "memory"),
-        ("while True:\n    print('x' * 1000)", "memory"),
         ("def f(n):\n    return f(n + 1)\nf(0)", "error"),
         ("(" * 5000 + ")" * 5000, "error"),
         ("-" * 20000 + "1", "error"),
@@ -109,18 +108,26 @@ def test_what_fails_fails_alone(sandbox: Sandbox, code: str, failure: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("code", "output"),
+    ("code", "output", "failure"),
     [
-        ("while True:\n    pass", ""),
-        ("while True:\n    try:\n        while True: pass\n    except BaseException: pass", ""),
-        ("import time\nwhile True:\n    time.sleep(1)", ""),
-        ("print(5)\nwhile True:\n    pass", "5\n"),
+        ("while True:\n    pass", "", "time"),
+        (
+            "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+            "",
+            "time",
+        ),
+        ("import time\nwhile True:\n    time.sleep(1)", "", "time"),
+        ("print(5)\nwhile True:\n    pass", "5\n", "time"),
+        ("while True:\n    print('x' * 63)", ("x" * 63 + "\n") * 2**10, "memory"),
     ],
 )
-def test_what_does_not_end_is_stopped(sandbox: Sandbox, code: str, output: str) -> None:
+def test_what_does_not_end_is_stopped(
+    sandbox: Sandbox, code: str, output: str, failure: str
+) -> None:
     with product_limits():
         execution = sandbox.run(code)
-    assert (execution.value, execution.output, execution.failure) == (None, output, "time")
+    assert (execution.value, execution.failure) == (None, failure)
+    assert execution.output == output
     assert execution.message
     assert sandbox.run("2 + 3").value == 5
 

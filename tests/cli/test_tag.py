@@ -249,7 +249,7 @@ def test_an_interrupt_leaves_nothing_behind(begun: str, tmp_path: Path):
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
     _, error = process.communicate()
     assert process.returncode == 130
-    *progress, last = error.splitlines()
+    *progress, last = filter(None, error.splitlines())
     assert last == "formatlab tag: interrupted"
     assert all(line.startswith("tagging: ") for line in progress), error
     assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]

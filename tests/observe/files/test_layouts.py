@@ -1,4 +1,4 @@
-"""The layouts of other people's trainers are recognised, and what cannot be is explained."""
+"""Layouts of public trainers are recognised and others explained; a row gives step and traces."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from formatlab.errors import InputError
-from formatlab.observe.files.layouts import Columns, find_layout, value_at
+from formatlab.observe.files.layouts import Columns, Layout, expanded, find_layout, value_at
 
 CHAT = [{"role": "assistant", "content": "2"}]
 TRACE = {"id": "t", "task": {"type": "T", "data": {"answer": "2"}}, "nodes": [], "rewards": {}}
@@ -115,3 +115,21 @@ def test_open_instruct_names_its_model_beside_the_rollouts(tmp_path: Path):
     assert layout(row, path).tokenizer == "owner/name"
     assert find_layout(Path(path), [row], Columns(), "mine").tokenizer == "mine"
     assert layout(row, str(tmp_path / "other.jsonl")).tokenizer is None
+
+
+def test_an_episode_is_a_row_for_each_trace():
+    rows = expanded({"id": "e", "task": {}, "traces": [{"n": 1}, {"n": 2}]})
+    assert [row["trace"] for row in rows] == [{"n": 1}, {"n": 2}]
+    assert all(row["id"] == "e" and "traces" not in row for row in rows)
+    assert list(expanded({"task": {}, "traces": []})) == []
+    assert list(expanded({"a": 1})) == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    ("value", "step"),
+    [(3, 3.0), ("12", 12.0), (0.5, 0.5), (None, None), (True, None), ("last", None), ("inf", None)],
+)
+def test_a_step_is_a_number(value: object, step: float | None):
+    layout = Layout(name="x", text="completion", step="step", file_step=7)
+    assert layout.step_of({"step": value}) == step
+    assert Layout(name="x", text="completion", file_step=7).step_of({"step": value}) == 7

@@ -1,7 +1,10 @@
 """The sandbox: what model-written code may do, what it costs, and that the worker outlives it."""
 
+import fcntl
 import os
 import signal
+import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ from product_limits import product_limits
 
 import formatlab.observe.sandbox as sandbox_module
 from formatlab.errors import RunError
-from formatlab.observe.sandbox import Sandbox, shared_sandbox
+from formatlab.observe.sandbox import Execution, Sandbox, shared_sandbox
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +39,13 @@ def workers() -> list[int]:
     ]
 
 
-def state(process: int) -> str:
-    """One letter: R runs, S sleeps, T is stopped, Z has ended."""
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+def unread(process: int) -> int:
+    """Bytes that a process was sent on its standard input and has not read."""
+    pipe = os.open(f"/proc/{process}/fd/0", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+    finally:
+        os.close(pipe)
 
 
 @pytest.mark.parametrize(
@@ -253,13 +260,15 @@ def test_a_worker_killed_at_work_is_replaced_and_asked_again() -> None:
     try:
         assert sandbox.run("2 + 3").value == 5
         (worker,) = set(workers()) - before
-        os.kill(worker, signal.SIGSTOP)  # it is at work for as long as it stands still
-        while state(worker) != "T":
+        os.kill(worker, signal.SIGSTOP)  # it stands still over the next program
+        executions: list[Execution] = []
+        caller = threading.Thread(target=lambda: executions.append(sandbox.run("2 + 3")))
+        caller.start()
+        while not unread(worker):
             time.sleep(0.01)
-        timer = threading.Timer(0.3, os.kill, (worker, signal.SIGKILL))
-        timer.start()
-        execution = sandbox.run("2 + 3")
-        timer.join()
+        os.kill(worker, signal.SIGKILL)
+        caller.join()
+        (execution,) = executions
         assert (execution.value, execution.failure) == (5, None)
         assert worker not in workers()
     finally:

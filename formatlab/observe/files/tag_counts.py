@@ -18,10 +18,10 @@ _CLUSTERS = 1024
 
 
 def cluster_of(prompt: object) -> int:
-    """The group that a prompt belongs to in the intervals, of 1,024.
+    """The cluster of a prompt, one of 1,024; the intervals resample clusters.
 
-    Rollouts of a prompt stay together, and prompts are in a group at random, so groups are
-    independent as prompts are.
+    All rollouts of a prompt fall into one cluster, and prompts fall into clusters at random, so
+    clusters are as independent as prompts.
     """
     key = prompt if isinstance(prompt, str) else repr(prompt)
     return zlib.crc32(key.encode("utf-8", "replace")) % _CLUSTERS

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from formatlab.launch.clean import Kind, Removable
 
 DESCRIPTION = """\
-Show what can be removed from a runs folder, and with --yes remove it. Always safe are temporary
-files and locks of processes that were killed, checkpoints of finished runs, and merged policies
-that no planned run needs. Results go only where an option asks for it. What a live process holds
-is left alone, and so is everything behind symbolic links.
+Show what can be removed from a runs folder, and with --yes remove it. Always safe to remove are
+temporary files and locks of killed processes, checkpoints of finished runs, and merged policies
+that no planned run needs. Results are removed only where an option asks for it. What a live process
+holds stays, and so does everything behind symbolic links.
 
 examples:
   formatlab clean

@@ -177,32 +177,8 @@ class _Contents:
     folders: tuple[_Folder, ...]
     plans: Mapping[str, Plan | None]
     """Study -> plan of its last command; None if it has none, or one that cannot be read."""
-
-    def has_no_plan(self, study: str) -> bool:
-        """Whether a study has no plan, so that all of its runs have to count as planned."""
-        return study in self.plans and self.plans[study] is None
-
-    @property
-    def planned(self) -> set[str]:
-        """Addresses that a study's last command asked for."""
-        named = {task.address for plan in self.plans.values() if plan for task in plan.tasks}
-        return named | {f.address for f in self.folders if self.has_no_plan(f.study)}
-
-    @property
-    def to_be_made(self) -> set[str]:
-        """Addresses that are planned or begun, and not done."""
-        done = {folder.address for folder in self.folders if folder.done}
-        return (self.planned | {folder.address for folder in self.folders}) - done
-
-    def unplanned(self) -> list[_Folder]:
-        """The runs that no study's last command asked for, and the bases of them alone."""
-        planned = self.planned
-        runs = [
-            folder
-            for folder in self.folders
-            if not folder.is_base and not folder.held and folder.address not in planned
-        ]
-        return [*runs, *self.unused_bases(runs)]
+    planned: Collection[str]
+    """Addresses that a study's last command asked for; all of a study without a plan."""
 
     def unused_bases(self, going: Collection[_Folder]) -> list[_Folder]:
         """The bases that no plan names, and that no run starts from but those that are `going`."""
@@ -210,13 +186,12 @@ class _Contents:
         if any(folder.config is None for folder in staying):  # which may start from any of them
             return []
         used = [folder.base_config for folder in staying]
-        planned = self.planned
         return [
             folder
             for folder in self.folders
             if folder.is_base
             and folder.config is not None
-            and folder.address not in planned
+            and folder.address not in self.planned
             and folder.config not in used
             and not folder.held
         ]
@@ -254,7 +229,9 @@ def _read_contents(runs: Path) -> _Contents:
         )
     studies = [p.name for p in _folders_in(runs) if p.name not in (BASES, CORPORA, MODELS)]
     plans = {study: _plan(runs / study) for study in studies}
-    return _Contents(runs=runs, folders=tuple(found), plans=plans)
+    named = {task.address for plan in plans.values() if plan for task in plan.tasks}
+    of_no_plan = {of.address for of in found if plans.get(of.study) is None and not of.is_base}
+    return _Contents(runs=runs, folders=tuple(found), plans=plans, planned=named | of_no_plan)
 
 
 def _read_folder(path: Path, address: str) -> _Folder:
@@ -303,7 +280,12 @@ def _find(contents: _Contents, kinds: Collection[Kind]) -> Iterator[Removable]:
         yield from (folder.item("failed") for folder in failed)
         going += failed
     if "unplanned" in kinds:
-        unplanned = contents.unplanned()
+        unplanned = [
+            folder
+            for folder in contents.folders
+            if not folder.is_base and not folder.held and folder.address not in contents.planned
+        ]
+        unplanned += contents.unused_bases(unplanned)
         yield from (folder.item("unplanned") for folder in unplanned)
         going += unplanned
     if "unused" in kinds:
@@ -385,7 +367,8 @@ def _checkpoints(contents: _Contents) -> Iterator[Removable]:
 
 def _merged(contents: _Contents) -> Iterator[Removable]:
     """Merged policies of finished runs that no planned run starts from."""
-    to_be_made = contents.to_be_made
+    done = {folder.address for folder in contents.folders if folder.done}
+    to_be_made = {*contents.planned, *(folder.address for folder in contents.folders)} - done
     unfinished = {address.partition("/")[0] for address in to_be_made}
     needed = {
         need
@@ -400,7 +383,7 @@ def _merged(contents: _Contents) -> Iterator[Removable]:
         if not folder.done or folder.held or folder.address in needed:
             continue
         # Without a plan nobody knows which runs of the study start from it.
-        perhaps_needed = folder.study in unfinished and contents.has_no_plan(folder.study)
+        perhaps_needed = folder.study in unfinished and contents.plans.get(folder.study) is None
         if path.is_dir() and not path.is_symlink() and not perhaps_needed:
             yield folder.item("merged", path)
 

@@ -56,7 +56,7 @@ def make(
     return base_folders, run_folders
 
 
-def test_a_tidy_folder_has_none(tmp_path: Path) -> None:
+def test_nothing_can_be_removed_from_a_tidy_folder(tmp_path: Path) -> None:
     make(tmp_path)
     assert found(tmp_path) == {}
 

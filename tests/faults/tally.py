@@ -1,7 +1,7 @@
 """The tally: what was broken how often, where it fell, and what came of it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,13 @@ class Tally:
         """The command was run again."""
         self._note(commands=1)
 
-    def ended(self, runs: Path, end: End) -> None:
-        """The command, run again, came to its end: the study has to equal one that ran through."""
+    def ended(self, runs: Path, end: End, starved: Collection[str] = ()) -> None:
+        """The command, run again, came to its end: the study has to equal one that ran through.
+
+        Of the runs named, workers were short of memory; see `compared`.
+        """
         assert (end.status, end.errors) == (0, ""), end.told
-        comparison = compared(self._whole, runs)
+        comparison = compared(self._whole, runs, starved)
         self._note(
             studies=1,
             tables=comparison.tables,

@@ -1,8 +1,8 @@
 """Files cut short: Parquet, checkpoints, weights and JSON, of folders that are done or midway.
 
 A folder that cannot be gone on with is put aside and made again, and the command says so; what only
-a checkpoint lacks is made again from the one before, or from the start. Runs are damaged side by
-side, each in another file, so that one command has a dozen damages to mend.
+a checkpoint lacks is made again from the one before, or from the start. The base and the runs are
+damaged side by side, each in another file, so that one command has up to eight damages to mend.
 """
 
 import shutil
@@ -133,13 +133,20 @@ OF_RUNS: dict[str, list[Damage]] = {
 
 
 def rounds() -> Iterator[dict[str, Damage]]:
-    """Damages side by side: for each run its next one."""
-    for number in range(max(map(len, OF_RUNS.values()))):
-        yield {run: of[number] for run, of in OF_RUNS.items() if number < len(of)}
+    """Damages side by side: for the base and each run its next one."""
+    all_of = {"base": OF_BASE, **OF_RUNS}
+    for number in range(max(map(len, all_of.values()))):
+        yield {name: of[number] for name, of in all_of.items() if number < len(of)}
 
 
 def address(study: WholeStudy, name: str) -> str:
-    return study.run("sft", adapter=True) if name == "adapter" else study.run(name)
+    match name:
+        case "base":
+            return study.base
+        case "adapter":
+            return study.run("sft", adapter=True)
+        case _:
+            return study.run(name)
 
 
 def break_one(study: WholeStudy, runs: Path, of: str, damage: Damage) -> Path:
@@ -164,35 +171,20 @@ def check_told(end: End, runs: Path, of: str, damage: Damage) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(list(rounds()))))
-def test_runs_with_files_cut_short_are_made_whole(
+def test_a_base_and_runs_with_files_cut_short_are_made_whole(
     study: WholeStudy, runs: Path, tally, number: int
 ):
     shutil.copytree(study.runs, runs)
     of = {address(study, name): damage for name, damage in list(rounds())[number].items()}
-    for run_address, damage in of.items():
-        break_one(study, runs, run_address, damage)
+    for task, damage in of.items():
+        break_one(study, runs, task, damage)
         tally(kind(damage)).strike([damage.words])
     end = run(runs)
     files = tally("files cut short, together")
     files.repeated()
     files.ended(runs, end)
-    for run_address, damage in of.items():
-        check_told(end, runs, run_address, damage)
-
-
-@pytest.mark.parametrize("damage", OF_BASE, ids=lambda damage: damage.words)
-def test_a_base_with_a_file_cut_short_is_made_whole(
-    study: WholeStudy, runs: Path, tally, damage: Damage
-):
-    shutil.copytree(study.runs, runs)
-    file = break_one(study, runs, study.base, damage)
-    files = tally(kind(damage))
-    files.strike([f"base, {damage.words}"])
-    end = run(runs)
-    files.repeated()
-    files.ended(runs, end)
-    check_told(end, runs, study.base, damage)
-    assert file.exists() or damage.moment == "pretraining"
+    for task, damage in of.items():
+        check_told(end, runs, task, damage)
 
 
 def kind(damage: Damage) -> str:

@@ -1,22 +1,30 @@
 """`formatlab run` from outside: what a person types, and what becomes of it."""
 
 import os
-import random
 import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from formatlab.cli.main import main
 from formatlab.store.run_folder import RunFolder
+
+PATIENCE = 1200
+"""Seconds after which something hangs; a loaded machine may take minutes."""
 
 EXPERIMENT = '''
 """A study small enough for a test."""
 
+import time
+from pathlib import Path
+
+from formatlab.store.run_folder import RunFolder
 from formatlab.study.study import LadderStudy
 from formatlab.train.pretraining.base import Pretraining
 from formatlab.train.on_policy.settings import Grpo
@@ -40,14 +48,36 @@ SMALL = LadderStudy(
     probe=Probe(prompts=8, samples=2, fractions=(0.5,)),
 )
 PRESETS = {"small": SMALL}
+
+append_metrics = RunFolder.append_metrics  # of every worker
+
+
+def held_up(run, *rows):
+    """A base or a run, as the file says, stands still after two lines while the file is there."""
+    while len(run.metrics()) == 2 and Path("HOLD").exists():
+        if run.config["kind"] != Path("HOLD").read_text():
+            break
+        time.sleep(0.05)
+    append_metrics(run, *rows)
+
+
+RunFolder.append_metrics = held_up
 '''
 
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("experiments") / "small.py"
-    path.write_text(EXPERIMENT)
+    path.write_text(EXPERIMENT.replace("HOLD", str(path.with_name("hold"))))
     return path
+
+
+@pytest.fixture
+def hold(experiment: Path) -> Iterator[Path]:
+    """The file that holds up what it names, `base` or `run`."""
+    path = experiment.with_name("hold")
+    yield path
+    path.unlink(missing_ok=True)
 
 
 def start(*words: object, largest_file: int | None = None) -> subprocess.Popen:
@@ -68,8 +98,30 @@ def start(*words: object, largest_file: int | None = None) -> subprocess.Popen:
 
 def call(*words: object, largest_file: int | None = None) -> tuple[int, str, str]:
     process = start(*words, largest_file=largest_file)
-    output, errors = process.communicate(timeout=300)
+    output, errors = process.communicate(timeout=PATIENCE)
     return process.returncode, output, errors
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    last = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < last
+        time.sleep(0.05)
+
+
+def start_held_up(kind: str, hold: Path, experiment: Path, runs: Path) -> subprocess.Popen:
+    """Start the study and wait until its base or its run stands still."""
+    hold.write_text(kind)
+    process = start("run", experiment, "--runs-dir", runs)
+    folder = {"base": "bases", "run": "small"}[kind]
+
+    def standing() -> bool:
+        assert process.poll() is None, process.communicate()
+        logs = [log.read_text() for log in runs.glob(f"{folder}/*/metrics.jsonl")]
+        return any(log.count("\n") == 2 for log in logs)
+
+    wait_until(standing)
+    return process
 
 
 def only_run(runs: Path) -> RunFolder:
@@ -125,36 +177,22 @@ def assert_equal_runs(one: RunFolder, other: RunFolder) -> None:
     assert one.winners() == other.winners()
 
 
-def test_a_launcher_killed_at_three_random_moments_and_resumed_gives_the_same(
-    experiment: Path, whole: tuple[Path, str], tmp_path: Path
+def test_workers_end_with_a_killed_launcher_and_the_same_command_finishes_the_study(
+    experiment: Path, whole: tuple[Path, str], hold: Path, tmp_path: Path
 ):
-    moments = random.Random(20261120)
-    for _ in range(3):
-        process = start("run", experiment, "--runs-dir", tmp_path)
-        try:
-            process.communicate(timeout=moments.uniform(4, 16))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+    for kind in ("base", "run"):
+        process = start_held_up(kind, hold, experiment, tmp_path)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert children
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        wait_until(lambda numbers=children: not any(_alive(int(number)) for number in numbers))
+    hold.unlink()
     status, _, errors = call("run", experiment, "--runs-dir", tmp_path)
     assert (status, errors) == (0, "")
+    (resumed,) = only_run(tmp_path).resumes()
+    assert resumed["step"] > 0
     assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
-
-
-def test_workers_end_with_a_launcher_that_was_killed(experiment: Path, tmp_path: Path):
-    process = start("run", experiment, "--runs-dir", tmp_path)
-    while not list(tmp_path.glob("bases/*/config.json")):
-        assert process.poll() is None
-        time.sleep(0.1)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    assert children
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    for _ in range(100):
-        if not any(_alive(int(child)) for child in children):
-            break
-        time.sleep(0.1)
-    assert not any(_alive(int(child)) for child in children)
 
 
 def _alive(pid: int) -> bool:
@@ -164,19 +202,17 @@ def _alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_who_is_told_to_end_says_how_to_go_on_and_the_command_does(
-    number: signal.Signals, experiment: Path, whole: tuple[Path, str], tmp_path: Path
+    experiment: Path, whole: tuple[Path, str], hold: Path, tmp_path: Path
 ):
-    process = start("run", experiment, "--runs-dir", tmp_path)
-    while not list(tmp_path.glob("bases/*/metrics.jsonl")):
-        assert process.poll() is None
-        time.sleep(0.1)
-    process.send_signal(number)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
-    assert f"formatlab run {experiment} --runs-dir {tmp_path}" in output
-    assert "Traceback" not in output + errors
+    for kind, number in (("base", signal.SIGINT), ("run", signal.SIGTERM)):
+        process = start_held_up(kind, hold, experiment, tmp_path)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 128 + number
+        assert f"formatlab run {experiment} --runs-dir {tmp_path}" in output
+        assert "Traceback" not in output + errors
+    hold.unlink()
     status, _, errors = call("run", experiment, "--runs-dir", tmp_path)
     assert (status, errors) == (0, "")
     assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
@@ -229,15 +265,18 @@ def test_a_run_of_a_base_with_other_weights_is_made_again(
     assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
 
 
-@pytest.mark.parametrize("largest_file", [20_000, 250_000])
 def test_no_space_is_said_and_nothing_half_written_is_taken_for_whole(
-    experiment: Path, whole: tuple[Path, str], tmp_path: Path, largest_file: int
+    experiment: Path, whole: tuple[Path, str], tmp_path: Path
 ):
-    """Writes fail at a size that the corpus, the weights or a checkpoint passes first."""
-    status, _, errors = call("run", experiment, "--runs-dir", tmp_path, largest_file=largest_file)
-    assert status == 1
-    assert "space" in errors
-    assert "Traceback" not in errors
+    """Writes fail at a size that the corpus passes first, then the weights or a checkpoint."""
+    for largest_file, written in ((20_000, "corpora"), (250_000, "bases/*/config.json")):
+        status, _, errors = call(
+            "run", experiment, "--runs-dir", tmp_path, largest_file=largest_file
+        )
+        assert status == 1
+        assert "space" in errors
+        assert "Traceback" not in errors
+        assert list(tmp_path.glob(written))
     status, _, errors = call("run", experiment, "--runs-dir", tmp_path)
     assert (status, errors) == (0, "")
     assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
@@ -249,7 +288,7 @@ def test_two_launchers_at_once_share_the_work(
     launchers = [start("run", experiment, "--runs-dir", tmp_path) for _ in range(2)]
     ends = []
     for launcher in launchers:
-        output, errors = launcher.communicate(timeout=300)
+        output, errors = launcher.communicate(timeout=PATIENCE)
         ends.append((launcher.returncode, errors))
         assert "winner" in output
     assert ends == [(0, ""), (0, "")]
@@ -257,11 +296,15 @@ def test_two_launchers_at_once_share_the_work(
     assert_equal_runs(only_run(tmp_path), only_run(whole[0]))
 
 
-def test_part_of_a_study_is_selected_by_facts(experiment: Path, tmp_path: Path):
-    words = ("run", experiment, "--runs-dir", tmp_path, "--seeds", 0, 1)
-    status, _, errors = call(*words, "--only", "seed=2")
-    assert (status, errors) == (2, "formatlab run: --only seed=2: there are only 0, 1\n")
-    status, _, errors = call(*words, "--only", "scale=0.04M,seed=1")
-    assert (status, errors) == (0, "")
-    assert [path.name.split("-")[3] for path in tmp_path.glob("small/0*")] == ["s1"]
-    assert [path.name.split("-")[2] for path in tmp_path.glob("bases/*")] == ["s1"]
+def test_part_of_a_study_is_selected_by_facts(
+    experiment: Path, whole: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for name in ("bases", "small"):  # in which seed 0 is done
+        shutil.copytree(whole[0] / name, tmp_path / name)
+    words = ["run", str(experiment), "--runs-dir", str(tmp_path), "--seeds", "0", "1"]
+    assert main([*words, "--only", "seed=2"]) == 2
+    assert capsys.readouterr().err == "formatlab run: --only seed=2: there are only 0, 1\n"
+    assert main([*words, "--only", "scale=0.04M,seed=0"]) == 0
+    assert "2 of 2 done before" in capsys.readouterr().out
+    assert [path.name.split("-")[3] for path in tmp_path.glob("small/0*")] == ["s0"]
+    assert [path.name.split("-")[2] for path in tmp_path.glob("bases/*")] == ["s0"]

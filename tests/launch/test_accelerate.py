@@ -33,7 +33,7 @@ PRESETS = {
             largest=5,
         ),
         scales=("0.04M",),
-        pretraining=Pretraining(tokens=300_000, vocabulary=300),
+        pretraining=Pretraining(tokens=60_000, vocabulary=300),
         grpo=Grpo(prompts=8, prompts_per_step=4, group_size=4, epochs=1, completion_length=24),
         probe=Probe(prompts=6, samples=2, fractions=()),
     )
@@ -74,7 +74,7 @@ def test_they_wait_for_who_is_at_the_base_then_one_makes_it_and_both_train_the_r
         time.sleep(5)  # in which they look again
         assert process.poll() is None
         assert not (runs_dir / base.address).exists()
-    said, errors = process.communicate(timeout=300)
+    said, errors = process.communicate(timeout=1200)
     assert process.returncode == 0, errors
     assert said.count("0.04M  ") == 1  # one table, by the first process
     made = RunFolder.open(runs_dir / run.address)
@@ -86,7 +86,7 @@ def test_they_wait_for_who_is_at_the_base_then_one_makes_it_and_both_train_the_r
 
 def test_a_stage_for_one_process_says_so(experiment: Path, tmp_path: Path):
     process = launch(experiment, "--runs-dir", tmp_path / "runs", "--algorithm", "sft")
-    said, errors = process.communicate(timeout=300)
+    said, errors = process.communicate(timeout=1200)
     assert process.returncode != 0
     assert "sft: 2 processes were started" in errors
     assert "Traceback" not in said  # torchrun adds one of its own to the errors

@@ -1,7 +1,7 @@
 """Expert iteration: settings, what is recorded and kept, and that a kill changes nothing."""
 
-import subprocess
-import sys
+import shutil
+import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import stage_process
+from forked_program import exit_status
 from on_policy_process import SETTINGS
 from on_policy_process import train as train_on_policy
 from safetensors.torch import load_file
-from stage_process import STAGES, Killed, metrics, plant, rows, same, train, weights
+from stage_process import STAGES, interrupt, metrics, rows, same, train, weights
 
 from formatlab.errors import InputError, RunError
 from formatlab.models.lora import LoraSettings
@@ -189,46 +190,37 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not(
     assert rows(other, "train") != rows(whole_run, "train")
 
 
-MOMENTS = [
-    "probe:1",  # nothing was done yet
-    "sampled:1",
-    "report:1",  # between the steps of a round
-    "checkpoint:1",  # in the first round's fine-tuning
-    "round:1",  # tuned, and not yet kept
-    "probe:2",  # kept, and not yet observed
-    "report:2",  # between rounds
-    "report:3",
-    "checkpoint:4",  # in the second round's fine-tuning
-    "round:2",
-    "probe:3",
-    "policy:1",
-]
+CHAINS = {
+    "base": [
+        # nothing was done yet; in the first fine-tuning; between rounds; the second is tuned
+        [("probe:1", 0), ("checkpoint:1", 1), ("report:1", 2), ("round:1", 3)],
+        # the first is tuned and not yet kept; within the second round; at the last probe
+        [("sampled:1", 0), ("round:1", 1), ("report:2", 3), ("probe:1", 3)],
+        # between the steps of a round; kept, and not yet observed; in the second fine-tuning; done
+        [("report:1", 1), ("probe:1", 1), ("checkpoint:1", 3), ("policy:1", 4)],
+    ],
+    "last": [[("round:1", 1), ("report:1", 2), ("checkpoint:1", 3), ("probe:1", 3)]],
+}
+"""By what a round starts from: moments, counted from the kill before, and the steps logged then."""
 
 
 @pytest.mark.parametrize(
-    ("stage", "moment"),
-    [
-        *(("base", moment) for moment in MOMENTS),
-        *(("last", moment) for moment in ("round:1", "report:2", "checkpoint:4", "probe:3")),
-    ],
+    ("start", "chain"),
+    [(start, number) for start, chains in CHAINS.items() for number in range(len(chains))],
 )
-def test_an_interrupted_run_equals_one_that_ran_through(
+def test_a_run_interrupted_again_and_again_equals_one_that_ran_through(
     tiny_base: Path,
     tmp_path: Path,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
-    moment: str,
-    stage: Any,
+    start: Any,
+    chain: int,
 ):
-    settings = replace(SMALL, start=stage, checkpoint_every=1)
-    whole = request.getfixturevalue(f"whole_from_{stage}")
-
-    def die() -> None:
-        raise Killed
-
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        report = plant(moment, die, patched.setattr)
-        train(tiny_base, tmp_path / "run", settings, report=report)
+    settings = replace(SMALL, start=start, checkpoint_every=1)
+    whole = request.getfixturevalue(f"whole_from_{start}")
+    for moment, lines in CHAINS[start][chain]:
+        interrupt(tiny_base, tmp_path / "run", settings, moment, monkeypatch)
+        assert (moment, len(RunFolder.open(tmp_path / "run").metrics())) == (moment, lines)
     assert same(train(tiny_base, tmp_path / "run", settings), whole)
 
 
@@ -249,15 +241,11 @@ def test_checkpoints_do_not_change_the_result(whole_run: RunFolder, whole_from_b
     assert same(whole_from_base, whole_run)
 
 
-@pytest.mark.parametrize("moment", ["report:3", "checkpoint:2"])
-def test_a_killed_process_is_gone_on_from(
-    tiny_base: Path, tmp_path: Path, whole_run: RunFolder, moment: str
-):
-    name, folder = "expert_iteration", tmp_path / "run"
-    command = [sys.executable, stage_process.__file__, name, str(tiny_base), str(folder), moment]
-    killed = subprocess.run(command, capture_output=True, text=True)
-    assert killed.returncode == -9, killed.stderr
-    assert same(train(tiny_base, folder, SMALL), whole_run)
+def test_a_killed_process_is_gone_on_from(tiny_base: Path, tmp_path: Path, whole_run: RunFolder):
+    for moment in ("report:3", "checkpoint:1"):
+        words = ("expert_iteration", tiny_base, tmp_path / "run", moment)
+        assert exit_status(stage_process.main, *words) == -signal.SIGKILL
+    assert same(train(tiny_base, tmp_path / "run", SMALL), whole_run)
 
 
 @pytest.mark.parametrize(
@@ -266,25 +254,25 @@ def test_a_killed_process_is_gone_on_from(
 def test_a_run_that_lost_a_file_is_made_anew(
     tiny_base: Path, tmp_path: Path, whole_run: RunFolder, lost: str
 ):
-    run = train(tiny_base, tmp_path / "run", SMALL)
-    (run.path / lost).unlink()
+    shutil.copytree(whole_run.path, tmp_path / "run")
+    (tmp_path / "run" / lost).unlink()
     assert same(train(tiny_base, tmp_path / "run", SMALL), whole_run)
+
+
+@pytest.fixture(scope="module")
+def stopped_run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was interrupted when its second round was tuned."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        interrupt(tiny_base, folder, SMALL, "round:2", monkeypatch)
+    return folder
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2])
 def test_a_run_whose_log_was_cut_short_is_made_whole(
-    tiny_base: Path,
-    tmp_path: Path,
-    whole_run: RunFolder,
-    monkeypatch: pytest.MonkeyPatch,
-    kept: int,
+    tiny_base: Path, tmp_path: Path, whole_run: RunFolder, stopped_run: Path, kept: int
 ):
-    def die() -> None:
-        raise Killed
-
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        plant("round:2", die, patched.setattr)
-        train(tiny_base, tmp_path / "run", SMALL)
+    shutil.copytree(stopped_run, tmp_path / "run")
     log = tmp_path / "run" / "metrics.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
     assert len(lines) == 3
@@ -293,44 +281,28 @@ def test_a_run_whose_log_was_cut_short_is_made_whole(
 
 
 @pytest.mark.parametrize("start", ["base", "last"])
-def test_an_adapter_is_trained_and_saved_alone(tiny_base: Path, tmp_path: Path, start: Any):
-    settings = replace(SMALL, learning_rate=1e-2, start=start)
-    runs = [train(tiny_base, tmp_path / name, settings, lora=LoraSettings(rank=4)) for name in "ab"]
-    policy = runs[0].path / "policy"
+def test_an_adapter_is_saved_alone_and_equals_one_that_was_interrupted(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Any
+):
+    settings = replace(SMALL, learning_rate=1e-2, start=start, checkpoint_every=1)
+    options: dict[str, Any] = {"lora": LoraSettings(rank=4)}
+    whole = train(tiny_base, tmp_path / "whole", settings, **options)
+    moment = f"checkpoint:{whole.metrics()[1]['sft_steps'] + 2}"  # in the second round
+    interrupt(tiny_base, tmp_path / "run", settings, moment, monkeypatch, **options)
+    run = train(tiny_base, tmp_path / "run", settings, **options)
+    policy = run.path / "policy"
     assert (policy / "adapter_model.safetensors").exists()
     assert not list(policy.glob("model*.safetensors"))
     assert not (policy / "round.json").exists()
-    assert metrics(runs[0]) == metrics(runs[1])
-    assert metrics(runs[0])[2]["kl"] > 1e-4
-
-
-def test_an_interrupted_adapter_run_equals_one_that_ran_through(
-    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    settings = replace(SMALL, learning_rate=1e-2, start="last", checkpoint_every=1)
-    options: dict[str, Any] = {"lora": LoraSettings(rank=4)}
-    whole = train(tiny_base, tmp_path / "whole", settings, **options)
-
-    def die() -> None:
-        raise Killed
-
-    sft = whole.metrics()[1]["sft_steps"]
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        plant(f"checkpoint:{sft + 2}", die, patched.setattr)  # in the second round
-        train(tiny_base, tmp_path / "run", settings, **options)
-    run = train(tiny_base, tmp_path / "run", settings, **options)
     assert metrics(run) == metrics(whole)
+    assert metrics(run)[2]["kl"] > 1e-4
     ours, theirs = (
         load_file(r.path / "policy" / "adapter_model.safetensors") for r in (run, whole)
     )
     assert all(ours[name].equal(theirs[name]) for name in theirs)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"precision": "bfloat16"}, {"micro_batch": 8}, {"temperature": 0.7}], ids=str
-)
-def test_options_run_and_record_the_same_number_of_rollouts(
-    tiny_base: Path, tmp_path: Path, changes: Any
-):
-    run = train(tiny_base, tmp_path / "run", replace(SMALL, **changes))
+def test_options_run_and_record_the_same_number_of_rollouts(tiny_base: Path, tmp_path: Path):
+    settings = replace(SMALL, precision="bfloat16", micro_batch=8, temperature=0.7)
+    run = train(tiny_base, tmp_path / "run", settings)
     assert len(rows(run, "train")) == SMALL.steps * SMALL.rollouts_per_step

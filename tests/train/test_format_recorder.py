@@ -294,7 +294,7 @@ def test_two_processes_record_every_rollout_of_both_once(tmp_path: Path):
         env={**environment, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

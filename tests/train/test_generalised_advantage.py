@@ -128,7 +128,7 @@ def test_whitening_gives_the_tokens_of_all_completions_mean_0_and_variance_1(bat
 
 def on_processes(works: Sequence[Callable[[Total], Any]]) -> list[Any]:
     """Do the works at the same time, each told a sum over all of them; threads as processes."""
-    meeting, shared = Barrier(len(works), timeout=30), list[Any](works)
+    meeting, shared = Barrier(len(works), timeout=600), list[Any](works)
 
     def do(rank: int) -> Any:
         def total(values: torch.Tensor) -> torch.Tensor:

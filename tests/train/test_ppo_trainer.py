@@ -324,10 +324,14 @@ def test_the_critic_has_its_own_rate_and_its_gradient_is_clipped_and_forgotten(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"precision": "bfloat16", "critic": "model"},
-        {"precision": "bfloat16", "critic": "head"},
-        {"sequences_per_update": 8, "micro_batch": 4},
-        {"schedule": "cosine_with_min_lr", "critic_learning_rate": 1e-2, "warmup": 0.2},
+        {"precision": "bfloat16", "critic": "model", "sequences_per_update": 8, "micro_batch": 4},
+        {
+            "precision": "bfloat16",
+            "critic": "head",
+            "schedule": "cosine_with_min_lr",
+            "critic_learning_rate": 1e-2,
+            "warmup": 0.2,
+        },
         {"entropy_coefficient": 0.01, "whiten_advantages": False},
     ],
     ids=str,

@@ -1,10 +1,7 @@
 """On-policy runs as a whole: what is recorded is complete and true, and a kill changes nothing."""
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,7 @@ from typing import Any
 import numpy as np
 import on_policy_process
 import pytest
+from forked_program import exit_status
 from on_policy_process import ALGORITHMS, PROBE, SETTINGS, start, train
 from safetensors.torch import load_file
 
@@ -136,42 +134,35 @@ def test_kl_to_the_base_is_logged_without_a_kl_coefficient_and_starts_at_0(whole
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "moment", "steps_at_kill"),
+    ("algorithm", "kills"),
     [
-        ("grpo", "report:2", 2),
-        ("grpo", "checkpoint:2", 2),
-        ("grpo", "probe:2", 1),
-        ("grpo", "report:5", 5),
-        ("grpo", "checkpoint:4", 4),
-        ("grpo", "policy:1", 6),
-        ("rloo", "checkpoint:2", 2),
-        ("rloo", "report:5", 5),
-        ("ppo", "checkpoint:4", 4),
-        ("bonus", "report:5", 5),
+        ("grpo", {"report:2": 2, "checkpoint:3": 4, "policy:1": 6}),
+        ("grpo", {"probe:2": 1, "checkpoint:2": 2, "report:4": 5}),
+        ("rloo", {"checkpoint:2": 2, "report:4": 5}),
+        ("ppo", {"checkpoint:4": 4}),
+        ("bonus", {"report:5": 5}),
     ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
-def test_a_killed_and_resumed_run_equals_one_that_ran_through(
+def test_a_run_killed_and_resumed_again_and_again_equals_one_that_ran_through(
     tiny_base: Path,
     tmp_path: Path,
     whole_runs: dict[str, RunFolder],
     algorithm: str,
-    moment: str,
-    steps_at_kill: int,
+    kills: dict[str, int],
 ):
-    whole_run = whole_runs[algorithm]
-    command = [sys.executable, on_policy_process.__file__, algorithm, str(tiny_base)]
-    command.append(str(tmp_path / "run"))
-    killed = subprocess.run([*command, moment], env=os.environ, capture_output=True, text=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    before = RunFolder.open(tmp_path / "run")
-    made = len(before.metrics())
-    assert made in (steps_at_kill, steps_at_kill - 1)
-    resumed = subprocess.run([*command, "none"], env=os.environ, capture_output=True, text=True)
-    assert resumed.returncode == 0, resumed.stderr
+    """Moments are counted from the kill before; beside each: the steps that were done then."""
+    whole_run, words = whole_runs[algorithm], (algorithm, tiny_base, tmp_path / "run")
+    logged = []
+    for moment, steps in kills.items():
+        assert exit_status(on_policy_process.main, *words, moment) == -signal.SIGKILL
+        logged.append(len(RunFolder.open(tmp_path / "run").metrics()))
+        assert logged[-1] in (steps, steps - 1)
+    assert exit_status(on_policy_process.main, *words, "none") == 0
     run = RunFolder.open(tmp_path / "run")
-    for again in run.resumes():  # says what was lost: at most what came after the last checkpoint
-        assert again["lost"] == made - again["step"] <= ALGORITHMS[algorithm].checkpoint_every
-    assert len(run.resumes()) == (made > 0)
+    # Says what was lost: at most what came after the last checkpoint.
+    for again, lines in zip(run.resumes(), filter(None, logged), strict=True):
+        assert again["lost"] == lines - again["step"] <= ALGORITHMS[algorithm].checkpoint_every
     for split in ("train", "probe"):
         assert rows(run, split) == rows(whole_run, split)
     assert metrics(run) == metrics(whole_run)
@@ -193,14 +184,10 @@ def test_the_same_seed_gives_the_same_run(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"kl_coefficient": 0.05},
-        {"iterations": 2},
-        {"sequences_per_update": 8},
-        {"micro_batch": 4, "loss_type": "dapo"},
-        {"schedule": "cosine_with_min_lr", "warmup": 0.2},
-        {"precision": "bfloat16"},
-        {"entropy_coefficient": 0.01},
+        {"kl_coefficient": 0.05, "iterations": 2, "schedule": "cosine_with_min_lr", "warmup": 0.2},
+        {"sequences_per_update": 8, "precision": "bfloat16", "entropy_coefficient": 0.01},
         {"ratio": "sequence", "loss_type": "luspo"},
+        {"micro_batch": 4, "loss_type": "dapo"},
         *({"loss_type": name} for name in ("grpo", "bnpo", "cispo", "sapo", "vespo")),
     ],
     ids=str,
@@ -208,10 +195,10 @@ def test_the_same_seed_gives_the_same_run(
 def test_options_run_and_record_the_same_number_of_rollouts(
     tiny_base: Path, tmp_path: Path, changes: dict[str, Any]
 ):
-    settings = replace(SETTINGS, epochs=1, **changes)
+    settings = replace(SETTINGS, prompts=8, epochs=1, **changes)
     run = train(tiny_base, tmp_path / "run", settings=settings)
     assert len(rows(run, "train")) == settings.steps * settings.rollouts_per_step
-    assert [line["step"] for line in run.metrics()] == list(range(settings.steps))
+    assert [line["step"] for line in run.metrics()] == [0, 1]
 
 
 def test_an_adapter_is_trained_and_saved_alone(tiny_base: Path, tmp_path: Path):

@@ -30,21 +30,8 @@ def graded_rollout(
 ) -> Rollout:
     """The row of one completion.
 
-    Args:
-        prompt: what was answered.
-        completion: its text.
-        seen: its grade; its tag alone where the right answer is not known.
-        run_id: name of the run folder.
-        split: whether it was sampled to train on or to probe the policy.
-        step: steps completed before it was sampled.
-        epoch: as the schema has it for the split.
-        tokens: length in tokens, the end mark included.
-        truncated: whether the length limit ended it.
-        sample: position among the completions of the same prompt in the same batch, from 0.
-        reward: None where none was given.
-        advantage: what the policy was trained on; None for a probe.
-        logprob: sum over its tokens at temperature 1, nats; None where the sampler gives none.
-        entropy: mean over its tokens at temperature 1, nats; None where the sampler gives none.
+    `seen` is the grade of the completion; its tag alone where the right answer is not known. The
+    keyword arguments are columns of `ROLLOUT_SCHEMA`, which has their meanings and units.
     """
     grade, tag = (seen, seen.tag) if isinstance(seen, Grade) else (None, seen)
     return Rollout(

@@ -225,16 +225,12 @@ class RolloutTrainer:
         if self._exploration.bonus == "none":
             return advantages
         grades = self._paid.grades
-        mine = [
-            (row["prompt_id"], outcome, grade.correct)
-            for row, outcome, grade in zip(
-                inputs, self._exploration.outcomes(grades), grades, strict=True
-            )
-        ]
-        ids, outcomes, correct = zip(*gather_object(mine), strict=True)
+        ids = gather_object([row["prompt_id"] for row in inputs])
+        outcomes = gather_object(self._exploration.outcomes(grades))
+        correct = gather_object([grade.correct for grade in grades])
         bonuses = self._exploration.bonuses(ids, outcomes, correct, self._counts)
         self._counts.add(ids, outcomes)
-        local = torch.tensor([bonuses[row] for row in self._rows(len(mine))])  # (B,)
+        local = torch.tensor([bonuses[row] for row in self._rows(len(inputs))])  # (B,)
         free = torch.ones_like(batch["completion_mask"])  # (B, C)
         if self._exploration.over == "answer":
             for row, (grade, sampled) in enumerate(zip(grades, self._sampled, strict=True)):
@@ -247,10 +243,10 @@ class RolloutTrainer:
 
     def _rollouts(self, inputs: list[dict[str, Any]], batch: dict[str, Any]) -> list[Rollout]:
         """This process's rollouts; where each token has an advantage, the mean is recorded."""
-        advantages = batch["advantages"]
+        advantages, mask = batch["advantages"], batch["completion_mask"]
         if advantages.dim() == 2:
-            mask = batch["completion_mask"]
             advantages = (advantages * mask).sum(1) / mask.sum(1).clamp(min=1)
+        epoch = float(self.steps_done // self._settings.steps_per_epoch)
         return [
             graded_rollout(
                 Prompt(
@@ -264,7 +260,7 @@ class RolloutTrainer:
                 run_id=self._folder.name,
                 split="train",
                 step=self.steps_done,
-                epoch=float(self.steps_done // self._settings.steps_per_epoch),
+                epoch=epoch,
                 tokens=len(sampled.tokens),
                 truncated=not sampled.ended,
                 reward=reward,

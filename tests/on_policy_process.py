@@ -19,12 +19,11 @@ from formatlab.models.model import silence_libraries
 from formatlab.store.rollout import Split
 from formatlab.store.run_folder import RunFolder
 from formatlab.train import policy
-from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration
-from formatlab.train.on_policy.run import run_on_policy
 from formatlab.train.on_policy.settings import Grpo, OnPolicy, Ppo, Rloo
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward
+from formatlab.train.stage import StageInputs
 from formatlab.world.mixture import Mixture
 from formatlab.world.prompt import plain_prompt
 from formatlab.world.world import World
@@ -56,12 +55,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     # Drawn by lot, so that a resumed run has to draw the same lots again.
     "bonus": {"exploration": Exploration(bonus="ucb_mean"), "reward": Reward(kind="random")},
 }
-DEFAULTS: dict[str, Any] = {
-    "lora": None,
-    "reward": Reward(),
-    "exploration": Exploration(),
-    "engine": Engine(),
-}
 PROBE = Probe(prompts=6, samples=2, fractions=(0.34,))
 
 
@@ -77,16 +70,17 @@ def train(
     torch.set_num_threads(1)
     silence_libraries()
     run = RunFolder.create(folder, config={"name": "small"}, env={})
-    run_on_policy(
-        run,
-        model=base / "model",
-        settings=settings,
-        prompts=[plain_prompt(p) for p in WORLD.problems("rl", settings.prompts)],
-        probe=PROBE,
-        probe_prompts=[plain_prompt(p) for p in WORLD.problems("probe", PROBE.prompts)],
-        seed=5,
-        report=report,
-        **(DEFAULTS | options),
+    settings.run(
+        StageInputs(
+            folder=run,
+            model=base / "model",
+            prompts=[plain_prompt(p) for p in WORLD.problems("rl", settings.prompts)],
+            probe=PROBE,
+            probe_prompts=[plain_prompt(p) for p in WORLD.problems("probe", PROBE.prompts)],
+            seed=5,
+            report=report,
+            **options,
+        )
     )
     return run
 

@@ -23,12 +23,10 @@ from safetensors.torch import load_file
 from formatlab.models.model import silence_libraries
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.weights import weights_digest
-from formatlab.train.expert_iteration.rounds import run_expert_iteration
 from formatlab.train.expert_iteration.settings import ExpertIteration
-from formatlab.train.fine_tuning.run import run_dpo, run_sft
 from formatlab.train.fine_tuning.settings import Dpo, FineTuning, Sft
 from formatlab.train.probe import Probe
-from formatlab.train.reward import Reward
+from formatlab.train.stage import StageInputs
 from formatlab.world.prompt import plain_prompt
 
 SMALL: dict[str, Any] = {
@@ -74,26 +72,16 @@ def train(
     silence_libraries()
     run = RunFolder.create(folder, config={"name": "small"}, env={})
     arguments: dict[str, Any] = {
+        "folder": run,
         "model": base / "model",
-        "settings": settings,
         "prompts": [plain_prompt(p) for p in WORLD.problems("rl", settings.prompts)],
         "probe": PROBE,
         "probe_prompts": [plain_prompt(p) for p in WORLD.problems("probe", PROBE.prompts)],
         "seed": seed,
         "report": report,
-        "lora": None,
+        "world": WORLD,
     }
-    by_stage: dict[str, Any] = {"reward": Reward()}
-    if isinstance(settings, FineTuning):
-        by_stage = {"world": WORLD}
-    arguments |= by_stage | options
-    match settings:
-        case ExpertIteration():
-            run_expert_iteration(run, **arguments)
-        case Sft():
-            run_sft(run, **arguments)
-        case Dpo():
-            run_dpo(run, **arguments)
+    settings.run(StageInputs(**(arguments | options)))
     return run
 
 

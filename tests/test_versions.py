@@ -41,13 +41,13 @@ from formatlab.train.on_policy.critic import (
 from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration, OutcomeCounts, answer_span
 from formatlab.train.on_policy.settings import Grpo, Ppo, Rloo
-from formatlab.train.on_policy.trl_arguments import trl_arguments
 from formatlab.train.pretraining.base import RECIPE, Pretraining
 from formatlab.train.pretraining.batches import batch_order
 from formatlab.train.pretraining.pretrain import _warm_then_linear
 from formatlab.train.reward import Reward
 from formatlab.train.rules import RULES
 from formatlab.train.sampler import _choose, _uniform, row_seeds
+from formatlab.train.trl_arguments import on_policy_arguments
 from formatlab.world import corpus, families, problem_set, prompt, tokenizer, world
 from formatlab.world.corpus import Corpus, build_corpus
 from formatlab.world.families import FAMILIES
@@ -196,7 +196,7 @@ def of_exploration() -> list[Any]:
 def arguments(settings: Grpo | Ppo | Rloo, tmp_path: Path) -> dict[str, Any]:
     of_machine = ("output_dir", "use_cpu")
     changed = replace(settings, learning_rate=1e-3, schedule="cosine_with_min_lr")
-    made = trl_arguments(changed, Engine(), output=tmp_path, seed=3, processes=1)
+    made = on_policy_arguments(changed, Engine(), output=tmp_path, seed=3, processes=1)
     return {name: value for name, value in made.items() if name not in of_machine}
 
 

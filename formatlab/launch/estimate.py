@@ -17,7 +17,7 @@ from importlib import metadata
 from itertools import islice, pairwise
 from pathlib import Path
 from statistics import mean, median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from formatlab.errors import FormatlabError
 from formatlab.launch.devices import Devices, worker_threads
@@ -30,7 +30,6 @@ from formatlab.store.run_folder import RunFolder
 from formatlab.study.ladder_run import BaseTask, LadderRun
 from formatlab.study.model_run import ModelRun
 from formatlab.study.task import Task
-from formatlab.train.algorithm import Algorithm
 from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.settings import Dpo, Sft
 from formatlab.train.on_policy.settings import OnPolicy
@@ -324,7 +323,7 @@ class _Work(NamedTuple):
 def _work(task: BaseTask | LadderRun) -> _Work:
     if isinstance(task, BaseTask):
         return _Work(0, 0.0, find_scale(task.base.scale).batch_documents)
-    settings: Algorithm = task.training.stages[-1].settings
+    settings = cast(OnPolicy | ExpertIteration | Sft | Dpo, task.training.stages[-1].settings)
     match settings:
         case OnPolicy():
             rollouts = settings.steps * settings.rollouts_per_step
@@ -347,7 +346,8 @@ def _probed(task: BaseTask | LadderRun) -> int:
     """Rollouts of all probes."""
     if isinstance(task, BaseTask):
         return task.base.probe.prompts * task.base.probe.samples
-    settings, probe = task.training.stages[-1].settings, task.training.probe
+    settings: Any = task.training.stages[-1].settings
+    probe = task.training.probe
     moments = probe.steps(per_epoch=settings.steps_per_epoch, epochs=settings.epochs)
     probes = settings.epochs + 1 if isinstance(settings, ExpertIteration) else len(moments)
     return probes * probe.prompts * probe.samples

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from formatlab.launch.monitor import Event
 from formatlab.launch.schedule import Outcome
 from formatlab.launch.worker import is_done, note_failure, start_process, work
 from formatlab.store.lock import Owner, held
+from formatlab.study.experiment import load_experiment
 from formatlab.study.task import Task
 from formatlab.train.progress import Progress, Remark
 
@@ -85,7 +87,8 @@ class LocalPool:
         seat = self._devices.take(address, self._gpu_bytes.get(address))
         assert seat is not None, "there is room"
         pipe, theirs = self._context.Pipe(duplex=False)
-        arguments = (task, self._runs, self._experiment, self._threads, seat.gpu, theirs)
+        pickled = pickle.dumps(task)
+        arguments = (pickled, self._runs, self._experiment, self._threads, seat.gpu, theirs)
         worker = self._context.Process(target=_work, args=arguments)
         start_process(worker)
         theirs.close()  # the worker's end is then the last, so that its death is noticed
@@ -139,7 +142,7 @@ class LocalPool:
 
 
 def _work(
-    task: Task, runs: Path, experiment: Path, threads: int, gpu: str | None, pipe: Connection
+    pickled: bytes, runs: Path, experiment: Path, threads: int, gpu: str | None, pipe: Connection
 ) -> None:
     """What a worker process does."""
     threading.Thread(target=_end_with_launcher, daemon=True).start()
@@ -150,7 +153,8 @@ def _work(
         with suppress(OSError):  # the launcher is gone, and so is this process in a moment
             pipe.send(event)
 
-    tell(work(task, runs, experiment=experiment, threads=threads, emit=tell))
+    load_experiment(experiment)  # before unpickling: it may bring an algorithm of its own
+    tell(work(pickle.loads(pickled), runs, experiment=experiment, threads=threads, emit=tell))
 
 
 def _end_with_launcher() -> None:

@@ -3,7 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Literal
 
 import tyro
@@ -16,28 +16,27 @@ from formatlab.study.ladder_run import LadderRun
 from formatlab.study.model_run import ModelRun
 from formatlab.study.sweep import Sweep
 from formatlab.study.task import Task
-from formatlab.train.algorithm import Algorithm, AlgorithmName
-from formatlab.train.expert_iteration.settings import ExpertIteration
-from formatlab.train.fine_tuning.settings import Dpo, Sft
+from formatlab.train.algorithm import AlgorithmName, Algorithms
 from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration
-from formatlab.train.on_policy.settings import PRESETS, Grpo, Ppo, Rloo
+from formatlab.train.on_policy.settings import PRESETS, Grpo
 from formatlab.train.pretraining.base import Base, Pretraining
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward
-from formatlab.train.training import Stage, Training
+from formatlab.train.stage import Stage, StageSettings
+from formatlab.train.training import Training
 from formatlab.world.prompt import Shots
 from formatlab.world.world import World
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TAKEN = ("bases", "corpora", "models")
 
-SETTINGS = ("grpo", "ppo", "rloo", "expert_iteration", "sft", "dpo")
+SETTINGS = tuple(field.name for field in fields(Algorithms))
 """Fields of a study that hold the settings of the algorithm of that name."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study(ABC):
+class Study(Algorithms, ABC):
     """Base of the two kinds of study; an experiment file holds one for each preset."""
 
     name: str
@@ -50,19 +49,7 @@ class Study(ABC):
     under their own name."""
     before: tuple[Literal["sft", "dpo"], ...] = ()
     """Stages before it, in order, with the settings under --sft and --dpo."""
-    grpo: Grpo = field(default_factory=Grpo)
-    """Group relative policy optimisation."""
-    ppo: Ppo = field(default_factory=Ppo)
-    """Proximal policy optimisation with a critic."""
-    rloo: Rloo = field(default_factory=Rloo)
-    """REINFORCE leave-one-out."""
-    expert_iteration: ExpertIteration = field(default_factory=ExpertIteration)
-    """Rounds of sampling and fine-tuning on what was right."""
-    sft: Sft = field(default_factory=Sft)
-    """Supervised fine-tuning."""
-    dpo: Dpo = field(default_factory=Dpo)
-    """Direct preference optimisation."""
-    chains: Annotated[tuple[tuple[Algorithm, ...], ...], tyro.conf.Suppress] = ()
+    chains: Annotated[tuple[tuple[StageSettings, ...], ...], tyro.conf.Suppress] = ()
     """Of a study that compares stages: chains of them, instead of `algorithm` and `before`."""
     reward: Reward = field(default_factory=Reward)
     """What rollouts are paid for."""
@@ -156,7 +143,7 @@ class Study(ABC):
                     settings = PRESETS[name](settings)
                 yield (*before, Stage(algorithm=name, settings=settings))
 
-    def _settings(self, name: AlgorithmName) -> Algorithm:
+    def _settings(self, name: AlgorithmName) -> StageSettings:
         return getattr(self, name) if name in SETTINGS else self.grpo
 
     @property

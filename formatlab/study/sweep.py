@@ -7,9 +7,10 @@ from itertools import product
 from typing import Any
 
 from formatlab.errors import InputError
-from formatlab.train.algorithm import Algorithm, AlgorithmName
+from formatlab.train.algorithm import AlgorithmName
 from formatlab.train.on_policy.exploration import BonusName, Exploration
 from formatlab.train.reward import Reward, RewardKind
+from formatlab.train.stage import StageSettings
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World
 
@@ -64,7 +65,7 @@ class Sweep:
         changes: list[Any] = [{"bonus": bonus} for bonus in self.bonus]
         return [replace(own, **change) for change in changes] or [own]
 
-    def settings(self, own: Algorithm) -> Iterator[Algorithm]:
+    def settings(self, own: StageSettings) -> Iterator[StageSettings]:
         """Every combination of the values of the axes that are settings of an algorithm.
 
         Raises:

@@ -1,29 +1,22 @@
-"""The algorithms by name: what `--algorithm` takes, and the settings that each has."""
+"""The algorithms of a study: the settings of each under its name, and what `--algorithm` takes."""
 
+from dataclasses import dataclass, field
 from typing import Literal
 
 from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.settings import Dpo, Sft
-from formatlab.train.on_policy.settings import Grpo, Ppo, Rloo
+from formatlab.train.on_policy.settings import OnPolicyAlgorithms, OnPolicyName
 
-AlgorithmName = Literal[
-    "grpo",
-    "dr_grpo",
-    "gspo",
-    "reinforce",
-    "ppo",
-    "rloo",
-    "expert_iteration",
-    "sft",
-    "dpo",
-]
-"""Every name; `dr_grpo`, `gspo` and `reinforce` are presets over the settings of GRPO."""
+AlgorithmName = Literal[OnPolicyName, "expert_iteration", "sft", "dpo"]
 
-Algorithm = Grpo | Ppo | Rloo | ExpertIteration | Sft | Dpo
-"""Settings of one stage of training."""
 
-EXPLORING = (Grpo, Ppo)
-"""Those that a bonus for exploration can be added to."""
+@dataclass(frozen=True, kw_only=True)
+class Algorithms(OnPolicyAlgorithms):
+    """The algorithms of a study, each under its name."""
 
-SAMPLED = (Grpo, Ppo, Rloo, ExpertIteration)
-"""Those that learn from rollouts that they reward."""
+    expert_iteration: ExpertIteration = field(default_factory=ExpertIteration)
+    """Rounds of sampling and fine-tuning on what was right."""
+    sft: Sft = field(default_factory=Sft)
+    """Supervised fine-tuning."""
+    dpo: Dpo = field(default_factory=Dpo)
+    """Direct preference optimisation."""

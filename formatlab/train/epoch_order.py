@@ -1,6 +1,6 @@
 """The order of prompts: a new permutation every epoch, the same after a resume.
 
-TRL 1.16 seeds the generator of its `RepeatSampler` once, so a run resumed in a later epoch is given
+TRL 1.16 seeds the generator of its `RepeatSampler` once, so a run resumed in a later epoch gets
 the first epoch's order again (transformers mended its own samplers in #40691).
 """
 

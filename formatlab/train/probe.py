@@ -10,13 +10,13 @@ class Probe:
     """How policies are observed, base and checkpoints alike."""
 
     prompts: int = 256
-    """Number of held-out prompts; intervals are over them."""
+    """Number of held-out prompts; confidence intervals are over them."""
     samples: int = 8
     """Completions of each prompt."""
     temperature: float = 1.0
     """Sampling temperature; 1 samples the policy itself."""
     fractions: tuple[float, ...] = (0.125, 0.25, 0.5)
-    """Parts of the first epoch after which to observe; every whole epoch comes beside these."""
+    """Fractions of the first epoch after which to observe, beside the end of every epoch."""
     batch: int = 1024
     """Completions sampled side by side; bounds memory, does not change what is sampled."""
     seed: int = 0
@@ -34,10 +34,10 @@ class Probe:
                 raise InputError(f"probe: fraction {fraction} of the first epoch; between 0 and 1")
 
     def steps(self, *, per_epoch: int, epochs: int) -> dict[int, float]:
-        """Steps after which the policy is observed, with the epoch that each is.
+        """Steps after which the policy is observed, with their epochs.
 
-        What the run starts from (step 0), the fractions of the first epoch rounded to whole steps,
-        and the end of every epoch.
+        These are the start (step 0), the fractions of the first epoch rounded to whole steps, and
+        the end of every epoch.
 
         Args:
             per_epoch: steps of an epoch.

@@ -1,7 +1,7 @@
-"""The reward: what a rollout is paid, and the arms that make a collapse an experiment.
+"""The reward: what a rollout is paid, correctness or a control that is compared with it.
 
-Correctness is what every claim of the lab is about. The other arms exist to be compared with it,
-and a run that was paid in another way says so in every title and table.
+Every claim of the lab is about correctness. A run with another reward says so in every title and
+table.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,15 +30,15 @@ class Reward:
 
     kind: RewardKind = "correctness"
     """`correctness`: a right answer is paid. `random`: as many rollouts of a batch are paid as are
-    right in it, drawn blindly; the mean is that of correctness and the signal is gone, so what
-    still moves is drift by the algorithm itself. `none`: nothing is paid; the floor of noise, and
-    of whatever else is in the loss (KL, entropy, bonuses). `inverted`: all but right answers are
-    paid; shows that the direction follows the reward."""
+    right in it, drawn at random; the mean is that of correctness without its signal, so any change
+    is drift by the algorithm itself. `none`: nothing is paid; only noise and the other terms of the
+    loss (KL, entropy, bonuses) act. `inverted`: all but right answers are paid; shows that the
+    direction of the change follows the reward."""
     false_positives: dict[str, float] = field(default_factory=dict)
-    """Format -> probability that a wrong answer in it is paid; formats not named have none. With
-    `false_negatives` the way to study a verifier that favours a format."""
+    """Format -> probability that a wrong answer in it is paid; 0 for formats not named. Together
+    with `false_negatives` it simulates a verifier that favours a format."""
     false_negatives: dict[str, float] = field(default_factory=dict)
-    """Format -> probability that a right answer in it is not paid; formats not named have none."""
+    """Format -> probability that a right answer in it is not paid; 0 for formats not named."""
 
     def __post_init__(self) -> None:
         """Check formats and probabilities."""
@@ -76,11 +76,11 @@ class Reward:
         return {"kind": self.kind, **errors}
 
     def pay(self, grades: Sequence[Grade], seeds: Sequence[int]) -> list[float]:
-        """What each rollout of a batch gets.
+        """The reward of each rollout of a batch.
 
         Args:
             grades: of all rollouts that are rewarded together.
-            seeds: one for each; they alone decide what is drawn, on every machine alike.
+            seeds: one for each; they alone decide the draws, on every machine alike.
         """
         draws = [_draw(seed) for _, seed in zip(grades, seeds, strict=True)]
         match self.kind:
@@ -111,7 +111,7 @@ class Reward:
 
 
 class RewardFunction:
-    """The reward as TRL calls it; what it saw of the last batch stays readable."""
+    """The reward as TRL calls it; keeps the texts, grades and rewards of the last batch."""
 
     __name__ = "reward"
 
@@ -120,8 +120,8 @@ class RewardFunction:
 
         Args:
             reward: what is paid.
-            seeds: asked once a batch. Where several processes train, each rewards its own rows, and
-                its rows need seeds of their own; `random` then keeps the mean in each.
+            seeds: called once a batch. Where several processes train, each rewards its own rows,
+                with seeds of their own; `random` then keeps the mean within each process.
         """
         self._reward = reward
         self._seeds = seeds

@@ -1,24 +1,74 @@
-"""Stage settings: what every algorithm after pretraining has, under the field's names."""
+"""A stage of training: the settings that all algorithms share, and what a stage is given."""
 
 import math
-from dataclasses import asdict, dataclass
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from formatlab.errors import InputError
+from formatlab.models.lora import LoraSettings
+from formatlab.store.run_folder import RunFolder
+from formatlab.train.metrics import StepReport
+from formatlab.train.on_policy.engine import Engine
+from formatlab.train.on_policy.exploration import Exploration
+from formatlab.train.probe import Probe
+from formatlab.train.reward import Reward
+from formatlab.world.added_formats import is_added, source_digest
+from formatlab.world.prompt import Prompt
+from formatlab.world.world import World
 
 Schedule = Literal["constant", "linear", "cosine", "cosine_with_min_lr"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class StageSettings:
-    """Settings that all stages share."""
+class StageInputs:
+    """What a stage is given beside its settings."""
+
+    folder: RunFolder
+    """Where it records everything and leaves its policy."""
+    model: Path
+    """A transformers folder, the starting model; KL is measured against it."""
+    prompts: Sequence[Prompt]
+    """Training prompts, as many as the settings ask for."""
+    probe: Probe
+    """How the policy is observed."""
+    probe_prompts: Sequence[Prompt]
+    """What it is observed on."""
+    seed: int
+    """Decides the order of prompts or examples, and all training samples."""
+    report: StepReport
+    """Told about every step."""
+    lora: LoraSettings | None = None
+    """The adapter to train; None for all weights."""
+    reward: Reward = field(default_factory=Reward)
+    """What rollouts are paid for, where the stage rewards them."""
+    exploration: Exploration = field(default_factory=Exploration)
+    """What is added to advantages, where the stage explores."""
+    engine: Engine = field(default_factory=Engine)
+    """What samples training rollouts."""
+    world: World | None = None
+    """What renders documents; None for real models."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSettings(ABC):
+    """The settings of one algorithm, and what else the lab has to know of it."""
 
     name: ClassVar[str]
     """What `--algorithm`, folders and tables call it."""
     version: ClassVar[int] = 1
-    """Raised when the code that trains by these settings comes to other updates."""
+    """Raised when the code that trains by these settings makes other updates."""
+    rewarded: ClassVar[bool] = False
+    """Whether it learns from rollouts that it rewards."""
+    explores: ClassVar[bool] = False
+    """Whether a bonus for exploration can be added to its advantages."""
+    distributed: ClassVar[bool] = False
+    """Whether several processes can train it together."""
     counts: ClassVar[tuple[str, ...]] = ()
-    """Fields of a stage's own that are at least 1."""
+    """Fields of its own that are at least 1."""
 
     learning_rate: float | None = None
     """Peak learning rate of AdamW; None: the one that follows from the scale of the ladder."""
@@ -59,12 +109,78 @@ class StageSettings:
                 self._refuse(name, "from 0 to below 1")
 
     @property
+    @abstractmethod
+    def steps(self) -> int:
+        """Steps of the whole stage; at most so many where it depends on the examples found."""
+
+    @property
+    def words(self) -> str:
+        """What tells this stage from others of its algorithm in tables; often nothing."""
+        return ""
+
+    @property
     def config(self) -> dict[str, Any]:
         """Everything that decides the result, ready for JSON."""
         return {k: v for k, v in asdict(self).items() if k != "checkpoint_every"}
 
+    @property
+    def rules(self) -> dict[str, Any]:
+        """What decides the result and is no setting, ready for JSON."""
+        return {"algorithm": self.version}
+
+    @property
+    def option(self) -> str:
+        """Prefix of its options on the command line, such as `--expert-iteration`."""
+        return f"--{self.name.replace('_', '-')}"
+
+    def run(self, inputs: StageInputs) -> None:
+        """Train the stage, or resume it, and leave the policy in the folder's `policy/`.
+
+        Raises:
+            InputError: no learning rate, too many processes, or inputs that do not fit.
+            RunError: training cannot continue; the message says why.
+        """
+        if self.learning_rate is None:
+            raise InputError(
+                f"{self.name}: learning_rate is not set; give {self.option}.learning-rate"
+            )
+        processes = int(os.environ.get("WORLD_SIZE", "1"))  # accelerate launch and torchrun set it
+        if processes > 1 and not self.distributed:
+            raise InputError(
+                f"{self.name}: {processes} processes were started, and this stage is trained by "
+                "one; start it without `accelerate launch`, or with --num_processes 1"
+            )
+        self._train(inputs)
+
+    @abstractmethod
+    def _train(self, inputs: StageInputs) -> None:
+        """Train; whatever is slow to import is imported here."""
+
     def _refuse(self, name: str, needed: str) -> None:
         raise InputError(f"{self.name}: {name} is {getattr(self, name)}; {needed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage of a chain."""
+
+    algorithm: str
+    """What it is called: the settings' own name, or that of a preset over them."""
+    settings: StageSettings
+
+    @property
+    def words(self) -> str:
+        """What tables call it, in a chain."""
+        return " ".join(filter(None, [self.algorithm, self.settings.words]))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides the result, ready for JSON."""
+        config = {"algorithm": self.algorithm, "settings": self.settings.config}
+        kind = type(self.settings)
+        if is_added(kind):
+            config["source"] = source_digest(kind, what=f"algorithm {self.algorithm!r}")
+        return config
 
 
 def largest_divisor(number: int, limit: int) -> int:

@@ -1,4 +1,4 @@
-"""Training: stages in a row, of which a run does the last, from the policy of the one before."""
+"""Training: a chain of stages, each a run of its own that starts from the policy before it."""
 
 import os
 import shutil
@@ -15,57 +15,28 @@ from formatlab.models.scale import Scale
 from formatlab.observe import grader
 from formatlab.store.lock import locked
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.algorithm import EXPLORING, SAMPLED, Algorithm
 from formatlab.train.environment import environment
-from formatlab.train.expert_iteration.settings import ExpertIteration
-from formatlab.train.fine_tuning.settings import Dpo, Sft
 from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration
-from formatlab.train.on_policy.settings import OnPolicy
 from formatlab.train.probe import Probe
 from formatlab.train.progress import Emit, Progress
 from formatlab.train.reward import Reward
 from formatlab.train.rules import RULES
-from formatlab.world.formats import FORMATS
+from formatlab.train.stage import Stage, StageInputs
 from formatlab.world.prompt import Prompt
 from formatlab.world.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One algorithm of a chain."""
-
-    algorithm: str
-    """What it is called: the settings' own name, or that of a preset over them."""
-    settings: Algorithm
-
-    @property
-    def words(self) -> str:
-        """What tables call it, in a chain."""
-        match self.settings:
-            case Sft(source="rollouts"):
-                kind = "own " + ("+".join(self.settings.formats) or "rollouts")
-            case Sft(source="preferred"):
-                kind = f"preferred {self.settings.toward}"
-            case Sft():
-                kind = "+".join(self.settings.formats) or "mixture"
-            case Dpo():
-                kind = self.settings.toward
-            case _:
-                return self.algorithm
-        return f"{self.algorithm} {kind}"
-
-
-@dataclass(frozen=True, kw_only=True)
 class Training:
-    """Everything that decides what a model is trained to, beside the model and the problems."""
+    """A chain of stages and the settings that they share; model and problems come beside it."""
 
     stages: tuple[Stage, ...]
     """In order; the run is the last one, and those before it are runs of their own."""
     reward: Reward
-    """Of the stages that reward rollouts."""
+    """What the stages that reward rollouts pay for."""
     exploration: Exploration
-    """Of GRPO and PPO."""
+    """What the stages that explore add to their advantages."""
     engine: Engine
     lora: LoraSettings | None
     """An adapter in every stage; None for all weights."""
@@ -73,44 +44,49 @@ class Training:
     seed: int
 
     def __post_init__(self) -> None:
-        """Check what stages cannot do."""
+        """Check that some stage uses the bonus and the reward."""
         last = self.stages[-1].settings
-        if self.exploration.bonus != "none" and not self._any(EXPLORING):
+        if self.exploration.bonus != "none" and not self._explores:
             raise InputError(
                 f"exploration: {last.name} has no advantage of tokens that a bonus could be added "
                 "to; take grpo or ppo, or leave exploration out"
             )
-        if self.reward != Reward() and not self._any(SAMPLED):
+        if self.reward != Reward() and not self._rewarded:
             raise InputError(f"reward: {last.name} gives no rewards; leave --reward out")
 
-    def _any(self, kinds: tuple[type, ...]) -> bool:
-        return any(isinstance(stage.settings, kinds) for stage in self.stages)
+    @property
+    def _rewarded(self) -> bool:
+        return any(stage.settings.rewarded for stage in self.stages)
+
+    @property
+    def _explores(self) -> bool:
+        return any(stage.settings.explores for stage in self.stages)
 
     @property
     def before(self) -> Self | None:
-        """What the last stage starts from, with what of the rest it heeds; None for the model."""
+        """The chain without its last stage, with only the settings that its stages use."""
         if len(self.stages) == 1:
             return None
         before = replace(self, stages=self.stages[:-1], reward=Reward(), exploration=Exploration())
-        if before._any(SAMPLED):
+        if before._rewarded:
             before = replace(before, reward=self.reward)
-        if before._any(EXPLORING):
+        if before._explores:
             before = replace(before, exploration=self.exploration)
         return before
 
     @property
     def beginnings(self) -> list[Self]:
-        """What leads to the last stage, the nearest first."""
+        """All chains that this one begins with, the longest first."""
         return [self.before, *self.before.beginnings] if self.before else []
 
     @property
     def decided(self) -> list[dict[str, Any]]:
-        """The configurations of all stages: equal for trainings that are one."""
+        """The configurations of all stages; trainings with equal ones are the same."""
         return [*(self.before.decided if self.before else []), self.config]
 
     @property
     def algorithm(self) -> str:
-        """What the last stage is called."""
+        """Name of the last stage."""
         return self.stages[-1].algorithm
 
     @property
@@ -133,14 +109,13 @@ class Training:
         """
         for stage in self.stages:
             if stage.settings.learning_rate is None:
-                option = stage.settings.name.replace("_", "-")
                 raise InputError(
                     f"{stage.settings.name}: learning_rate is not set, and a real model has no "
-                    f"scale that it could follow from; give --{option}.learning-rate"
+                    f"scale that it could follow from; give {stage.settings.option}.learning-rate"
                 )
 
     def at_scale(self, scale: Scale) -> Self:
-        """The same, with the learning rates that follow from a scale of the ladder."""
+        """The same, with learning rates that are not set taken from a scale of the ladder."""
         rate = scale.rl_learning_rate
         stages = tuple(
             stage
@@ -157,25 +132,22 @@ class Training:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What of this decides the result of the last stage, ready for JSON."""
+        """Everything here that decides the result of the last stage, ready for JSON."""
         *before, stage = self.stages
         config = {
-            "algorithm": stage.algorithm,
+            **stage.config,
             "arm": self.label,
-            "settings": stage.settings.config,
-            "before": [
-                {"algorithm": of.algorithm, "settings": of.settings.config} for of in before
-            ],
+            "before": [of.config for of in before],
             "reward": "correctness",
             "lora": asdict(self.lora) if self.lora else None,
             "probe": asdict(self.probe),
             "seed": self.seed,
             "rules": self.rules,
         }
-        if isinstance(stage.settings, SAMPLED):
+        if stage.settings.rewarded:
             config |= {"reward": self.reward.name, "reward_settings": self.reward.config}
             config |= {"exploration": self.exploration.config}
-        if self.engine.vllm != "off":  # whose draws are others
+        if self.engine.vllm != "off":  # vLLM draws other rollouts
             config["engine"] = self.engine.vllm
         return config
 
@@ -183,29 +155,14 @@ class Training:
     def rules(self) -> dict[str, Any]:
         """What decides the result of the last stage and is no setting, ready for JSON."""
         settings = self.stages[-1].settings
-        rules = {**asdict(RULES), "grading": grader.VERSION, "algorithm": settings.version}
-        if isinstance(settings, SAMPLED):
+        rules = {**asdict(RULES), "grading": grader.VERSION, **settings.rules}
+        if settings.rewarded:
             rules["reward"] = self.reward.version
-        if isinstance(settings, EXPLORING) and self.exploration.bonus != "none":
+        if settings.explores and self.exploration.bonus != "none":
             rules["exploration"] = self.exploration.version
-        if isinstance(settings, ExpertIteration):
-            rules["sft"] = Sft.version
-        if forms := _rendered(settings):
-            rules["format_versions"] = {form: FORMATS[form].version for form in forms}
         if self.lora is not None:
             rules["lora"] = self.lora.version
         return rules
-
-
-def _rendered(settings: Algorithm) -> tuple[str, ...]:
-    """The formats named by the settings that documents to learn from are rendered in."""
-    match settings:
-        case Sft(source="documents"):
-            return settings.formats
-        case Sft(toward=str(form), chosen="documents") | Dpo(toward=form, chosen="documents"):
-            return (form,)
-        case _:
-            return ()
 
 
 def train(
@@ -220,17 +177,17 @@ def train(
     world: World | None,
     emit: Emit,
 ) -> None:
-    """Train the last stage into the run folder at `path`, or go on with it.
+    """Train the last stage into the run folder at `path`, or resume it.
 
     Where `accelerate launch` started several processes, all train and the first one writes.
 
     Args:
-        training: the stages; those before the last are done.
+        training: the chain; the stages before the last are done.
         path: the run folder.
         common: what else decides the result, and what it starts from.
         title: what the progress display calls it.
         model: a transformers folder, what the stage starts from.
-        prompts: of training; the first ones where the stage takes fewer.
+        prompts: of training; the stage takes as many of the first as it needs.
         probe_prompts: what policies are observed on.
         world: what renders documents; None for real models.
         emit: told of the progress.
@@ -252,8 +209,8 @@ def train(
     emit(Progress(title, made, settings.steps, None, None, begin))
 
     @cache
-    def went_on() -> Mapping[str, Any] | None:
-        """How this start went on from an earlier one; known from its first step on."""
+    def resume() -> Mapping[str, Any] | None:
+        """How this start resumed an earlier one; known from its first step on."""
         now = folder.resumes()
         return now[-1] if len(now) > resumed else None
 
@@ -268,54 +225,26 @@ def train(
         if "loss" in line and "reward" not in line and line["loss"] is not None:
             notes.append(f"loss {line['loss']:.3f}")
         notes += [event["message"] for event in line.get("events", [])]
-        if again := went_on():
-            notes.append(_resumed_words(again))
+        if again := resume():
+            notes.append(_resume_words(again))
         return "; ".join(notes)
 
-    options: dict[str, Any] = {
-        "model": model,
-        "prompts": prompts[: settings.prompts],
-        "probe": training.probe,
-        "probe_prompts": probe_prompts,
-        "seed": training.seed,
-        "lora": training.lora,
-        "report": report,
-    }
-    _run(folder, training, settings, world, options)
-
-
-def _run(
-    folder: RunFolder,
-    training: Training,
-    settings: Algorithm,
-    world: World | None,
-    options: dict[str, Any],
-) -> None:
-    """Call what trains a stage of this kind."""
-    match settings:
-        case OnPolicy():
-            from formatlab.train.on_policy.run import run_on_policy
-
-            run_on_policy(
-                folder,
-                settings=settings,
-                reward=training.reward,
-                exploration=training.exploration,
-                engine=training.engine,
-                **options,
-            )
-        case ExpertIteration():
-            from formatlab.train.expert_iteration.rounds import run_expert_iteration
-
-            run_expert_iteration(folder, settings=settings, reward=training.reward, **options)
-        case Sft():
-            from formatlab.train.fine_tuning.run import run_sft
-
-            run_sft(folder, settings=settings, world=world, **options)
-        case Dpo():
-            from formatlab.train.fine_tuning.run import run_dpo
-
-            run_dpo(folder, settings=settings, world=world, **options)
+    settings.run(
+        StageInputs(
+            folder=folder,
+            model=model,
+            prompts=prompts[: settings.prompts],
+            probe=training.probe,
+            probe_prompts=probe_prompts,
+            seed=training.seed,
+            report=report,
+            lora=training.lora,
+            reward=training.reward,
+            exploration=training.exploration,
+            engine=training.engine,
+            world=world,
+        )
+    )
 
 
 def whole_policy(run: Path, start: Path) -> Path:
@@ -338,7 +267,7 @@ def whole_policy(run: Path, start: Path) -> Path:
     return whole
 
 
-def _resumed_words(row: Mapping[str, Any]) -> str:
+def _resume_words(row: Mapping[str, Any]) -> str:
     lost = row["lost"]
     again = "nothing was lost" if not lost else f"{lost} later step{'s' * (lost > 1)} made again"
     return f"went on from step {row['step']}, {again}"

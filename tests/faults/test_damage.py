@@ -70,7 +70,7 @@ def within(folder: str, names: str) -> str:
 
 
 OF_BASE = [
-    *damages("pretraining", "checkpoints/step-*.pt", aside=False),
+    *damages("pretraining", "checkpoints/checkpoint-*/state.pt", aside=False),
     *damages("pretraining", "metrics.jsonl", aside=False),
     *in_turn("pretraining", "config.json env.json", aside=True),
     *in_turn("probe", "model/model.safetensors model/tokenizer.json", aside=True),

@@ -76,7 +76,7 @@ def _make(folder: Path) -> None:
 
 
 _MOMENTS = (
-    ("pretraining", r"/bases/[^/]+/checkpoints/step-0*200\.pt", 1),
+    ("pretraining", r"/bases/[^/]+/checkpoints/checkpoint-200/WHOLE", 1),
     ("probe", r"/bases/[^/]+/rollouts/split=probe/epoch=000\.parquet", 1),
     ("training", r"/small/[^/]+-(grpo|rloo|sft|dpo)-[^/]+/checkpoints/checkpoint-3/WHOLE", 1),
     ("training", r"/small/[^/]+-ppo-[^/]+/checkpoints/checkpoint-6/WHOLE", 1),

@@ -27,7 +27,6 @@ from formatlab.store.run_folder import RunFolder
 from formatlab.study import model_run
 from formatlab.study.ladder_run import BaseTask, LadderRun
 from formatlab.study.model_run import ModelRun
-from formatlab.train.algorithm import Algorithm
 from formatlab.train.environment import environment
 from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.settings import Dpo, Sft
@@ -37,7 +36,8 @@ from formatlab.train.on_policy.settings import Grpo, Ppo
 from formatlab.train.pretraining.base import Base, Pretraining, corpus_name
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward
-from formatlab.train.training import Stage, Training
+from formatlab.train.stage import Stage, StageSettings
+from formatlab.train.training import Training
 from formatlab.world.four_formats import FOUR_FORMATS
 from formatlab.world.prompt import Shots
 
@@ -67,7 +67,7 @@ def base(**changes: Any) -> Base:
     return replace(made, **changes)
 
 
-def run(settings: Algorithm = GRPO, **changes: Any) -> LadderRun:
+def run(settings: StageSettings = GRPO, **changes: Any) -> LadderRun:
     training = Training(
         stages=(Stage(algorithm=settings.name, settings=settings),),
         reward=Reward(),
@@ -109,7 +109,7 @@ def test_a_base_takes_its_start_its_tokens_and_its_probe(tmp_path: Path):
     ],
 )
 def test_a_run_takes_what_it_samples_and_learns_from(
-    settings: Algorithm, rollouts: int, tokens: float, tmp_path: Path
+    settings: StageSettings, rollouts: int, tokens: float, tmp_path: Path
 ):
     found = estimate(run(settings), tmp_path)
     # Probes of 1,000 rollouts: of what it starts from, and of two epochs.
@@ -249,7 +249,7 @@ def test_the_median_pace_of_finished_runs_is_taken(tmp_path: Path):
     ],
 )
 def test_other_finished_runs_tell_nothing(
-    settings: Algorithm, scale: str, env: dict[str, Any], tmp_path: Path
+    settings: StageSettings, scale: str, env: dict[str, Any], tmp_path: Path
 ):
     before = estimate(run(), tmp_path).seconds
     finished(tmp_path, run(settings, seed=1), 3.0, scale, **env)

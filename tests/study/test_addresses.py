@@ -16,9 +16,9 @@ from formatlab.study.experiment import load_experiment
 from formatlab.study.ladder_run import LadderRun
 from formatlab.study.study import LadderStudy, ModelStudy, Study
 from formatlab.train import training as training_module
+from formatlab.train import trl_arguments
 from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.settings import Dpo, Sft
-from formatlab.train.on_policy import trl_arguments
 from formatlab.train.on_policy.exploration import Exploration
 from formatlab.train.on_policy.settings import Grpo, Ppo, Rloo
 from formatlab.train.pretraining import base as base_module
@@ -186,7 +186,7 @@ def test_trainers_take_the_numbers_of_the_rules(tmp_path: Path, monkeypatch: pyt
     changed = replace(RULES, weight_decay=0.5, least_rate=0.25)
     monkeypatch.setattr(trl_arguments, "RULES", changed)
     settings = Grpo(learning_rate=1e-3, schedule="cosine_with_min_lr")
-    made = trl_arguments.trl_arguments(
+    made = trl_arguments.on_policy_arguments(
         settings, training_module.Engine(), output=tmp_path, seed=0, processes=1
     )
     assert made["weight_decay"] == 0.5

@@ -14,11 +14,12 @@ from formatlab.study.model_run import ModelRun, _model_digest, file_digest
 from formatlab.study.study import LadderStudy, ModelStudy
 from formatlab.study.sweep import Sweep
 from formatlab.study.task import graph
-from formatlab.train.algorithm import Algorithm, AlgorithmName
+from formatlab.train.algorithm import AlgorithmName
 from formatlab.train.fine_tuning.settings import Dpo, Sft
 from formatlab.train.on_policy.exploration import Exploration
 from formatlab.train.on_policy.settings import Grpo, Ppo
 from formatlab.train.reward import Reward
+from formatlab.train.stage import StageSettings
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
@@ -34,7 +35,7 @@ def ladder_runs(study: LadderStudy) -> list[LadderRun]:
     return [run for run in study.runs() if isinstance(run, LadderRun)]
 
 
-def settings(run: LadderRun) -> Algorithm:
+def settings(run: LadderRun) -> StageSettings:
     return run.training.stages[-1].settings
 
 

@@ -177,11 +177,6 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_reason(tiny_base: Path, 
     assert run.epochs("probe") == [0.0]
 
 
-def test_a_learning_rate_has_to_be_set(tiny_base: Path, tmp_path: Path):
-    with pytest.raises(InputError, match=r"--expert-iteration\.learning-rate"):
-        train(tiny_base, tmp_path / "run", replace(SMALL, learning_rate=None))
-
-
 def test_the_same_seed_gives_the_same_run_and_another_does_not(
     tiny_base: Path, tmp_path: Path, whole_run: RunFolder
 ):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from on_policy_process import DEFAULTS, SMALL, WORLD, train
+from on_policy_process import SMALL, WORLD, train
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
@@ -20,9 +20,12 @@ from formatlab.observe.grader import Grade
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.on_policy import ppo_trainer
 from formatlab.train.on_policy.critic import CRITIC_FILE, value_losses
-from formatlab.train.on_policy.ppo_trainer import LabPpoTrainer, ppo_config
+from formatlab.train.on_policy.engine import Engine
+from formatlab.train.on_policy.exploration import Exploration
+from formatlab.train.on_policy.ppo_trainer import LabPpoTrainer
 from formatlab.train.on_policy.settings import Ppo
 from formatlab.train.reward import Reward
+from formatlab.train.trl_arguments import on_policy_arguments
 from formatlab.world.prompt import plain_prompt
 
 SETTINGS = Ppo(**SMALL, iterations=2, kl_coefficient=0.01)
@@ -80,7 +83,9 @@ def trainer(base: Path, folder: Path, settings: Ppo) -> LabPpoTrainer:
     path = base / "model"
     made = LabPpoTrainer(
         settings=settings,
-        args=ppo_config(settings, DEFAULTS["engine"], output=folder / "c", seed=1, processes=1),
+        args=LabPpoTrainer.trl_config(
+            **on_policy_arguments(settings, Engine(), output=folder / "c", seed=1, processes=1)
+        ),
         model=str(path),
         base=load_saved(path).requires_grad_(False),
         folder=RunFolder.create(folder, config={"name": "small"}, env={}),
@@ -94,9 +99,9 @@ def trainer(base: Path, folder: Path, settings: Ppo) -> LabPpoTrainer:
             ]
         ),
         processing_class=load_tokenizer(path),
-        reward=DEFAULTS["reward"],
-        exploration=DEFAULTS["exploration"],
-        engine=DEFAULTS["engine"],
+        reward=Reward(),
+        exploration=Exploration(),
+        engine=Engine(),
     )
     numbers = torch.Generator().manual_seed(0)
     head = made._critic.weight

@@ -69,6 +69,9 @@ def test_a_base_interrupted_again_and_again_comes_out_the_same(small: Base, made
     resumed = make_base(small, runs, lambda *_: None)
     assert weights_digest(resumed.path) == weights_digest(made / "model")
     assert log(resumed.path.parent) == log(made)
+    (again,) = RunFolder.open(resumed.path.parent).resumes()
+    every = small.pretraining.checkpoint_every
+    assert again["step"] == steps // every * every
 
 
 def log(base: Path) -> list[dict]:

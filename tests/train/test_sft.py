@@ -150,11 +150,6 @@ def test_documents_need_a_world(tiny_base: Path, tmp_path: Path):
         train(tiny_base, tmp_path / "run", DOCUMENTS, world=None)
 
 
-def test_a_learning_rate_has_to_be_set(tiny_base: Path, tmp_path: Path):
-    with pytest.raises(InputError, match=r"--sft\.learning-rate"):
-        train(tiny_base, tmp_path / "run", replace(DOCUMENTS, learning_rate=None))
-
-
 def test_the_same_seed_gives_the_same_run_and_another_does_not(
     tiny_base: Path, tmp_path: Path, whole_run: RunFolder
 ):

@@ -2,33 +2,46 @@
 
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from safetensors.torch import load_file
 from stage_process import STAGES, train
 
 from formatlab.errors import InputError
+from formatlab.train.algorithm import AlgorithmName, Algorithms
+from formatlab.train.on_policy.settings import Rloo
 
-LIGHT = "fine_tuning sft dpo expert_iteration documents examples preference_pairs"
-RUNS = "run_sft run_dpo run_expert_iteration run_fine_tuning"
 
-
-@pytest.mark.parametrize("name", f"{LIGHT} {RUNS}".split())
-def test_settings_and_runs_are_imported_without_torch(name: str):
+@pytest.mark.parametrize("name", ["algorithm", "training"])
+def test_settings_are_imported_without_torch(name: str):
     code = f"import sys, formatlab.train.{name}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.parametrize("field", fields(Algorithms), ids=lambda field: field.name)
+def test_an_algorithm_is_a_switch_by_its_own_name(field: Any):
+    settings = field.default_factory()
+    assert settings.name == field.name
+    assert field.name in get_args(AlgorithmName)
+
+
+def test_a_missing_learning_rate_is_named_with_its_option(tmp_path: Path):
+    for settings in (Rloo(), STAGES["sft"], STAGES["expert_iteration"]):
+        option = settings.name.replace("_", "-")
+        with pytest.raises(InputError, match=rf"--{option}\.learning-rate"):
+            train(tmp_path / "base", tmp_path / "run", replace(settings, learning_rate=None))
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_several_processes_are_refused_before_anything_is_written(
-    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="2 processes were started"):
-        train(tiny_base, tmp_path / "run", STAGES[name])
+        train(tmp_path / "base", tmp_path / "run", STAGES[name])
     assert not (tmp_path / "run" / "rollouts").exists()
 
 

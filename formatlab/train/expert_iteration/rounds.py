@@ -1,14 +1,12 @@
-"""A round of expert iteration: its rollouts, and the fine-tuning on those that were paid.
+"""One run of expert iteration, from a model on disk to its policy; a killed one resumes.
 
-What a kill may leave of a run lies in `checkpoints/`:
+`checkpoints/` holds what a killed run needs beside its recorded rollouts:
 
 ```
 round-002/    the policy after two rounds, whole; `round.json` says how it was trained
 step-003.json the line of the last step of round 3, once all of its rollouts are recorded
 sft-003/      checkpoints of round 3's fine-tuning
 ```
-
-One run of expert iteration, from a model on disk to its policy, resumable at any moment.
 """
 
 import json
@@ -20,12 +18,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from peft import PeftModel, get_peft_model
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
-from formatlab.errors import InputError, RunError
+from formatlab.errors import RunError
 from formatlab.models.lora import LoraSettings
 from formatlab.models.model import load_saved, load_tokenizer
 from formatlab.observe.grader import grade
@@ -34,8 +32,7 @@ from formatlab.store.atomic_file import write_json_atomically
 from formatlab.store.rollout import Rollout, rollouts_from_table
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.base_divergence import kl_to_base
-from formatlab.train.checkpoints import newest_checkpoint
-from formatlab.train.environment import require_one_process
+from formatlab.train.checkpoints import newest_checkpoint, resume_at
 from formatlab.train.epoch_order import EpochOrder
 from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.examples import paid_answers, sft_row
@@ -49,67 +46,106 @@ from formatlab.train.policy import (
     half_precision,
     observe_policy,
 )
-from formatlab.train.probe import Probe
-from formatlab.train.reward import Reward
 from formatlab.train.sampler import Sampled, row_seeds, sample
+from formatlab.train.stage import StageInputs
 from formatlab.world.problem import digest
 from formatlab.world.prompt import Prompt
 
-if TYPE_CHECKING:
-    from formatlab.train.on_policy.rollout_trainer import StepReport
-
 _PART = 16_384
-"""Rollouts after which a round goes on in a further file."""
+"""Rollouts after which those of a round continue in a further file."""
 _SUMMARY = "round.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertRounds:
-    """The rounds of one run, numbered from 1; round 0 is what it starts from."""
+    """The rounds of one run, numbered from 1; round 0 stands for the base."""
 
-    folder: RunFolder
-    model: Path
-    tokenizer: PreTrainedTokenizerBase
     settings: ExpertIteration
-    reward: Reward
-    prompts: Sequence[Prompt]
-    seed: int
-    lora: LoraSettings | None
+    inputs: StageInputs
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run folder."""
+        return self.inputs.folder
 
     def policy_folder(self, number: int) -> Path:
         """Where the policy after a round is, or the adapter of it."""
-        return policy_folder(self.folder, number)
+        return self.folder.checkpoints / f"round-{number:03d}"
+
+    def pending_line(self, number: int) -> Path:
+        """Where the line of a round's last step waits for the fine-tuning."""
+        return self.folder.checkpoints / f"step-{number:03d}.json"
 
     def policy(self, number: int) -> PreTrainedModel | PeftModel:
         """The policy after a round, to be sampled."""
         if number == 0:
-            return load_saved(self.model)
-        if self.lora is None:
+            return load_saved(self.inputs.model)
+        if self.inputs.lora is None:
             return load_saved(self.policy_folder(number))
-        return PeftModel.from_pretrained(load_saved(self.model), self.policy_folder(number)).eval()
+        return PeftModel.from_pretrained(
+            load_saved(self.inputs.model), self.policy_folder(number)
+        ).eval()
+
+    def resume(self) -> int:
+        """The number of steps that need not be sampled again; drops what is later than them.
+
+        Sampling continues from the last recorded step, without a checkpoint there: the policy does
+        not change within a round, and every step has its own seeds. The fine-tuning at the end of a
+        round has checkpoints of its own.
+        """
+        settings, folder = self.settings, self.folder
+        per_round = settings.steps_per_epoch
+        logged = len(folder.metrics())
+        rows = Counter(folder.rollouts("train", columns=["step"])["step"].to_pylist())
+        recorded = next(step for step in count() if rows[step] != settings.rollouts_per_step)
+        finished = logged // per_round
+        end = (finished + 1) * per_round
+        if self.pending_line(finished + 1).exists() and logged == end - 1:
+            sampled = needed = end
+        else:
+            sampled, needed = min(logged, recorded), finished * per_round
+        probed = folder.epochs("probe")
+
+        def complete(_: int) -> bool:
+            return (
+                recorded >= needed
+                and all(float(number) in probed for number in range(1, finished + 1))
+                and (finished == 0 or self.policy_folder(finished).exists())
+            )
+
+        sampled = resume_at(folder, sampled, complete)
+        if sampled == 0:
+            folder.remove_checkpoints()
+        for number in range(1, settings.rounds + 1):
+            if sampled < number * per_round:  # its last step is sampled again
+                self.pending_line(number).unlink(missing_ok=True)
+        return sampled
 
     def sample(self, number: int, *, first: int) -> Iterator[dict[str, Any]]:
         """Sample a round's steps from `first` on and record them; yields their lines.
 
-        The line of the last step lies in a file of its own once that step's rollouts are recorded:
-        it is finished by `fine_tune`.
+        The line of the last step is kept in a file once that step's rollouts are recorded, until
+        `fine_tune` has completed it.
         """
         settings = self.settings
         end = number * settings.steps_per_epoch
-        pending = pending_line(self.folder, number)
+        pending = self.pending_line(number)
         if pending.exists():
             yield json.loads(pending.read_text(encoding="utf-8"))
             return
         policy: Any = self.policy(number - 1)
         base = None
-        if number > 1 and self.lora is None:
-            base = load_saved(self.model)
+        if number > 1 and self.inputs.lora is None:
+            base = load_saved(self.inputs.model)
         recorder = TrainRecorder(self.folder, epoch=number - 1, part_rows=_PART)
         order = self._order(number)
         for step in range(first, end):
             started = time.perf_counter()
             place = (step % settings.steps_per_epoch) * settings.rollouts_per_step
-            batch = [self.prompts[i] for i in order[place : place + settings.rollouts_per_step]]
+            batch = [
+                self.inputs.prompts[i] for i in order[place : place + settings.rollouts_per_step]
+            ]
             ids = [self._prompt_ids(prompt) for prompt in batch]
             with half_precision(settings.precision, policy.device.type):
                 sampled = self._sample(policy, ids, step)
@@ -140,7 +176,7 @@ class ExpertRounds:
             yield line
 
     def fine_tune(self, number: int) -> dict[str, Any]:
-        """Fine-tune on what was paid in a round; gives what the round's last line adds."""
+        """Fine-tune on a round's paid rollouts; returns what its last line says of that."""
         target = self.policy_folder(number)
         if not target.exists():
             unfinished = self.folder.checkpoints / ".round-unfinished"
@@ -161,11 +197,11 @@ class ExpertRounds:
         return json.loads((target / _SUMMARY).read_text(encoding="utf-8"))
 
     def discard(self, number: int) -> None:
-        """Remove the policy of a round that failed: nothing may go on from it."""
+        """Remove the policy of a round that failed, so that no later start uses it."""
         shutil.rmtree(self.policy_folder(number))
 
     def clear(self, number: int) -> None:
-        """Remove what only a kill before the end of a round would have needed."""
+        """Remove everything in `checkpoints/` but the policy after a finished round."""
         kept = self.policy_folder(number)
         for path in self.folder.checkpoints.iterdir():
             if path.is_dir() and path != kept:
@@ -198,23 +234,23 @@ class ExpertRounds:
         return ids
 
     def _order(self, number: int) -> list[int]:
-        """Which prompt each rollout of a round is of."""
+        """Index of the prompt of each rollout of a round."""
         order = EpochOrder(
-            prompts=len(self.prompts),
+            prompts=len(self.inputs.prompts),
             per_step=self.settings.prompts_per_step,
             group=self.settings.group_size,
             reuses=1,
-            seed=self.seed,
+            seed=self.inputs.seed,
         )
         order.set_epoch(number - 1)
         return list(order)
 
     def _seeds(self, kind: Literal["train", "reward"], step: int) -> list[int]:
         rows = range(self.settings.rollouts_per_step)
-        return row_seeds(kind, seed=self.seed, step=step, rows=rows)
+        return row_seeds(kind, seed=self.inputs.seed, step=step, rows=rows)
 
     def _sample(self, policy: Any, ids: list[list[int]], step: int) -> list[Sampled]:
-        """The rollouts of a step, as many side by side as fit, a prompt's together."""
+        """The rollouts of a step, in batches that fit into memory; groups are not split."""
         seeds = self._seeds("train", step)
         group = self.settings.group_size
         size = max(1, self.settings.micro_batch // group) * group
@@ -236,7 +272,7 @@ class ExpertRounds:
     ) -> list[Rollout]:
         texts = [completion_text(self.tokenizer, drawn.tokens) for drawn in sampled]
         grades = [grade(text, prompt.gold) for text, prompt in zip(texts, batch, strict=True)]
-        rewards = self.reward.pay(grades, self._seeds("reward", step))
+        rewards = self.inputs.reward.pay(grades, self._seeds("reward", step))
         return [
             graded_rollout(
                 prompt,
@@ -261,7 +297,7 @@ class ExpertRounds:
     def _train(
         self, number: int, rows: Sequence[dict[str, list[int]]], target: Path
     ) -> dict[str, Any]:
-        """Fine-tune, going on from the newest whole checkpoint, and save the policy."""
+        """Fine-tune from the newest whole checkpoint on, and save the policy."""
         output = self.folder.checkpoints / f"sft-{number:03d}"
         checkpoint = newest_checkpoint(output)
         model, lora = self._start(number)
@@ -272,7 +308,7 @@ class ExpertRounds:
             tokenizer=self.tokenizer,
             lora=lora,
             output=output,
-            seed=digest("round", self.seed, number),
+            seed=digest("round", self.inputs.seed, number),
             logged=lambda *_: None,
         )
         trainer.train(resume_from_checkpoint=str(checkpoint[0]) if checkpoint else None)
@@ -286,23 +322,25 @@ class ExpertRounds:
         }
 
     def _start(self, number: int) -> tuple[Path | Any, LoraSettings | None]:
-        """What a round fine-tunes, and the adapter that is new to it."""
+        """The model that a round fine-tunes, and the new adapter to train on it."""
         if self.settings.start == "base" or number == 1:
-            return self.model, self.lora
+            return self.inputs.model, self.inputs.lora
         last = self.policy_folder(number - 1)
-        if self.lora is None:
+        if self.inputs.lora is None:
             return last, None
-        return PeftModel.from_pretrained(load_saved(self.model), last, is_trainable=True), None
+        return PeftModel.from_pretrained(
+            load_saved(self.inputs.model), last, is_trainable=True
+        ), None
 
     def _stay(self, number: int, target: Path) -> None:
         """Save the policy that a round without examples leaves."""
         if self.settings.start == "last" and number > 1:
             shutil.copytree(self.policy_folder(number - 1), target)
             return
-        policy: Any = load_saved(self.model)
-        if self.lora is not None:
-            set_seed(digest("round", self.seed, number) % 2**31)
-            policy = get_peft_model(policy, self.lora.config())
+        policy: Any = load_saved(self.inputs.model)
+        if self.inputs.lora is not None:
+            set_seed(digest("round", self.inputs.seed, number) % 2**31)
+            policy = get_peft_model(policy, self.inputs.lora.config())
         policy.save_pretrained(target)
         self.tokenizer.save_pretrained(target)
 
@@ -317,69 +355,20 @@ class ExpertRounds:
         }
 
 
-def policy_folder(folder: RunFolder, number: int) -> Path:
-    """Where the policy after a round is."""
-    return folder.checkpoints / f"round-{number:03d}"
-
-
-def pending_line(folder: RunFolder, number: int) -> Path:
-    """Where the line of a round's last step waits for the fine-tuning."""
-    return folder.checkpoints / f"step-{number:03d}.json"
-
-
-def run_expert_iteration(
-    folder: RunFolder,
-    *,
-    model: Path,
-    settings: ExpertIteration,
-    reward: Reward,
-    prompts: Sequence[Prompt],
-    probe: Probe,
-    probe_prompts: Sequence[Prompt],
-    seed: int,
-    lora: LoraSettings | None,
-    report: "StepReport",
-) -> None:
-    """Run the rounds, going on where an interrupted one was, and leave the policy in `policy/`.
+def run_expert_iteration(settings: ExpertIteration, inputs: StageInputs) -> None:
+    """Run the rounds that are left, and leave the policy in `policy/`.
 
     The policy is observed before the first round and after each one: within a round it is the same,
-    so fractions of the first epoch are not observed.
-
-    Args:
-        folder: the run folder.
-        model: a transformers folder, the base; KL is measured against it.
-        settings: of expert iteration.
-        reward: what rollouts are paid for; those paid are kept.
-        prompts: one round; `settings.prompts` of them.
-        probe: how to observe the policy.
-        probe_prompts: what to observe it on.
-        seed: decides the order of prompts and examples, and all training samples.
-        lora: train an adapter, a new one each round that starts from the base; None for all
-            weights.
-        report: told about every step.
+    so fractions of the first epoch are not observed. The prompts are those of one round; a new
+    adapter is made in each round that starts from the base.
 
     Raises:
-        InputError: settings that cannot be trained with.
-        RunError: training could not go on; the message says why.
+        RunError: training cannot continue; the message says why.
     """
-    require_one_process(settings.name)
-    if settings.learning_rate is None:
-        raise InputError(
-            "expert_iteration: learning_rate is not set; give --expert-iteration.learning-rate"
-        )
-
-    sampled = _resumed(folder, settings)
-    tokenizer = load_tokenizer(model)
-    rounds = ExpertRounds(
-        folder=folder,
-        model=model,
-        tokenizer=tokenizer,
-        settings=settings,
-        reward=reward,
-        prompts=prompts,
-        seed=seed,
-        lora=lora,
-    )
+    folder = inputs.folder
+    tokenizer = load_tokenizer(inputs.model)
+    rounds = ExpertRounds(settings=settings, inputs=inputs, tokenizer=tokenizer)
+    sampled = rounds.resume()
 
     def observe(number: int) -> None:
         if float(number) in folder.epochs("probe"):
@@ -389,8 +378,8 @@ def run_expert_iteration(
             rows = observe_policy(
                 policy,  # pyright: ignore[reportArgumentType] - a model with an adapter samples too
                 tokenizer,
-                probe_prompts,
-                probe,
+                inputs.probe_prompts,
+                inputs.probe,
                 limit=settings.completion_length,
                 run_id=folder.name,
                 step=number * settings.steps_per_epoch,
@@ -409,43 +398,13 @@ def run_expert_iteration(
                 tuned = rounds.fine_tune(number)
                 line |= tuned | {"seconds": line["seconds"] + tuned["seconds"]}
             lines.append(line)
-            fatal = note_events(lines, rewarded=reward.kind != "none")
+            fatal = note_events(lines, rewarded=inputs.reward.kind != "none")
             if line["step"] == last and not fatal:
                 observe(number)
             folder.append_metrics(line)
-            report(line["step"] + 1, line)
+            inputs.report(line["step"] + 1, line)
             if fatal:
                 rounds.discard(number)
                 raise RunError(fatal)
         rounds.clear(number)
     rounds.leave_policy()
-
-
-def _resumed(folder: RunFolder, settings: ExpertIteration) -> int:
-    """The number of steps whose rollouts stand; what is later than them is dropped."""
-    per_round = settings.steps_per_epoch
-    before = len(folder.metrics())
-    rows = Counter(folder.rollouts("train", columns=["step"])["step"].to_pylist())
-    whole = next(step for step in count() if rows[step] != settings.rollouts_per_step)
-    finished = before // per_round
-    last_of_round = (finished + 1) * per_round
-    if pending_line(folder, finished + 1).exists() and before == last_of_round - 1:
-        sampled = needed = last_of_round
-    else:
-        sampled, needed = min(before, whole), finished * per_round
-    probed = set(folder.epochs("probe"))
-    if (
-        whole < needed
-        or not {float(number) for number in range(1, finished + 1)} <= probed
-        or (finished and not policy_folder(folder, finished).exists())
-    ):
-        sampled = 0  # a file was removed or cut short
-        folder.remove_checkpoints()
-    for number in range(1, settings.rounds + 1):
-        if sampled < number * per_round:  # its last step is sampled again
-            pending_line(folder, number).unlink(missing_ok=True)
-    folder.drop_rollouts_from(sampled)
-    folder.drop_metrics_from(sampled)
-    if before:
-        folder.note_resumed(step=sampled, lost=max(0, before - sampled))
-    return sampled

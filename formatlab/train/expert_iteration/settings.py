@@ -1,11 +1,11 @@
 """Expert iteration: sample, keep the right answers, fine-tune on them, and again."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from formatlab.errors import InputError
 from formatlab.train.fine_tuning.settings import Sft
-from formatlab.train.stage import StageSettings
+from formatlab.train.stage import StageInputs, StageSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +19,7 @@ class ExpertIteration(StageSettings):
     """
 
     name: ClassVar[str] = "expert_iteration"
+    rewarded: ClassVar[bool] = True
     counts: ClassVar[tuple[str, ...]] = (
         "prompts_per_step",
         "group_size",
@@ -69,6 +70,11 @@ class ExpertIteration(StageSettings):
         """Steps of the whole run."""
         return self.steps_per_epoch * self.rounds
 
+    @property
+    def rules(self) -> dict[str, Any]:
+        """Those of all stages, and of the fine-tuning in a round."""
+        return {**super().rules, "sft": Sft.version}
+
     def fine_tuning(self, kept: int) -> Sft:
         """A round's fine-tuning on `kept` completions."""
         return Sft(
@@ -86,6 +92,11 @@ class ExpertIteration(StageSettings):
             checkpoint_every=self.checkpoint_every,
             completion_length=self.completion_length,
         )
+
+    def _train(self, inputs: StageInputs) -> None:
+        from formatlab.train.expert_iteration.rounds import run_expert_iteration
+
+        run_expert_iteration(self, inputs)
 
 
 def echo_chamber_expert_iteration(prompts: int = 7_424) -> ExpertIteration:

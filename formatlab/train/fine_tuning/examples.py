@@ -1,27 +1,24 @@
-"""Examples: prompts with completions to learn from, tokenised as the pretraining corpus is.
+"""Examples to fine-tune on, tokenised as the pretraining corpus is.
 
-Documents to fine-tune on: solutions that the world renders, in formats of one's choice.
-
-Preference pairs: a right answer in the chosen format, and a wrong or malformed one beside it.
-
-The starting model's own rollouts: what SFT and DPO choose their examples from.
+They come from one of two sources: documents that the world renders in chosen formats, or the
+starting model's own rollouts. SFT learns from single completions; DPO learns from pairs of a right
+answer in the chosen format and a wrong or malformed one.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 from formatlab.errors import InputError, RunError
-from formatlab.models.model import load_saved
+from formatlab.models.model import load_saved, load_tokenizer
 from formatlab.observe.recorder import sample_numbers
 from formatlab.store.rollout import Rollout, rollouts_from_table
-from formatlab.store.run_folder import RunFolder
 from formatlab.train.fine_tuning.settings import FineTuning, Sft
 from formatlab.train.policy import half_precision, observe_policy
 from formatlab.train.probe import Probe
+from formatlab.train.stage import StageInputs
 from formatlab.world.formats import FORMATS
 from formatlab.world.problem import Problem, digest
 from formatlab.world.prompt import Prompt, plain_prompt
@@ -32,6 +29,12 @@ if TYPE_CHECKING:
 
 UNLEARNED = -100
 """Label of a token that is no part of the loss, by PyTorch's convention."""
+
+_FRESH = 10**9
+"""Index from which pretraining problems are drawn here; no corpus reaches as far."""
+
+_PART = 4_096
+"""Own rollouts in one file: what a kill costs at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,10 +53,10 @@ def completion_of(row: Rollout) -> Example:
 
 
 def right_answers(rows: Sequence[Rollout], formats: Sequence[str] = ()) -> list[Example]:
-    """The rollouts that are right, well formed, whole and distinct (by text, for each prompt).
+    """The rollouts that are right, well formed, not cut, and distinct by text for each prompt.
 
-    The first of every prompt come first, then the second ones: where only some can be taken,
-    prompts weigh as equally as can be.
+    The first ones of all prompts come first, then the second ones: where only some are taken,
+    prompts count as equally as possible.
 
     Args:
         rows: rollouts.
@@ -108,16 +111,12 @@ def sft_row(example: Example, tokenizer: "PreTrainedTokenizerBase") -> dict[str,
     }
 
 
-_FRESH = 10**9
-"""Index from which pretraining problems are drawn here; no corpus reaches as far."""
-
-
 def render_documents(
     world: World | None, prompts: Sequence[Prompt], settings: Sft, seed: int
 ) -> list[Example]:
     """Exactly `settings.examples` documents, decided by the seed.
 
-    Problems are taken in turn; when they begin anew, each gets the next of the formats.
+    Problems are taken in turn; when all were taken, each is taken again in the next format.
 
     Raises:
         InputError: there is no world, or the prompts are not of it.
@@ -223,7 +222,7 @@ class PreferencePairs:
 def preference_pairs(
     rows: Sequence[Rollout], *, toward: str, documents: Mapping[str, str] | None = None
 ) -> PreferencePairs:
-    """Make one pair of each prompt that has one: the first rollout fit for either side.
+    """Make one pair of each prompt that has one: the first rollouts that fit either side.
 
     Args:
         rows: rollouts of the starting model, those of a prompt side by side.
@@ -253,7 +252,7 @@ def preference_pairs(
 
 
 def require_pairs(found: PreferencePairs, *, stage: str, toward: str, least: int) -> None:
-    """See that there are enough pairs to learn from.
+    """Check that there are enough pairs to learn from.
 
     Raises:
         RunError: there are fewer than `least`.
@@ -277,45 +276,35 @@ def dpo_row(pair: Pair, tokenizer: "PreTrainedTokenizerBase") -> dict[str, list[
 
 
 def _fit(row: Rollout, toward: str) -> bool:
-    """Whether a rollout is fit to be chosen."""
+    """Whether a rollout can be the chosen one."""
     right = bool(row.correct) and row.well_formed
     return right and row.tag == toward and not row.mixed and not row.truncated
 
 
-_PART = 4_096
-"""Rollouts in one file: what a kill costs at most."""
-
-
-def own_rollouts(
-    folder: RunFolder,
-    *,
-    model: Path,
-    tokenizer: "PreTrainedTokenizerBase",
-    prompts: Sequence[Prompt],
-    settings: FineTuning,
-    seed: int,
-) -> list[Rollout]:
-    """Give `settings.samples` rollouts of every prompt, sampling those the folder lacks.
+def own_rollouts(settings: FineTuning, inputs: StageInputs) -> list[Rollout]:
+    """The starting model's `settings.samples` rollouts of every prompt; samples what is missing.
 
     They are recorded as training rollouts of step 0. The draws depend on the prompt, the number of
     the sample and the seed alone, so SFT and DPO of one model and seed look through the same ones.
     """
+    folder = inputs.folder
     per_part = max(1, _PART // settings.samples)
     probe = Probe(
         samples=settings.samples,
         temperature=settings.temperature,
         batch=settings.micro_batch,
-        seed=digest("own rollouts", seed),
+        seed=digest("own rollouts", inputs.seed),
     )
+    tokenizer = load_tokenizer(inputs.model)
     policy = None
-    for part, start in enumerate(range(0, len(prompts), per_part)):
-        chunk = prompts[start : start + per_part]
+    for part, start in enumerate(range(0, len(inputs.prompts), per_part)):
+        chunk = inputs.prompts[start : start + per_part]
         there = folder.rollouts("train", epoch=0.0, part=part, columns=["prompt_id"])
         if there.num_rows == len(chunk) * settings.samples:
             continue
         if policy is None:
-            folder.remove_checkpoints()  # nothing is gone on from that saw other rollouts
-            policy = load_saved(model)
+            folder.remove_checkpoints()  # they were trained on other rollouts
+            policy = load_saved(inputs.model)
         with half_precision(settings.precision, policy.device.type):
             rows = observe_policy(
                 policy,

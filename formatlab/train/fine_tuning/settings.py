@@ -1,12 +1,16 @@
 """Fine-tuning: the settings of SFT and DPO, under the field's names."""
 
 import math
+from abc import abstractmethod
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from formatlab.errors import InputError
-from formatlab.train.stage import StageSettings, largest_divisor
+from formatlab.train.stage import StageInputs, StageSettings, largest_divisor
 from formatlab.world.formats import FORMATS
+
+if TYPE_CHECKING:
+    from formatlab.train.fine_tuning.trainer import FineTuningTrainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,26 @@ class FineTuning(StageSettings):
         """Updates that one pass over so many examples makes; the last may be a smaller one."""
         return math.ceil(examples / self.batch)
 
+    @property
+    @abstractmethod
+    def rendered(self) -> tuple[str, ...]:
+        """The formats, named by the settings, in which documents to learn from are rendered."""
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """Those of all stages, and the versions of the formats that are rendered."""
+        versions = {form: FORMATS[form].version for form in self.rendered}
+        return {**super().rules, **({"format_versions": versions} if versions else {})}
+
+    @property
+    @abstractmethod
+    def trl_options(self) -> dict[str, Any]:
+        """The algorithm's own options, by TRL's names."""
+
+    @abstractmethod
+    def trainer(self) -> "type[FineTuningTrainer]":
+        """The class that trains it; imported here, since importing TRL takes seconds."""
+
 
 ChosenFrom = Literal["rollouts", "documents"]
 
@@ -109,6 +133,44 @@ class Sft(FineTuning):
         if self.source == "preferred" and self.formats:
             raise InputError("sft: source is 'preferred'; its format is toward, leave formats out")
 
+    @property
+    def words(self) -> str:
+        """The formats of the examples."""
+        match self.source:
+            case "rollouts":
+                return "own " + ("+".join(self.formats) or "rollouts")
+            case "preferred":
+                return f"preferred {self.toward}"
+            case "documents":
+                return "+".join(self.formats) or "mixture"
+
+    @property
+    def rendered(self) -> tuple[str, ...]:
+        """Those of the documents, or that of chosen documents."""
+        if self.source == "documents":
+            return self.formats
+        return (self.toward,) if self.toward and self.chosen == "documents" else ()
+
+    @property
+    def trl_options(self) -> dict[str, Any]:
+        """The loss, on rows that are tokenised already."""
+        return {
+            "loss_type": "nll",
+            "packing": False,
+            "dataset_kwargs": {"skip_prepare_dataset": True},
+        }
+
+    def trainer(self) -> "type[FineTuningTrainer]":
+        """TRL's SFT trainer, with the lab's order and records."""
+        from formatlab.train.fine_tuning.trainer import LabSftTrainer
+
+        return LabSftTrainer
+
+    def _train(self, inputs: StageInputs) -> None:
+        from formatlab.train.fine_tuning.run import run_sft
+
+        run_sft(self, inputs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dpo(FineTuning):
@@ -137,6 +199,32 @@ class Dpo(FineTuning):
             )
         if self.beta <= 0:
             raise InputError(f"dpo: beta is {self.beta}; it must be positive")
+
+    @property
+    def words(self) -> str:
+        """The chosen format."""
+        return self.toward
+
+    @property
+    def rendered(self) -> tuple[str, ...]:
+        """That of chosen documents."""
+        return (self.toward,) if self.chosen == "documents" else ()
+
+    @property
+    def trl_options(self) -> dict[str, Any]:
+        """The loss, by TRL's names."""
+        return {"beta": self.beta, "loss_type": ["sigmoid"], "disable_dropout": True}
+
+    def trainer(self) -> "type[FineTuningTrainer]":
+        """TRL's DPO trainer, with the lab's order and records."""
+        from formatlab.train.fine_tuning.trainer import LabDpoTrainer
+
+        return LabDpoTrainer
+
+    def _train(self, inputs: StageInputs) -> None:
+        from formatlab.train.fine_tuning.run import run_dpo
+
+        run_dpo(self, inputs)
 
     @property
     def control(self) -> Sft:

@@ -7,7 +7,7 @@ ids, because TRL would tokenise prompt and completion as one text. Nothing of th
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from datasets import Dataset
 from torch.utils.data import Sampler
@@ -17,13 +17,11 @@ from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from formatlab.errors import InputError
 from formatlab.models.lora import LoraSettings
-from formatlab.models.model import best_device
-from formatlab.train.checkpoints import mark_whole
+from formatlab.train.checkpoints import checkpoint_folder, mark_whole
 from formatlab.train.epoch_order import EpochOrder
-from formatlab.train.fine_tuning.settings import Dpo, FineTuning
-from formatlab.train.rules import RULES
+from formatlab.train.fine_tuning.settings import FineTuning
+from formatlab.train.trl_arguments import fine_tuning_arguments
 from formatlab.world.problem import digest
 
 Logged = Callable[[int, dict[str, float]], None]
@@ -32,6 +30,9 @@ Logged = Callable[[int, dict[str, float]], None]
 
 class FineTuningTrainer(Trainer):
     """What the two trainers share; it stands before TRL's class in their order of inheritance."""
+
+    trl_config: ClassVar[type]
+    """TRL's class of its arguments."""
 
     def __init__(self, *, order: int, logged: Logged, **trainer: Any) -> None:
         """Set up training.
@@ -54,7 +55,8 @@ class FineTuningTrainer(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write the checkpoint, then the mark that it is whole."""
         super()._save_checkpoint(model, trial)
-        mark_whole(Path(cast(str, self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
+        output = Path(cast(str, self.args.output_dir))
+        mark_whole(checkpoint_folder(output, self.state.global_step))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Pass on what is logged of an update."""
@@ -66,9 +68,13 @@ class FineTuningTrainer(Trainer):
 class LabSftTrainer(FineTuningTrainer, SFTTrainer):
     """SFT as TRL does it, on rows with `input_ids` and `labels`."""
 
+    trl_config: ClassVar[type] = SFTConfig
+
 
 class LabDpoTrainer(FineTuningTrainer, DPOTrainer):
     """DPO as TRL does it, on rows with `prompt_ids`, `chosen_ids` and `rejected_ids`."""
+
+    trl_config: ClassVar[type] = DPOConfig
 
     def _prepare_dataset(
         self, dataset: Any, processing_class: Any, args: Any, dataset_name: str
@@ -87,7 +93,7 @@ def fine_tuning_trainer(
     output: Path,
     seed: int,
     logged: Logged,
-) -> LabSftTrainer | LabDpoTrainer:
+) -> FineTuningTrainer:
     """The trainer that the settings ask for.
 
     Args:
@@ -100,65 +106,17 @@ def fine_tuning_trainer(
         seed: decides the order of examples and the first weights of an adapter.
         logged: told about every update.
     """
-    kind = LabDpoTrainer if isinstance(settings, Dpo) else LabSftTrainer
+    kind = settings.trainer()
     load = isinstance(model, Path)
+    arguments = fine_tuning_arguments(settings, len(rows), output=output, seed=seed, load=load)
     trainer = kind(
         order=digest("examples", seed) % 2**31,
         logged=logged,
         model=str(model) if load else model,
-        args=_arguments(
-            settings, len(rows), output=output, seed=seed, load=isinstance(model, Path)
-        ),
+        args=kind.trl_config(**arguments),
         train_dataset=Dataset.from_list([dict(row) for row in rows]),
         processing_class=tokenizer,
         peft_config=lora.config() if lora else None,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def _arguments(
-    settings: FineTuning, examples: int, *, output: Path, seed: int, load: bool
-) -> SFTConfig | DPOConfig:
-    """TRL's configuration for the settings; every default that matters is set on purpose."""
-    if settings.learning_rate is None:
-        name = settings.name
-        raise InputError(f"{name}: learning_rate is not set; give --{name}.learning-rate")
-    updates = settings.updates_per_pass(examples) * settings.epochs
-    micro = settings.micro_batch_examples
-    shared: dict[str, Any] = {
-        "output_dir": str(output),
-        "model_init_kwargs": {"dtype": "float32", "device_map": None} if load else None,
-        "learning_rate": settings.learning_rate,
-        "lr_scheduler_type": (
-            "constant_with_warmup" if settings.schedule == "constant" else settings.schedule
-        ),
-        "lr_scheduler_kwargs": (
-            {"min_lr_rate": RULES.least_rate} if settings.schedule == "cosine_with_min_lr" else {}
-        ),
-        "warmup_steps": round(settings.warmup * updates),
-        "adam_beta2": settings.adam_beta2,
-        "weight_decay": RULES.weight_decay,
-        "max_grad_norm": settings.gradient_clip,
-        "num_train_epochs": settings.epochs,
-        "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": settings.batch // micro,
-        "max_length": None,
-        "seed": digest("fine-tuning", seed) % 2**31,
-        "use_cpu": best_device().type == "cpu",
-        "bf16": settings.precision == "bfloat16",
-        "gradient_checkpointing": False,
-        "remove_unused_columns": False,
-        "logging_steps": 1,
-        "logging_nan_inf_filter": False,  # a loss that is no number has to be seen
-        "save_strategy": "steps",
-        "save_steps": settings.checkpoint_every,
-        "report_to": "none",
-        "disable_tqdm": True,
-        "dataloader_pin_memory": False,
-    }
-    if isinstance(settings, Dpo):
-        return DPOConfig(beta=settings.beta, loss_type=["sigmoid"], disable_dropout=True, **shared)
-    return SFTConfig(
-        loss_type="nll", packing=False, dataset_kwargs={"skip_prepare_dataset": True}, **shared
-    )

@@ -1,15 +1,14 @@
-"""What PPO computes from rewards and values, as plain functions of tensors.
+"""PPO's critic, and the advantages, returns and losses computed from its values.
+
+The critic estimates the return from each token of a completion on. It is kept outside the policy,
+so that no folder or adapter of a policy holds any of it.
 
 Shapes are (B, T): B completions of at most T tokens, padded on the right; `mask` is 1 on a
-completion's tokens. A completion ends with its last token, also where it was cut for length:
-nothing is bootstrapped from behind it.
+completion's tokens. An episode ends with the last token of a completion, also where the completion
+was cut at the length limit: no value is bootstrapped there.
 
-Where sums over all completions of a step are needed, `total` adds a tensor up over the processes of
+Where a sum over all completions of a step is needed, `total` adds a tensor up over the processes of
 a distributed run; on one process it changes nothing.
-
-The critic of PPO: what it is worth to stand before each token of a completion.
-
-It lives outside of the policy, so a policy's folder or adapter never holds any of it.
 """
 
 from collections.abc import Callable, Iterator
@@ -43,17 +42,17 @@ def token_rewards(
     kl_coefficient: float,
     mask: torch.Tensor,
 ) -> torch.Tensor:
-    """The reward of every token: the score on the last one, and a price for leaving the base.
+    """The reward of every token: the score on the last one, less the KL penalty of each.
 
     r_t = [t is last] score - kl_coefficient (log policy_t - log base_t), the k1 estimate of
     KL(policy || base) (Ziegler et al. 2019, section 2; Schulman 2020, "Approximating KL
     Divergence").
 
     Args:
-        scores: what the whole completion earned, (B,).
-        policy: log-probabilities of the tokens under the policy that wrote them, (B, T).
+        scores: reward of the whole completion, (B,).
+        policy: log-probabilities of the tokens under the policy that sampled them, (B, T).
         base: the same under the base, (B, T).
-        kl_coefficient: price of a nat.
+        kl_coefficient: penalty per nat.
         mask: (B, T).
     """
     kept = mask.bool()
@@ -76,7 +75,7 @@ def generalised_advantage(
 
     Args:
         rewards: (B, T).
-        values: V_t, the value before token t is written, (B, T).
+        values: V_t, the value before token t, (B, T).
         discount: gamma.
         gae_lambda: between 0 (one-step errors) and 1 (sums of rewards).
         mask: (B, T).
@@ -111,12 +110,12 @@ def value_losses(
 ) -> torch.Tensor:
     """Loss of every token's value, (B, T): half the larger of two squared errors.
 
-    One is the value's, the other that of the value held within `clip` of what it was when the
+    One is the value's, the other that of the value clipped to within `clip` of its value when the
     completion was sampled (Schulman et al.'s PPO code; Huang et al. 2022, "The 37 Implementation
     Details of Proximal Policy Optimization", detail 9).
     """
-    held = old + (values - old).clamp(-clip, clip)
-    return 0.5 * torch.maximum((values - returns) ** 2, (held - returns) ** 2)
+    clipped = old + (values - old).clamp(-clip, clip)
+    return 0.5 * torch.maximum((values - returns) ** 2, (clipped - returns) ** 2)
 
 
 def explained_variance(
@@ -124,7 +123,7 @@ def explained_variance(
 ) -> float:
     """1 - Var(returns - values) / Var(returns) over all tokens; NaN where returns don't vary.
 
-    1: values foretell the returns; 0: no better than a constant; below 0: worse.
+    1: the values predict the returns; 0: no better than a constant; below 0: worse.
     """
     kept = mask.to(values.dtype)
     _, unexplained, _ = _moments(returns - values, kept, total)
@@ -160,8 +159,8 @@ CRITIC_FILE = "critic.safetensors"
 class Critic(nn.Module):
     """A linear head on hidden states: those of the policy, or of a trunk of the critic's own.
 
-    The head starts at 0. So the first values are 0, the first advantages are discounted sums of
-    rewards and nothing else, and a start needs no random numbers.
+    The head starts at 0, so the first values are 0, the first advantages are discounted sums of
+    rewards, and no random numbers are drawn.
     """
 
     def __init__(self, width: int, trunk: PreTrainedModel | None = None) -> None:
@@ -199,14 +198,14 @@ class Critic(nn.Module):
 
 
 class CriticUpdate(TrainerCallback):
-    """Does for the critic what the trainer does for its own model around an optimiser's step.
+    """Averages, clips and clears the critic's gradients around a step of the optimiser.
 
     Gradients are averaged over processes here rather than by wrapping the critic: a wrapper would
     reduce them after every micro-batch, in an order that two wrapped modules must agree on.
     """
 
     def __init__(self, critic: Critic, *, accelerator: Accelerator, gradient_clip: float) -> None:
-        """Look after `critic`, whose gradient's norm is held at `gradient_clip` (0: not at all)."""
+        """Clip the norm of the gradient of `critic` at `gradient_clip`; 0: do not clip."""
         self._critic = critic
         self._accelerator = accelerator
         self._gradient_clip = gradient_clip
@@ -222,7 +221,7 @@ class CriticUpdate(TrainerCallback):
             nn.utils.clip_grad_norm_(parameters, self._gradient_clip)
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Forget the gradients that the step has used."""
+        """Clear the gradients that the step has used."""
         self._critic.zero_grad()
 
 
@@ -236,7 +235,7 @@ def trunk_of(model: nn.Module) -> PreTrainedModel:
 
 @contextmanager
 def last_hidden_states(trunk: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Collect what the trunk's last layer gives, (B, T, H), one entry a forward pass."""
+    """Collect the outputs of the trunk's last layer, (B, T, H), one entry a forward pass."""
     seen: list[torch.Tensor] = []
 
     def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:

@@ -1,9 +1,4 @@
-"""Answer tokens: which tokens of a completion say its answer.
-
-A bonus for rare answers is kept from them. The gradient then moves what leads to the answer; with
-it on the answer itself the policy would only swap the last number.
-
-Exploration by outcome: a bonus for rollouts that end where few others did.
+"""Outcome-based exploration: a bonus for rollouts whose outcome, answer or format, is rare.
 
 Song, Kempe and Munos, "Outcome-based Exploration for LLM Reasoning" (arXiv 2509.06941). The bonus
 is added to the advantage after it was normalised, and not to the reward. With N(x, a) the number of
@@ -14,7 +9,9 @@ bonus min(1, sqrt(1 / N(x, a_i))), and c the coefficient:
     historical, constant baseline   c (b_i - b_0)
     batch                           -(c / n) (number of j != i with a_j = a_i)
 
-A group whose rollouts are all right gets none.
+A group whose rollouts are all right gets none. A bonus for rare answers is not given to the tokens
+of the answer itself (`answer_tokens`): the gradient then changes the steps that lead to an answer,
+while on the answer itself the policy would learn to swap the last number.
 """
 
 import math
@@ -47,9 +44,9 @@ def answer_tokens(
 ) -> list[bool]:
     """Tell for each token of a completion whether it holds a part of the answer.
 
-    That is the last place in the text that says what the format reads as the answer; a token that
-    holds a part of it and something else counts. None is one where there is no answer, or where it
-    is computed by code: then all of the text leads to it.
+    The answer is taken at the last place in the text that says what the format reads; a token that
+    holds a part of it and something else counts. No token counts where there is no answer, or where
+    code computes it: then all of the text leads to it.
 
     Args:
         tokens: the completion, marks such as the end of the sequence included.
@@ -69,7 +66,7 @@ def answer_tokens(
         return text
 
     def finished(count: int) -> int:
-        """How many characters are whole after so many tokens. Never falls as they grow."""
+        """Number of characters that are whole after so many tokens; grows with them."""
         return len(decoded(count).rstrip(_UNFINISHED))
 
     span = answer_span(decoded(len(ids)), reading.content)
@@ -88,9 +85,9 @@ def answer_tokens(
 def answer_span(text: str, answer: str) -> tuple[int, int] | None:
     """Where a text says an answer for the last time: first character, and the one after the last.
 
-    A number inside a longer one is not it, nor a word inside a longer one. Where the answer does
-    not stand there as it was read (markup inside it was left out, or JSON writes it in another way)
-    it is the last number with the same value; None where there is none either.
+    Parts of longer numbers or words do not count. Where the text does not have the answer as it was
+    read (markup inside it was left out, or JSON writes it in another way), the last number with the
+    same value is taken; None where there is none either.
     """
     if not answer:
         return None
@@ -107,14 +104,14 @@ def answer_span(text: str, answer: str) -> tuple[int, int] | None:
 
 
 def _not_after(first: str) -> str:
-    """What keeps a match from beginning inside a number or, in Latin letters, a word."""
+    """Pattern that lets no match begin inside a number or, in Latin letters, a word."""
     if first.isdigit():
         return r"(?<!\d)(?<!\d[.,])"
     return "(?<![A-Za-z])" if first.isascii() and first.isalpha() else ""
 
 
 def _not_before(last: str) -> str:
-    """What keeps a match from ending inside a number or, in Latin letters, a word."""
+    """Pattern that lets no match end inside a number or, in Latin letters, a word."""
     if last.isdigit():
         return r"(?!\d|[.,]\d)"
     return "(?![A-Za-z])" if last.isascii() and last.isalpha() else ""
@@ -123,10 +120,10 @@ def _not_before(last: str) -> str:
 BonusName = Literal["none", "ucb_mean", "ucb_constant", "batch"]
 
 Outcome = str | None
-"""What a rollout came to: its answer as graded, a number plainly, so that `7.0` and `7 apples` are
-one; or the name of its format. None is the answer that cannot be read. All of those are one class,
-which is counted as any other: left out, the text without an answer would always be the newest, and
-the bonus would pay for breaking the format. For formats that class is `none`."""
+"""The outcome of a rollout: its answer as graded, with `7.0` and `7 apples` both the number 7; or
+the name of its format. None is an answer that cannot be read. All of those are one outcome, counted
+like any other: if they were not counted, a text without an answer would always be new, and the
+bonus would pay for breaking the format. Among formats that outcome is `none`."""
 
 _WORDS = {
     "none": "none",
@@ -147,7 +144,7 @@ class Exploration:
     """Which bonus: against what the whole training has seen (`ucb_mean`, `ucb_constant`), or
     against the other rollouts of the prompt in the batch (`batch`)."""
     over: Literal["answer", "format"] = "answer"
-    """What counts as an outcome. Over answers the bonus is kept from the tokens of the answer (see
+    """What counts as an outcome. Over answers, the tokens of the answer get no bonus (see
     `formatlab.train.on_policy.exploration`), or the policy would only swap the last number."""
     coefficient: float = 0.2
     """Weight of the bonus (c), in units of the advantage."""
@@ -194,7 +191,7 @@ class Exploration:
         return settings | ({"baseline": self.baseline} if self.bonus == "ucb_constant" else {})
 
     def outcomes(self, grades: Sequence[Grade]) -> list[Outcome]:
-        """What rollouts came to."""
+        """The outcomes of rollouts."""
         return [
             _outcome(seen.answer if self.over == "answer" else seen.tag.format) for seen in grades
         ]
@@ -242,8 +239,8 @@ class Exploration:
 class OutcomeCounts:
     """How often each outcome of each prompt was seen: N(x, a).
 
-    A batch is counted after its bonuses were given, so that an outcome is new the first time. What
-    was counted stands in the training rollouts, and is counted from them again after a resume.
+    A batch is counted after its bonuses were computed, so that an outcome is new the first time.
+    After a resume the recorded training rollouts are counted again.
     """
 
     def __init__(self, exploration: Exploration) -> None:
@@ -295,5 +292,5 @@ def batch_bonuses(outcomes: Sequence[Outcome]) -> list[float]:
 
 
 def _outcome(written: str | None) -> Outcome:
-    """As a rollout file gives it back, so that a resumed run counts the same."""
+    """As a rollout file stores it, so that a resumed run counts the same."""
     return None if written is None else encodable(written)

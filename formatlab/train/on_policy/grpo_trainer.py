@@ -1,19 +1,17 @@
-"""GRPO as TRL does it, with every rollout kept."""
+"""TRL's GRPO trainer, with the lab's sampler and records."""
 
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.rollout_trainer import RolloutTrainer
-from formatlab.train.on_policy.settings import Grpo
-from formatlab.train.on_policy.trl_arguments import trl_arguments
 
 
 class LabGrpoTrainer(RolloutTrainer, GRPOTrainer):
     """TRL's trainer with the lab's sampler, order and records; its loss is untouched."""
+
+    trl_config: ClassVar[type] = GRPOConfig
 
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any
@@ -23,17 +21,3 @@ class LabGrpoTrainer(RolloutTrainer, GRPOTrainer):
         completion_ids, logprobs = super()._generate_single_turn(prompt_ids, *args, **kwargs)
         self._keep_sampled(completion_ids)
         return completion_ids, logprobs
-
-
-def grpo_config(
-    settings: Grpo, engine: Engine, *, output: Path, seed: int, processes: int
-) -> GRPOConfig:
-    """TRL's configuration for the settings."""
-    return GRPOConfig(
-        **trl_arguments(settings, engine, output=output, seed=seed, processes=processes),
-        loss_type=settings.loss_type,
-        scale_rewards=settings.scale_rewards,
-        importance_sampling_level=settings.ratio,
-        epsilon_high=settings.clip_epsilon_high,
-        entropy_coef=settings.entropy_coefficient,
-    )

@@ -1,8 +1,8 @@
 """PPO on TRL's GRPO trainer: the same rollouts and records, advantages from a critic.
 
 TRL has had no PPO trainer since 1.13. Its GRPO trainer computes PPO's clipped policy loss for
-advantages (B, C) of every token, so what is added here is the critic: its values, the advantages
-estimated from them, and its loss. It overrides `_compute_loss` (private, TRL 1.16) beside what
+advantages (B, C) of every token. This trainer adds the critic: its values, the advantages estimated
+from them, and its loss. It overrides `_compute_loss` (private, TRL 1.16) beside what
 `RolloutTrainer` overrides, and the public `create_optimizer` and `train` of transformers.
 
 Shapes: B rollouts, P tokens of the prompt, C of the completion, H of a hidden state.
@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.utils import disable_dropout_in_model
 
 from formatlab.errors import InputError
@@ -31,20 +30,17 @@ from formatlab.train.on_policy.critic import (
     value_losses,
     whiten,
 )
-from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.grpo_trainer import LabGrpoTrainer
 from formatlab.train.on_policy.settings import Ppo
-from formatlab.train.on_policy.trl_arguments import trl_arguments
 from formatlab.train.rules import RULES
 
 
 class LabPpoTrainer(LabGrpoTrainer):
     """TRL's GRPO trainer with a critic.
 
-    The critic stands beside the policy, not in it: the policy's folder and adapter stay what they
-    are, and its weights are a parameter group of the same optimiser, with a learning rate of their
-    own on the same schedule. DeepSpeed and FSDP, which take hold of one model and its optimiser,
-    cannot be used.
+    The critic is kept beside the policy, so that the policy's folder and adapter are ordinary ones.
+    Its weights are a parameter group of the same optimiser, with a learning rate of their own on
+    the same schedule. DeepSpeed and FSDP, which handle one model and its optimiser, cannot be used.
     """
 
     _settings: Ppo
@@ -76,7 +72,7 @@ class LabPpoTrainer(LabGrpoTrainer):
         )
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Add the critic to what is optimised, as the last group of parameters."""
+        """Add the critic to the optimiser, as the last group of parameters."""
         made = self.optimizer is not None
         optimizer = super().create_optimizer(model)
         if not made:
@@ -96,7 +92,7 @@ class LabPpoTrainer(LabGrpoTrainer):
         trial: Any = None,
         ignore_keys_for_eval: Any = None,
     ) -> Any:
-        """Train, with the critic of the checkpoint that is gone on from."""
+        """Train; on a resume, load the critic of the checkpoint first."""
         if resume_from_checkpoint:
             self._critic.load(Path(resume_from_checkpoint))
         return super().train(resume_from_checkpoint, trial, ignore_keys_for_eval)
@@ -139,7 +135,7 @@ class LabPpoTrainer(LabGrpoTrainer):
         return whiten(advantages, mask, self._total) if settings.whiten_advantages else advantages
 
     def _old_values(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Values (B, C) of the rollouts by the critic that they start from."""
+        """Values (B, C) of the rollouts by the critic as it is before the step's updates."""
         ids, mask = _joined(batch)
         trunk = self._critic.trunk or trunk_of(self._policy())
         values = []
@@ -186,19 +182,6 @@ class LabPpoTrainer(LabGrpoTrainer):
 
     def _total(self, values: torch.Tensor) -> torch.Tensor:
         return self.accelerator.reduce(values, reduction="sum")
-
-
-def ppo_config(
-    settings: Ppo, engine: Engine, *, output: Path, seed: int, processes: int
-) -> GRPOConfig:
-    """TRL's configuration for the settings; the KL is in the reward, so TRL's loss has none."""
-    arguments = trl_arguments(settings, engine, output=output, seed=seed, processes=processes)
-    return GRPOConfig(
-        **{**arguments, "beta": 0.0},
-        loss_type="dapo",
-        scale_rewards="none",
-        entropy_coef=settings.entropy_coefficient,
-    )
 
 
 def _joined(batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,19 +1,17 @@
-"""RLOO as TRL does it, with every rollout kept."""
+"""TRL's RLOO trainer, with the lab's sampler and records."""
 
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from trl.trainer.rloo_config import RLOOConfig
 from trl.trainer.rloo_trainer import RLOOTrainer
 
-from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.rollout_trainer import RolloutTrainer
-from formatlab.train.on_policy.settings import Rloo
-from formatlab.train.on_policy.trl_arguments import trl_arguments
 
 
 class LabRlooTrainer(RolloutTrainer, RLOOTrainer):
     """TRL's trainer with the lab's sampler, order and records; its loss is untouched."""
+
+    trl_config: ClassVar[type] = RLOOConfig
 
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any
@@ -23,13 +21,3 @@ class LabRlooTrainer(RolloutTrainer, RLOOTrainer):
         completion_ids = super()._generate_single_turn(prompt_ids, *args, **kwargs)
         self._keep_sampled(completion_ids)
         return completion_ids
-
-
-def rloo_config(
-    settings: Rloo, engine: Engine, *, output: Path, seed: int, processes: int
-) -> RLOOConfig:
-    """TRL's configuration for the settings."""
-    return RLOOConfig(
-        **trl_arguments(settings, engine, output=output, seed=seed, processes=processes),
-        normalize_advantages=settings.normalise_advantages,
-    )

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from accelerate.utils import DistributedType, gather_object
@@ -50,6 +50,9 @@ from formatlab.world.prompt import Prompt
 
 class RolloutTrainer:
     """Keeps every rollout; orders prompts and samples so that a resumed run repeats both."""
+
+    trl_config: ClassVar[type]
+    """TRL's class of the trainer's arguments."""
 
     accelerator: Any
     args: Any

@@ -1,12 +1,16 @@
 """On-policy algorithms: the settings of GRPO, PPO and RLOO, under the field's names."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from formatlab.errors import InputError
-from formatlab.train.stage import Schedule, StageSettings, largest_divisor
+from formatlab.train.stage import Schedule, StageInputs, StageSettings, largest_divisor
+
+if TYPE_CHECKING:
+    from formatlab.train.on_policy.rollout_trainer import RolloutTrainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +21,8 @@ class OnPolicy(StageSettings):
     defaults are those of the small ladder.
     """
 
+    rewarded: ClassVar[bool] = True
+    distributed: ClassVar[bool] = True
     counts: ClassVar[tuple[str, ...]] = ("prompts_per_step", "epochs", "iterations")
 
     schedule: Schedule = "constant"
@@ -105,6 +111,20 @@ class OnPolicy(StageSettings):
             )
         return largest_divisor(share, self.micro_batch)
 
+    @property
+    @abstractmethod
+    def trl_options(self) -> dict[str, Any]:
+        """The algorithm's own options, by TRL's names; see `on_policy_arguments`."""
+
+    @abstractmethod
+    def trainer(self) -> "type[RolloutTrainer]":
+        """The class that trains it; imported here, since importing TRL takes seconds."""
+
+    def _train(self, inputs: StageInputs) -> None:
+        from formatlab.train.on_policy.run import run_on_policy
+
+        run_on_policy(self, inputs)
+
 
 LossType = Literal["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo"]
 
@@ -114,6 +134,7 @@ class Grpo(OnPolicy):
     """Settings of a GRPO run (Shao et al. 2024, arXiv:2402.03300). The default is Dr. GRPO."""
 
     name: ClassVar[str] = "grpo"
+    explores: ClassVar[bool] = True
 
     loss_type: LossType = "dr_grpo"
     """How token losses are averaged, by TRL's name."""
@@ -133,6 +154,23 @@ class Grpo(OnPolicy):
                 f"{self.name}: clip_epsilon_high is {self.clip_epsilon_high}; it cannot be below "
                 f"clip_epsilon, which is {self.clip_epsilon}"
             )
+
+    @property
+    def trl_options(self) -> dict[str, Any]:
+        """Averaging, scaling, ratio and entropy, by TRL's names."""
+        return {
+            "loss_type": self.loss_type,
+            "scale_rewards": self.scale_rewards,
+            "importance_sampling_level": self.ratio,
+            "epsilon_high": self.clip_epsilon_high,
+            "entropy_coef": self.entropy_coefficient,
+        }
+
+    def trainer(self) -> "type[RolloutTrainer]":
+        """TRL's GRPO trainer, with the lab's sampler and records."""
+        from formatlab.train.on_policy.grpo_trainer import LabGrpoTrainer
+
+        return LabGrpoTrainer
 
 
 def dr_grpo(settings: Grpo) -> Grpo:
@@ -226,6 +264,7 @@ class Ppo(OnPolicy):
     """
 
     name: ClassVar[str] = "ppo"
+    explores: ClassVar[bool] = True
 
     iterations: int = 4
     """Times each batch of rollouts is learned from; the clipped losses are made for several."""
@@ -262,6 +301,22 @@ class Ppo(OnPolicy):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"{self.name}: {name} is {value}; it must be positive")
+
+    @property
+    def trl_options(self) -> dict[str, Any]:
+        """GRPO's loss as PPO's; the KL is in the reward, so the loss has none."""
+        return {
+            "beta": 0.0,
+            "loss_type": "dapo",
+            "scale_rewards": "none",
+            "entropy_coef": self.entropy_coefficient,
+        }
+
+    def trainer(self) -> "type[RolloutTrainer]":
+        """TRL's GRPO trainer with a critic."""
+        from formatlab.train.on_policy.ppo_trainer import LabPpoTrainer
+
+        return LabPpoTrainer
 
 
 def echo_chamber_ppo(prompts: int = 7_424) -> Ppo:
@@ -317,3 +372,30 @@ class Rloo(OnPolicy):
                 f"{self.name}: TRL's RLOO has no bonus for entropy; leave entropy_coefficient at "
                 "0, or take grpo or ppo"
             )
+
+    @property
+    def trl_options(self) -> dict[str, Any]:
+        """The scaling of advantages, by TRL's name."""
+        return {"normalize_advantages": self.normalise_advantages}
+
+    def trainer(self) -> "type[RolloutTrainer]":
+        """TRL's RLOO trainer, with the lab's sampler and records."""
+        from formatlab.train.on_policy.rloo_trainer import LabRlooTrainer
+
+        return LabRlooTrainer
+
+
+OnPolicyName = Literal["grpo", "dr_grpo", "gspo", "reinforce", "ppo", "rloo"]
+"""What `--algorithm` takes of these: every name, and those of `PRESETS`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnPolicyAlgorithms:
+    """The on-policy algorithms of a study, each under its name."""
+
+    grpo: Grpo = field(default_factory=Grpo)
+    """Group relative policy optimisation."""
+    ppo: Ppo = field(default_factory=Ppo)
+    """Proximal policy optimisation with a critic."""
+    rloo: Rloo = field(default_factory=Rloo)
+    """REINFORCE leave-one-out."""

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from formatlab.errors import RunError
 from formatlab.models.model import best_device
 from formatlab.models.scale import Scale, find_scale
-from formatlab.store.atomic_file import write_bytes_atomically
+from formatlab.store.atomic_file import explained_os_errors
 from formatlab.store.run_folder import RunFolder
+from formatlab.train.checkpoints import checkpoint_folder, mark_whole, resume
 from formatlab.train.pretraining.base import RECIPE, Base, Pretraining
 from formatlab.train.pretraining.batches import IGNORED, batch_order, batches
 from formatlab.world.corpus import Corpus
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _SAID_EVERY = 20
 """Steps between lines of metrics.jsonl; checkpoints and the last step have one as well."""
+
+_STATE = "state.pt"
+"""File of a checkpoint: weights, optimiser and schedule."""
 
 Report = Callable[[int, int, str], None]
 """Told (steps done, steps in all, a note) as training goes on."""
@@ -67,12 +70,12 @@ def pretrain(
     order = batch_order(corpus, batch=scale.batch_documents, seed=base.seed)
     total = len(order)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_then_linear(settings, total))
+    begun = bool(folder.metrics())
     done = _restore(folder, model, optimizer, schedule)
     if done:
         report(done, total, "going on from its newest checkpoint")
-    elif folder.metrics():
+    elif begun:
         report(0, total, "no whole checkpoint; beginning anew")
-    folder.drop_metrics_from(done)
     # One process makes a base, also where several were started, and waits for nobody's gradients.
     model = accelerator.prepare_model(model, evaluation_mode=True)
     optimizer = accelerator.prepare_optimizer(optimizer)
@@ -124,8 +127,7 @@ def pretrain(
     if seen != len(corpus.tokens):
         raise AssertionError(f"{seen} tokens seen, {len(corpus.tokens)} in the corpus")
     save_model(accelerator.unwrap_model(model), tokenizer, folder.path / "model")
-    for old in folder.checkpoints.glob("step-*.pt"):
-        old.unlink()
+    folder.remove_checkpoints()
 
 
 def new_model(scale: Scale, tokenizer: "PreTrainedTokenizerFast") -> "LlamaForCausalLM":
@@ -229,18 +231,17 @@ def _checkpoint(
     import torch
 
     state = {
-        "step": step,
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
     }
-    path = folder.checkpoints / f"step-{step:08d}.pt"
     buffer = BytesIO()  # torch would hide the reason of a write that fails
     torch.save(state, buffer)
-    write_bytes_atomically(path, buffer.getvalue())
-    for old in folder.checkpoints.glob("step-*.pt"):
-        if old != path:
-            old.unlink()
+    checkpoint = checkpoint_folder(folder.checkpoints, step)
+    with explained_os_errors(checkpoint):
+        checkpoint.mkdir(exist_ok=True)
+        (checkpoint / _STATE).write_bytes(buffer.getvalue())
+    mark_whole(checkpoint)
 
 
 def _restore(
@@ -249,24 +250,18 @@ def _restore(
     optimizer: "torch.optim.Optimizer",
     schedule: "torch.optim.lr_scheduler.LambdaLR",
 ) -> int:
-    """Load the newest checkpoint, and say how many steps it holds.
-
-    One that is damaged is removed, and so is one whose step has no line in the log any more.
-    """
+    """Load the newest whole checkpoint, and say how many steps it holds."""
     import torch
 
-    found = sorted(folder.checkpoints.glob("step-*.pt"))
-    if not found:
-        return 0
-    logged = [line["step"] for line in folder.metrics()]
-    try:
-        if int(found[-1].stem.removeprefix("step-")) - 1 not in logged:
-            raise EOFError("metrics.jsonl was cut short")
-        state = torch.load(found[-1], map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, UnpicklingError):
-        found[-1].unlink()
-        return 0
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    schedule.load_state_dict(state["schedule"])
-    return int(state["step"])
+    def complete(step: int) -> bool:
+        """Every checkpoint has its line in the log."""
+        lines = folder.metrics()
+        return bool(lines) and lines[-1]["step"] == step - 1
+
+    checkpoint, step = resume(folder, complete)
+    if checkpoint is not None:
+        state = torch.load(checkpoint / _STATE, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+    return step

@@ -4,7 +4,6 @@ import os
 import pickle
 import platform
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,7 @@ from formatlab.launch.schedule import Outcome
 from formatlab.store.lock import Owner
 from formatlab.study.experiment import load_experiment
 from formatlab.study.task import Task
-from formatlab.train.progress import Emit, Progress, Remark
-
-TOLD_EVERY = 0.5
-"""Least seconds between two events of one stage, which travel over the network."""
+from formatlab.train.progress import Emit
 
 _PASSED_ON = (
     "HF_HUB_OFFLINE",
@@ -81,7 +77,7 @@ class RemoteTask:
         """Do it in this process, unless another launcher holds its lock.
 
         Args:
-            emit: told about progress, twice a second at most.
+            emit: told about progress.
         """
         if self.formatlab != __version__:
             return self._refused(
@@ -106,7 +102,7 @@ class RemoteTask:
             owner = root.owner(task)
             if owner is not None and owner != self.silent:
                 return Busy(owner.words)
-            return root.work(task, experiment=experiment, threads=self.threads, emit=_seldom(emit))
+            return root.work(task, experiment=experiment, threads=self.threads, emit=emit)
 
     def _refused(self, reason: str) -> Outcome:
         return Outcome(self.label, f"on {platform.node()}: {reason}", 1)
@@ -114,20 +110,3 @@ class RemoteTask:
 
 Pack = Callable[[Task, Owner | None], RemoteTask]
 """Makes the remote task of a task, see `RemoteTask.of`."""
-
-
-def _seldom(emit: Emit) -> Emit:
-    """Pass on every remark, the first and last event of a stage, and some between them."""
-    stage, told = "", 0.0
-
-    def passing(event: Progress | Remark) -> None:
-        nonlocal stage, told
-        if isinstance(event, Remark):
-            emit(event)
-            return
-        now = time.monotonic()
-        if event.stage != stage or event.step >= event.total or now - told >= TOLD_EVERY:
-            stage, told = event.stage, now
-            emit(event)
-
-    return passing

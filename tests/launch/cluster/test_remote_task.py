@@ -16,7 +16,7 @@ from formatlab.launch.schedule import Outcome
 from formatlab.store.lock import Owner
 from formatlab.study.experiment import load_experiment
 from formatlab.study.task import Task, graph
-from formatlab.train.progress import Emit, Progress, Remark
+from formatlab.train.progress import Emit
 from formatlab.world.formats import FORMATS
 
 
@@ -65,29 +65,6 @@ def test_an_owner_who_was_seen_silent_is_no_obstacle(
         Node("run"), silent, root=HeldElsewhere(tmp_path), experiment=experiment, threads=1
     )
     assert remote.do(lambda _: None) == came_of_it
-
-
-@dataclass(frozen=True, slots=True)
-class Telling(SharedFolder):
-    """Where a task tells much in little time."""
-
-    def __reduce__(self):
-        return Telling, (self.path,)
-
-    def work(self, task: Task, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
-        for step in range(1, 10):
-            emit(Progress("run", step, 10, None, None))
-            emit(Remark(f"at {step}"))
-        return Outcome("done")
-
-
-def test_remarks_are_passed_on_however_many(experiment: Path, tmp_path: Path):
-    told: list[Progress | Remark] = []
-    root = Telling(tmp_path)
-    RemoteTask.of(Node("run"), None, root=root, experiment=experiment, threads=1).do(told.append)
-    assert [event.text for event in told if isinstance(event, Remark)] == [
-        f"at {step}" for step in range(1, 10)
-    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,8 @@ class LocalPool:
         self._workers: dict[str, BaseProcess] = {}
         # One pipe a worker: a worker that dies while it writes blocks no other.
         self._pipes: dict[str, Connection] = {}
+        # Tasks whose outcome was told, while their workers have not ended yet.
+        self._told: set[str] = set()
 
     def has_room(self, task: Task) -> bool:
         """Whether a device has a seat for the task."""
@@ -105,8 +107,9 @@ class LocalPool:
                 continue
             worker.join()
             events += self._read(address)
-            if not any(of == address and isinstance(event, Outcome) for of, event in events):
+            if address not in self._told:
                 events.append((address, self._lost(self._tasks[address], worker.exitcode)))
+            self._told.discard(address)
             self._devices.give_back(address)
             del self._workers[address], self._tasks[address]
         return events
@@ -125,7 +128,10 @@ class LocalPool:
         pipe = self._pipes.get(address)
         try:
             while pipe is not None and pipe.poll():
-                events.append((address, pipe.recv()))
+                event = pipe.recv()
+                events.append((address, event))
+                if isinstance(event, Outcome):
+                    self._told.add(address)
         except (EOFError, OSError):  # it ended, perhaps in the middle of a message
             self._pipes.pop(address).close()
         return events

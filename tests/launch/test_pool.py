@@ -1,4 +1,4 @@
-"""Workers of the local pool that end without a word."""
+"""Workers of the local pool that end, with and without a word."""
 
 import io
 import os
@@ -10,6 +10,7 @@ import pytest
 from plain_task import Node
 from rich.console import Console
 
+from formatlab.errors import RunError
 from formatlab.launch.devices import Devices
 from formatlab.launch.monitor import run_tasks
 from formatlab.launch.pool import local_pool
@@ -41,17 +42,26 @@ class Dying(Node):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@dataclass(frozen=True)
+class Failing(Node):
+    """A task that cannot be done."""
+
+    def execute(self, runs: Path, emit: Emit) -> None:
+        RunFolder.create(runs / self.address, config={}, env={})
+        raise RunError(f"{self.name} cannot be done")
+
+
 @pytest.fixture
 def outcome(tmp_path: Path):
     experiment = tmp_path / "experiment.py"
     experiment.write_text(EXPERIMENT)
 
-    def of(task: Dying) -> Outcome:
+    def of(task: Node, *others: Node) -> Outcome:
         devices, console = Devices([], cores=1, jobs=1), Console(file=io.StringIO())
         with local_pool(
             tmp_path, experiment=experiment, devices=devices, threads=1, gpu_bytes={}
         ) as pool:
-            outcomes = run_tasks(pool, [task], SharedFolder(tmp_path), console=console)
+            outcomes = run_tasks(pool, [task, *others], SharedFolder(tmp_path), console=console)
         return outcomes[task.address]
 
     return of
@@ -72,3 +82,8 @@ def test_a_worker_that_dies_before_says_in_the_folder_how(outcome, tmp_path: Pat
 def test_a_worker_that_dies_beside_a_folder_of_no_use_has_done_nothing(outcome, tmp_path: Path):
     task = Dying("stale", stale=True)
     assert "was ended by SIGKILL" in (outcome(task).error or "")
+
+
+def test_what_a_worker_told_holds_although_its_process_ends_later(outcome, tmp_path: Path):
+    assert outcome(Failing("first"), Failing("second")).error == "first cannot be done"
+    assert RunFolder(tmp_path / Failing("first").address).failed == "first cannot be done"

@@ -119,9 +119,10 @@ def read_plan(study_folder: Path) -> Plan | None:
     path = study_folder / PLAN_FILE
     try:
         content = json.loads(path.read_bytes())
-        version = content["schema_version"]
+        version = content.pop("schema_version")
         if version in _READABLE_VERSIONS:
-            return _plan(content)
+            content["command"] = tuple(content["command"])
+            return Plan(**content | {"tasks": tuple(map(_task, content["tasks"]))})
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -135,40 +136,15 @@ def read_plan(study_folder: Path) -> Plan | None:
     )
 
 
-def _plan(content: Mapping[str, Any]) -> Plan:
-    return Plan(
-        study=str(content["study"]),
-        command=tuple(map(str, content["command"])),
-        written=str(content["written"]),
-        jobs=int(content["jobs"]),
-        tasks=tuple(
-            PlannedTask(
-                address=_checked(task["address"]),
-                facts=_facts(task),
-                needs=tuple(map(str, task["needs"])),
-                steps=None if task["steps"] is None else int(task["steps"]),
-                seconds=None if task.get("seconds") is None else float(task["seconds"]),
-            )
-            for task in content["tasks"]
-        ),
+def _task(content: dict[str, Any]) -> PlannedTask:
+    """A task as it was written; of version 1 the label becomes the chain."""
+    parts = content["address"].split("/")
+    if len(parts) != 2 or {"", ".", ".."} & set(parts):  # it would lie outside the runs folder
+        raise ValueError(f"{content['address']!r} is no address of a task")
+    label = {"kind": content.pop("kind", "run"), "chain": content.pop("label", "")}
+    facts = content.get("facts") or {**label, "scale": "", "seeds": None}
+    seeds = facts["seeds"] and Seeds(**facts["seeds"])
+    return PlannedTask(
+        **content
+        | {"facts": TaskFacts(**facts | {"seeds": seeds}), "needs": tuple(content["needs"])}
     )
-
-
-def _facts(task: Mapping[str, Any]) -> TaskFacts:
-    """The facts of a task; a plan of version 1 has its label alone, which is then its chain."""
-    facts = task.get("facts") or {"kind": task["kind"], "chain": task["label"]}
-    words = ("chain", "scale", "mixture", "algorithm", "details")
-    seeds = facts.get("seeds")
-    return TaskFacts(
-        kind="base" if facts["kind"] == "base" else "run",
-        **{name: str(facts.get(name, "")) for name in words},
-        seeds=Seeds(**{name: int(seed) for name, seed in seeds.items()}) if seeds else None,
-    )
-
-
-def _checked(address: str) -> str:
-    """Check that an address is `<folder>/<name>`, and so cannot lie outside the runs folder."""
-    parts = address.split("/")
-    if len(parts) != 2 or {"", ".", ".."} & set(parts):
-        raise ValueError(f"{address!r} is no address of a task")
-    return address

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
@@ -23,7 +24,7 @@ from formatlab.launch.options import is_address
 from formatlab.launch.plan import PLAN_FILE, Plan, PlannedTask, read_plan
 from formatlab.launch.progress import RATE_WINDOW, duration
 from formatlab.store.integrity import integrity_error
-from formatlab.store.lock import PATIENCE, Owner, RecordFile, held
+from formatlab.store.lock import PATIENCE, RecordFile, held
 from formatlab.store.metrics_log import metrics_tail
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.runs_folder import BASES, CORPORA, MODELS, readable_folders
@@ -91,6 +92,13 @@ class TaskStatus:
             notes.append(f"resumed {'once' if self.resumed == 1 else f'{self.resumed} times'}")
         return [*notes, *self.remarks]
 
+    def document(self) -> dict[str, Any]:
+        """Everything about the task as JSON values."""
+        task, values = self.task, asdict(self)
+        del values["task"]
+        named = {"address": task.address, "kind": task.kind, "label": task.label}
+        return named | {"needs": task.needs} | values
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyStatus:
@@ -136,17 +144,17 @@ class StudyStatus:
             "beside": dict(self.beside),
             "seconds_left": self.seconds_left if self.complete else None,
             "remark": self.remark,
-            "tasks": [_task_document(task) for task in self.tasks],
+            "tasks": [task.document() for task in self.tasks],
         }
 
 
-def find_studies(paths: Sequence[Path]) -> dict[Path, list[str] | None]:
-    """Find the runs folders that paths stand for, each with the studies asked for, None for all.
+def find_studies(paths: Sequence[Path]) -> list[tuple[Path, list[str] | None]]:
+    """Find the runs folder of each path, and the study asked for in it, or None for all.
 
     Raises:
         InputError: a path is no folder, or that of one run.
     """
-    found: dict[Path, list[str] | None] = {}
+    found: list[tuple[Path, list[str] | None]] = []
     for path in paths:
         if not path.is_dir() or not os.access(path, os.R_OK | os.X_OK):
             raise InputError(
@@ -157,152 +165,11 @@ def find_studies(paths: Sequence[Path]) -> dict[Path, list[str] | None]:
             raise InputError(f"{path} is one run; give the folder of its study, which holds it")
         if _is_study(path):
             # Of `.` and `..` the name is known only once they are resolved.
-            runs = path.parent if path.name not in ("", "..") else path.resolve().parent
-            names = found.setdefault(runs, [])
-            if names is not None:
-                names.append(path.name if path.name not in ("", "..") else path.resolve().name)
+            study = path if path.name not in ("", "..") else path.resolve()
+            found.append((study.parent, [study.name]))
         else:
-            found[path] = None
+            found.append((path, None))
     return found
-
-
-class StatusReader:
-    """Reads the status of a runs folder's studies, again and again.
-
-    Finished folders are read once. Heartbeats are timed by this process's own clock from the second
-    look on; at the first there is only the time stamp of the lock.
-    """
-
-    def __init__(self, runs: Path) -> None:
-        self.runs = runs
-        self._finished: dict[PlannedTask, tuple[int, TaskStatus]] = {}
-        self._heartbeats: dict[str, tuple[tuple[str, int], float, float | None]] = {}
-
-    def studies(self, names: Sequence[str] | None = None) -> list[StudyStatus]:
-        """Read studies.
-
-        Args:
-            names: of the studies; None for all, and the bases that none of their plans names.
-        """
-        if names is not None:
-            return [self._study(name) for name in names]
-        studies = [
-            self._study(folder.name)
-            for folder in readable_folders(self.runs)
-            if folder.name not in (BASES, CORPORA, MODELS) and _is_study(folder)
-        ]
-        planned = {task.task.address for study in studies for task in study.tasks}
-        others = [task for task in _made(self.runs, BASES) if task.address not in planned]
-        if others:
-            studies.append(_study_status(BASES, None, [self.task(task) for task in others]))
-        return studies
-
-    def task(self, task: PlannedTask) -> TaskStatus:
-        """Read a task; whatever is wrong with its folder becomes part of the status."""
-        folder = self.runs / task.address
-        owner = None
-        try:
-            owner = held(folder)
-            return self._task(task, folder, owner)
-        except (OSError, ValueError, FormatlabError) as error:
-            if owner is not None:
-                return TaskStatus(task=task, state="running", **self._heartbeat(task, owner))
-            if isinstance(error, PermissionError):
-                return TaskStatus(task=task, state="damaged", reason="no permission to read it")
-            if not folder.exists():  # moved away meanwhile
-                return TaskStatus(task=task, state="waiting", steps=task.steps)
-            reason = str(error)
-            with suppress(OSError, ValueError, FormatlabError):
-                reason = integrity_error(folder) or reason
-            return TaskStatus(task=task, state="damaged", reason=reason)
-
-    def _study(self, name: str) -> StudyStatus:
-        plan, remark = None, ""
-        try:
-            plan = read_plan(self.runs / name)
-        except InputError as error:
-            remark = str(error)
-        made = _made(self.runs, name)
-        planned = {task.address for task in plan.tasks} if plan else set[str]()
-        return _study_status(
-            name,
-            plan,
-            [self.task(task) for task in (plan.tasks if plan else made)],
-            [self.task(task) for task in made if plan and task.address not in planned],
-            remark=remark,
-        )
-
-    def _task(self, task: PlannedTask, folder: Path, owner: Owner | None) -> TaskStatus:
-        run = RunFolder(folder)
-        begun = (folder / "config.json").exists()
-        if begun and run.done:
-            return self._done(task, folder)
-        if owner is not None:
-            status = TaskStatus(task=task, state="running", **self._heartbeat(task, owner))
-        elif (reason := run.failed) is not None:
-            status = TaskStatus(task=task, state="failed", reason=reason or "no reason given")
-        else:
-            status = TaskStatus(task=task, state="interrupted" if begun else "waiting")
-        if not begun:
-            return replace(status, steps=task.steps)
-        _ = RunFolder.open(folder).config  # raises if it cannot be read
-        rows = metrics_tail(folder / "metrics.jsonl", RATE_WINDOW)
-        paces = _paces(task, rows)
-        leader, share = _leader(rows)
-        return replace(
-            status,
-            step=_steps(rows),
-            steps=task.steps or _whole_number(rows, "steps"),
-            leader=leader,
-            share=share,
-            # The median, so that one slow step, such as one with a probe, does not count.
-            seconds_per_step=median(paces) if paces else None,
-            resumed=len(run.resumes()),
-            # The event that ended a run is already its reason to fail.
-            remarks=() if status.state == "failed" else _remarks(rows),
-        )
-
-    def _done(self, task: PlannedTask, folder: Path) -> TaskStatus:
-        changed = (folder / "DONE").stat().st_mtime_ns
-        known = self._finished.get(task)
-        if known is not None and known[0] == changed:
-            return known[1]
-        run = RunFolder.open(folder)
-        _ = run.config  # raises if it cannot be read
-        rows = metrics_tail(folder / "metrics.jsonl", RATE_WINDOW)
-        paces = _paces(task, rows)
-        status = TaskStatus(
-            task=task,
-            state="done",
-            step=_steps(rows),
-            steps=_steps(rows),
-            seconds_per_step=mean(paces) if paces else None,
-            seconds_left=0.0,
-            resumed=len(run.resumes()),
-            remarks=("undertrained",) if (run.summary or {}).get("undertrained") else (),
-            **_winner(run),
-        )
-        self._finished[task] = changed, status
-        return status
-
-    def _heartbeat(self, task: PlannedTask, owner: Owner) -> dict[str, Any]:
-        """Who holds the lock, if on another machine, and the seconds since the last heartbeat."""
-        now, beat = time.monotonic(), (owner.token, owner.beat)
-        before = self._heartbeats.get(task.address)
-        if before is None:
-            since = None
-            with suppress(OSError):
-                written = RecordFile(self.runs / task.address).path.stat().st_mtime
-                # A clock that was set back, or another machine's, may show a time in the future.
-                since = age if (age := time.time() - written) >= 0 else None
-            self._heartbeats[task.address] = before = beat, now, since
-        elif before[0] != beat:
-            self._heartbeats[task.address] = before = beat, now, 0.0
-        _, seen, since = before
-        return {
-            "owner": None if owner.host == platform.node() else owner.words,
-            "silent": since + now - seen if since is not None else (now - seen) or None,
-        }
 
 
 class StatusSource:
@@ -318,11 +185,10 @@ class StatusSource:
             InputError: a place is no folder, or that of one run.
             RunError: an address cannot be reached.
         """
-        paths = [Path(place) for place in places if not is_address(place)]
-        self._folders = [(StatusReader(runs), names) for runs, names in find_studies(paths).items()]
+        self._folders = find_studies([Path(place) for place in places if not is_address(place)])
         self._copies = ExitStack()
         self._mirrors = [self._mirror(place) for place in places if is_address(place)]
-        self._last: dict[Mirror, list[StudyStatus]] = {}
+        self._reached = False
         self.remarks: list[str] = []
         """Which addresses could not be reached by the latest `read`."""
 
@@ -337,30 +203,197 @@ class StatusSource:
         Raises:
             RunError: an address cannot be reached the first time.
         """
-        studies = [study for reader, names in self._folders for study in reader.studies(names)]
+        studies = [study for runs, names in self._folders for study in read_studies(runs, names)]
         self.remarks = []
-        for mirror, reader in self._mirrors:
+        for mirror in self._mirrors:
             try:
                 mirror.refresh()
-                found = reader.studies(mirror.names)
-                self._last[mirror] = [_at_address(study, mirror) for study in found]
             except RunError as error:
-                if mirror not in self._last:
+                if not self._reached:
                     raise
                 self.remarks.append(f"{error}; what was seen before is shown")
-            studies += self._last[mirror]
+            found = read_studies(mirror.runs, mirror.names)
+            studies += [_at_address(study, mirror) for study in found]
+        self._reached = True
         return studies
 
     def close(self) -> None:
         """Remove what was copied."""
         self._copies.close()
 
-    def _mirror(self, address: str) -> "tuple[Mirror, StatusReader]":
+    def _mirror(self, address: str) -> "Mirror":
         from formatlab.launch.storage.mirror import Mirror
 
         folder = self._copies.enter_context(tempfile.TemporaryDirectory(prefix="formatlab-"))
-        mirror = Mirror(address, Path(folder))
-        return mirror, StatusReader(mirror.runs)
+        return Mirror(address, Path(folder))
+
+
+def read_studies(runs: Path, names: Sequence[str] | None = None) -> list[StudyStatus]:
+    """Read the status of a runs folder's studies.
+
+    Args:
+        runs: the runs folder.
+        names: of the studies; None for all, and the bases that none of their plans names.
+    """
+    if names is not None:
+        return [_read_study(runs, name) for name in names]
+    studies = [
+        _read_study(runs, folder.name)
+        for folder in readable_folders(runs)
+        if folder.name not in (BASES, CORPORA, MODELS) and _is_study(folder)
+    ]
+    planned = {task.task.address for study in studies for task in study.tasks}
+    others = [task for task in _made(runs, BASES) if task.address not in planned]
+    if others:
+        studies.append(_study_status(BASES, None, [read_task(runs, task) for task in others]))
+    return studies
+
+
+def read_task(runs: Path, task: PlannedTask) -> TaskStatus:
+    """Read the status of a task; whatever is wrong with its folder becomes part of the status.
+
+    The last heartbeat is as old as the lock file. Where another machine's clock is wrong, so is the
+    age of the locks that it holds; one from the future has none.
+    """
+    folder = runs / task.address
+    status = TaskStatus(task=task, state="waiting", steps=task.steps)
+    try:
+        owner = held(folder)
+        if owner is not None:
+            elsewhere = owner.words if owner.host != platform.node() else None
+            age = time.time() - RecordFile(folder).path.stat().st_mtime
+            silent = age if age >= 0 else None
+            status = replace(status, state="running", owner=elsewhere, silent=silent)
+        run, begun = RunFolder(folder), (folder / "config.json").exists()
+        if begun and run.done:
+            return _finished(task, folder, (folder / "DONE").stat().st_mtime_ns)
+        if owner is None and (reason := run.failed) is not None:
+            status = replace(status, state="failed", reason=reason or "no reason given")
+        elif owner is None and begun:
+            status = replace(status, state="interrupted")
+        return _with_progress(status, folder) if begun else status
+    except (OSError, ValueError, TypeError, AttributeError, FormatlabError) as error:
+        if status.state == "running":
+            return status
+        if isinstance(error, PermissionError):
+            return TaskStatus(task=task, state="damaged", reason="no permission to read it")
+        if not folder.exists():  # moved away meanwhile
+            return TaskStatus(task=task, state="waiting", steps=task.steps)
+        reason = str(error)
+        with suppress(OSError, ValueError, FormatlabError):
+            reason = integrity_error(folder) or reason
+        return TaskStatus(task=task, state="damaged", reason=reason)
+
+
+@cache
+def _finished(task: PlannedTask, folder: Path, changed: int) -> TaskStatus:
+    """Status of a finished task, read once.
+
+    Args:
+        task: the task.
+        folder: its folder.
+        changed: when its DONE was written, in nanoseconds: it may be made again.
+    """
+    return _with_progress(TaskStatus(task=task, state="done", seconds_left=0.0), folder)
+
+
+def _with_progress(status: TaskStatus, folder: Path) -> TaskStatus:
+    """Add steps, pace, leading format and remarks, from the folder of a task that was begun."""
+    run = RunFolder.open(folder)
+    _ = run.config  # raises if it cannot be read
+    done = status.state == "done"
+    rows = metrics_tail(folder / "metrics.jsonl", RATE_WINDOW)
+    last = rows[-1] if rows else {}
+    step = last.get("step", -1) + 1
+    # Of one under way the median, so that a slow step, such as one with a probe, does not count.
+    paces = _paces(status.task, rows)
+    pace = (mean if done else median)(paces) if paces else None
+    shares = {name: share for name, share in (last.get("share") or {}).items() if share is not None}
+    leader = max(shares, key=lambda name: shares[name], default=None)
+    status = replace(
+        status,
+        step=step,
+        steps=step if done else status.task.steps or last.get("steps"),
+        leader=leader,
+        share=None if leader is None else shares[leader],
+        seconds_per_step=pace,
+        resumed=len(run.resumes()),
+    )
+    if done:
+        remarks = ("undertrained",) if (run.summary or {}).get("undertrained") else ()
+        return replace(status, remarks=remarks, **_winner(run))
+    # The event that ended a run is already its reason to fail.
+    return status if status.state == "failed" else replace(status, remarks=_remarks(rows))
+
+
+def _paces(task: PlannedTask, rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Seconds a step of the latest steps.
+
+    A line of a run has the seconds of its step. A base has a line in many steps, with the seconds
+    since pretraining began or was resumed.
+    """
+    timed = [(row["step"], row["seconds"]) for row in rows if row.get("seconds") is not None]
+    if task.kind == "run":
+        return [seconds for _, seconds in timed if seconds > 0]
+    return [
+        (after - before) / (later - step)
+        for (step, before), (later, after) in pairwise(timed)
+        if later > step and after > before
+    ]
+
+
+def _winner(run: RunFolder) -> dict[str, Any]:
+    """Leader, share, winner and margin of the last probe, where winners are measured."""
+    table = run.winners()
+    names = ["leader", "share", "winner", "margin"]
+    if table is None or not table.num_rows or not set(names) <= set(table.column_names):
+        return {}
+    return table.select(names).slice(table.num_rows - 1).to_pylist()[0]
+
+
+def _remarks(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The latest event, or else the loss of a base that is being made."""
+    for row in reversed(rows):
+        if row.get("events"):
+            return (f"{row['events'][0]['kind'].replace('_', ' ')} at step {row['step']}",)
+    loss = rows[-1].get("loss") if rows else None
+    return (f"loss {loss:.2f}",) if loss is not None and "reward" not in rows[-1] else ()
+
+
+def _read_study(runs: Path, name: str) -> StudyStatus:
+    plan, remark = None, ""
+    try:
+        plan = read_plan(runs / name)
+    except InputError as error:
+        remark = str(error)
+    made = _made(runs, name)
+    planned = {task.address for task in plan.tasks} if plan else set[str]()
+    return _study_status(
+        name,
+        plan,
+        [read_task(runs, task) for task in (plan.tasks if plan else made)],
+        [read_task(runs, task) for task in made if plan and task.address not in planned],
+        remark=remark,
+    )
+
+
+def _is_study(folder: Path) -> bool:
+    return (folder / PLAN_FILE).exists() or any(folder.glob("*/config.json"))
+
+
+def _made(runs: Path, name: str) -> list[PlannedTask]:
+    """The run folders in a folder of the runs folder, as if they had been planned."""
+    kind = "base" if name == BASES else "run"
+    return [
+        PlannedTask(
+            address=f"{name}/{folder.name}",
+            facts=TaskFacts(kind=kind, chain=folder.name, scale="", seeds=None),
+            needs=(),
+            steps=None,
+        )
+        for folder in readable_folders(runs / name)
+        if (folder / "config.json").exists()
+    ]
 
 
 def with_time_left(tasks: Sequence[TaskStatus]) -> list[TaskStatus]:
@@ -466,90 +499,3 @@ def _counted(tasks: Sequence[TaskStatus]) -> dict[State, int]:
     """How many tasks are in each state, for the states that occur."""
     count = Counter(task.state for task in tasks)
     return {state: count[state] for state in get_args(State) if count[state]}
-
-
-def _is_study(folder: Path) -> bool:
-    return (folder / PLAN_FILE).exists() or any(folder.glob("*/config.json"))
-
-
-def _made(runs: Path, name: str) -> list[PlannedTask]:
-    """The run folders in a folder of the runs folder, as if they had been planned."""
-    kind = "base" if name == BASES else "run"
-    return [
-        PlannedTask(
-            address=f"{name}/{folder.name}",
-            facts=TaskFacts(kind=kind, chain=folder.name, scale="", seeds=None),
-            needs=(),
-            steps=None,
-        )
-        for folder in readable_folders(runs / name)
-        if (folder / "config.json").exists()
-    ]
-
-
-def _steps(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Steps completed."""
-    step = _whole_number(rows, "step")
-    return 0 if step is None else step + 1
-
-
-def _whole_number(rows: Sequence[Mapping[str, Any]], name: str) -> int | None:
-    """A field of the last line, if it is a whole number."""
-    value = rows[-1].get(name) if rows else None
-    return value if isinstance(value, int) else None
-
-
-def _paces(task: PlannedTask, rows: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Seconds a step of the latest steps.
-
-    A line of a run has the seconds of its step. A base has a line in many steps, with the seconds
-    since pretraining began or was resumed.
-    """
-    timed = [
-        (row["step"], row["seconds"])
-        for row in rows
-        if isinstance(row.get("step"), int) and isinstance(row.get("seconds"), (int, float))
-    ]
-    if task.kind == "run":
-        return [seconds for _, seconds in timed if seconds > 0]
-    return [
-        (after - before) / (later - step)
-        for (step, before), (later, after) in pairwise(timed)
-        if later > step and after > before
-    ]
-
-
-def _leader(rows: Sequence[Mapping[str, Any]]) -> tuple[str | None, float | None]:
-    """The leader of the last line, and its share."""
-    there = rows[-1].get("share") if rows else None
-    shares = there if isinstance(there, Mapping) else {}
-    known = {name: share for name, share in shares.items() if isinstance(share, (int, float))}
-    leader = max(known, key=lambda name: known[name], default=None)
-    return leader, None if leader is None else known[leader]
-
-
-def _winner(run: RunFolder) -> dict[str, Any]:
-    """Leader, share, winner and margin of the last probe, where winners are measured."""
-    table = run.winners()
-    names = ["leader", "share", "winner", "margin"]
-    if table is None or not table.num_rows or not set(names) <= set(table.column_names):
-        return {}
-    return table.select(names).slice(table.num_rows - 1).to_pylist()[0]
-
-
-def _remarks(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The latest event, or else the loss of a base that is being made."""
-    for row in reversed(rows):
-        match row.get("events"):
-            case [{"kind": kind}, *_]:
-                return (f"{str(kind).replace('_', ' ')} at step {row.get('step')}",)
-    loss = rows[-1].get("loss") if rows else None
-    if isinstance(loss, (int, float)) and "reward" not in rows[-1]:
-        return (f"loss {loss:.2f}",)
-    return ()
-
-
-def _task_document(status: TaskStatus) -> dict[str, Any]:
-    task = status.task
-    named = {"address": task.address, "kind": task.kind, "label": task.label, "needs": task.needs}
-    return named | {name: value for name, value in asdict(status).items() if name != "task"}

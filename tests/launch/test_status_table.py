@@ -7,7 +7,7 @@ import pytest
 from made_up_study import begin, finish, hold, plan, planned
 from rich.console import Console
 
-from formatlab.launch.status import StatusReader, StudyStatus
+from formatlab.launch.status import StudyStatus, read_studies
 from formatlab.launch.status_table import screen_text
 
 BASE = planned("base 0.04M s0")
@@ -22,7 +22,7 @@ def study(tmp_path: Path) -> StudyStatus:
     finish(tmp_path, RUNS[0], winner="undecided")
     hold(begin(tmp_path, RUNS[1], step=8, share={"program": 0.75}).path, host="node17")
     begin(tmp_path, RUNS[2], step=12).mark_failed(REASON)
-    (found,) = StatusReader(tmp_path).studies()
+    (found,) = read_studies(tmp_path)
     return found
 
 
@@ -50,14 +50,14 @@ def test_of_an_undecided_run_the_leader_is_told_with_its_share(study: StudyStatu
 
 def test_a_time_left_that_is_not_measured_says_about(tmp_path: Path) -> None:
     plan(tmp_path, [replace(RUNS[0], seconds=65.0), *RUNS[1:]])
-    (study,) = StatusReader(tmp_path).studies()
+    (study,) = read_studies(tmp_path)
     (row,) = (line for line in lines(study, 80) if line.startswith("grpo"))
     assert row.endswith("about 1:05")
 
 
 def test_columns_without_anything_in_them_are_left_out(tmp_path: Path) -> None:
     plan(tmp_path, RUNS)
-    (study,) = StatusReader(tmp_path).studies()
+    (study,) = read_studies(tmp_path)
     assert lines(study, 120)[3].split() == ["task", "state", "step", "time", "left"]
 
 
@@ -86,7 +86,7 @@ def large(tmp_path: Path) -> StudyStatus:
     begin(tmp_path, tasks["grpo 0.04M s2"], step=3).mark_failed(REASON)
     begin(tmp_path, tasks["grpo 0.04M s3"], step=4)
     hold(begin(tmp_path, tasks["grpo 0.04M s4"], step=8, share={"program": 0.75}).path)
-    (found,) = StatusReader(tmp_path).studies()
+    (found,) = read_studies(tmp_path)
     return found
 
 
@@ -141,7 +141,7 @@ def test_several_studies_share_a_terminal_and_what_needs_attention_comes_first(
     plan(tmp_path / "other", RUNS)
     for run in RUNS:
         finish(tmp_path / "other", run)
-    (ended,) = StatusReader(tmp_path / "other").studies()
+    (ended,) = read_studies(tmp_path / "other")
     found = on_terminal([ended, large], 80, 13)
     assert len(found) <= 13
     assert found[0].startswith("formats: done 3, running 0")

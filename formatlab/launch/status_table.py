@@ -2,8 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from statistics import mean
 from typing import TYPE_CHECKING
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
 MOST_ROWS = 40
 """Tasks of a study beyond which the done and the waiting ones of an arm share a row."""
 
-_HEADINGS = ("task", "state", "step", "leading format", "time left")
+_HEADINGS = ("task", "state", "step", "leading format", "time left", "notes")
+_WRAPPED = ("leading format", "notes")
 _UNBROKEN = 10_000
 """Columns where lines are not to be broken."""
 _LABEL_WIDTH = 44
 _NOTE_WIDTH = 400
-_INDENT = "    "
 
 _COLOURS = {
     "running": "cyan",
@@ -36,21 +35,6 @@ _COLOURS = {
 }
 """Of the states, the most urgent first."""
 _URGENCY = tuple(_COLOURS)
-_CALM = ("done", "waiting")
-"""States that need no attention."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Row:
-    """A row of the table: a task, or several of an arm."""
-
-    cells: tuple[str, str, str, str, str]
-    """Below `_HEADINGS`."""
-    notes: str
-    """What stands beside the cells, or below them where there is no room."""
-    state: State
-    tasks: int = 1
-    """How many tasks it stands for."""
 
 
 def screen_text(
@@ -62,8 +46,8 @@ def screen_text(
 ) -> "Text":
     """Return what a terminal shows of studies, one below the other.
 
-    On a terminal that is too low for all of it, tasks that need attention come first, and those
-    that are left out are counted.
+    On a terminal that is too low for all rows, the most urgent ones have a line each, and the tasks
+    of the others are counted.
 
     Args:
         studies: their status.
@@ -74,13 +58,17 @@ def screen_text(
     from rich.text import Text
 
     columns = width or _UNBROKEN
-    rows = [
-        _rows(study.tasks, () if every or len(study.tasks) <= MOST_ROWS else _CALM)
-        for study in studies
-    ]
+    rows = [(study, tasks) for study in studies for tasks in _rows(study, every=every)]
     lines = _lines(studies, rows, columns)
     if height is not None and len(lines) > height:
-        lines = _fitting_lines(studies, columns, height, every=every)
+        rows.sort(key=lambda row: _URGENCY.index(row[1][0].state))
+        for most in range(min(len(rows), height), -1, -1):
+            hidden = Counter(task.state for _, tasks in rows[most:] for task in tasks)
+            left = ", ".join(f"{hidden[state]} {state}" for state in _URGENCY if hidden[state])
+            lines = _lines(studies, rows[:most], columns, wrap=False)
+            lines.append(Text(f"not shown: {left}", "dim"))
+            if len(lines) <= height:
+                break
     return Text("\n").join([*lines, Text()])
 
 
@@ -106,126 +94,95 @@ def task_words(task: TaskStatus) -> str:
     return visible_text(f"{task.task.label}: {task.state}{at}{leading}{notes}")
 
 
-def _fitting_lines(
-    studies: Sequence[StudyStatus], width: int, height: int, *, every: bool
-) -> "list[Text]":
-    """The lines of as many rows as there is room for, the most urgent ones of all studies."""
-    urgent = [
-        (number, row)
-        for number, study in enumerate(studies)
-        for row in _rows(study.tasks, () if every else _CALM)
-    ]
-    urgent.sort(key=lambda item: _URGENCY.index(item[1].state))
-    lines: list[Text] = []
-    for most in range(min(len(urgent), height), -1, -1):
-        rows = [[row for of, row in urgent[:most] if of == n] for n in range(len(studies))]
-        lines = _lines(studies, rows, width)
-        if len(lines) <= height:
-            break
-    return lines
+def _rows(study: StudyStatus, *, every: bool) -> list[list[TaskStatus]]:
+    """The tasks of each row; in a large study the done and the waiting ones of an arm share one."""
+    shared = () if every or len(study.tasks) <= MOST_ROWS else ("done", "waiting")
+    rows: dict[tuple[str, State, bool], list[TaskStatus]] = {}
+    for task in study.tasks:
+        name = task.task.facts.arm if task.state in shared else task.task.address
+        rows.setdefault((name, task.state, task.stuck), []).append(task)
+    return list(rows.values())
 
 
 def _lines(
-    studies: Sequence[StudyStatus], rows: Sequence[Sequence[_Row]], width: int
+    studies: Sequence[StudyStatus],
+    rows: Sequence[tuple[StudyStatus, Sequence[TaskStatus]]],
+    width: int,
+    *,
+    wrap: bool = True,
 ) -> "list[Text]":
-    """The lines of the screen: each study with some of its rows, or with its totals alone."""
+    """The lines of the screen: each study with its rows, or with its totals alone."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(width=width)
     lines: list[Text] = []
-    for study, shown in zip(studies, rows, strict=True):
+    for study in studies:
         title = Text.assemble((visible_text(study.name), "bold"), f": {totals_words(study)}")
         lines += [Text()] * bool(lines)
         lines += title.wrap(console, width)
+        shown = [tasks for of, tasks in rows if of is study]
         if shown or not study.tasks:
             for words in _about(study):
                 lines += Text(visible_text(words), "dim").wrap(console, width)
         if shown:
-            lines += _table_lines(shown, console)
-            lines += _rest(study, shown)
+            lines += _table_lines(shown, console, wrap=wrap)
     return lines
 
 
-def _table_lines(rows: Sequence[_Row], console: "Console") -> "Iterator[Text]":
-    """A header, and the rows with their notes, which rich lays out in columns."""
+def _table_lines(
+    rows: Sequence[Sequence[TaskStatus]], console: "Console", *, wrap: bool
+) -> "Iterator[Text]":
+    """A table without the columns that have nothing in them; what is too long wraps or is cut."""
     from rich.table import Table
     from rich.text import Text
 
-    columns = zip(*(row.cells for row in rows), strict=True)
-    shown = [number for number, cells in enumerate(columns) if any(cells)]
+    contents = [_task_cells(row[0]) if len(row) == 1 else _arm_cells(row) for row in rows]
+    shown = [number for number, column in enumerate(zip(*contents, strict=True)) if any(column)]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for number in shown:
-        # Where the terminal is too narrow, the leading format is cut and nothing else.
-        heading = Text(_HEADINGS[number], no_wrap=True, overflow="ellipsis")
-        table.add_column(heading, no_wrap=number != _HEADINGS.index("leading format"))
-    for row in rows:
-        cells = [Text(cell, no_wrap=True, overflow="ellipsis") for cell in row.cells]
-        cells[1].stylize(_COLOURS[row.state])
+        table.add_column(_HEADINGS[number], no_wrap=_HEADINGS[number] not in _WRAPPED)
+    for row, texts in zip(rows, contents, strict=True):
+        cells = [Text(text, no_wrap=not wrap, overflow="ellipsis") for text in texts]
+        for cell in (cells[1], cells[-1]):
+            cell.stylize(_COLOURS[row[0].state])
         table.add_row(*(cells[number] for number in shown))
-    rendered = console.render_lines(table, pad=False)
-    for row, segments in zip((None, *rows), rendered, strict=True):
+    for segments in console.render_lines(table, pad=False):
         line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
-        if row is None or not row.notes:
-            line.rstrip()
-            yield line
-        elif line.cell_len + 2 + len(row.notes) <= console.width:
-            yield line.append("  ").append(row.notes, _COLOURS[row.state])
-        else:
-            line.rstrip()
-            yield line
-            notes = Text(row.notes, _COLOURS[row.state])
-            for part in notes.wrap(console, console.width - len(_INDENT)):
-                yield Text(_INDENT).append_text(part)
+        line.rstrip()
+        yield line
 
 
-def _rows(tasks: Sequence[TaskStatus], shared: Collection[State]) -> list[_Row]:
-    """The rows of tasks; those of an arm share one in the states of `shared`."""
-    groups: dict[tuple[str, str, bool], list[TaskStatus]] = {}
-    for task in tasks:
-        name = task.task.facts.arm if task.state in shared else task.task.address
-        groups.setdefault((name, task.state, task.stuck), []).append(task)
-    return [
-        _arm_row(name, group) if len(group) > 1 else _task_row(group[0])
-        for (name, _, _), group in groups.items()
-    ]
-
-
-def _task_row(task: TaskStatus) -> _Row:
+def _task_cells(task: TaskStatus) -> tuple[str, ...]:
+    """What the row of a task says below `_HEADINGS`."""
     ended = task.state in ("done", "failed") or task.stuck
     about = "about " if task.estimated else ""
     pace = task.seconds_per_step if task.state == "running" else None
     notes = [*([_pace(pace)] if pace else []), *task.notes]
-    return _Row(
-        cells=(
-            name_text(task.task.label, _LABEL_WIDTH),
-            task.state,
-            _steps(task),
-            _leading(task),
-            "" if ended else f"{about}{duration(task.seconds_left)}",
-        ),
-        notes=name_text("; ".join(notes), _NOTE_WIDTH),
-        state=task.state,
+    return (
+        name_text(task.task.label, _LABEL_WIDTH),
+        task.state,
+        _steps(task),
+        _leading(task),
+        "" if ended else f"{about}{duration(task.seconds_left)}",
+        name_text("; ".join(notes), _NOTE_WIDTH),
     )
 
 
-def _arm_row(arm: str, tasks: Sequence[TaskStatus]) -> _Row:
+def _arm_cells(tasks: Sequence[TaskStatus]) -> tuple[str, ...]:
+    """What a row of several tasks of an arm says, all of them in one state."""
     first = tasks[0]
     winners = Counter(task.winner for task in tasks if task.winner is not None)
     times = [task.seconds_left for task in tasks if task.seconds_left is not None]
     about = "about " if any(task.estimated for task in tasks) else ""
     each = f"{about}{duration(mean(times))} each" if times else duration(None)
-    return _Row(
-        cells=(
-            name_text(arm, _LABEL_WIDTH),
-            f"{first.state} {len(tasks)}",
-            "",
-            ", ".join(f"{name_text(name)} {count}" for name, count in winners.most_common()),
-            "" if first.state == "done" or first.stuck else each,
-        ),
-        notes="cannot begin: what they need failed" if first.stuck else "",
-        state=first.state,
-        tasks=len(tasks),
+    return (
+        name_text(first.task.facts.arm, _LABEL_WIDTH),
+        f"{first.state} {len(tasks)}",
+        "",
+        ", ".join(f"{name_text(name)} {count}" for name, count in winners.most_common()),
+        "" if first.state == "done" or first.stuck else each,
+        "cannot begin: what they need failed" if first.stuck else "",
     )
 
 
@@ -240,17 +197,6 @@ def _about(study: StudyStatus) -> Iterator[str]:
     if study.beside:
         states = ", ".join(f"{state} {count}" for state, count in study.beside.items())
         yield f"runs of earlier commands, not among these: {states}"
-
-
-def _rest(study: StudyStatus, rows: Sequence[_Row]) -> "list[Text]":
-    """Say how many tasks have no row."""
-    from rich.text import Text
-
-    count = Counter[str](study.totals)
-    for row in rows:
-        count[row.state] -= row.tasks
-    left = ", ".join(f"{count[state]} {state}" for state in _URGENCY if count[state])
-    return [Text(f"not shown: {left}", "dim")] if left else []
 
 
 def _moment(written: str) -> str:

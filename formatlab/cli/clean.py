@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Show what can be removed from a runs folder, and with --yes remove it. Always safe to remove are
-temporary files and locks of killed processes, checkpoints of finished runs, and merged policies
-that no planned run needs. Results are removed only where an option asks for it. What a live process
-holds stays, and so does everything behind symbolic links.
+locks of killed processes, temporary files in which nothing changed for an hour, checkpoints of
+finished runs, and merged policies that no planned run needs. Results are removed only where an
+option asks for it. What a live process holds stays, and so does everything behind symbolic links.
 
 examples:
   formatlab clean

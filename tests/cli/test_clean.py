@@ -1,6 +1,7 @@
 """`formatlab clean` as people see it."""
 
 import errno
+import os
 import re
 from pathlib import Path
 
@@ -15,13 +16,19 @@ from formatlab.store.lock import Held
 RUNS = [planned("grpo 0.04M s0"), planned("ppo 0.04M s0"), planned("rloo 0.04M s0")]
 
 
+def put(path: Path, size: int) -> None:
+    """Write a file that was last changed long ago."""
+    path.write_bytes(b"x" * size)
+    os.utime(path, (1, 1))
+
+
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     """A study with a checkpoint, a temporary file, a lock, a failed and an unplanned run."""
     plan(tmp_path, RUNS[:2])
     run = finish(tmp_path, RUNS[0])
     (run.checkpoints / "model.pt").write_bytes(b"x" * 2_500_000)
-    (run.path / ".unfinished-abc").write_bytes(b"x" * 1200)
+    put(run.path / ".unfinished-abc", 1200)
     hold_here(run.path, alive=False)
     begin(tmp_path, RUNS[1]).mark_failed("nan")
     finish(tmp_path, RUNS[2])
@@ -79,7 +86,7 @@ def test_long_lists_of_what_is_always_safe_are_cut(
     runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(20):
-        (runs / RUNS[0].address / f".unfinished-{number:03}").write_text("x")
+        put(runs / RUNS[0].address / f".unfinished-{number:03}", 1)
     lines = output(capsys, runs)
     assert "             and 13 more" in lines
     assert sum(".unfinished-" in line for line in lines) == 8

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from made_up_study import NO_PROCESS, STUDY, begin, finish, hold, hold_here, plan, planned
+from made_up_study import STUDY, begin, finish, hold, hold_here, plan, planned
 
 from formatlab.errors import InputError
 from formatlab.launch import clean
@@ -64,14 +64,18 @@ def test_nothing_can_be_removed_from_a_tidy_folder(tmp_path: Path) -> None:
 def test_what_killed_writers_left_is_found_and_removed(tmp_path: Path) -> None:
     (base, _), (run, _) = make(tmp_path)
     left = [
-        put(run.path / ".unfinished-abc", old=False),
-        put(run.path / "rollouts" / "split=train" / ".unfinished-abc", old=False),
-        put(run.path / ".policy-unfinished" / "model.safetensors", old=False).parent,
-        put(base.path / ".model-unfinished" / "model.safetensors", old=False).parent,
+        put(run.path / ".unfinished-abc"),
+        put(run.path / "rollouts" / "split=train" / ".unfinished-abc"),
+        put(run.path / ".policy-unfinished" / "model.safetensors").parent,
+        put(base.path / ".model-unfinished" / "model.safetensors").parent,
         put(tmp_path / STUDY / "tables" / ".unfinished-abc"),
-        put(tmp_path / STUDY / ".x.lock-0a1b2c3d"),
-        put(tmp_path / "corpora" / f".0a1b2c3d-{NO_PROCESS}" / "corpus.npz", old=False).parent,
+        put(tmp_path / "corpora" / ".0a1b2c3d-unfinished" / "corpus.npz").parent,
+        put(tmp_path / "models" / ".converting-abc" / "gpt" / "model.safetensors").parents[1],
     ]
+    for path in left:
+        age(path)
+        for inside in path.glob("*"):
+            age(inside)
     items = find_removable(tmp_path)
     assert {item.path for item in items} == set(left)
     assert {item.kind for item in items} == {"temporary"}
@@ -86,15 +90,13 @@ def test_what_a_living_writer_may_be_writing_is_left_alone(tmp_path: Path) -> No
     (base, _), (run, _) = make(tmp_path)
     hold(run.path)
     hold_here(base.path, alive=True)
-    recorded = begin(tmp_path, planned("grpo 0.04M s9"))  # of somebody's trainer, without a lock
-    (recorded.path / "config.json").write_text(json.dumps({"kind": "run", "trainer": {}}))
+    recorded = begin(tmp_path, planned("grpo 0.04M s9"))  # as of somebody's trainer, without a lock
     put(run.path / ".unfinished-abc")
     put(run.path / "checkpoints" / "checkpoint-1" / "model.pt")
     put(base.path / ".model-unfinished" / "model.safetensors")
     put(recorded.path / ".unfinished-abc", old=False)
     put(tmp_path / STUDY / ".unfinished-abc", old=False)
-    put(tmp_path / "corpora" / f".0a1b2c3d-{os.getpid()}" / "corpus.npz")
-    put(tmp_path / "corpora" / f".0a1b2c3d-{NO_PROCESS}" / "corpus.npz")
+    put(tmp_path / "corpora" / ".0a1b2c3d-unfinished" / "corpus.npz", old=False)
     assert found(tmp_path) == {}
 
 
@@ -108,15 +110,15 @@ def test_a_clock_that_was_set_back_makes_nothing_old(tmp_path: Path) -> None:
 def test_locks_of_dead_owners_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
     _, (run, other) = make(tmp_path)
     dead = hold_here(run.path, alive=False)
-    of_older = put(tmp_path / "bases" / ".gone.lock", size=0)
+    of_corpus = hold_here(tmp_path / "corpora" / "0a1b2c3d", alive=False)
     put(tmp_path / STUDY / ".just-taken.lock", size=0, old=False)
     hold_here(other.path, alive=True)
     hold(tmp_path / STUDY / "of-another-machine")
     items = find_removable(tmp_path)
-    assert {(item.kind, item.path) for item in items} == {("lock", dead), ("lock", of_older)}
+    assert {(item.kind, item.path) for item in items} == {("lock", dead), ("lock", of_corpus)}
     assert all(remove(item) for item in items)
     assert not dead.exists()
-    assert not of_older.exists()
+    assert not of_corpus.exists()
 
 
 def test_a_lock_that_was_taken_meanwhile_stays(tmp_path: Path) -> None:
@@ -157,12 +159,10 @@ def test_merged_policies_stay_while_a_planned_run_starts_from_them(tmp_path: Pat
     assert not merged.exists()
 
 
-def test_without_a_plan_merged_policies_stay_until_the_whole_study_is_done(tmp_path: Path) -> None:
-    run = begin(tmp_path, RUNS[1])
+def test_without_a_plan_merged_policies_go_and_are_made_again(tmp_path: Path) -> None:
+    begin(tmp_path, RUNS[1])
     put(finish(tmp_path, RUNS[0]).path / "policy-merged" / "model.safetensors")
-    assert found(tmp_path) == {}
-    run.mark_done({})
-    assert list(found(tmp_path).values()) == ["merged"]
+    assert found(tmp_path) == {f"{RUNS[0].address}/policy-merged": "merged"}
 
 
 def test_failed_runs_go_by_option(tmp_path: Path) -> None:
@@ -225,6 +225,16 @@ def test_bases_and_corpora_that_no_run_comes_of_go_by_option(tmp_path: Path) -> 
     put(tmp_path / "corpora" / "0a1b2c3d" / "corpus.npz")
     assert found(tmp_path) == {}
     assert found(tmp_path, "unused") == {BASES[1].address: "unused", "corpora/0a1b2c3d": "unused"}
+
+
+def test_a_corpus_that_is_being_written_stays(tmp_path: Path) -> None:
+    make(tmp_path)
+    corpus = put(tmp_path / "corpora" / "0a1b2c3d" / "corpus.npz").parent
+    (item,) = find_removable(tmp_path, ["unused"])
+    hold(corpus)
+    with pytest.raises(Held):
+        remove(item)
+    assert corpus.exists()
 
 
 def test_a_base_that_is_planned_is_not_unused(tmp_path: Path) -> None:

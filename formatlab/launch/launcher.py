@@ -103,7 +103,7 @@ def report(command: Command, root: RunsRoot, runs: Path, console: Console) -> in
 
 def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) -> dict[str, Outcome]:
     """Do the tasks in a pool of processes, as many side by side as devices have seats."""
-    from formatlab.launch.estimate import gpu_bytes, planned_times
+    from formatlab.launch.estimate import estimates, gpu_bytes
     from formatlab.launch.pool import local_pool
 
     options, tasks = command.options, command.tasks
@@ -113,7 +113,9 @@ def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) ->
         jobs=options.jobs,
         runs_per_gpu=options.runs_per_gpu,
     )
-    seconds = planned_times(graph(command.runs), runs, devices)
+    planned, gpu = graph(command.runs), devices.gpus[0].model if devices.gpus else None
+    told = estimates(planned, runs, workers=min(devices.most, len(planned)), gpu=gpu)
+    seconds = {of.task.address: of.seconds for of in told if of.seconds is not None}
     _announce(command, root, runs, side_by_side=devices.most, seconds=seconds)
     with local_pool(
         runs,

@@ -3,7 +3,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,75 +11,61 @@ import pytest
 from plain_task import Node
 from rich.console import Console
 
-from formatlab.errors import InputError
 from formatlab.launch import dry_run
 from formatlab.launch.devices import CONTEXT, Devices, Gpu
 from formatlab.launch.dry_run import (
-    LAUNCHER,
-    REPORT,
-    Entry,
-    State,
+    Here,
     dry_run_table,
     number_words,
     print_dry_run,
     schedule,
     seed_words,
-    size_words,
-    state_of,
-    time_words,
     totals,
-    totals_elsewhere,
     warnings,
 )
-from formatlab.launch.estimate import Estimate, Timing
+from formatlab.launch.estimate import Estimate, State, Timing
 from formatlab.launch.options import LaunchOptions
 from formatlab.store.run_folder import RunFolder
 from formatlab.study.experiment import load_experiment
 from formatlab.study.ladder_run import BaseTask
 from formatlab.study.study import LadderStudy
-from formatlab.study.task import Seeds, Task, graph, started_elsewhere
+from formatlab.study.task import Seeds, Task, graph
 from formatlab.train.pretraining.base import Base, Pretraining
 from formatlab.world.four_formats import FOUR_FORMATS
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "scale_attractors.py"
-MB, GB = 2**20, 2**30
-ESTIMATE = Estimate(seconds=50.0, memory=900 * MB, disk=2 * MB, checkpoints=MB)
+MB, GB = 10**6, 10**9
 
 
-def entry(task: Task | str, state: State = "to make", *, used_by: int = 0, **changes: Any) -> Entry:
-    estimate = None if state == "done" else replace(ESTIMATE, **changes)
-    task = Node(task) if isinstance(task, str) else task
-    return Entry(task=task, state=state, estimate=estimate, used_by=used_by)
+def entry(task: Task | str, state: State = "to make", **changes: Any) -> Estimate:
+    found = unknown(task, state)
+    if state == "done":
+        return found
+    found = replace(found, seconds=50.0, memory=900 * MB, disk=2 * MB, checkpoints=MB)
+    return replace(found, **changes)
 
 
-def unknown(label: str) -> Entry:
-    return replace(entry(label), estimate=Estimate())
+def unknown(task: Task | str, state: State = "to make") -> Estimate:
+    return Estimate(task=Node(task) if isinstance(task, str) else task, state=state)
 
 
-def lines(entries: Sequence[Entry], width: int = 200) -> list[str]:
+def lines(entries: Sequence[Estimate], width: int = 200) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
     console.print(dry_run_table(entries))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
-def rows(entries: Sequence[Entry]) -> list[str]:
+def rows(entries: Sequence[Estimate]) -> list[str]:
     """Lines of the table without its headings, with single spaces."""
     return [" ".join(line.split()) for line in lines(entries)[2:]]
 
 
-def test_a_task_says_what_it_starts_from_and_what_it_takes():
+def test_a_task_says_what_it_takes():
     base = Node("base 0.04M s0")
-    found = lines([entry(base), entry(Node("grpo 0.04M s0", (base,)))])
-    assert [line.split("  ")[0].strip() for line in found] == [
-        "",
-        "task",
-        "base 0.04M s0",
-        "grpo 0.04M s0",
-    ]
     assert rows([entry(base), entry(Node("grpo 0.04M s0", (base,)))]) == [
-        "base 0.04M s0 to make 50 s 900 MiB 2 MiB",
-        "grpo 0.04M s0 base to make 50 s 900 MiB 2 MiB",
+        "base 0.04M s0 1 to make 0:50 900.0 MB 2.0 MB",
+        "grpo 0.04M s0 1 to make 0:50 900.0 MB 2.0 MB",
     ]
 
 
@@ -87,7 +73,7 @@ def test_seeds_of_an_arm_share_a_line():
     entries = [entry(f"grpo 0.04M s{seed}, temperature 0.7") for seed in range(200)]
     entries += [entry(f"grpo 0.04M s{seed}, temperature 1.0", "done") for seed in range(3)]
     assert rows(entries) == [
-        "grpo 0.04M s0-s199, temperature 0.7 200 to make 50 s 900 MiB 400 MiB",
+        "grpo 0.04M s0-s199, temperature 0.7 200 to make 0:50 900.0 MB 400.0 MB",
         "grpo 0.04M s0-s2, temperature 1.0 3 done",
     ]
 
@@ -96,25 +82,17 @@ def test_states_of_an_arm_are_counted():
     states: list[State] = ["done", "to make", "to resume", "to make", "to make again"]
     (row,) = rows([entry(f"grpo 0.04M s{seed}", state) for seed, state in enumerate(states)])
     assert "1 done, 1 to resume, 1 to make again, 2 to make" in row
-    assert row.endswith("50 s 900 MiB 8 MiB")
-
-
-def test_stages_that_are_shared_say_so():
-    stage = Node("sft prose 0.04M s0", (Node("base 0.04M s0"),))
-    last = Node("sft prose, grpo 0.04M s0", (stage,))
-    found = rows([entry(stage, used_by=3), entry(last)])
-    assert found[0].startswith("sft prose 0.04M s0 base to make 3 runs ")
-    assert found[1].startswith("sft prose, grpo 0.04M s0 sft prose to make 50 s")
+    assert row.endswith("0:50 900.0 MB 8.0 MB")
 
 
 def test_what_is_unknown_is_said_to_be():
     assert rows([unknown("grpo smollm2-135m s0")]) == [
-        "grpo smollm2-135m s0 to make unknown unknown unknown"
+        "grpo smollm2-135m s0 1 to make unknown unknown unknown"
     ]
 
 
-def test_corpora_of_a_mixture_share_a_line():
-    def base(seed: int, world_seed: int, *, writes: bool) -> Entry:
+def test_corpora_share_a_line():
+    def base(seed: int, world_seed: int, *, writes: bool) -> Estimate:
         made = Base(
             world=replace(FOUR_FORMATS, seed=world_seed),
             scale="0.04M",
@@ -126,8 +104,8 @@ def test_corpora_of_a_mixture_share_a_line():
 
     entries = [base(seed, world, writes=seed == 0) for seed in (0, 1) for world in (1, 2, 3)]
     assert rows(entries) == [
-        "corpus four 3 to make 10 s 9 MiB",
-        "base 0.04M 6 seeds 6 to make 50 s 900 MiB 12 MiB",
+        "corpus 3 to make 0:10 9.0 MB",
+        "base 0.04M 6 seeds 6 to make 0:50 900.0 MB 12.0 MB",
     ]
     assert len(rows([base(0, 0, writes=False)])) == 1
 
@@ -136,10 +114,10 @@ def test_corpora_of_a_mixture_share_a_line():
 def test_a_wide_table_fits_the_terminal_with_all_that_was_said(width: int):
     start = Node("sft program+tool_tags+latex+prose 0.04M s0")
     label = "sft program+tool_tags+latex+prose, grpo 0.04M s{}"
-    found = lines([entry(Node(label.format(n), (start,)), used_by=12) for n in range(3)], width)
+    found = lines([entry(Node(label.format(n), (start,))) for n in range(3)], width)
     assert max(map(len, found)) <= width
     text = " ".join(found)
-    for words in ("900 MiB", "50 s", "6 MiB", "s0-s2"):
+    for words in ("900.0 MB", "0:50", "6.0 MB", "s0-s2"):
         assert words in text
 
 
@@ -150,9 +128,9 @@ def test_a_wide_table_fits_the_terminal_with_all_that_was_said(width: int):
         ([(0, 2, 2), (0, 1, 1)], "s1-s2"),
         ([(0, n, n) for n in range(200)], "s0-s199"),
         ([(1, n, n) for n in range(3)], "w1s0-w1s2"),
-        ([(0, 0, 0), (0, 7, 7)], "s0, s7"),
-        ([(0, n, n) for n in (0, 2, 4, 6, 8)], "5 seeds"),
-        ([(0, 0, n) for n in (0, 1, 2)], "s0, s0.1, s0.2"),
+        ([(0, 0, 7)], "s0.7"),
+        ([(0, n, n) for n in (0, 2, 4)], "3 seeds"),
+        ([(0, 0, n) for n in (0, 1, 2)], "3 seeds"),
         ([], ""),
     ],
 )
@@ -161,62 +139,54 @@ def test_ranges_of_seeds_leave_none_out(seeds: list[tuple[int, int, int]], words
     assert seed_words(made) == words
 
 
-def of(entries: Sequence[Entry], jobs: int = 2) -> dict[str, str]:
-    seconds, most = schedule(entries, Devices([], cores=2, jobs=jobs), 2)
-    return dict(totals(entries, seconds, most, 8 * GB, 93 * GB))
+def here(seconds: float = 50.0, most: int = 2, memory: int | None = 8 * GB) -> Here:
+    return Here(seconds=seconds, side_by_side=most, memory=memory, disk=93 * GB)
 
 
 def test_a_study_is_summed_up():
     entries = [entry("base 0.04M s0", "done"), entry("grpo 0.04M s0")]
     entries += [entry("grpo 0.04M s1", "to resume")]
-    assert of(entries) == {
-        "time": "about 50 s, 2 side by side; in all about 1.7 min of work",
-        "memory": "about 2 GiB at most, of 8 GiB that are free: the 2 largest tasks, and 250 MiB "
-        "of the launcher",
-        "disk": "about 11 MiB, of 93 GiB that are free: 9 MiB of results with their report, 2 MiB "
-        "of checkpoints while tasks are under way",
+    assert dict(totals(entries, here(), "local")) == {
+        "time": "about 0:50, 2 side by side; about 1:40 of work in all",
+        "memory": "about 2.1 GB at most, of the launcher and the 2 largest tasks, of 8.0 GB that "
+        "are free",
+        "disk": "about 4.0 MB, and up to 1.0 MB for each task under way, of 93.0 GB that are free",
     }
 
 
 def test_elsewhere_only_work_and_disk_are_told():
     entries = [entry(f"grpo 0.04M s{seed}") for seed in range(300)]
-    assert dict(totals_elsewhere(entries, LaunchOptions(launcher="ray"))) == {
-        "time": "in all about 4.2 h of work, each task as on this machine; how many tasks go side "
-        "by side, and so how long it takes, is for Ray to say",
-        "disk": "about 605 MiB of results with their report; and up to 1 MiB of checkpoints for "
-        "each task under way",
+    assert dict(totals(entries, None, "ray")) == {
+        "time": "about 4:10:00 of work in all; how long that takes is for Ray to say",
+        "disk": "about 600.0 MB, and up to 1.0 MB for each task under way",
     }
-    found = dict(totals_elsewhere(entries, LaunchOptions(launcher="slurm", jobs=8)))
-    assert "side by side, at most 8, and so how long it takes, is for Slurm to say" in found["time"]
 
 
 def test_totals_say_what_is_unknown():
-    found = of([unknown("grpo 0.04M s0")])
-    assert list(found) == ["time"] and found["time"].startswith("unknown: ")
-    found = of([unknown("grpo 0.04M s0"), entry("grpo 0.04M s1")])
-    assert found["time"] == (
-        "at least 50 s, 2 side by side; in all at least 50 s of work; not known of 1 task"
-    )
+    found = dict(totals([unknown("grpo 0.04M s0")], here(), "local"))
+    assert all(sentence.startswith("unknown") for sentence in found.values())
+    found = dict(totals([unknown("grpo 0.04M s0"), entry("grpo 0.04M s1")], here(), "local"))
+    assert found["time"] == "at least 0:50, 2 side by side; at least 0:50 of work in all"
     assert found["memory"].startswith("at least ") and found["disk"].startswith("at least ")
 
 
 def test_a_study_that_is_done_needs_nothing():
     entries = [entry("grpo 0.04M s0", "done")]
-    assert of(entries) == dict(totals_elsewhere(entries, LaunchOptions())) == {}
-    assert list(warnings(entries, 0, 8 * GB, 93 * GB)) == []
+    assert list(totals(entries, here(), "local")) == list(totals(entries, None, "ray")) == []
+    assert list(warnings(entries, here(most=0))) == []
 
 
 @pytest.mark.parametrize(("memory", "do"), [(3000, "take --jobs 2"), (900, "micro_batch")])
 def test_too_little_memory_is_warned_of(memory: int, do: str):
     entries = [entry(f"grpo 0.04M s{seed}") for seed in range(8)]
-    (line,) = warnings(entries, 8, memory * MB, 93 * GB)
+    (line,) = warnings(entries, here(most=8, memory=memory * MB))
     assert "more memory than is free" in line and do in line
-    assert list(warnings(entries, 8, None, 93 * GB)) == []
-    assert list(warnings(entries, 8, 100 * GB, 93 * GB)) == []
+    assert list(warnings(entries, here(most=8, memory=None))) == []
+    assert list(warnings(entries, here(most=8, memory=100 * GB))) == []
 
 
 def test_too_little_disk_is_warned_of():
-    (line,) = warnings([entry("grpo 0.04M s0")], 1, 8 * GB, 2 * MB + REPORT)
+    (line,) = warnings([entry("grpo 0.04M s0")], replace(here(most=1), disk=3 * MB))
     assert "more disk than is free" in line and "--runs-dir" in line
 
 
@@ -238,76 +208,10 @@ def test_of_tasks_whose_gpu_memory_is_unknown_each_has_a_gpu_for_itself():
     assert schedule(entries, Devices(gpus, cores=16, runs_per_gpu=2), 16) == (50.0, 4)
 
 
-@dataclass(frozen=True)
-class Run(Node):
-    """A task that is outdated when what it needs has other weights."""
-
-    def outdated(self, runs: Path) -> str | None:
-        return started_elsewhere(self, runs)
-
-
-BASE = Node("base 0.04M s0")
-RUN = Run("grpo 0.04M s0", (BASE,))
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    base = RunFolder.create(tmp_path / BASE.address, config={"kind": "base"}, env={})
-    base.mark_done({"sha256": ""})
-    run = RunFolder.create(
-        tmp_path / RUN.address, config={"kind": "run", "start_sha256": ""}, env={}
-    )
-    run.append_metrics({"step": 0}, {"step": 1})
-    run.mark_done({"steps": 2})
-    return tmp_path
-
-
-def test_intact_folders_are_done_or_resumed(runs: Path):
-    assert (state_of(BASE, runs), state_of(RUN, runs)) == ("done", "done")
-    (runs / RUN.address / "DONE").unlink()
-    assert state_of(RUN, runs) == "to resume"
-    (runs / RUN.address / "metrics.jsonl").unlink()
-    assert state_of(RUN, runs) == "to make"
-    assert state_of(RUN, runs / "elsewhere") == "to make"
-
-
-@pytest.mark.parametrize("name", ["DONE", "config.json", "env.json", "metrics.jsonl"])
-def test_damaged_folders_are_made_again(runs: Path, name: str):
-    (runs / RUN.address / name).write_text("{\n")
-    assert state_of(RUN, runs) == "to make again"
-
-
-def test_a_run_of_other_weights_is_made_again(runs: Path):
-    RunFolder(runs / BASE.address).mark_done({"sha256": "", "policy_sha256": "other"})
-    assert state_of(RUN, runs) == "to make again"
-
-
-@pytest.mark.parametrize("name", ["DONE", "config.json"])
-def test_an_intact_run_of_a_base_that_is_made_again_is_done(runs: Path, name: str):
-    (runs / BASE.address / name).write_text("{")
-    assert (state_of(BASE, runs), state_of(RUN, runs)) == ("to make again", "done")
-
-
-def test_a_folder_of_another_version_cannot_be_made(runs: Path):
-    env = runs / RUN.address / "env.json"
-    env.write_text(json.dumps(json.loads(env.read_text()) | {"schema_version": 99}))
-    with pytest.raises(InputError, match="schema version 99"):
-        state_of(RUN, runs)
-
-
 @pytest.fixture
 def tasks(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
-    timing = Timing(
-        layer=0.001,
-        parameter=1e-10,
-        document=0.001,
-        problem=0.001,
-        grade=0.001,
-        prompt=30.0,
-        solution=20.0,
-        longest=50.0,
-    )
-    monkeypatch.setattr(dry_run, "time_machine", lambda base, threads: timing)
+    timing = Timing(layer=0.001, parameter=1e-10)
+    monkeypatch.setattr(dry_run, "time_machine", lambda threads: timing)
     monkeypatch.setattr(dry_run, "find_gpus", list)
     study = load_experiment(EXPERIMENT)[1]["cpu"]
     assert isinstance(study, LadderStudy)
@@ -339,7 +243,6 @@ def test_a_dry_run_describes_a_study_and_makes_nothing(tmp_path: Path, tasks: li
     assert "base 0.27M s0-s4" in text and "grpo 0.04M s0-s4" in text
     assert "20 bases, 20 runs: 1 to resume, 39 to make" in text
     assert "2 side by side" in text
-    assert size_words(LAUNCHER) in text
 
 
 def test_a_file_gets_whole_lines(tmp_path: Path, tasks: list[Task]):
@@ -360,7 +263,7 @@ def test_a_folder_of_another_version_is_told_and_the_others_are_described(
 
 def test_of_other_machines_no_time_and_no_memory_are_told(tmp_path: Path, tasks: list[Task]):
     text = printed(tasks, tmp_path, LaunchOptions(launcher="ray"))
-    assert "each task as on this machine" in " ".join(text.split())
+    assert "is for Ray to say" in " ".join(text.split())
     assert "\nmemory " not in text and "are free" not in text
 
 
@@ -377,29 +280,6 @@ def test_a_dry_run_imports_no_trainer():
     )
     found = subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.PIPE)
     assert b"2 bases, 2 runs: 4 to make" in found.stdout
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.2, "0.2 s"),
-        (54.6, "55 s"),
-        (89, "89 s"),
-        (120, "2 min"),
-        (3000, "50 min"),
-        (9000, "2.5 h"),
-        (86_400 * 4, "4 days"),
-    ],
-)
-def test_times_are_told_in_a_fitting_unit(seconds: float, words: str):
-    assert time_words(seconds) == words
-
-
-@pytest.mark.parametrize(
-    ("size", "words"), [(MB // 5, "0.2 MiB"), (3 * MB, "3 MiB"), (5 * GB, "5 GiB")]
-)
-def test_sizes_are_told_in_a_fitting_unit(size: int, words: str):
-    assert size_words(size) == words
 
 
 def test_counts_have_their_plural():

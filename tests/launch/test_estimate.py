@@ -1,25 +1,32 @@
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plain_task import Node
 
-from formatlab.launch.devices import Devices
+from formatlab.errors import InputError
 from formatlab.launch.estimate import (
+    DOCUMENT,
     ELEMENTWISE,
+    GRADE,
     KEPT,
     LEARNED,
-    PAIRED,
+    LONGEST,
+    PROMPT,
     ROLLOUT_DISK,
     SAMPLED,
+    SIDE_BY_SIDE,
+    SOLUTION,
     START,
+    WRITE,
     Estimate,
-    Estimator,
     Timing,
+    estimates,
     gpu_bytes,
-    planned_times,
+    state_of,
     time_machine,
 )
 from formatlab.models.scale import find_scale
@@ -27,6 +34,7 @@ from formatlab.store.run_folder import RunFolder
 from formatlab.study import model_run
 from formatlab.study.ladder_run import BaseTask, LadderRun
 from formatlab.study.model_run import ModelRun
+from formatlab.study.task import started_elsewhere
 from formatlab.train.environment import environment
 from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.settings import Dpo, Sft
@@ -43,16 +51,7 @@ from formatlab.world.prompt import Shots
 
 PROBE = Probe(prompts=100, samples=10, batch=100, fractions=())
 GRPO = Grpo(prompts=128, prompts_per_step=64, group_size=8, epochs=2)  # four steps
-TIMING = Timing(
-    layer=0.0,
-    parameter=1e-9,
-    document=0.001,
-    problem=0.01,
-    grade=0.002,
-    prompt=30.0,
-    solution=20.0,
-    longest=40.0,
-)
+TIMING = Timing(layer=0.0, parameter=1e-9)
 TOKEN = 1e-9 * (find_scale("0.04M").parameters(512) + ELEMENTWISE)
 """Seconds of a token in a training step of the smallest scale."""
 
@@ -80,32 +79,38 @@ def run(settings: StageSettings = GRPO, **changes: Any) -> LadderRun:
     return LadderRun(study="study", base=base(), training=replace(training, **changes))
 
 
-def estimate(task: Any, runs: Path, timing: Timing = TIMING) -> Estimate:
-    return Estimator(runs, timed=lambda base, threads: timing).estimate(task, 1)
+def estimate(task: Any, runs: Path, timing: Timing | None = TIMING) -> Estimate:
+    timed = None if timing is None else lambda threads: timing
+    (found,) = estimates([task], runs, workers=10**6, timed=timed)
+    return found
 
 
 def sampled(rollouts: int) -> float:
-    return rollouts * (SAMPLED * 20 * TOKEN + TIMING.grade)
+    return rollouts * (SAMPLED * SOLUTION * TOKEN + GRADE)
 
 
 def test_a_base_takes_its_start_its_tokens_and_its_probe(tmp_path: Path):
     found = estimate(BaseTask(base=base()), tmp_path)
-    assert found.seconds == pytest.approx(START + 160_000 * TOKEN + sampled(1000) + 100 * 0.01)
-    assert found.corpus_seconds == pytest.approx(160_000 / 50 * TIMING.document)
+    assert found.seconds == pytest.approx(START + 160_000 * TOKEN + sampled(1000))
+    assert found.corpus_seconds == pytest.approx(160_000 / DOCUMENT * WRITE)
 
 
 @pytest.mark.parametrize(
     ("settings", "rollouts", "tokens"),
     [
-        # Rollouts are padded: 30 tokens of prompt and the longest of 40.
-        (GRPO, 2048, LEARNED * 2048 * 70),
-        (replace(GRPO, completion_length=10), 2048, LEARNED * 2048 * 40),
-        (replace(GRPO, iterations=2), 2048, LEARNED * 4096 * 70),
-        (Ppo(prompts=128, iterations=1, critic="model"), 2048, LEARNED * 4096 * 70),
-        (ExpertIteration(prompts=128, rounds=2, sft_epochs=3), 2048, KEPT * 2048 * 3 * 50),
-        (Sft(examples=32, epochs=2, prompts=128), 0, 64 * 50),
-        (Sft(source="rollouts", examples=32, prompts=128, samples=4), 512, 64 * 50),
-        (Dpo(examples=32, epochs=2, prompts=128, samples=4), 512, PAIRED * 64 * 50),
+        # Rollouts are padded to the longest.
+        (GRPO, 2048, LEARNED * 2048 * (PROMPT + LONGEST)),
+        (replace(GRPO, completion_length=10), 2048, LEARNED * 2048 * (PROMPT + 10)),
+        (replace(GRPO, iterations=2), 2048, LEARNED * 4096 * (PROMPT + LONGEST)),
+        (
+            Ppo(prompts=128, iterations=1, critic="model"),
+            2048,
+            LEARNED * 4096 * (PROMPT + LONGEST),
+        ),
+        (ExpertIteration(prompts=128, rounds=2, sft_epochs=3), 2048, KEPT * 2048 * 3 * DOCUMENT),
+        (Sft(examples=32, epochs=2, prompts=128), 0, 64 * DOCUMENT),
+        (Sft(source="rollouts", examples=32, prompts=128, samples=4), 512, 64 * DOCUMENT),
+        (Dpo(examples=32, epochs=2, prompts=128, samples=4), 512, LEARNED * 64 * DOCUMENT),
     ],
 )
 def test_a_run_takes_what_it_samples_and_learns_from(
@@ -113,20 +118,28 @@ def test_a_run_takes_what_it_samples_and_learns_from(
 ):
     found = estimate(run(settings), tmp_path)
     # Probes of 1,000 rollouts: of what it starts from, and of two epochs.
-    problems = (128 + 100) * TIMING.problem
-    seconds = tokens * TOKEN + sampled(rollouts + 3000) + problems
-    assert found.seconds == pytest.approx(START + seconds)
+    assert found.seconds == pytest.approx(START + tokens * TOKEN + sampled(rollouts + 3000))
 
 
 def test_passes_take_time_whatever_their_batch(tmp_path: Path):
-    timing = replace(TIMING, layer=0.01)
+    timing = TIMING._replace(layer=0.01)
     few, many = (
         estimate(run(replace(GRPO, micro_batch=rows)), tmp_path, timing).seconds
         for rows in (512, 128)
     )
     assert few is not None and many is not None
-    passes = LEARNED * 2048 * (1 / 128 - 1 / 512)
+    passes = LEARNED * 2048 * (PROMPT + LONGEST) / DOCUMENT * (1 / 128 - 1 / 512)
     assert many - few == pytest.approx(passes * find_scale("0.04M").depth * 0.01)
+
+
+def test_rollouts_are_sampled_a_token_of_each_in_a_pass(tmp_path: Path):
+    timing = TIMING._replace(layer=0.01)
+    bound = estimate(BaseTask(base=base()), tmp_path, timing).seconds
+    free = estimate(BaseTask(base=base()), tmp_path).seconds
+    assert bound is not None and free is not None
+    updates = 160_000 / DOCUMENT / find_scale("0.04M").batch_documents
+    passes = updates + SAMPLED * 1000 / SIDE_BY_SIDE * LONGEST
+    assert bound - free == pytest.approx(passes * find_scale("0.04M").depth * 0.01)
 
 
 def test_a_larger_model_takes_more_of_everything(tmp_path: Path):
@@ -138,8 +151,8 @@ def test_a_larger_model_takes_more_of_everything(tmp_path: Path):
 
 
 def test_documents_are_written_once(tmp_path: Path):
-    estimator = Estimator(tmp_path, timed=lambda base, threads: TIMING)
-    first, second = (estimator.estimate(BaseTask(base=base(seed=seed)), 1) for seed in (0, 1))
+    tasks = [BaseTask(base=base(seed=seed)) for seed in (0, 1)]
+    first, second = estimates(tasks, tmp_path, workers=1)
     assert first.corpus_disk > 0 == second.corpus_disk == second.corpus_seconds
     (tmp_path / "corpora" / corpus_name(base().config)).mkdir(parents=True)
     assert estimate(BaseTask(base=base()), tmp_path).corpus_disk == 0
@@ -148,21 +161,18 @@ def test_documents_are_written_once(tmp_path: Path):
 def test_the_machine_is_timed_once_for_each_number_of_threads(tmp_path: Path):
     asked: list[int] = []
 
-    def timed(base: Base, threads: int) -> Timing:
+    def timed(threads: int) -> Timing:
         asked.append(threads)
         return TIMING
 
-    estimator = Estimator(tmp_path, timed=timed)
-    for threads in (1, 1, 2, 1, 2):
-        estimator.estimate(run(), threads)
-    assert asked == [1, 2]
+    estimates([run(seed=seed) for seed in range(3)], tmp_path, workers=1, timed=timed)
+    assert asked == [1]
 
 
 def test_a_timing_of_this_machine_is_of_real_work():
-    found = time_machine(base(), 1)
+    found = time_machine(1)
     assert 1e-13 < found.parameter < 1e-8
-    assert min(found.document, found.problem, found.grade) > 0
-    assert 5 < found.solution < found.longest < 200
+    assert 0 <= found.layer < 0.1
 
 
 def test_rollouts_are_on_disk(tmp_path: Path):
@@ -171,7 +181,7 @@ def test_rollouts_are_on_disk(tmp_path: Path):
     found = estimate(run(more), tmp_path).disk
     assert less is not None and found is not None
     rows = (more.steps - GRPO.steps) * 512
-    assert rows * ROLLOUT_DISK < found - less < 1.2 * rows * ROLLOUT_DISK
+    assert found - less == rows * ROLLOUT_DISK
 
 
 def test_memory_grows_with_the_batch_and_the_vocabulary(tmp_path: Path):
@@ -190,10 +200,9 @@ def begun(runs: Path, task: LadderRun | BaseTask, *rows: dict[str, Any]) -> RunF
 
 
 def test_of_a_run_under_way_the_rest_is_estimated(tmp_path: Path):
-    task = run(replace(GRPO, checkpoint_every=2))
+    task = run()
     whole = estimate(task, tmp_path).seconds
-    rows = ({"step": step, "seconds": 1.0} for step in range(3))
-    begun(tmp_path, task, *rows)  # it goes on from the checkpoint after two of four steps
+    begun(tmp_path, task, *({"step": step, "seconds": 1.0} for step in range(2)))  # of four
     rest = estimate(task, tmp_path).seconds
     assert whole is not None and rest == pytest.approx(START + (whole - START) / 2)
 
@@ -201,9 +210,7 @@ def test_of_a_run_under_way_the_rest_is_estimated(tmp_path: Path):
 def test_of_a_base_under_way_the_rest_is_estimated(tmp_path: Path):
     task = BaseTask(base=base())
     whole = estimate(task, tmp_path).seconds
-    rows = [{"step": step, "tokens": 4000 * step, "seconds": 1.0} for step in (0, 9, 10)]
-    rows[1]["tokens"] = 40_000  # of 160,000, at the checkpoint
-    begun(tmp_path, task, *rows)
+    begun(tmp_path, task, {"step": 9, "tokens": 40_000, "seconds": 1.0})  # of 160,000
     rest = estimate(task, tmp_path).seconds
     assert whole is not None and rest == pytest.approx(START + (whole - START) * 3 / 4)
 
@@ -299,9 +306,10 @@ def real_run(**changes: Any) -> ModelRun:
     )
 
 
-def test_real_models_and_vllm_are_unknown(tmp_path: Path):
+def test_real_models_and_vllm_are_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(model_run, "_model_digest", lambda model: None)  # there is no such model
     for task in (real_run(), run(engine=Engine(vllm="server"))):
-        assert estimate(task, tmp_path) == Estimate()
+        assert estimate(task, tmp_path) == Estimate(task=task, state="to make")
         assert gpu_bytes(task) is None
 
 
@@ -310,7 +318,7 @@ def test_of_a_real_model_its_finished_runs_tell_the_time(
 ):
     monkeypatch.setattr(model_run, "_model_digest", lambda model: None)  # there is no such model
     finished(tmp_path, real_run(seed=1), 7.0, "some-model")
-    assert estimate(real_run(), tmp_path) == Estimate(seconds=START + 4 * 7.0)
+    assert estimate(real_run(), tmp_path).seconds == START + 4 * 7.0
 
 
 def test_gpu_memory_is_that_of_tensors_alone(tmp_path: Path):
@@ -320,9 +328,67 @@ def test_gpu_memory_is_that_of_tensors_alone(tmp_path: Path):
         assert 0 < on_gpu < 1.3 * on_cpu
 
 
-def test_only_finished_runs_tell_the_times_of_a_plan(tmp_path: Path):
-    devices = Devices([], cores=1)
+def test_only_finished_runs_tell_times_where_nothing_is_timed(tmp_path: Path):
     tasks = [BaseTask(base=base()), run(), run(seed=1)]
-    assert planned_times(tasks, tmp_path, devices) == {}
+    assert [of.seconds for of in estimates(tasks, tmp_path, workers=10**6)] == [None] * 3
     finished(tmp_path, run(seed=1), 3.0)
-    assert planned_times(tasks, tmp_path, devices) == {run().address: START + 4 * 3.0}
+    found = estimates(tasks, tmp_path, workers=10**6)
+    assert [of.seconds for of in found] == [None, START + 4 * 3.0, None]
+    assert [of.state for of in found] == ["to make", "to make", "done"]
+
+
+@dataclass(frozen=True)
+class Run(Node):
+    """A task that is outdated when what it needs has other weights."""
+
+    def outdated(self, runs: Path) -> str | None:
+        return started_elsewhere(self, runs)
+
+
+BASE = Node("base 0.04M s0")
+RUN = Run("grpo 0.04M s0", (BASE,))
+
+
+@pytest.fixture
+def intact(tmp_path: Path) -> Path:
+    base = RunFolder.create(tmp_path / BASE.address, config={"kind": "base"}, env={})
+    base.mark_done({"sha256": ""})
+    run = RunFolder.create(
+        tmp_path / RUN.address, config={"kind": "run", "start_sha256": ""}, env={}
+    )
+    run.append_metrics({"step": 0}, {"step": 1})
+    run.mark_done({"steps": 2})
+    return tmp_path
+
+
+def test_intact_folders_are_done_or_resumed(intact: Path):
+    assert (state_of(BASE, intact), state_of(RUN, intact)) == ("done", "done")
+    (intact / RUN.address / "DONE").unlink()
+    assert state_of(RUN, intact) == "to resume"
+    (intact / RUN.address / "metrics.jsonl").unlink()
+    assert state_of(RUN, intact) == "to make"
+    assert state_of(RUN, intact / "elsewhere") == "to make"
+
+
+@pytest.mark.parametrize("name", ["DONE", "config.json", "env.json", "metrics.jsonl"])
+def test_damaged_folders_are_made_again(intact: Path, name: str):
+    (intact / RUN.address / name).write_text("{\n")
+    assert state_of(RUN, intact) == "to make again"
+
+
+def test_a_run_of_other_weights_is_made_again(intact: Path):
+    RunFolder(intact / BASE.address).mark_done({"sha256": "", "policy_sha256": "other"})
+    assert state_of(RUN, intact) == "to make again"
+
+
+@pytest.mark.parametrize("name", ["DONE", "config.json"])
+def test_an_intact_run_of_a_base_that_is_made_again_is_done(intact: Path, name: str):
+    (intact / BASE.address / name).write_text("{")
+    assert (state_of(BASE, intact), state_of(RUN, intact)) == ("to make again", "done")
+
+
+def test_a_folder_of_another_version_cannot_be_made(intact: Path):
+    env = intact / RUN.address / "env.json"
+    env.write_text(json.dumps(json.loads(env.read_text()) | {"schema_version": 99}))
+    with pytest.raises(InputError, match="schema version 99"):
+        state_of(RUN, intact)

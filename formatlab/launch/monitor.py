@@ -111,7 +111,7 @@ class Monitor:
         self.schedule.end(task, outcome)
         stage = self._stages.get(task.address, task.label)
         if outcome.error is None:
-            self._display.finish_task(stage, note)
+            self._display.finish(stage, note, task=True)
         else:
             self._display.fail(stage, outcome.reason)
 

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf
 from statistics import median
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from formatlab.train.progress import Progress
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
 LINE_INTERVAL = 10.0
 """Seconds between two plain lines of one stage, at least."""
@@ -41,49 +42,37 @@ class _Stage:
     started: float
     printed: float
     first_step: int
-    measured_step: int
-    measured_at: float
-    seconds_per_step: deque[float] = field(default_factory=lambda: deque(maxlen=RATE_WINDOW))
-
-    @classmethod
-    def begun(cls, event: Progress, now: float) -> _Stage:
-        return cls(event, now, now, event.step, event.step, now)
+    marks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=RATE_WINDOW + 1))
+    """Time and step at the ends of the latest intervals."""
 
     def advance(self, event: Progress, now: float) -> None:
         # Begun again, or only now known how long it is: the old pace says nothing.
         if event.step < self.event.step or event.total != self.event.total:
-            self.seconds_per_step.clear()
-            self.first_step, self.measured_step, self.measured_at = event.step, event.step, now
+            self.marks.clear()
+            self.first_step = event.step
         self.event = event
-        steps, seconds = event.step - self.measured_step, now - self.measured_at
-        if steps > 0 and seconds >= SHORTEST_INTERVAL:
-            self.seconds_per_step.append(seconds / steps)
-            self.measured_step, self.measured_at = event.step, now
+        time_before, step_before = self.marks[-1] if self.marks else (-inf, -1)
+        if event.step > step_before and now - time_before >= SHORTEST_INTERVAL:
+            self.marks.append((now, event.step))
 
     def seconds_left(self) -> float | None:
         """Time left; None before there is an estimate. The median hides one slow checkpoint."""
-        measured = self.measured_step - self.first_step
-        if (
-            len(self.seconds_per_step) < LEAST_INTERVALS
-            or measured < LEAST_SHARE * self.event.total
-        ):
+        measured = self.marks[-1][1] - self.first_step
+        if len(self.marks) <= LEAST_INTERVALS or measured < LEAST_SHARE * self.event.total:
             return None
-        return median(self.seconds_per_step) * max(0, self.event.total - self.event.step)
+        paces = [(end - begin) / (to - of) for (begin, of), (end, to) in pairwise(self.marks)]
+        return median(paces) * max(0, self.event.total - self.event.step)
 
 
 class ProgressDisplay:
     """Shows the stages under way, live on a terminal and as plain lines elsewhere.
 
     A context manager, used by one thread. A stage begins with its first event and ends with
-    `finish`, `finish_task` or `fail`. On the way out, also by Ctrl-C, the terminal is restored.
+    `finish` or `fail`. On the way out, also by Ctrl-C, the terminal is restored.
     """
 
     def __init__(
-        self,
-        console: Console,
-        *,
-        tasks: int = 0,
-        clock: Callable[[], float] = time.monotonic,
+        self, console: Console, *, tasks: int = 0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Show nothing yet.
 
@@ -108,27 +97,18 @@ class ProgressDisplay:
             self._draw()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.stop()
 
     def update(self, event: Progress) -> None:
         """Show an event; the first one of a stage begins it."""
         now = self._clock()
-        stage = self._stages.get(event.stage)
-        begins = stage is None
-        if stage is None:
-            stage = self._stages[event.stage] = _Stage.begun(event, now)
-        else:
-            stage.advance(event, now)
+        stage = self._stages.setdefault(event.stage, _Stage(event, now, -inf, event.step))
+        stage.advance(event, now)
         if self._live is not None:
             self._draw()
-        elif begins or now - stage.printed >= LINE_INTERVAL:
+        elif now - stage.printed >= LINE_INTERVAL:
             stage.printed = now
             self.say(f"{event.stage}: {', '.join(filter(None, _cells(stage)))}")
 
@@ -146,63 +126,58 @@ class ProgressDisplay:
             self.say(f"{self._done} of {self._tasks} done before")
             self._draw()
 
-    def finish(self, stage: str, note: str = "") -> None:
-        """End a stage that succeeded; `note` says what came out of it."""
-        self._end(stage, "done", note, "green")
+    def finish(self, stage: str, note: str = "", *, task: bool = False) -> None:
+        """End a stage that succeeded; `note` says what came out of it.
 
-    def finish_task(self, stage: str, note: str = "") -> None:
-        """End the last stage of a task that is done, and say how many tasks are."""
-        self._done += 1
-        self._end(stage, "done", note, "green", f" ({self._done} of {self._tasks})")
+        With `task` it was the last one of a task, and the line says how many tasks are done.
+        """
+        self._done += task
+        count = f" ({self._done} of {self._tasks})" if task else ""
+        self._end(stage, "done", f"{f', {note}' if note else ''}{count}", "green")
 
     def fail(self, stage: str, reason: str) -> None:
         """End a task that failed."""
         self._failed += 1
-        self._end(stage, "failed", reason, "red")
+        self._end(stage, "failed", f", {reason}", "red")
 
-    def _end(self, name: str, outcome: str, detail: str, colour: str, count: str = "") -> None:
+    def _end(self, name: str, outcome: str, words: str, colour: str) -> None:
         stage = self._stages.pop(name, None)
         took = "" if stage is None else f" after {duration(self._clock() - stage.started)}"
         self._draw()
-        self.say(f"{name}: {outcome}{took}{f', {detail}' if detail else ''}{count}", style=colour)
+        self.say(f"{name}: {outcome}{took}{words}", style=colour)
 
     def _draw(self) -> None:
-        if self._live is not None:
-            self._live.update(self._screen())
-
-    def _screen(self) -> RenderableType:
-        """The stages under way, as many as the terminal has room for, and the count of tasks."""
+        """Show the stages under way, as many as there is room for, and the count of tasks."""
+        if self._live is None:
+            return
         from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Column, Table
         from rich.text import Text
 
-        stages = list(self._stages.values())
+        table = Table.grid(
+            Column(no_wrap=True),
+            Column(width=12),
+            Column(justify="right", no_wrap=True),
+            Column(no_wrap=True),
+            Column(justify="right", no_wrap=True),
+            Column(no_wrap=True, ratio=1, style="dim"),
+            padding=(0, 2),
+            expand=True,
+        )
         room = max(1, self._console.height - 2)
-        more = len(stages) - room
+        for stage in list(self._stages.values())[:room]:
+            event = stage.event
+            bar = ProgressBar(total=max(event.total, 1), completed=event.step)
+            table.add_row(Text(event.stage), bar, *map(Text, _cells(stage)))
+        more = len(self._stages) - room
         words = [
             f"{self._done} of {self._tasks} tasks done" if self._tasks else "",
             f"{self._failed} failed" if self._tasks and self._failed else "",
             f"{more} more under way" if more > 0 else "",
         ]
-        told = Text(", ".join(filter(None, words)), style="bold")
-        return Group(self._table(stages[:room]), *([told] if told else []))
-
-    def _table(self, stages: Sequence[_Stage]) -> RenderableType:
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table.grid(padding=(0, 2), expand=True)
-        table.add_column(no_wrap=True)
-        table.add_column(width=12)
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column(no_wrap=True)
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column(no_wrap=True, ratio=1, style="dim")
-        for stage in stages:
-            event = stage.event
-            bar = ProgressBar(total=max(event.total, 1), completed=event.step)
-            table.add_row(Text(event.stage), bar, *map(Text, _cells(stage)))
-        return table
+        counts = Text(", ".join(filter(None, words)), style="bold")
+        self._live.update(Group(table, *([counts] if counts else [])))
 
 
 def _cells(stage: _Stage) -> tuple[str, str, str, str]:

@@ -191,7 +191,7 @@ def test_plain_lines_say_how_many_tasks_are_done(clock: Clock, output: io.String
         display.update(event(0, "a"))
         clock.now += 35
         display.finish("a")
-        display.finish_task("b", "program 96%")
+        display.finish("b", "program 96%", task=True)
         display.fail("c", "no disk space")
     assert output.getvalue().splitlines() == [
         "37 of 84 done before",

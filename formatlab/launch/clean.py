@@ -263,7 +263,8 @@ def _not_planned(
     if any(folder.config is None for folder in (*staying, *bases)):
         return
     used = [folder.base_config for folder in staying if not folder.is_base]
-    kind = next((kind for kind in ("unplanned", "unused") if kind in kinds), None)
+    asked: tuple[Kind, ...] = ("unplanned", "unused")
+    kind = next((kind for kind in asked if kind in kinds), None)
     for base in bases:
         if kind is not None and base.config not in used:
             yield base.item(kind)

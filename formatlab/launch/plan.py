@@ -143,8 +143,7 @@ def _task(content: dict[str, Any]) -> PlannedTask:
         raise ValueError(f"{content['address']!r} is no address of a task")
     label = {"kind": content.pop("kind", "run"), "chain": content.pop("label", "")}
     facts = content.get("facts") or {**label, "scale": "", "seeds": None}
-    seeds = facts["seeds"] and Seeds(**facts["seeds"])
-    return PlannedTask(
-        **content
-        | {"facts": TaskFacts(**facts | {"seeds": seeds}), "needs": tuple(content["needs"])}
-    )
+    if facts["seeds"]:
+        facts["seeds"] = Seeds(**facts["seeds"])
+    content |= {"facts": TaskFacts(**facts), "needs": tuple(content["needs"])}
+    return PlannedTask(**content)

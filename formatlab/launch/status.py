@@ -4,13 +4,12 @@ All of it is read from the run folders, the locks beside them and the plan of th
 changed, and no launcher needs to be running.
 """
 
-import heapq
 import os
 import platform
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -243,10 +242,8 @@ def read_studies(runs: Path, names: Sequence[str] | None = None) -> list[StudySt
         if folder.name not in (BASES, CORPORA, MODELS) and _is_study(folder)
     ]
     planned = {task.task.address for study in studies for task in study.tasks}
-    others = [task for task in _made(runs, BASES) if task.address not in planned]
-    if others:
-        studies.append(_study_status(BASES, None, [read_task(runs, task) for task in others]))
-    return studies
+    bases = _read_study(runs, BASES, but=planned)
+    return [*studies, bases] if bases.tasks else studies
 
 
 def read_task(runs: Path, task: PlannedTask) -> TaskStatus:
@@ -360,19 +357,26 @@ def _remarks(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return (f"loss {loss:.2f}",) if loss is not None and "reward" not in rows[-1] else ()
 
 
-def _read_study(runs: Path, name: str) -> StudyStatus:
+def _read_study(runs: Path, name: str, but: Collection[str] = ()) -> StudyStatus:
+    """Read the status of a study, or of a folder of bases but those at some addresses."""
     plan, remark = None, ""
     try:
         plan = read_plan(runs / name)
     except InputError as error:
         remark = str(error)
-    made = _made(runs, name)
-    planned = {task.address for task in plan.tasks} if plan else set[str]()
-    return _study_status(
-        name,
-        plan,
-        [read_task(runs, task) for task in (plan.tasks if plan else made)],
-        [read_task(runs, task) for task in made if plan and task.address not in planned],
+    made = [task for task in _made(runs, name) if task.address not in but]
+    asked = plan.tasks if plan else made
+    planned = {task.address for task in asked}
+    tasks = with_time_left(_with_needs([read_task(runs, task) for task in asked]))
+    others = [read_task(runs, task) for task in made if task.address not in planned]
+    seconds, complete = study_seconds_left(tasks, plan.jobs if plan else 1)
+    return StudyStatus(
+        name=name,
+        plan=plan,
+        tasks=tuple(sorted(tasks, key=lambda task: task.task.kind)),
+        beside=_counted(others),
+        seconds_left=seconds,
+        complete=complete,
         remark=remark,
     )
 
@@ -409,28 +413,24 @@ def study_seconds_left(tasks: Sequence[TaskStatus], jobs: int) -> tuple[float, b
     """How long the tasks take side by side, each after what it needs.
 
     Args:
-        tasks: with their own time left.
+        tasks: with their own time left, each after what it needs.
         jobs: how many go side by side, if not more are running already.
 
     Returns:
         Seconds, and whether the time of every task is known; one that is not counts as 0.
     """
-    known = {task.task.address for task in tasks}
-    ended = {task.task.address for task in tasks if task.state == "done"}
     to_come = [task for task in tasks if task.left]
     to_come.sort(key=lambda task: task.state not in ("running", "interrupted"))
-    slots = max(jobs, sum(task.state == "running" for task in tasks), 1)
-    busy: list[tuple[float, str]] = []
-    now, complete = 0.0, all(task.seconds_left is not None for task in to_come)
-    while True:
-        for task in list(to_come):
-            if len(busy) < slots and ended.issuperset(known.intersection(task.task.needs)):
-                to_come.remove(task)
-                heapq.heappush(busy, (now + (task.seconds_left or 0.0), task.task.address))
-        if not busy:
-            return now, complete
-        now, address = heapq.heappop(busy)
-        ended.add(address)
+    running = sum(task.state == "running" for task in tasks)
+    free = [0.0] * max(jobs, running, 1)
+    ends: dict[str, float] = {}
+    for task in to_come:
+        ready = max((ends.get(need, 0.0) for need in task.task.needs), default=0.0)
+        slot = max((time for time in free if time <= ready), default=min(free))
+        free.remove(slot)
+        ends[task.task.address] = max(slot, ready) + (task.seconds_left or 0.0)
+        free.append(ends[task.task.address])
+    return max(free), all(task.seconds_left is not None for task in to_come)
 
 
 def _with_time_left(task: TaskStatus, tasks: Sequence[TaskStatus]) -> TaskStatus:
@@ -458,26 +458,6 @@ def _at_address(study: StudyStatus, mirror: "Mirror") -> StudyStatus:
     """The study, with addresses in place of the mirror's paths in what is told of it."""
     tasks = [replace(task, reason=mirror.at_address(task.reason)) for task in study.tasks]
     return replace(study, remark=mirror.at_address(study.remark), tasks=tuple(tasks))
-
-
-def _study_status(
-    name: str,
-    plan: Plan | None,
-    tasks: Sequence[TaskStatus],
-    beside: Sequence[TaskStatus] = (),
-    remark: str = "",
-) -> StudyStatus:
-    tasks = with_time_left(_with_needs(tasks))
-    seconds, complete = study_seconds_left(tasks, plan.jobs if plan else 1)
-    return StudyStatus(
-        name=name,
-        plan=plan,
-        tasks=tuple(sorted(tasks, key=lambda task: task.task.kind)),
-        beside=_counted(beside),
-        seconds_left=seconds,
-        complete=complete,
-        remark=remark,
-    )
 
 
 def _with_needs(tasks: Sequence[TaskStatus]) -> list[TaskStatus]:

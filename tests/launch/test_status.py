@@ -363,6 +363,7 @@ def test_runs_begin_after_the_bases_that_they_need() -> None:
         task(RUNS[1], "waiting"),
     ]
     assert wall(*tasks, jobs=4) == (82, True)
+    assert wall(*tasks, task(BASES[2], "waiting"), task(RUNS[2], "waiting"), jobs=2) == (82, True)
 
 
 def test_what_is_not_known_is_said_to_be_missing() -> None:

@@ -64,17 +64,11 @@ def worker_threads(workers: int, most: int | None = None) -> int:
         InputError: `OMP_NUM_THREADS`, which is a limit where it is set, is no number.
     """
     threads = max(1, available_cores() // max(1, workers))
-    return min(threads, most or threads, _thread_limit() or threads)
-
-
-def _thread_limit() -> int | None:
-    value = os.environ.get("OMP_NUM_THREADS")
-    if not value:
-        return None
-    number = value.partition(",")[0].strip()  # of nested parallel regions the outer one
-    if not number.isdigit() or int(number) < 1:
+    value = os.environ.get("OMP_NUM_THREADS", "")
+    limit = value.partition(",")[0].strip()  # of nested parallel regions the outer one
+    if limit and not (limit.isdigit() and int(limit)):
         raise InputError(f"OMP_NUM_THREADS is {value!r}; set it to a number, or unset it")
-    return int(number)
+    return min(threads, most or threads, int(limit or threads))
 
 
 def available_memory() -> int | None:
@@ -102,14 +96,6 @@ class Gpu:
     """What its maker calls it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Permission to start."""
-
-    gpu: str | None
-    """The worker's `CUDA_VISIBLE_DEVICES`; None on a machine without GPUs."""
-
-
 class Devices:
     """The seats of one launcher; not safe between threads."""
 
@@ -132,29 +118,31 @@ class Devices:
         self.most = jobs or max(1, min(cores, self._each * len(gpus)) if gpus else cores)
         """Most tasks at a time; memory may allow fewer."""
 
-    def take(self, task: str, needed: int | None) -> Seat | None:
-        """Take a seat on the GPU with the fewest tasks; None: the task has to wait.
+    def has_room(self, needed: int | None) -> bool:
+        """Whether a task may start now that needs so many bytes, see `take`.
 
-        A task that is estimated to be too large for every GPU gets the one with most memory, once
-        no other task is on it.
+        A task that is estimated to be too large for every GPU may start on the one with most
+        memory, once no other task is on it.
+        """
+        if len(self._seats) >= self.most:
+            return False
+        return not self.gpus or any(self._fits(gpu, needed) for gpu in self.gpus)
+
+    def take(self, task: str, needed: int | None) -> str | None:
+        """Seat a task, for which there is room, on the GPU with the fewest tasks.
 
         Args:
             task: its address.
             needed: bytes of GPU memory beside the context; None if unknown, which takes a whole GPU
                 unless `runs_per_gpu` was given.
+
+        Returns:
+            The worker's `CUDA_VISIBLE_DEVICES`; None on a machine without GPUs.
         """
-        if task in self._seats:
-            raise ValueError(f"{task} has a seat")
-        if len(self._seats) >= self.most:
-            return None
-        chosen = None
-        if self.gpus:
-            fitting = [gpu for gpu in self.gpus if self._fits(gpu, needed)]
-            if not fitting:
-                return None
-            chosen = min(fitting, key=lambda gpu: (len(self._on(gpu)), -self._room(gpu)))
+        fitting = [gpu for gpu in self.gpus if self._fits(gpu, needed)]
+        chosen = min(fitting, key=lambda gpu: (len(self._on(gpu)), -self._room(gpu)), default=None)
         self._seats[task] = (chosen, needed)
-        return Seat(chosen.name if chosen else None)
+        return chosen.name if chosen else None
 
     def give_back(self, task: str) -> None:
         """Free the seat of a task that ended."""

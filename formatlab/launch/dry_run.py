@@ -106,7 +106,8 @@ def schedule(found: Sequence[Estimate], devices: Devices, cores: int) -> tuple[f
     while left:
         for address, of in list(waiting.items()):
             ready = not any(need.address in left for need in of.task.needs)
-            if ready and devices.take(address, gpu_bytes(of.task)) is not None:
+            if ready and devices.has_room(gpu_bytes(of.task)):
+                devices.take(address, gpu_bytes(of.task))
                 heapq.heappush(running, (now + of.all_seconds, address))
                 del waiting[address]
         most = max(most, len(running))

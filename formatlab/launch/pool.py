@@ -78,19 +78,15 @@ class LocalPool:
 
     def has_room(self, task: Task) -> bool:
         """Whether a device has a seat for the task."""
-        if self._devices.take(task.address, self._gpu_bytes.get(task.address)) is None:
-            return False
-        self._devices.give_back(task.address)
-        return True
+        return self._devices.has_room(self._gpu_bytes.get(task.address))
 
     def submit(self, task: Task, silent: Owner | None) -> None:
         """Start a worker; it takes over the lock of a silent holder itself."""
         address = task.address
-        seat = self._devices.take(address, self._gpu_bytes.get(address))
-        assert seat is not None, "there is room"
+        gpu = self._devices.take(address, self._gpu_bytes.get(address))
         pipe, theirs = self._context.Pipe(duplex=False)
         pickled = pickle.dumps(task)
-        arguments = (pickled, self._runs, self._experiment, self._threads, seat.gpu, theirs)
+        arguments = (pickled, self._runs, self._experiment, self._threads, gpu, theirs)
         worker = self._context.Process(target=_work, args=arguments)
         start_process(worker)
         theirs.close()  # the worker's end is then the last, so that its death is noticed

@@ -13,7 +13,6 @@ from formatlab.launch.devices import (
     SIDE_BY_SIDE,
     Devices,
     Gpu,
-    Seat,
     available_memory,
     find_gpus,
     named_gpus,
@@ -29,12 +28,9 @@ def gpu(name: str = "0", free: int = 80 * GB) -> Gpu:
 
 def seated(devices: Devices, needed: int | None, count: int = 100) -> list[str | None]:
     """The devices of as many equal tasks as find a seat, in order."""
-    found = []
-    for number in range(count):
-        seat = devices.take(f"task {number}", needed)
-        if seat is None:
-            break
-        found.append(seat.gpu)
+    found: list[str | None] = []
+    while len(found) < count and devices.has_room(needed):
+        found.append(devices.take(f"task {len(found)}", needed))
     return found
 
 
@@ -61,7 +57,7 @@ def test_tasks_spread_over_devices():
 
 
 def test_of_devices_with_as_many_tasks_the_one_with_more_room_is_taken():
-    assert Devices([gpu("0", 20 * GB), gpu("1")], cores=4).take("a", GB) == Seat("1")
+    assert Devices([gpu("0", 20 * GB), gpu("1")], cores=4).take("a", GB) == "1"
 
 
 @pytest.mark.parametrize(("free", "count"), [(10 * GB, 3), (80 * GB, SIDE_BY_SIDE)])
@@ -77,11 +73,11 @@ def test_a_context_is_counted_for_each_process():
 
 def test_an_unknown_task_has_a_device_for_itself():
     two = Devices([gpu("0"), gpu("1")], cores=16)
-    assert two.take("unknown", None) == Seat("0")
-    assert [two.take(name, GB) for name in "ab"] == [Seat("1"), Seat("1")]
-    assert two.take("another", None) is None
+    assert two.take("unknown", None) == "0"
+    assert [two.take(name, GB) for name in "ab"] == ["1", "1"]
+    assert not two.has_room(None)
     two.give_back("unknown")
-    assert two.take("another", None) == Seat("0")
+    assert two.take("another", None) == "0"
 
 
 @pytest.mark.parametrize("needed", [None, GB, 100 * GB])
@@ -93,26 +89,19 @@ def test_a_given_number_of_runs_share_a_gpu_whatever_they_need(needed: int | Non
 
 def test_a_task_too_large_for_any_device_has_the_largest_for_itself():
     two = Devices([gpu("0", 10 * GB), gpu("1", 40 * GB)], cores=16)
-    assert two.take("small", GB) == Seat("1")
-    assert two.take("huge", 100 * GB) is None  # the device with 40 GB is worth waiting for
+    assert two.take("small", GB) == "1"
+    assert not two.has_room(100 * GB)  # the device with 40 GB is worth waiting for
     two.give_back("small")
-    assert two.take("huge", 100 * GB) == Seat("1")
-    assert two.take("small", GB) == Seat("0")
+    assert two.take("huge", 100 * GB) == "1"
+    assert two.take("small", GB) == "0"
 
 
 def test_a_seat_that_is_given_back_is_free():
     one = Devices([], cores=1)
-    assert one.take("a", None) == Seat(None)
-    assert one.take("b", None) is None
+    assert one.take("a", None) is None
+    assert not one.has_room(None)
     one.give_back("a")
-    assert one.take("b", None) == Seat(None)
-
-
-def test_a_task_sits_once():
-    one = Devices([], cores=2)
-    one.take("a", None)
-    with pytest.raises(ValueError, match="has a seat"):
-        one.take("a", None)
+    assert one.has_room(None)
 
 
 @pytest.mark.parametrize(

@@ -263,10 +263,9 @@ def _not_planned(
     if any(folder.config is None for folder in (*staying, *bases)):
         return
     used = [folder.base_config for folder in staying if not folder.is_base]
-    asked: tuple[Kind, ...] = ("unplanned", "unused")
-    kind = next((kind for kind in asked if kind in kinds), None)
+    kind: Kind = "unplanned" if "unplanned" in kinds else "unused"
     for base in bases:
-        if kind is not None and base.config not in used:
+        if kind in kinds and base.config not in used:
             yield base.item(kind)
         else:
             staying.append(base)

@@ -191,19 +191,13 @@ def _about(study: StudyStatus) -> Iterator[str]:
     if study.remark:
         yield study.remark
     if study.plan is not None:
-        yield f"last command, {_moment(study.plan.written)}: {shlex.join(study.plan.command)}"
+        written = datetime.fromisoformat(study.plan.written).astimezone()
+        yield f"last command, {written:%Y-%m-%d %H:%M}: {shlex.join(study.plan.command)}"
         if study.left and not study.totals.get("running"):
             yield "nothing is running; the same command resumes it"
     if study.beside:
         states = ", ".join(f"{state} {count}" for state, count in study.beside.items())
         yield f"runs of earlier commands, not among these: {states}"
-
-
-def _moment(written: str) -> str:
-    try:
-        return datetime.fromisoformat(written).astimezone().strftime("%Y-%m-%d %H:%M")
-    except ValueError:
-        return written
 
 
 def _steps(task: TaskStatus) -> str:

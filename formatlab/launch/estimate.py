@@ -234,7 +234,8 @@ def estimates(
 def state_of(task: Task, runs: Path) -> State:
     """What a launcher would find.
 
-    A run whose base has to be made again is done if it is intact: the base comes out as it was.
+    An intact run counts as done even if its base must be remade, because the base comes out the
+    same.
 
     Raises:
         FormatlabError: the task's folder is of another version of formatlab.

@@ -56,7 +56,7 @@ def launch(command: Command, root: RunsRoot, runs: Path, console: Console) -> di
         An outcome a task, by address; none in all but the first of several processes.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM came; see `terminated`.
+        KeyboardInterrupt: Ctrl-C or SIGTERM came; see `exit_status_of_interrupt`.
     """
     with _sigterm_as_ctrl_c() if processes() == 1 else nullcontext():
         if processes() > 1:
@@ -142,17 +142,19 @@ def _cluster(command: Command, root: RunsRoot) -> Iterator[Executor]:
         RemoteTask.of, root=root, experiment=command.experiment, threads=options.cpus_per_run
     )
     most = options.jobs or len(command.tasks)
-    if options.launcher == "ray":
-        from formatlab.launch.cluster.ray_cluster import ray_cluster
+    match options.launcher:
+        case "ray":
+            from formatlab.launch.cluster.ray_cluster import ray_cluster
 
-        with ray_cluster(options, pack, most=most, cpus=options.jobs or available_cores()) as ray:
-            yield ray
-    else:
-        from formatlab.launch.cluster.slurm import SlurmCluster
+            cpus = options.jobs or available_cores()
+            with ray_cluster(options, pack, most=most, cpus=cpus) as ray:
+                yield ray
+        case "slurm":
+            from formatlab.launch.cluster.slurm import SlurmCluster
 
-        here = Path("formatlab-slurm" if is_address(options.runs_dir) else options.runs_dir)
-        logs = here.absolute() / command.study / "slurm"
-        yield SlurmCluster(options, pack, most=most, folder=logs, study=command.study)
+            here = Path("formatlab-slurm" if is_address(options.runs_dir) else options.runs_dir)
+            logs = here.absolute() / command.study / "slurm"
+            yield SlurmCluster(options, pack, most=most, folder=logs, study=command.study)
 
 
 def _announce(

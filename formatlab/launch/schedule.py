@@ -25,7 +25,7 @@ class Outcome:
 
 
 class Schedule:
-    """Keeps account of a study's tasks for a launcher, which does them wherever it does."""
+    """The account of a study's tasks."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         """Take the tasks with everything they need, in order of preference (see `graph`)."""
@@ -49,8 +49,8 @@ class Schedule:
     def end_done(self, is_done: Callable[[Task], bool]) -> int:
         """End the tasks in whose folders there is nothing left to do, and say how many they are.
 
-        What cannot be looked at is left for its turn, and so is what needs a task that is not done:
-        that may come out otherwise.
+        Skips tasks whose folder cannot be read now, and tasks that need an unfinished one, whose
+        result may still change.
 
         Args:
             is_done: whether a task's folder is finished, and what the task would make now.

@@ -77,8 +77,8 @@ class Sandbox:
 
     The interpreter (pydantic-monty) has no files, network, processes or imports of the host. Every
     program starts from an empty state, with a clock that stands still and the same random numbers;
-    limits are 0.25 s, 64 MiB, 200 nested calls and 64 KiB of output. An import that the program
-    does not go on to use does not fail it, if it is of a module that programs often import.
+    limits are 0.25 s, 64 MiB, 200 nested calls and 64 KiB of output. Importing a common module that
+    the interpreter lacks (such as numpy) is no error as long as the program never uses it.
     Thread-safe; called from several threads, it runs as many programs at once as there are cores.
 
     Raises:

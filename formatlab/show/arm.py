@@ -1,8 +1,11 @@
 """Arms: the runs of a study that differ in their seeds only, and the labels of arms.
 
-A label has the scale, then the setting: of mixture, chain of stages and reward what the study has
-several of. If runs of one setting still differ in more than their seeds, `variant_labels` names
-what differs in their configurations.
+Where a study draws several sampling seeds for each base, the runs of one base are an arm; where it
+has several worlds, the runs of one world.
+
+A label gives the scale, then whichever of mixture, chain and reward differ within the study. If
+runs of one setting still differ in more than their seeds, `variant_labels` names what differs in
+their configurations.
 """
 
 import json

@@ -99,7 +99,8 @@ class RunResult:
     drift: Drift | None
     """From the probe of the start to the last one; None without both."""
     from_base: Drift | None = None
-    """From the base below all stages; of stages after others whose base is in the study."""
+    """Drift from the chain's base. Set only for a run after other stages, when the study has a run
+    that starts from that base."""
     done: bool
     failed: str | None
     several_of_base: bool = False

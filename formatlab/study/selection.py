@@ -11,7 +11,8 @@ from formatlab.study.task import Task
 _ALWAYS = ("scale", "seed", "algorithm")
 """What every grid is made of."""
 _OWN = (*_ALWAYS, "chain")
-"""What most other facts follow from: the learning rate from the scale, schedules from the chain."""
+"""Facts that determine most others (the scale sets the learning rate, the chain its schedule), so
+those are not listed as axes."""
 
 
 def selected(runs: Sequence[Task], only: Sequence[str]) -> Sequence[Task]:

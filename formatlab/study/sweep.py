@@ -86,7 +86,10 @@ class Sweep:
         known = {field.name for field in fields(own)}
         for name in axes:
             if name not in known:
-                raise InputError(f"sweep: {own.name} has no {name}; leave the axis or it out")
+                raise InputError(
+                    f"sweep: {own.name} has no {name}; remove that axis, or that algorithm, from "
+                    "the sweep"
+                )
         for values in product(*axes.values()):
             yield replace(own, **dict(zip(axes, values, strict=True)))
 

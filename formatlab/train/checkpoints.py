@@ -108,8 +108,8 @@ def is_complete(
         folder: the run folder.
         steps: completed steps; the folder holds nothing of later ones.
         probes: steps after which the policy is observed, with their epochs.
-        rollouts_per_step: training rollouts of each step; None where all were sampled before the
-            first step, and whoever sampled them knows whether they are there.
+        rollouts_per_step: training rollouts of each step. None if all rollouts were sampled before
+            step 0; the caller then checks them itself.
     """
     probed = folder.epochs("probe")
     rollouts = None if rollouts_per_step is None else steps * rollouts_per_step

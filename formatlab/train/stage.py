@@ -111,7 +111,10 @@ class StageSettings(ABC):
     @property
     @abstractmethod
     def steps(self) -> int:
-        """Steps of the whole stage; at most so many where it depends on the examples found."""
+        """Steps of the whole stage.
+
+        An upper bound if the number of examples is not known beforehand.
+        """
 
     @property
     def words(self) -> str:

@@ -20,7 +20,7 @@ from formatlab.train.progress import Progress, Remark
 _LOOK_EVERY = 2.0
 """Seconds between two looks at the jobs' files."""
 _WARNED = 120
-"""Seconds before a job's end at which it is told of it: what was begun is written until then."""
+"""Slurm warns a job this many seconds before its time limit, so it can finish writing."""
 _TIMES = 10_000
 """How often a job may reach its time limit and be queued again."""
 

@@ -1,9 +1,9 @@
 """A run folder at an address: fetched, and sent so that a run can resume from it at any moment.
 
 A manifest, `.sent.json`, lists the files that belong together with their sizes. It is replaced only
-when everything on it has been sent, and DONE is sent after it. What was sent since the manifest may
-be newer than it, as metrics and rollouts are: a resumed run drops what is later than its
-checkpoint. So the sizes in the manifest hold from DONE on.
+when everything on it has been sent, and DONE is sent after it. Metrics and
+rollouts that were sent after the manifest may be newer than it: a resumed run drops all rows later
+than its checkpoint. File sizes are therefore checked only once DONE is there.
 """
 
 import json

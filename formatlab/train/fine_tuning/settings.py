@@ -103,8 +103,8 @@ class Sft(FineTuning):
     faithful: bool = True
     """Whether documents are free of the mixture's mistranslations."""
     problems: Literal["rl", "pretrain"] = "rl"
-    """What documents are about. `rl`: the problems of the prompts, as rollouts and pairs are; an RL
-    stage after it then asks what this one has shown the answers to. `pretrain`: problems of the
+    """The problems that documents solve. `rl`: the training prompts' own problems. A later RL stage
+    then asks problems whose answers the model has already seen. `pretrain`: problems of the
     pretraining split that no corpus reaches, which RL never asks."""
     toward: str | None = None
     """The chosen format of the pairs; needed by `preferred`."""

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from formatlab.errors import InputError, RunError
@@ -197,18 +198,8 @@ def find_gpus() -> list[Gpu]:
             f"cannot look at the GPUs of this machine: {said.splitlines()[-1] if said else error}; "
             f"mend that, or set {VARIABLE}= to run on the CPU"
         ) from error
-    return named_gpus(found, visible)
-
-
-def named_gpus(found: Sequence[tuple[int, str]], visible: str | None) -> list[Gpu]:
-    """The GPUs by the names that the variable gives them.
-
-    Args:
-        found: (free bytes, model) of each GPU that a process under `visible` sees, in order.
-        visible: value of `CUDA_VISIBLE_DEVICES`; None if it is not set. CUDA reads it up to the
-            first name that it does not know.
-    """
-    names = [name.strip() for name in visible.split(",")] if visible else map(str, range(10**6))
+    # CUDA reads the variable up to the first name that it does not know.
+    names = [name.strip() for name in visible.split(",")] if visible else map(str, count())
     return [
         Gpu(name=name, free=free, model=model)
         for name, (free, model) in zip(names, found, strict=False)

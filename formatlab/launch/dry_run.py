@@ -174,13 +174,14 @@ def totals(
         yield "time", f"{clock}, {here.side_by_side} side by side; {work}"
     if here is not None:
         most = _total([of.memory for of in to_do], memory_of(to_do, here.side_by_side), decimal)
-        free = f", of {decimal(here.memory)} that are free" if here.memory is not None else ""
+        free = f"; {decimal(here.memory)} are free" if here.memory is not None else ""
         tasks = number_words(here.side_by_side, "largest task")
-        yield "memory", f"{most} at most, of the launcher and the {tasks}{free}"
+        yield "memory", f"{most} for the launcher and the {tasks}{free}"
     results = _total([of.disk for of in to_do], disk_of(to_do, 0), decimal)
-    checkpoints = max(of.checkpoints for of in to_do)
-    free = f", of {decimal(here.disk)} that are free" if here is not None else ""
-    yield "disk", f"{results}, and up to {decimal(checkpoints)} for each task under way{free}"
+    each = max(of.checkpoints for of in to_do)
+    checkpoints = f", checkpoints up to {decimal(each)} for each task under way" if each else ""
+    free = f"; {decimal(here.disk)} are free" if here is not None else ""
+    yield "disk", f"results {results}{checkpoints}{free}"
 
 
 def _total(values: Sequence[float | None], total: int | float, words: Callable[..., str]) -> str:

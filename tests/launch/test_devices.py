@@ -15,7 +15,6 @@ from formatlab.launch.devices import (
     Gpu,
     available_memory,
     find_gpus,
-    named_gpus,
     worker_threads,
 )
 
@@ -104,22 +103,6 @@ def test_a_seat_that_is_given_back_is_free():
     assert one.has_room(None)
 
 
-@pytest.mark.parametrize(
-    ("visible", "names"),
-    [
-        (None, ["0", "1"]),
-        ("3,5", ["3", "5"]),
-        (" GPU-8f2a, GPU-11c0", ["GPU-8f2a", "GPU-11c0"]),
-        ("4,2,-1,7", ["4", "2"]),  # CUDA reads up to what it does not know
-    ],
-)
-def test_devices_are_called_what_the_variable_calls_them(visible: str | None, names: list[str]):
-    found = [(70 * GB, "H200"), (60 * GB, "H200")]
-    gpus = named_gpus(found, visible)
-    assert [gpu.name for gpu in gpus] == names
-    assert [gpu.free for gpu in gpus] == [70 * GB, 60 * GB]
-
-
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine that has signs of a GPU."""
@@ -147,14 +130,30 @@ def test_a_machine_without_signs_of_a_gpu_is_not_looked_at(
 
 
 @pytest.mark.usefixtures("node")
-def test_a_child_process_looks_at_the_gpus(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("visible", "names"),
+    [
+        (None, ["0", "1"]),
+        ("3,5", ["3", "5"]),
+        (" GPU-8f2a, GPU-11c0", ["GPU-8f2a", "GPU-11c0"]),
+        ("4,2,-1,7", ["4", "2"]),  # CUDA reads up to what it does not know
+    ],
+)
+def test_a_child_process_looks_at_the_gpus_that_the_variable_names(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, names: list[str]
+):
     def run(command: list[str], **_: Any) -> Any:
-        text = "a warning\n" + json.dumps([[70 * GB, "NVIDIA H200"]]) + "\n"
+        text = "a warning\n" + json.dumps([[70 * GB, "H200"], [60 * GB, "H200"]]) + "\n"
         return subprocess.CompletedProcess(command, 0, stdout=text, stderr="")
 
     monkeypatch.setattr(subprocess, "run", run)
-    (found,) = find_gpus()
-    assert found == Gpu(name="0", free=70 * GB, model="NVIDIA H200")
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    gpus = [
+        Gpu(name=name, free=free, model="H200")
+        for name, free in zip(names, (70 * GB, 60 * GB), strict=True)
+    ]
+    assert find_gpus() == gpus
 
 
 @pytest.mark.usefixtures("node")

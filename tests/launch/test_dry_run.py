@@ -148,9 +148,9 @@ def test_a_study_is_summed_up():
     entries += [entry("grpo 0.04M s1", "to resume")]
     assert dict(totals(entries, here(), "local")) == {
         "time": "about 0:50, 2 side by side; about 1:40 of work in all",
-        "memory": "about 2.1 GB at most, of the launcher and the 2 largest tasks, of 8.0 GB that "
+        "memory": "about 2.1 GB for the launcher and the 2 largest tasks; 8.0 GB are free",
+        "disk": "results about 4.0 MB, checkpoints up to 1.0 MB for each task under way; 93.0 GB "
         "are free",
-        "disk": "about 4.0 MB, and up to 1.0 MB for each task under way, of 93.0 GB that are free",
     }
 
 
@@ -158,16 +158,21 @@ def test_elsewhere_only_work_and_disk_are_told():
     entries = [entry(f"grpo 0.04M s{seed}") for seed in range(300)]
     assert dict(totals(entries, None, "ray")) == {
         "time": "about 4:10:00 of work in all; how long that takes is for Ray to say",
-        "disk": "about 600.0 MB, and up to 1.0 MB for each task under way",
+        "disk": "results about 600.0 MB, checkpoints up to 1.0 MB for each task under way",
     }
 
 
 def test_totals_say_what_is_unknown():
     found = dict(totals([unknown("grpo 0.04M s0")], here(), "local"))
-    assert all(sentence.startswith("unknown") for sentence in found.values())
+    assert [sentence.split()[0] for sentence in found.values()] == [
+        "unknown:",
+        "unknown",
+        "results",
+    ]
+    assert found["disk"] == "results unknown; 93.0 GB are free"
     found = dict(totals([unknown("grpo 0.04M s0"), entry("grpo 0.04M s1")], here(), "local"))
     assert found["time"] == "at least 0:50, 2 side by side; at least 0:50 of work in all"
-    assert found["memory"].startswith("at least ") and found["disk"].startswith("at least ")
+    assert found["memory"].startswith("at least ") and found["disk"].startswith("results at least ")
 
 
 def test_a_study_that_is_done_needs_nothing():

@@ -68,7 +68,7 @@ def find_removable(runs: Path, kinds: Collection[Kind] = GARBAGE) -> list[Remova
         raise InputError(f"there is no folder {runs} that can be read; give a runs folder")
     places = [path for path in readable_folders(runs) if not path.is_symlink()]
     folders = [
-        _read_folder(path)
+        _Folder(path)
         for place in places
         if place.name not in (CORPORA, MODELS)
         for path in readable_folders(place)
@@ -134,27 +134,21 @@ def _still_removable(item: Removable) -> bool:
             return True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class _Folder:
     """The folder of a run or a base."""
 
-    path: Path
-    config: Mapping[str, Any] | None
-    """None if it cannot be read."""
-    done: bool
-    failed: bool
-    held: bool
-    """Whether a process holds it, or its merged policy."""
-
-    @property
-    def address(self) -> str:
-        """Relative to the runs folder."""
-        return f"{self.path.parent.name}/{self.path.name}"
-
-    @property
-    def is_base(self) -> bool:
-        """Whether runs start from it."""
-        return self.path.parent.name == BASES
+    def __init__(self, path: Path) -> None:
+        run = RunFolder(path)
+        self.path, self.done = path, run.done
+        self.address = f"{path.parent.name}/{path.name}"
+        self.is_base = path.parent.name == BASES
+        self.failed = (path / "FAILED").exists() and not run.done
+        # While its merged policy is being made, that has a lock of its own.
+        self.held = held(path) is not None or held(path / _MERGED) is not None
+        self.config: Mapping[str, Any] | None = None
+        """None if it cannot be read."""
+        with suppress(FormatlabError):
+            self.config = run.config
 
     @property
     def base_config(self) -> Mapping[str, Any] | None:
@@ -178,21 +172,6 @@ class _Folder:
         """The folder, or what is called `name` in it, as removable while the folder is locked."""
         path = self.path / name
         return _item(kind, path, guard=self.path, done=self.done and not name)
-
-
-def _read_folder(path: Path) -> _Folder:
-    run = RunFolder(path)
-    try:
-        config = run.config
-    except FormatlabError:
-        config = None
-    return _Folder(
-        path=path,
-        config=config,
-        done=run.done,
-        failed=(path / "FAILED").exists() and not run.done,
-        held=held(path) is not None or held(path / _MERGED) is not None,
-    )
 
 
 def _planned_tasks(study: Path) -> tuple[PlannedTask, ...] | None:

@@ -108,6 +108,36 @@ def test_imports_point_one_way() -> None:
     assert backward == []
 
 
+def runtime_imports(path: Path) -> set[str]:
+    """The package's modules that one imports when it runs, anywhere in it."""
+    found = set[str]()
+    to_see: list[ast.AST] = [ast.parse(path.read_text())]
+    while to_see:
+        node = to_see.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        to_see += ast.iter_child_nodes(node)
+    return found
+
+
+def test_no_modules_import_one_another() -> None:
+    paths = {
+        ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in modules()
+    }
+    graph = {name: (runtime_imports(path) & paths.keys()) - {name} for name, path in paths.items()}
+    # A package's own module is named by what is imported from it, too: that is no import of it.
+    graph = {
+        name: {of for of in found if not any(other.startswith(f"{of}.") for other in found)}
+        for name, found in graph.items()
+    }
+    while leaves := {name for name, found in graph.items() if not found & graph.keys()}:
+        graph = {name: found for name, found in graph.items() if name not in leaves}
+    assert sorted(graph) == []
+
+
 def test_reading_results_needs_few_packages() -> None:
     foreign = [
         f"{path} imports {name}"

@@ -1,14 +1,18 @@
 """TRL's arguments for all of its trainers: every default that matters, set on purpose."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from formatlab.models.model import best_device
-from formatlab.train.fine_tuning.settings import FineTuning
 from formatlab.train.on_policy.engine import Engine
-from formatlab.train.on_policy.settings import OnPolicy
 from formatlab.train.rules import RULES
 from formatlab.world.problem import digest
+
+if TYPE_CHECKING:
+    from formatlab.train.fine_tuning.settings import FineTuning
+    from formatlab.train.on_policy.settings import OnPolicy
 
 
 def on_policy_arguments(

@@ -9,6 +9,8 @@ sft-003/      checkpoints of round 3's fine-tuning
 ```
 """
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
@@ -18,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from peft import PeftModel, get_peft_model
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
@@ -34,7 +36,6 @@ from formatlab.store.run_folder import RunFolder
 from formatlab.train.base_divergence import kl_to_base
 from formatlab.train.checkpoints import newest_checkpoint, resume_at
 from formatlab.train.epoch_order import EpochOrder
-from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.examples import paid_answers, sft_row
 from formatlab.train.fine_tuning.trainer import fine_tuning_trainer
 from formatlab.train.health import note_events
@@ -50,6 +51,9 @@ from formatlab.train.sampler import Sampled, row_seeds, sample
 from formatlab.train.stage import StageInputs
 from formatlab.world.problem import digest
 from formatlab.world.prompt import Prompt
+
+if TYPE_CHECKING:
+    from formatlab.train.expert_iteration.settings import ExpertIteration
 
 _PART = 16_384
 """Rollouts after which those of a round continue in a further file."""

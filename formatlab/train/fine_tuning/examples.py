@@ -5,6 +5,8 @@ starting model's own rollouts. SFT learns from single completions; DPO learns fr
 answer in the chosen format and a wrong or malformed one.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -15,7 +17,6 @@ from formatlab.errors import InputError, RunError
 from formatlab.models.model import load_saved, load_tokenizer
 from formatlab.observe.recorder import sample_numbers
 from formatlab.store.rollout import Rollout, rollouts_from_table
-from formatlab.train.fine_tuning.settings import FineTuning, Sft
 from formatlab.train.policy import half_precision, observe_policy
 from formatlab.train.probe import Probe
 from formatlab.train.stage import StageInputs
@@ -26,6 +27,8 @@ from formatlab.world.world import World
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from formatlab.train.fine_tuning.settings import FineTuning, Sft
 
 UNLEARNED = -100
 """Label of a token that is no part of the loss, by PyTorch's convention."""
@@ -87,9 +90,7 @@ def paid_answers(rows: Sequence[Rollout]) -> list[Example]:
     return list(found.values())
 
 
-def token_ids(
-    example: Example, tokenizer: "PreTrainedTokenizerBase"
-) -> tuple[list[int], list[int]]:
+def token_ids(example: Example, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
     """Ids of the prompt and of the completion with its end mark.
 
     Each is tokenised by itself, as in the corpus and as when a policy is sampled: tokenised
@@ -102,7 +103,7 @@ def token_ids(
     return prompt, completion + [tokenizer.eos_token_id] * example.ended
 
 
-def sft_row(example: Example, tokenizer: "PreTrainedTokenizerBase") -> dict[str, list[int]]:
+def sft_row(example: Example, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
     """A row of TRL's SFT, tokenised: the completion alone has labels."""
     prompt, completion = token_ids(example, tokenizer)
     return {
@@ -268,7 +269,7 @@ def require_pairs(found: PreferencePairs, *, stage: str, toward: str, least: int
     )
 
 
-def dpo_row(pair: Pair, tokenizer: "PreTrainedTokenizerBase") -> dict[str, list[int]]:
+def dpo_row(pair: Pair, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
     """A row of TRL's DPO, tokenised."""
     prompt, chosen = token_ids(pair.chosen, tokenizer)
     _, rejected = token_ids(pair.rejected, tokenizer)

@@ -4,10 +4,12 @@ The examples are gathered first: rendered documents, or the starting model's own
 the same at every start, so that a resumed run learns from the same ones.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from formatlab.errors import RunError
 from formatlab.models.model import load_tokenizer
@@ -24,9 +26,11 @@ from formatlab.train.fine_tuning.examples import (
     right_answers,
     sft_row,
 )
-from formatlab.train.fine_tuning.settings import Dpo, FineTuning, Sft
 from formatlab.train.health import note_events
 from formatlab.train.stage import StageInputs
+
+if TYPE_CHECKING:
+    from formatlab.train.fine_tuning.settings import Dpo, FineTuning, Sft
 
 LOGGED = {
     "loss": "loss",

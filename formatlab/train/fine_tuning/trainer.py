@@ -5,9 +5,11 @@ They override three methods of transformers' `Trainer` (`_get_train_sampler`, `_
 ids, because TRL would tokenise prompt and completion as one text. Nothing of the loss is changed.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from datasets import Dataset
 from torch.utils.data import Sampler
@@ -20,9 +22,11 @@ from trl.trainer.sft_trainer import SFTTrainer
 from formatlab.models.lora import LoraSettings
 from formatlab.train.checkpoints import checkpoint_folder, mark_whole
 from formatlab.train.epoch_order import EpochOrder
-from formatlab.train.fine_tuning.settings import FineTuning
 from formatlab.train.trl_arguments import fine_tuning_arguments
 from formatlab.world.problem import digest
+
+if TYPE_CHECKING:
+    from formatlab.train.fine_tuning.settings import FineTuning
 
 Logged = Callable[[int, dict[str, float]], None]
 """Told (updates done, what TRL logged of the last one)."""

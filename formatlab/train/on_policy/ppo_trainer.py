@@ -8,9 +8,11 @@ from them, and its loss. It overrides `_compute_loss` (private, TRL 1.16) beside
 Shapes: B rollouts, P tokens of the prompt, C of the completion, H of a hidden state.
 """
 
+from __future__ import annotations
+
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -31,8 +33,10 @@ from formatlab.train.on_policy.critic import (
     whiten,
 )
 from formatlab.train.on_policy.grpo_trainer import LabGrpoTrainer
-from formatlab.train.on_policy.settings import Ppo
 from formatlab.train.rules import RULES
+
+if TYPE_CHECKING:
+    from formatlab.train.on_policy.settings import Ppo
 
 
 class LabPpoTrainer(LabGrpoTrainer):

@@ -16,12 +16,14 @@ Shapes: B rollouts of this process, of the N of a step on all processes; P token
 (left-padded), C of the completion (right-padded).
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch
 from accelerate.utils import DistributedType, gather_object
@@ -41,11 +43,13 @@ from formatlab.train.health import note_events
 from formatlab.train.metrics import RolloutSummary, StepReport
 from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration, OutcomeCounts, answer_tokens
-from formatlab.train.on_policy.settings import OnPolicy
 from formatlab.train.policy import end_marks
 from formatlab.train.reward import Reward, RewardFunction
 from formatlab.train.sampler import Sampled, row_seeds, sample
 from formatlab.world.prompt import Prompt
+
+if TYPE_CHECKING:
+    from formatlab.train.on_policy.settings import OnPolicy
 
 
 class RolloutTrainer:

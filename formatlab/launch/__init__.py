@@ -2,6 +2,7 @@
 
 options, launcher   where tasks run; picks the launcher and writes the report
 monitor, schedule   the account of a study: what may start, what runs, how each task ended
+executor            what the monitor expects of the places where tasks run
 worker              one task in this process: alone, from an intact folder, with its failure
 pool, devices       the executor of this machine; GPUs, cores and threads
 cluster/            the executors of Ray and Slurm

@@ -19,7 +19,8 @@ from rich.console import Console
 from formatlab.errors import FormatlabError
 from formatlab.launch.accelerate import is_first, processes, run_together
 from formatlab.launch.devices import Devices, available_cores, find_gpus, worker_threads
-from formatlab.launch.monitor import Executor, run_tasks
+from formatlab.launch.executor import Executor
+from formatlab.launch.monitor import run_tasks
 from formatlab.launch.options import LaunchOptions, is_address
 from formatlab.launch.plan import plan_of, write_plan
 from formatlab.launch.runs_root import RunsRoot

@@ -1,19 +1,17 @@
 """The monitor: runs a study's tasks on an executor, and keeps and shows the account of them.
 
-The local pool, Ray and Slurm are executors: places that take a task when they have room, and tell
-what happens to it. Which task may start, who holds a lock, how often a task was lost and what a
-person sees is the same everywhere and stands here.
+It decides which task may start, waits for the holders of locks, counts how often a task was lost,
+and shows progress. The executor starts the processes (see `executor`).
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from rich.console import Console
 
-from formatlab.errors import FormatlabError, RunError
+from formatlab.errors import FormatlabError
+from formatlab.launch.executor import Busy, Executor, Lost, QueueFull, TaskEvent
 from formatlab.launch.progress import ProgressDisplay
 from formatlab.launch.runs_root import RunsRoot
 from formatlab.launch.schedule import Outcome, Schedule
@@ -25,55 +23,6 @@ _LOOK_EVERY = 2.0
 """Seconds between two looks at a task whose lock another process holds."""
 _ASK_EVERY = 60.0
 """Seconds until a full queue is asked again."""
-
-
-class QueueFull(RunError):
-    """The queue of a cluster takes no more tasks now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Busy:
-    """Why a task was not started: another process holds its lock."""
-
-    owner: str
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A task whose process or machine ended without a word."""
-
-    reason: str
-
-
-Event = Progress | Remark | Outcome | Busy | Lost
-
-
-class Executor(Protocol):
-    """Where tasks run."""
-
-    def has_room(self, task: Task) -> bool:
-        """Whether the task could be submitted now."""
-        ...
-
-    def submit(self, task: Task, silent: Owner | None) -> None:
-        """Start the task, or queue it.
-
-        Args:
-            task: for which there is room.
-            silent: a holder of its lock without a heartbeat, whose lock is taken over.
-
-        Raises:
-            QueueFull: the queue takes no more now.
-        """
-        ...
-
-    def events(self) -> list[tuple[str, Event]]:
-        """What happened since the last call, by a task's address; waits for up to a second."""
-        ...
-
-    def cancel(self) -> None:
-        """End everything that was submitted and has not ended."""
-        ...
 
 
 class Monitor:
@@ -201,7 +150,7 @@ class _Launch:
         else:
             self._schedule.begin(task)
 
-    def handle(self, address: str, event: Event) -> None:
+    def handle(self, address: str, event: TaskEvent) -> None:
         """Show an event and act on it."""
         if isinstance(event, Progress | Remark):
             self._monitor.show(address, event)

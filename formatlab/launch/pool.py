@@ -14,7 +14,7 @@ from pathlib import Path
 
 from formatlab.errors import FormatlabError
 from formatlab.launch.devices import VARIABLE, Devices
-from formatlab.launch.monitor import Event
+from formatlab.launch.executor import TaskEvent
 from formatlab.launch.schedule import Outcome
 from formatlab.launch.worker import is_done, note_failure, start_process, work
 from formatlab.store.lock import Owner, held
@@ -55,7 +55,7 @@ def local_pool(
 
 
 class LocalPool:
-    """See `monitor.Executor`."""
+    """See `executor.Executor`."""
 
     def __init__(
         self,
@@ -92,10 +92,10 @@ class LocalPool:
         theirs.close()  # the worker's end is then the last, so that its death is noticed
         self._tasks[address], self._workers[address], self._pipes[address] = task, worker, pipe
 
-    def events(self) -> list[tuple[str, Event]]:
+    def events(self) -> list[tuple[str, TaskEvent]]:
         """What the workers tell, and which of them ended."""
         telling = connection.wait(list(self._pipes.values()), timeout=0.2)
-        events: list[tuple[str, Event]] = []
+        events: list[tuple[str, TaskEvent]] = []
         for address in [of for of, pipe in self._pipes.items() if pipe in telling]:
             events += self._read(address)
         for address, worker in list(self._workers.items()):
@@ -118,9 +118,9 @@ class LocalPool:
             worker.join(10)
             worker.kill()
 
-    def _read(self, address: str) -> list[tuple[str, Event]]:
+    def _read(self, address: str) -> list[tuple[str, TaskEvent]]:
         """Everything that a worker has told and was not read yet."""
-        events: list[tuple[str, Event]] = []
+        events: list[tuple[str, TaskEvent]] = []
         pipe = self._pipes.get(address)
         try:
             while pipe is not None and pipe.poll():

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from formatlab.errors import InputError
 from formatlab.launch.cluster.remote_task import Pack, RemoteTask
-from formatlab.launch.monitor import Busy, Event, Lost, QueueFull, run_tasks
+from formatlab.launch.executor import Busy, Lost, QueueFull, TaskEvent
+from formatlab.launch.monitor import run_tasks
 from formatlab.launch.options import LaunchOptions, SlurmOptions
 from formatlab.launch.runs_root import SharedFolder
 from formatlab.launch.schedule import Outcome
@@ -38,7 +39,7 @@ class Writing(Node):
 class Here:
     """An executor in this process, with what is to happen to the first submissions of a task."""
 
-    happens: dict[str, list[Event]] = field(default_factory=dict)
+    happens: dict[str, list[TaskEvent]] = field(default_factory=dict)
     most_at_once: int = 100
     pack: Pack | None = None
     cancelled: bool = False
@@ -55,13 +56,13 @@ class Here:
         self._waiting.append(self.pack(task, silent))
         self.most = max(self.most, len(self._waiting))
 
-    def events(self) -> list[tuple[str, Event]]:
+    def events(self) -> list[tuple[str, TaskEvent]]:
         if not self._waiting:
             return []
         remote = self._waiting.pop(0)
         if happens := self.happens.get(remote.label):
             return [(remote.address, happens.pop(0))]
-        told: list[tuple[str, Event]] = []
+        told: list[tuple[str, TaskEvent]] = []
         done = remote.do(lambda event: told.append((remote.address, event)))
         return [*told, (remote.address, done)]
 
@@ -197,7 +198,7 @@ def test_what_fails_has_its_reason_and_status(run: Callable):
 def test_everything_is_cancelled_when_the_launcher_is_interrupted(
     run: Callable, monkeypatch: pytest.MonkeyPatch
 ):
-    def interrupted(_: object) -> list[tuple[str, Event]]:
+    def interrupted(_: object) -> list[tuple[str, TaskEvent]]:
         raise KeyboardInterrupt
 
     cluster = Here()

@@ -12,7 +12,7 @@ from typing import Any
 
 from formatlab.errors import InputError, RunError
 from formatlab.launch.cluster.remote_task import Pack, RemoteTask
-from formatlab.launch.monitor import Busy, Event, Lost
+from formatlab.launch.executor import Busy, Lost, TaskEvent
 from formatlab.launch.options import LaunchOptions
 from formatlab.launch.schedule import Outcome
 from formatlab.store.lock import Owner
@@ -112,7 +112,7 @@ def _not_joined(address: str, error: Exception) -> str:
 
 
 class RayCluster:
-    """See `monitor.Executor`."""
+    """See `executor.Executor`."""
 
     def __init__(self, options: LaunchOptions, pack: Pack, most: int) -> None:
         """Take a cluster that was joined; see `ray_cluster`."""
@@ -166,7 +166,7 @@ class RayCluster:
         reference = self._do.options(**options).remote(self._pack(task, silent), self._mailbox)
         self._running[reference] = (task, wanted)
 
-    def events(self) -> list[tuple[str, Event]]:
+    def events(self) -> list[tuple[str, TaskEvent]]:
         """What the workers tell, what came of them, and whether there is a place for the rest."""
         import ray
 
@@ -191,7 +191,7 @@ class RayCluster:
             with suppress(Exception):
                 ray.cancel(reference, force=True)
 
-    def _progress(self) -> list[tuple[str, Event]]:
+    def _progress(self) -> list[tuple[str, TaskEvent]]:
         import ray
         from ray.exceptions import RayError
 
@@ -199,7 +199,7 @@ class RayCluster:
             return list(ray.get(self._mailbox.take.remote(), timeout=_PATIENCE))
         return []
 
-    def _look(self) -> list[tuple[str, Event]]:
+    def _look(self) -> list[tuple[str, TaskEvent]]:
         """Say so, once, when machines were lost and none is left that could do what waits.
 
         Raises:
@@ -243,7 +243,7 @@ def _do(remote: RemoteTask, mailbox: Any) -> Outcome | Busy:
     return remote.do(lambda event: mailbox.add.remote(remote.address, event))
 
 
-def _result(reference: Any, label: str) -> Event:
+def _result(reference: Any, label: str) -> TaskEvent:
     import ray
     from ray.exceptions import (
         NodeDiedError,

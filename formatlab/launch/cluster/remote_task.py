@@ -11,7 +11,7 @@ from typing import Self
 
 from formatlab import __version__
 from formatlab.errors import FormatlabError
-from formatlab.launch.monitor import Busy
+from formatlab.launch.executor import Busy
 from formatlab.launch.runs_root import RunsRoot
 from formatlab.launch.schedule import Outcome
 from formatlab.store.lock import Owner

@@ -10,7 +10,7 @@ from typing import Any
 
 from formatlab.errors import InputError, RunError
 from formatlab.launch.cluster.remote_task import Pack, RemoteTask
-from formatlab.launch.monitor import Busy, Event, Lost, QueueFull
+from formatlab.launch.executor import Busy, Lost, QueueFull, TaskEvent
 from formatlab.launch.options import LaunchOptions
 from formatlab.launch.schedule import Outcome
 from formatlab.store.lock import Owner
@@ -26,7 +26,7 @@ _TIMES = 10_000
 
 
 class SlurmCluster:
-    """See `monitor.Executor`."""
+    """See `executor.Executor`."""
 
     def __init__(
         self, options: LaunchOptions, pack: Pack, *, most: int, folder: Path, study: str
@@ -101,10 +101,10 @@ class SlurmCluster:
             raise RunError(f"a job cannot be written to {self._folder}: {error}") from error
         self._jobs[task.address] = (job, task, progress)
 
-    def events(self) -> list[tuple[str, Event]]:
+    def events(self) -> list[tuple[str, TaskEvent]]:
         """What the files of the jobs tell."""
         time.sleep(_LOOK_EVERY)
-        events: list[tuple[str, Event]] = []
+        events: list[tuple[str, TaskEvent]] = []
         for address, (job, task, progress) in list(self._jobs.items()):
             events += [(address, remark) for remark in self._new_remarks(progress)]
             with suppress(OSError, ValueError, TypeError):  # not there, or being written
@@ -162,7 +162,7 @@ def _remarks_of(progress: Path) -> Path:
     return progress.with_suffix(".remarks")
 
 
-def _result(job: Any, label: str) -> Event:
+def _result(job: Any, label: str) -> TaskEvent:
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
     try:

@@ -10,7 +10,7 @@ from added_format import EXPERIMENT
 from plain_task import Node
 
 from formatlab.launch.cluster.remote_task import RemoteTask
-from formatlab.launch.monitor import Busy
+from formatlab.launch.executor import Busy
 from formatlab.launch.runs_root import SharedFolder
 from formatlab.launch.schedule import Outcome
 from formatlab.store.lock import Owner

@@ -13,7 +13,7 @@ from plain_task import Node
 from formatlab.errors import InputError
 from formatlab.launch.cluster.remote_task import RemoteTask
 from formatlab.launch.cluster.slurm import SlurmCluster
-from formatlab.launch.monitor import Event
+from formatlab.launch.executor import TaskEvent
 from formatlab.launch.options import LaunchOptions, SlurmOptions
 from formatlab.launch.runs_root import SharedFolder
 from formatlab.launch.schedule import Outcome
@@ -121,7 +121,7 @@ def test_every_remark_of_a_job_is_told_once(tmp_path: Path, monkeypatch: pytest.
     task, experiment = Node("a"), tmp_path / "experiment.py"
     experiment.touch()
 
-    def events() -> list[Event]:
+    def events() -> list[TaskEvent]:
         return [event for _, event in cluster.events()]
 
     one, two, three = (Remark(f"{n}:\nmade again") for n in ("one", "two", "three"))

@@ -129,7 +129,7 @@ def dry_run_table(found: Sequence[Estimate]) -> "Table":
         seconds = mean(of.corpus_seconds for of in corpora)
         disk = sum(of.corpus_disk for of in corpora)
         count = f"{len(corpora)} to make"
-        table.add_row("corpus", count, duration(seconds or None), "", decimal(disk))
+        table.add_row("corpus", count, duration(seconds), "", decimal(disk))
     arms: dict[str, list[Estimate]] = {}
     for of in found:
         arms.setdefault(of.task.facts.arm, []).append(of)

@@ -135,9 +135,9 @@ def _work(task: BaseTask | LadderRun) -> tuple[float, int, int, int]:
             padded = PROMPT + min(settings.completion_length, LONGEST)
             learned = LEARNED * passes * rollouts * padded
             batch = settings.micro_batch_sequences()
-        case ExpertIteration():  # the divergence from the base takes as many rows as it may
+        case ExpertIteration():  # the divergence from the base is that of all rollouts
             rollouts = settings.steps * settings.rollouts_per_step
-            learned = KEPT * rollouts * settings.sft_epochs * DOCUMENT
+            learned = (KEPT * settings.sft_epochs + LEARNED - 1) * rollouts * DOCUMENT
             batch = min(settings.micro_batch, settings.rollouts_per_step)
         case Sft() | Dpo():
             from_documents = isinstance(settings, Sft) and settings.source == "documents"

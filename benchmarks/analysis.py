@@ -103,7 +103,7 @@ def check(results: Sequence[RunResult], written: Sequence[Written]) -> None:
     by_name = {run.name: run for run in results}
     for of in written:
         run = by_name[of.name]
-        training = {(row["epoch"], row["step"], row["tag"]): row for row in run.training}
+        training = {(row["epoch"], row["step"], row["tag"]): row for row in run.training_shares}
         occur = np.sum(list(of.train.values()), axis=0)[0] > 0
         _equal(of.name, len(training), len(of.train) * int(occur.sum()))
         for (epoch, step), counts in of.train.items():

@@ -14,7 +14,7 @@ from formatlab.study.task import Seeds, Task, TaskFacts
 PLAN_FILE = "plan.json"
 """Name of the file in a study's folder."""
 
-SCHEMA_VERSION = 2
+PLAN_SCHEMA_VERSION = 2
 """Version of the file."""
 
 _READABLE_VERSIONS = (1, 2)
@@ -106,7 +106,7 @@ def write_plan(study_folder: Path, plan: Plan) -> None:
         RunError: no space left, or another failure of the file system.
     """
     write_json_atomically(
-        study_folder / PLAN_FILE, {"schema_version": SCHEMA_VERSION, **asdict(plan)}
+        study_folder / PLAN_FILE, {"schema_version": PLAN_SCHEMA_VERSION, **asdict(plan)}
     )
 
 

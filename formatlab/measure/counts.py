@@ -134,7 +134,7 @@ def _places(column: pa.ChunkedArray) -> tuple[tuple[str, ...], np.ndarray]:
     return tuple(names), found.to_numpy()
 
 
-SHARES_MEASURES = pa.schema(
+SHARE_COLUMNS = pa.schema(
     [
         pa.field("tag", pa.string()),
         pa.field("rollouts", pa.int64(), metadata={"description": "with this tag"}),
@@ -156,7 +156,7 @@ def shares(rollouts: Rollouts, *, by: Sequence[str]) -> pa.Table:
 
     Returns:
         One row for each group and each tag that occurs anywhere in the rollouts (share 0 where it
-        does not occur in the group): the columns of the grouping, then `SHARES_MEASURES`, sorted
+        does not occur in the group): the columns of the grouping, then `SHARE_COLUMNS`, sorted
         by group and tag.
     """
     keys = list(by)
@@ -188,5 +188,5 @@ def shares(rollouts: Rollouts, *, by: Sequence[str]) -> pa.Table:
         pa.array((correct / np.maximum(graded, 1)).ravel(), mask=(graded == 0).ravel()),
         pa.array((well_formed / divisor).ravel(), mask=empty),
     ]
-    columns |= dict(zip(SHARES_MEASURES.names, measures, strict=True))
+    columns |= dict(zip(SHARE_COLUMNS.names, measures, strict=True))
     return pa.table(columns)

@@ -1,11 +1,10 @@
 """Winners: the format with the largest share in each probe of a run, with its interval.
 
 `winners` measures probe rollouts; `run_winners` reads them from a run folder and adds the collapse
-step of its training rollouts. `MEASURES` are the numbers that each row has beside its winner.
+step of its training rollouts. Each row has the `MEASURES` beside its winner.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,7 @@ import pyarrow.compute as pc
 from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, resampled
 from formatlab.measure.collapse import DEFAULT_THRESHOLD, collapse_step
 from formatlab.measure.counts import Rollouts, Tally, counts, tally_of_counts
-from formatlab.measure.entropy import format_entropy, format_entropy_given_prompt
+from formatlab.measure.probe_measures import MEASURES
 from formatlab.store import RunFolder
 
 UNDECIDED = "undecided"
@@ -27,42 +26,6 @@ PROBE_COLUMNS = ("epoch", "step", "prompt_id", "tag", "correct")
 FROM_DOCUMENTS = ("sft", "dpo")
 """Algorithms that learn from texts made beforehand. Their training rollouts, if any, were sampled
 before the first step, so they cannot collapse."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Measure:
-    """A number of one probe: a column of `winners.parquet`, `results.csv` and exports."""
-
-    compute: Callable[[Tally], float | None]
-    """The number; None where it is not defined."""
-    meaning: str
-    """For the tables of columns in cards."""
-    unit: str
-
-
-def _accuracy(probe: Tally) -> float | None:
-    graded = probe.graded.sum()
-    return float(probe.correct.sum() / graded) if graded else None
-
-
-MEASURES = {
-    "format_entropy": Measure(
-        compute=lambda probe: format_entropy(probe.rollouts),
-        meaning="H(F), plug-in, nats",
-        unit="nats",
-    ),
-    "format_entropy_given_prompt": Measure(
-        compute=lambda probe: format_entropy_given_prompt(probe.rollouts),
-        meaning="H(F|X), plug-in, nats",
-        unit="nats",
-    ),
-    "accuracy": Measure(
-        compute=_accuracy,
-        meaning="correct / graded rollouts, whatever the tag; null if none was graded",
-        unit="fraction",
-    ),
-}
-"""Name of the column -> measure. Stored winners without one of them are measured again."""
 
 
 def _field(name: str, kind: pa.DataType, meaning: str, unit: str = "") -> pa.Field:

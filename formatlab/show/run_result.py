@@ -89,10 +89,10 @@ class RunResult:
     env: Mapping[str, Any]
     winners: Sequence[Mapping[str, Any]]
     """Rows of `formatlab.measure.winners`, one an epoch of the probe, ascending."""
-    training: Sequence[Mapping[str, Any]]
+    training_shares: Sequence[Mapping[str, Any]]
     """Rows of `formatlab.measure.shares` by epoch and step of the training rollouts; none for
     training from documents, even if these were sampled beforehand."""
-    signals: Sequence[Mapping[str, Any]]
+    metrics: Sequence[Mapping[str, Any]]
     """Lines of `metrics.jsonl`, ascending by step."""
     resumes: Sequence[Mapping[str, Any]]
     """For each resume its step and the number of steps lost."""
@@ -110,7 +110,7 @@ class RunResult:
     @property
     def events(self) -> list[RunEvent]:
         """The events of training, by step."""
-        return run_events(self.signals)
+        return run_events(self.metrics)
 
     @property
     def collapse_step(self) -> int | None:
@@ -168,7 +168,7 @@ class RunResult:
             found.append(f"{start.capitalize()} was not probed.")
         elif self.final is None:
             found.append(f"Only {start} has been probed.")
-        if not self.training and not self.facts.from_documents:
+        if not self.training_shares and not self.facts.from_documents:
             found.append("There are no training rollouts.")
         if self.resumes:
             times = "once" if len(self.resumes) == 1 else f"{len(self.resumes)} times"
@@ -204,8 +204,8 @@ def measured_run(run: RunFolder) -> RunResult:
         config=run.config,
         env=run.env,
         winners=rows,
-        training=training,
-        signals=run.metrics(),
+        training_shares=training,
+        metrics=run.metrics(),
         resumes=run.resumes(),
         drift=_drift(run, [row["epoch"] for row in rows]),
         done=run.done,

@@ -52,7 +52,7 @@ class Study:
     def tags(self) -> list[str]:
         """All tags that occur, in the order of the palette."""
         return format_order(
-            {row["tag"] for run in self.runs for row in run.training}
+            {row["tag"] for run in self.runs for row in run.training_shares}
             | {of["tag"] for run in self.runs for row in run.winners for of in row["formats"]}
         )
 

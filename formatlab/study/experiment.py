@@ -12,7 +12,7 @@ from traceback import extract_tb
 
 from formatlab.errors import FormatlabError, InputError
 from formatlab.study.study import SETTINGS, Study
-from formatlab.train.on_policy.settings import PRESETS
+from formatlab.train.on_policy.settings import GRPO_PRESETS
 
 
 def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:
@@ -98,13 +98,13 @@ def check_options_used(study: Study, preset: Study) -> None:
                 f"{option} has no effect: the chains of this study have settings of their own; "
                 "change them in its file"
             )
-        readers = {name, *PRESETS} if name == "grpo" else {name}
+        readers = {name, *GRPO_PRESETS} if name == "grpo" else {name}
         if not readers & used:
             raise InputError(
                 f"{option} has no effect: this study trains with {', '.join(sorted(used))}"
             )
-    for name in used & PRESETS.keys():
-        made = PRESETS[name](study.grpo)
+    for name in used & GRPO_PRESETS.keys():
+        made = GRPO_PRESETS[name](study.grpo)
         for field in fields(made):
             given = getattr(study.grpo, field.name)
             if given not in (getattr(preset.grpo, field.name), getattr(made, field.name)):

@@ -19,7 +19,7 @@ from formatlab.study.task import Task
 from formatlab.train.algorithm import AlgorithmName, Algorithms
 from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration
-from formatlab.train.on_policy.settings import PRESETS, Grpo
+from formatlab.train.on_policy.settings import GRPO_PRESETS, Grpo
 from formatlab.train.pretraining.base import Base, Pretraining
 from formatlab.train.probe import Probe
 from formatlab.train.reward import Reward
@@ -139,8 +139,8 @@ class Study(Algorithms, ABC):
         before = [Stage(algorithm=name, settings=self._settings(name)) for name in self.before]
         for name in self.sweep.algorithms(self.algorithm):
             for settings in self.sweep.settings(self._settings(name)):
-                if isinstance(settings, Grpo) and name in PRESETS:
-                    settings = PRESETS[name](settings)
+                if isinstance(settings, Grpo) and name in GRPO_PRESETS:
+                    settings = GRPO_PRESETS[name](settings)
                 yield (*before, Stage(algorithm=name, settings=settings))
 
     def _settings(self, name: AlgorithmName) -> StageSettings:

@@ -8,7 +8,8 @@ import pytest
 from synthetic_runs import small_run
 
 from formatlab.measure.counts import Tally
-from formatlab.measure.winners import MEASURES, Measure, run_winners
+from formatlab.measure.probe_measures import MEASURES, Measure
+from formatlab.measure.winners import run_winners
 from formatlab.show.export.export import write_export
 from formatlab.show.report.report import write_report
 from formatlab.store import RunFolder

@@ -96,7 +96,7 @@ def _policy_card(
         ("winner", _winner_text(run)),
         ("accuracy", _accuracy_text(run)),
         ("collapse", _collapse_text(run)),
-        ("steps", f"{run.signals[-1]['step'] + 1:,}" if run.signals else ""),
+        ("steps", f"{run.metrics[-1]['step'] + 1:,}" if run.metrics else ""),
         ("adapter on", markdown_code(model.start or "") if model.is_adapter else ""),
     ]
     epochs = [row for row in (run.base, run.final) if row]
@@ -205,7 +205,7 @@ def _epoch_name(run: RunResult, row: Mapping[str, Any]) -> str:
 
 
 def _collapse_text(run: RunResult) -> str:
-    if run.facts.from_documents or not run.training:
+    if run.facts.from_documents or not run.training_shares:
         return ""
     if run.collapse_step is None:
         return "no format keeps 90% of the training rollouts to the end"

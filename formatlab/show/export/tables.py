@@ -96,7 +96,7 @@ def metrics_table(runs: Sequence[RunResult]) -> pa.Table:
     Numbers by format have a column a format, such as `share_prose`. Values other than numbers,
     booleans and texts are stored as JSON text.
     """
-    rows = [{"run_id": run.name, **_flat(line)} for run in runs for line in run.signals]
+    rows = [{"run_id": run.name, **_flat(line)} for run in runs for line in run.metrics]
     kinds: dict[str, set[pa.DataType]] = {name: set() for name in ("step", "epoch")}
     for row in rows:
         for name, value in row.items():

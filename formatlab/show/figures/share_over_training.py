@@ -59,7 +59,7 @@ def share_rows(study: Study) -> list[dict[str, Any]]:
                     "share_high": None,
                     "rollouts": row["total"],
                 }
-                for row in run.training
+                for row in run.training_shares
             ]
             rows += [
                 known
@@ -107,7 +107,7 @@ def share_over_training(study: Study) -> Figure:
 
 def _draw_arm(panel: Axes, arm: Arm, tags: Sequence[str]) -> None:
     last_step = max(
-        [row["step"] + 1 for run in arm.runs for row in run.training]
+        [row["step"] + 1 for run in arm.runs for row in run.training_shares]
         + [row["step"] for run in arm.runs for row in run.winners]
         + [1]
     )
@@ -117,7 +117,7 @@ def _draw_arm(panel: Axes, arm: Arm, tags: Sequence[str]) -> None:
     panel.yaxis.set_major_formatter(PercentFormatter(1))
     panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     _draw_epochs(panel, arm)
-    if not any(run.training or run.winners for run in arm.runs):
+    if not any(run.training_shares or run.winners for run in arm.runs):
         panel.text(0.5, 0.5, "no rollouts yet", transform=panel.transAxes, ha="center", color=QUIET)
         return
     for tag in tags:
@@ -135,7 +135,7 @@ def _draw_lines(panel: Axes, arm: Arm, tag: str) -> None:
             panel.plot(
                 steps, list(of_run.values()), color=colour, lw=0.7, ls=dashes, alpha=0.4, zorder=2
             )
-    counted = [_by_step(run, tag) for run in arm.counted if run.training]
+    counted = [_by_step(run, tag) for run in arm.counted if run.training_shares]
     if not counted:
         return
     common = sorted(set.intersection(*map(set, counted)))
@@ -152,7 +152,7 @@ def _draw_probe(panel: Axes, arm: Arm, tag: str) -> None:
             by_step.setdefault(epoch["step"], []).append(_probe_share(epoch, tag))
     steps = sorted(by_step)
     points = [spread(by_step[step]) for step in steps]
-    if not any(run.training for run in arm.counted):
+    if not any(run.training_shares for run in arm.counted):
         middles = [point.middle for point in points]
         panel.plot(steps, middles, color=format_style(tag).colour, lw=1.2, ls=":", zorder=3)
     draw_spreads(panel, tag, steps, points, size=5, order=4)
@@ -167,7 +167,7 @@ def _draw_epochs(panel: Axes, arm: Arm) -> None:
                 ends[row["step"]] = int(row["epoch"])
         # In order of step, so that the first row of an epoch is that of its first step.
         starts: dict[float, int] = {}
-        for row in run.training:
+        for row in run.training_shares:
             starts.setdefault(row["epoch"], row["step"])
         for epoch, first in starts.items():
             if epoch >= 1:
@@ -198,8 +198,8 @@ def _name_epochs(panel: Axes) -> None:
 
 
 def _by_step(run: RunResult, tag: str) -> dict[int, float]:
-    shares = {row["step"]: 0.0 for row in run.training}
-    shares |= {row["step"]: row["share"] for row in run.training if row["tag"] == tag}
+    shares = {row["step"]: 0.0 for row in run.training_shares}
+    shares |= {row["step"]: row["share"] for row in run.training_shares if row["tag"] == tag}
     return shares
 
 
@@ -220,7 +220,7 @@ def _panel_title(arm: Arm) -> str:
 
 
 def _caption(study: Study, rare: Sequence[str]) -> str:
-    batches = [row["total"] for run in study.runs for row in run.training]
+    batches = [row["total"] for run in study.runs for row in run.training_shares]
     words = []
     if batches:
         words.append(
@@ -231,7 +231,8 @@ def _caption(study: Study, rare: Sequence[str]) -> str:
     words.append(f"Markers: probe of {study.probe_text}; {SPREAD_WORDS}.")
     words.append("Vertical lines: ends of epochs.")
     if any(
-        arm.algorithm in _STEP_NAMES and not any(r.training for r in arm.runs) for arm in study.arms
+        arm.algorithm in _STEP_NAMES and not any(r.training_shares for r in arm.runs)
+        for arm in study.arms
     ):
         words.append("Dotted lines join the probes where training is from documents.")
     if any(run.undertrained for run in study.runs):

@@ -86,7 +86,7 @@ def signal_rows(study: Study) -> list[dict[str, Any]]:
         }
         for arm in study.arms
         for run in arm.runs
-        for row in run.signals
+        for row in run.metrics
     ]
 
 
@@ -95,7 +95,7 @@ def training_signals(study: Study) -> Figure:
     names = [
         name
         for name in _PANELS
-        if any(_number(row, name) is not None for run in study.runs for row in run.signals)
+        if any(_number(row, name) is not None for run in study.runs for row in run.metrics)
     ]
     # Learning from documents records a loss only, which has no panel.
     arms = [
@@ -158,7 +158,7 @@ def _line(runs: Sequence[RunResult], name: str) -> _Line | None:
     """Return the mean over the runs that recorded a signal, up to the last step of all of them."""
     by_run = []
     for run in runs:
-        values = {row["step"]: _number(row, name) for row in run.signals}
+        values = {row["step"]: _number(row, name) for row in run.metrics}
         known = {step: value for step, value in values.items() if value is not None}
         if known:
             by_run.append(known)
@@ -219,7 +219,7 @@ def _by_step(arms: Sequence[Arm]) -> bool:
 def _epochs_a_step(arm: Arm) -> float | None:
     """Return the part of an epoch that a step is, None if not known yet."""
     for run in arm.runs:
-        last = run.signals[-1] if run.signals else {}
+        last = run.metrics[-1] if run.metrics else {}
         if last.get("step") and last.get("epoch"):
             return last["epoch"] / last["step"]
     return None
@@ -242,7 +242,7 @@ def _number(row: Mapping[str, Any], name: str) -> float | None:
 
 def _caption(study: Study, arms: Sequence[Arm], *, by_step: bool) -> str:
     runs = [run for arm in arms for run in arm.runs]
-    lengths = [run.signals[-1]["step"] + 1 for run in runs if run.signals]
+    lengths = [run.metrics[-1]["step"] + 1 for run in runs if run.metrics]
     n_seeds = [len(arm.counted) for arm in arms] or [0]
     words = [f"Recorded at each step of training; seeds an arm: {number_range(n_seeds)}."]
     if max(n_seeds) > 1 and len(arms) == 1:

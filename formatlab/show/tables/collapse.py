@@ -81,7 +81,7 @@ def _row(arm: Arm) -> dict[str, Any]:
     runs = arm.finished
     held = [run for run in runs if run.collapse_step is not None]
     # Learning from documents has no rollouts that could collapse.
-    with_rollouts = [run for run in runs if run.training]
+    with_rollouts = [run for run in runs if run.training_shares]
     count = len(held) if with_rollouts else None
     formats = Counter(name_text(_dominant_format(run)) for run in held)
     starts = [run.base for run in runs if run.base]
@@ -107,15 +107,15 @@ def _row(arm: Arm) -> dict[str, Any]:
 
 def _dominant_format(run: RunResult) -> str:
     """Return the leading format of the last step, as `collapse_step` defines dominance."""
-    last = max(row["step"] for row in run.training)
-    of_step = [row for row in run.training if row["step"] == last]
+    last = max(row["step"] for row in run.training_shares)
+    of_step = [row for row in run.training_shares if row["step"] == last]
     return max(of_step, key=lambda row: row["rollouts"])["tag"]
 
 
 def _rollouts_before(run: RunResult) -> int:
     """Return the training rollouts sampled before the step of the collapse."""
     step = run.collapse_step or 0
-    totals = {row["step"]: row["total"] for row in run.training if row["step"] < step}
+    totals = {row["step"]: row["total"] for row in run.training_shares if row["step"] < step}
     return sum(totals.values())
 
 

@@ -218,7 +218,7 @@ def reinforce(settings: Grpo) -> Grpo:
     )
 
 
-PRESETS: dict[str, Callable[[Grpo], Grpo]] = {
+GRPO_PRESETS: dict[str, Callable[[Grpo], Grpo]] = {
     "dr_grpo": dr_grpo,
     "gspo": gspo,
     "reinforce": reinforce,
@@ -386,7 +386,7 @@ class Rloo(OnPolicy):
 
 
 OnPolicyName = Literal["grpo", "dr_grpo", "gspo", "reinforce", "ppo", "rloo"]
-"""What `--algorithm` takes of these: every name, and those of `PRESETS`."""
+"""What `--algorithm` takes of these: every name, and those of `GRPO_PRESETS`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from formatlab.study.task import Task
 from formatlab.train.progress import Emit, Progress
 
 Word = Literal["wait", "take part", "done"]
-"""What the first process says of a task."""
+"""The first process's orders to the others about a task."""
 
 _LOOK_EVERY = 2.0
 """Seconds between two looks at a task whose lock another command holds."""
@@ -100,7 +100,7 @@ def _wait_for_lock(task: Task, runs: Path, emit: Emit) -> None:
 
 
 def _hear() -> Word:
-    """What the first process says of a task once it has nothing to wait for."""
+    """Wait for the first process's next order that is not `wait`."""
     while (word := _say(None)) == "wait":
         pass
     return word

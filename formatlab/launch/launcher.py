@@ -30,14 +30,14 @@ from formatlab.study.task import Task, graph
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What one `formatlab run` does."""
+    """The work of one `formatlab run`."""
 
     study: str
     """Name of the study."""
     runs: Sequence[Task]
     """The runs of the study; other commands may do some of them."""
     tasks: Sequence[Task]
-    """What this command does, each after what it needs."""
+    """The tasks of this command, each after those it needs."""
     experiment: Path
     options: LaunchOptions
     words: Sequence[str]
@@ -48,7 +48,7 @@ def launch(command: Command, root: RunsRoot, runs: Path, console: Console) -> di
     """Write the plan and do the tasks.
 
     Args:
-        command: what to do.
+        command: the work.
         root: the runs folder.
         runs: its view on this machine.
         console: where progress is shown.

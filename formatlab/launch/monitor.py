@@ -39,7 +39,7 @@ class Monitor:
         self._display.done_before(self.schedule.end_done(is_done))
 
     def show(self, address: str, event: Progress | Remark) -> None:
-        """Show what a task tells; its stage ends when the next one starts."""
+        """Show a task's progress; its stage ends when the next one starts."""
         if isinstance(event, Remark):
             self._display.say(event.text)
             return
@@ -101,7 +101,7 @@ def run_tasks(
 
 
 class _Launch:
-    """Submits what may start, and handles what the executor tells."""
+    """Submits tasks that may start, and handles the executor's events."""
 
     def __init__(self, executor: Executor, root: RunsRoot, monitor: Monitor, retries: int) -> None:
         self._executor, self._root, self._monitor = executor, root, monitor

@@ -33,26 +33,25 @@ class LaunchOptions:
     jobs: int = 0
     """Runs side by side; 0: one for each core, or as many as the cluster has room for."""
     runs_per_gpu: int = 0
-    """Of the local launcher: runs that share a GPU; 0: as many as their memory is estimated to
-    allow."""
+    """Local launcher: runs that share a GPU; 0: as many as fit by their estimated memory."""
     launcher: Literal["local", "ray", "slurm"] = "local"
     """local: processes of this machine; ray: tasks of a Ray cluster; slurm: jobs through sbatch."""
     address: str = "auto"
-    """Of ray: host:port of the head; auto: the cluster that this machine belongs to; local: one
-    that is started on this machine."""
+    """Ray: host:port of the head; auto: the cluster that this machine belongs to; local: a cluster
+    started on this machine."""
     cpus_per_run: int = 1
-    """Of ray and slurm: CPUs, and threads of torch, of each run that can use them."""
+    """Ray and Slurm: CPUs of each run, and its threads of torch, if it can use so many."""
     gpus_per_run: float | None = None
-    """Of ray: part of a GPU, so that 0.2 lets five runs share one; by default one where the cluster
-    has GPUs. Of slurm: GPUs of a job; by default none."""
+    """Ray: GPUs of each run; 0.2 lets five runs share one; by default 1 if the cluster has GPUs.
+    Slurm: GPUs of each job; by default none."""
     memory_gb_per_run: float | None = None
-    """Of ray and slurm: memory that is kept free for each run."""
+    """Ray and Slurm: memory reserved for each run."""
     retries: int = 3
-    """Of ray and slurm: how often a run may be lost with its process or machine, and go on."""
+    """Ray and Slurm: how often a run is submitted again after its process or machine was lost."""
     scratch: Path | None = None
-    """Where tasks of ray and slurm work if --runs-dir is an address: a folder of each machine."""
+    """Ray and Slurm with --runs-dir at an address: a folder on each machine for the tasks."""
     slurm: SlurmOptions = field(default_factory=SlurmOptions)
-    """What sbatch is asked for."""
+    """Options of sbatch."""
 
     def check_launcher(self, processes: int) -> None:
         """Check that the options go together.

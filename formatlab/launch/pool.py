@@ -73,7 +73,7 @@ class LocalPool:
         self._workers: dict[str, BaseProcess] = {}
         # One pipe a worker: a worker that dies while it writes blocks no other.
         self._pipes: dict[str, Connection] = {}
-        # Tasks whose outcome was told, while their workers have not ended yet.
+        # Tasks whose outcome was reported, while their workers have not ended yet.
         self._told: set[str] = set()
 
     def has_room(self, task: Task) -> bool:
@@ -93,7 +93,7 @@ class LocalPool:
         self._tasks[address], self._workers[address], self._pipes[address] = task, worker, pipe
 
     def events(self) -> list[tuple[str, TaskEvent]]:
-        """What the workers tell, and which of them ended."""
+        """Messages of the workers, and the outcomes of those that ended."""
         telling = connection.wait(list(self._pipes.values()), timeout=0.2)
         events: list[tuple[str, TaskEvent]] = []
         for address in [of for of, pipe in self._pipes.items() if pipe in telling]:
@@ -119,7 +119,7 @@ class LocalPool:
             worker.kill()
 
     def _read(self, address: str) -> list[tuple[str, TaskEvent]]:
-        """Everything that a worker has told and was not read yet."""
+        """The messages of a worker that were not read yet."""
         events: list[tuple[str, TaskEvent]] = []
         pipe = self._pipes.get(address)
         try:
@@ -133,12 +133,12 @@ class LocalPool:
         return events
 
     def _lost(self, task: Task, exitcode: int) -> Outcome:
-        """The outcome of a task whose worker ended without a word."""
+        """The outcome of a task whose worker ended without reporting one."""
         folder, reason = self._runs / task.address, _ended_by(exitcode)
         if held(folder) is None:
             with suppress(FormatlabError, OSError):
                 if is_done(task, self._runs):
-                    return Outcome(task.label)  # only the word was missing
+                    return Outcome(task.label)  # only the report was missing
             note_failure(folder, reason)
         return Outcome(task.label, reason, 1)
 
@@ -146,7 +146,7 @@ class LocalPool:
 def _work(
     pickled: bytes, runs: Path, experiment: Path, threads: int, gpu: str | None, pipe: Connection
 ) -> None:
-    """What a worker process does."""
+    """The function of a worker process."""
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     if gpu is not None:
         os.environ[VARIABLE] = gpu
@@ -168,7 +168,7 @@ def _end_with_launcher() -> None:
 
 
 def _ended_by(exitcode: int) -> str:
-    """Why a worker ended without a word, as far as that is known."""
+    """Why a worker ended without an outcome, as far as that is known."""
     if exitcode < 0:
         name = signal.Signals(-exitcode).name
         hint = " (often: out of memory; use fewer --jobs)" if -exitcode == signal.SIGKILL else ""

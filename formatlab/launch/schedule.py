@@ -14,7 +14,7 @@ class Outcome:
 
     label: str
     error: str | None = None
-    """What went wrong, for people, and a traceback where it was a defect. None if it is done."""
+    """The error message, with a traceback if it was a bug. None if the task is done."""
     exit_status: int = 0
     """0, or the exit status that the command ends with."""
 

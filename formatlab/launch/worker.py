@@ -81,7 +81,7 @@ def perform(task: Task, runs: Path, emit: Emit) -> None:
 
 @contextmanager
 def claimed(task: Task, runs: Path, emit: Emit) -> Iterator[bool]:
-    """Hold a task's lock for a `with` block, which is told whether there is work to do."""
+    """Hold a task's lock for a `with` block; yields whether there is work to do."""
 
     def waiting(holder: str) -> None:
         emit(Progress(task.label, 0, task.steps or 1, None, None, f"waiting for {holder}"))
@@ -147,7 +147,7 @@ def explained(error: Exception, runs: Path) -> Exception:
 
 
 def failure_reason(error: Exception) -> str:
-    """What is told of a failure: the message, or for a bug its place and then the traceback.
+    """The text of a failure: its message, or for a bug its place and then the traceback.
 
     The author of an added format has to see at once which line of it is wrong.
     """

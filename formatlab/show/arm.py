@@ -108,7 +108,7 @@ class Arm:
 
     @property
     def start_name(self) -> str:
-        """What the runs started from: the base, or after other stages the start."""
+        """The word for the model that the runs started from: base, or start after other stages."""
         return self.runs[0].facts.start_name
 
     @property

@@ -36,7 +36,7 @@ class RunReward:
 
     @property
     def has_signal(self) -> bool:
-        """Whether it depends on the rollout. Without signal, what moves is drift, not collapse."""
+        """Whether it depends on the rollout. Without a signal there is drift and no collapse."""
         return self.kind not in _WITHOUT_SIGNAL
 
     @property
@@ -66,7 +66,7 @@ def reward_of(config: Mapping[str, Any]) -> RunReward:
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What decides a run, as far as figures and tables tell it."""
+    """The settings of a run that figures and tables show."""
 
     study: str
     scale: str

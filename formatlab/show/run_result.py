@@ -149,7 +149,7 @@ class RunResult:
 
     @property
     def notes(self) -> list[str]:
-        """What the run lacks and what limits its reading, as sentences."""
+        """Sentences on missing parts of the run, and on limits to its interpretation."""
         found = []
         start = f"the {self.facts.start_name}"
         if self.failed is not None:

@@ -106,7 +106,7 @@ class LadderRun(StageRun):
 
     @property
     def facts(self) -> TaskFacts:
-        """Stages, scale, mixture, seeds, and what else tells it from the others."""
+        """Stages, scale, mixture, seeds, and its other differences from the study's runs."""
         return TaskFacts(
             kind="run",
             chain=self.training.label,
@@ -123,7 +123,7 @@ class LadderRun(StageRun):
 
     @property
     def selectors(self) -> Mapping[str, str]:
-        """What decides the base, and what is trained."""
+        """The settings of its base and of its training."""
         return {
             "kind": "run",
             "scale": self.base.scale,

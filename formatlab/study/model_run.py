@@ -44,7 +44,7 @@ class ModelRun(StageRun):
     def address(self) -> str:
         """Named by model, algorithm and seed.
 
-        What lies on this machine is told by its content, what lies on a hub by its id.
+        A model on this machine is identified by its content, one on a hub by its id.
         """
         added = added_formats()
         decided = {
@@ -66,7 +66,7 @@ class ModelRun(StageRun):
 
     @property
     def facts(self) -> TaskFacts:
-        """Stages, model, seed, and what else tells it from the others."""
+        """Stages, model, seed, and its other differences from the study's runs."""
         seed = self.training.seed
         return TaskFacts(
             kind="run",
@@ -105,7 +105,7 @@ class ModelRun(StageRun):
 
         name = Path(self.model).name
         emit(Progress(f"model {name}", 0, 1, None, None, "reading"))
-        # What takes long comes after what can be wrong.
+        # The quick checks come first, the slow work after them.
         training = self.training
         option = f"--{training.stages[-1].settings.name.replace('_', '-')}.prompts"
         problems = take_problems(self.problems, "train", self.problems_set_aside, option=option)

@@ -9,7 +9,7 @@ from formatlab.models.scale import LADDER
 from formatlab.study.task import Task
 
 _ALWAYS = ("scale", "seed", "algorithm")
-"""What every grid is made of."""
+"""Axes that every study has."""
 _OWN = (*_ALWAYS, "chain")
 """Facts that determine most others (the scale sets the learning rate, the chain its schedule), so
 those are not listed as axes."""

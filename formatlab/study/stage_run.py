@@ -1,8 +1,8 @@
 """A run: the last stage of a training, from the policy of the stage before or from a first model.
 
-What runs on the ladder and runs of real models share: each stage is a run of its own, whose folder
-the next one starts from. The subclasses say what the first stage starts from and on which problems
-all stages train.
+Runs on the ladder and runs of real models have this in common: each stage is a run of its own, and
+the next stage starts from its folder. The subclasses say what the first stage starts
+from and on which problems all stages train.
 """
 
 from abc import abstractmethod
@@ -25,7 +25,7 @@ class StageRun(Task):
     study: str
     training: Training
     words: str = ""
-    """What besides its stages tells it from the other runs of its scale and seeds."""
+    """Its differences, besides its stages, from other runs of its scale and seeds."""
 
     @property
     def before(self) -> Self | None:
@@ -49,7 +49,7 @@ class StageRun(Task):
         return self.training.stages[-1].settings.steps
 
     def outdated(self, runs: Path) -> str | None:
-        """What it started from may have been made again with other weights."""
+        """Why the run must be made again: its start was made again with other weights."""
         return started_elsewhere(self, runs)
 
     def start(self, runs: Path) -> Path:

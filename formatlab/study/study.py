@@ -45,26 +45,26 @@ class Study(Algorithms, ABC):
     """Each decides a base's initial weights and order of documents and, unless sweep.sampling_seed
     names others, the prompts and samples of its run."""
     algorithm: AlgorithmName = "grpo"
-    """What trains. dr_grpo, gspo and reinforce are presets over --grpo; the others have settings
-    under their own name."""
+    """The algorithm of the last stage. dr_grpo, gspo and reinforce are presets over --grpo; the
+    others have settings under their own name."""
     before: tuple[Literal["sft", "dpo"], ...] = ()
     """Stages before it, in order, with the settings under --sft and --dpo."""
     chains: Annotated[tuple[tuple[StageSettings, ...], ...], tyro.conf.Suppress] = ()
-    """Of a study that compares stages: chains of them, instead of `algorithm` and `before`."""
+    """For a study that compares stages: its chains, instead of `algorithm` and `before`."""
     reward: Reward = field(default_factory=Reward)
-    """What rollouts are paid for."""
+    """The reward of each rollout."""
     exploration: Exploration = field(default_factory=Exploration)
-    """What GRPO and PPO add for rare outcomes."""
+    """The bonus that GRPO and PPO add for rare outcomes."""
     train: Literal["full", "lora"] = "full"
     """Train all weights, or an adapter."""
     lora: LoraSettings = field(default_factory=LoraSettings)
     """The adapter, where one is trained."""
     engine: Engine = field(default_factory=Engine)
-    """What samples training rollouts."""
+    """The engine that samples training rollouts."""
     probe: Probe = field(default_factory=Probe)
     """How every policy is observed."""
     sweep: Sweep = field(default_factory=Sweep)
-    """What else is varied: every combination of the values named."""
+    """Further axes: the study trains every combination of their values."""
 
     @abstractmethod
     def runs(self) -> Sequence[Task]:

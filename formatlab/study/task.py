@@ -1,9 +1,8 @@
 """A task: a node of a study's graph, which makes one folder of the runs folder.
 
-A task knows its address, the tasks it needs, and facts that people are told: from these follow its
-label and its arm, the tasks that differ from it in their seeds alone. A finished run also records
-the weights that it started from, so that it is outdated once these were made again and came out
-otherwise.
+A task knows its address, the tasks it needs, and its facts, which give its label and its arm (the
+tasks that differ from it in their seeds alone). A finished run also records the weights that it
+started from: it is outdated once they were made again and differ.
 """
 
 from abc import ABC, abstractmethod
@@ -20,17 +19,17 @@ from formatlab.train.progress import Emit
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Seeds:
-    """The seeds of a task. In short: `s0`, `w1s0` in another world, `s0.2` sampled otherwise."""
+    """The seeds of a task: `s0`, `w1s0` in another world, `s0.2` with another sampling seed."""
 
     world: int = 0
-    """Of problems and documents."""
+    """Seed of problems and documents."""
     initialisation: int
-    """Of a base's weights and order of documents; of a real model the sampling seed."""
+    """Seed of a base's weights and order of documents; for a real model the sampling seed."""
     sampling: int
-    """Of a run's prompts and samples; of a base its initialisation."""
+    """Seed of a run's prompts and samples; for a base equal to `initialisation`."""
 
     def __str__(self) -> str:
-        """In short, leaving out what is as usual."""
+        """In short, without the parts that have their usual value."""
         world = f"w{self.world}" if self.world else ""
         sampling = f".{self.sampling}" if self.sampling != self.initialisation else ""
         return f"{world}s{self.initialisation}{sampling}"
@@ -38,7 +37,7 @@ class Seeds:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskFacts:
-    """What people are told of a task: its label, and what the label is made of."""
+    """The facts that make a task's label."""
 
     kind: Literal["base", "run"]
     chain: str
@@ -48,9 +47,9 @@ class TaskFacts:
     mixture: str = ""
     """Name of the mixture of the pretraining documents; `pretrained` of a real model."""
     algorithm: str = ""
-    """What the last stage is called; empty of a base."""
+    """Name of the last stage's algorithm; empty for a base."""
     details: str = ""
-    """What tells its arm from others of the same chain and scale, as in `temperature 0.7`."""
+    """The difference from other arms of the same chain and scale, as in `temperature 0.7`."""
     seeds: Seeds | None
     """None where they are not known."""
 
@@ -61,12 +60,12 @@ class TaskFacts:
 
     @property
     def arm(self) -> str:
-        """What all tasks that differ in their seeds alone are called."""
+        """The label without seeds, shared by all tasks that differ in their seeds alone."""
         return self.named("")
 
     @property
     def label(self) -> str:
-        """What the task is called."""
+        """The task's name in tables and messages."""
         return self.named("" if self.seeds is None else str(self.seeds))
 
 
@@ -90,11 +89,11 @@ class Task(ABC):
     @property
     @abstractmethod
     def facts(self) -> TaskFacts:
-        """What people are told of it."""
+        """The facts that make its label."""
 
     @property
     def label(self) -> str:
-        """What it is called."""
+        """Its name in tables and messages."""
         return self.facts.label
 
     @property

@@ -167,7 +167,7 @@ class RayCluster:
         self._running[reference] = (task, wanted)
 
     def events(self) -> list[tuple[str, TaskEvent]]:
-        """What the workers tell, what came of them, and whether there is a place for the rest."""
+        """Progress of the workers, results of ended ones, a remark if no machine fits the rest."""
         import ray
 
         if not self._running:
@@ -225,7 +225,7 @@ class RayCluster:
 
 
 class _Mailbox:
-    """Keeps what workers tell until the launcher asks; lives where the launcher runs."""
+    """Keeps the workers' progress until the launcher asks; lives on the launcher's machine."""
 
     def __init__(self) -> None:
         self._events: list[tuple[str, Progress | Remark]] = []
@@ -239,7 +239,7 @@ class _Mailbox:
 
 
 def _do(remote: RemoteTask, mailbox: Any) -> Outcome | Busy:
-    """What a worker does; nobody waits for the mailbox, which may be gone."""
+    """A worker's function; it does not wait for the mailbox, which may be gone."""
     return remote.do(lambda event: mailbox.add.remote(remote.address, event))
 
 

@@ -34,9 +34,9 @@ class RemoteTask:
     """One task, in a form that a machine with another formatlab can refuse."""
 
     address: str
-    """Of the task."""
+    """Address of the task."""
     label: str
-    """Of the task."""
+    """Label of the task."""
     formatlab: str
     """The launcher's version."""
     environment: dict[str, str]
@@ -53,7 +53,7 @@ class RemoteTask:
     def of(
         cls, task: Task, silent: Owner | None, *, root: RunsRoot, experiment: Path, threads: int
     ) -> Self:
-        """What it takes to do a task elsewhere.
+        """Pack a task for another machine.
 
         Args:
             task: what to do; what it needs is done.
@@ -77,7 +77,7 @@ class RemoteTask:
         """Do it in this process, unless another launcher holds its lock.
 
         Args:
-            emit: told about progress.
+            emit: called with progress and remarks.
         """
         if self.formatlab != __version__:
             return self._refused(

@@ -102,7 +102,7 @@ class SlurmCluster:
         self._jobs[task.address] = (job, task, progress)
 
     def events(self) -> list[tuple[str, TaskEvent]]:
-        """What the files of the jobs tell."""
+        """News from the files of the jobs; looks once every `_LOOK_EVERY` seconds."""
         time.sleep(_LOOK_EVERY)
         events: list[tuple[str, TaskEvent]] = []
         for address, (job, task, progress) in list(self._jobs.items()):
@@ -124,7 +124,7 @@ class SlurmCluster:
             job.cancel(check=False)
 
     def _new_remarks(self, progress: Path) -> list[Remark]:
-        """The remarks of a job that were not told yet; a line that is being written waits."""
+        """The remarks of a job since the last call; a line that is still being written waits."""
         with suppress(OSError, ValueError):
             *lines, _ = _remarks_of(progress).read_text().split("\n")
             told, self._remarks[progress] = self._remarks[progress], len(lines)
@@ -134,7 +134,7 @@ class SlurmCluster:
 
 @dataclass(frozen=True)
 class _Job:
-    """What a job does; with `checkpoint`, submitit queues it again when its time is up."""
+    """A job's function; submitit calls `checkpoint` when its time is up, and queues it again."""
 
     remote: RemoteTask
     progress: Path
@@ -158,7 +158,7 @@ class _Job:
 
 
 def _remarks_of(progress: Path) -> Path:
-    """Where a job's remarks are, a line each: its progress is written over."""
+    """The file of a job's remarks, a line each; the progress file is overwritten instead."""
     return progress.with_suffix(".remarks")
 
 

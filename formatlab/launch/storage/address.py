@@ -20,8 +20,8 @@ RETRY_FOR = 600.0
 """Seconds for which it is tried again."""
 
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
-"""Where a file appears when it has been sent whole, and where there are no folders. Elsewhere files
-are moved into their place, and folders made and removed."""
+"""Storage without folders, in which a file appears only when it has been sent whole. On other
+storage files are moved into their place, and folders made and removed."""
 _LASTING = (
     FormatlabError,
     PermissionError,
@@ -30,7 +30,7 @@ _LASTING = (
     TypeError,
     ValueError,
 )
-"""What no waiting mends: errors for people, access denied, what some storage cannot do."""
+"""Errors that waiting does not mend: access denied, unsupported operations, errors for people."""
 
 
 def open_address(address: str) -> tuple[Any, str]:
@@ -58,7 +58,7 @@ def is_object_store(fs: Any) -> bool:
 
 
 def exists(fs: Any, path: str) -> bool:
-    """Whether something is there; raises what the storage raises if that cannot be told."""
+    """Whether a path exists; raises the storage's own error if it cannot be asked."""
     fs.invalidate_cache()
     try:
         fs.info(path)  # fsspec's own `exists` takes a lost network for a no
@@ -68,7 +68,7 @@ def exists(fs: Any, path: str) -> bool:
 
 
 def listing(fs: Any, path: str) -> dict[str, Mapping[str, Any]]:
-    """What the storage says of every file below a path, by its path relative to it."""
+    """The storage's record of every file below a path, by the file's path relative to it."""
     fs.invalidate_cache()
     found = _found(fs, path) if is_object_store(fs) else _walked(fs, path)
     return {name.removeprefix(f"{path}/"): info for name, info in found}
@@ -137,7 +137,7 @@ def explained(address: str) -> Iterator[None]:
 
 
 def unreachable(address: str, error: Exception) -> str:
-    """What people are told when storage cannot be used."""
+    """The message for storage that cannot be used."""
     return f"cannot work at {address}: {words_of(error)}"
 
 
@@ -161,7 +161,7 @@ def patiently(waiting: Callable[[BaseException | None], None]) -> Retrying:
     """Calls a function again while it fails for want of a network, for `RETRY_FOR` seconds.
 
     Args:
-        waiting: told the error before each wait.
+        waiting: called with the error before each wait.
     """
 
     def before_sleep(state: RetryCallState) -> None:

@@ -26,7 +26,7 @@ _IDENTITY = ("config.json", "env.json")
 """Files that every run folder has."""
 
 State = tuple[int, int]
-"""What tells that a local file has changed: size and time in nanoseconds."""
+"""Size, and time of the last change in nanoseconds: a local file has changed if they differ."""
 
 
 class RemoteFolder:
@@ -41,7 +41,7 @@ class RemoteFolder:
         self._sent: dict[str, State] = {}
 
     def has(self, name: str) -> bool:
-        """Whether a file is there; raises what the storage raises if that cannot be told."""
+        """Whether a file exists; raises the storage's own error if it cannot be asked."""
         return exists(self._fs, f"{self.path}/{name}")
 
     def fetch(self, into: Path, wanted: Callable[[str], bool] = lambda _: True) -> None:

@@ -1,7 +1,7 @@
 """A runs root at an fsspec address: a task is fetched, done in a scratch folder, and sent.
 
-What a task starts from is fetched before it starts, and so is its own folder if another machine had
-begun it. Its folder is sent whenever a new checkpoint stands, and at the end, so a lost machine
+Before a task starts, the folders that it starts from are fetched, and its own if another machine
+had begun it. Its folder is sent whenever a new checkpoint stands, and at the end, so a lost machine
 costs what came after the last checkpoint. A lock at the address keeps two machines from one folder.
 """
 
@@ -44,7 +44,7 @@ SEND_AGAIN_AFTER = 60.0
 """Least seconds between two tries to send a checkpoint; the next one is sent anyway."""
 
 _WEIGHTS = ("checkpoints", "model", "policy", "policy-merged")
-"""What reports do without."""
+"""Folders that reports do not need."""
 _SHARED = ("corpora", "models")
 """Folders in the scratch folder that its tasks share; every machine makes the same ones."""
 
@@ -210,9 +210,10 @@ class RemoteRuns:
 
 
 def _sending_checkpoints(folder: Path, send: Callable[[], None], emit: Emit) -> Emit:
-    """Tell on what a task tells, and send its folder when its checkpoints have changed.
+    """Pass on a task's progress, and send its folder when its checkpoints have changed.
 
-    A task tells of a step when nothing of it is being written, so what is sent belongs together.
+    A task reports a step only while none of its files is being written, so the files that are sent
+    belong together.
     """
     sent: set[str] = set()
     tried = -SEND_AGAIN_AFTER

@@ -1,4 +1,4 @@
-"""What one probe of one model shows: the table of its formats, and the sentences below it."""
+"""One probe of one model: the table of its formats, and the sentences below it."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -6,11 +6,11 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from formatlab.models.lora import LoraSettings
 from formatlab.observe import grader
 from formatlab.observe.grader import Grade, grade
 from formatlab.observe.tagger import Tag
+from formatlab.train.algorithm import AlgorithmName, Algorithms
 from formatlab.train.epoch_order import EpochOrder
 from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.examples import (
@@ -59,6 +60,7 @@ from formatlab.world.prompt import Shots, plain_prompt, prompt_text
 from formatlab.world.tokenizer import train_tokenizer
 
 STORED = Path(__file__).with_name("versions.json")
+DOCUMENTED = Path(__file__).parents[1] / "docs/algorithms.md"
 
 Written = Callable[[], Any]
 
@@ -320,6 +322,14 @@ def test_whatever_is_written_in_another_way_has_another_version(
     wrong = [complaint(name, *of) for name, of in written.items()]
     assert not any(wrong), "\n".join(filter(None, wrong))
     assert json.loads(STORED.read_text()).keys() == written.keys()
+
+
+def test_every_algorithm_has_a_version_and_is_documented():
+    own = {field.name for field in fields(Algorithms)}
+    assert own - json.loads(STORED.read_text()).keys() == set()
+    text = DOCUMENTED.read_text()
+    switches = own | set(get_args(AlgorithmName))
+    assert {name for name in switches if f"| `{name}` |" not in text} == set()
 
 
 def test_a_format_that_writes_other_text_is_told(monkeypatch: pytest.MonkeyPatch):

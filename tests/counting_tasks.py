@@ -96,8 +96,8 @@ class Run(Task):
         folder.remove_checkpoints()
 
 
-def work(runs: RemoteRuns, task: Task, experiment: Path, emit: Emit = lambda _: None) -> Outcome:
-    return runs.work(task, experiment=experiment, threads=1, emit=emit)
+def work(runs: RemoteRuns, task: Task, emit: Emit = lambda _: None) -> Outcome:
+    return runs.work(task, threads=1, emit=emit)
 
 
 def there(runs: RemoteRuns) -> dict[str, bytes]:

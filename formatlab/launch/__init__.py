@@ -3,7 +3,7 @@
 options, launcher   where tasks run; picks the launcher and writes the report
 monitor, schedule   the account of a study: what may start, what runs, how each task ended
 executor            what the monitor expects of the places where tasks run
-worker              one task in this process: alone, from an intact folder, with its failure
+packed_task, worker a task as it travels to a process, and how it is done there
 pool, devices       the executor of this machine; GPUs, cores and threads
 cluster/            the executors of Ray and Slurm
 accelerate          several processes on one run

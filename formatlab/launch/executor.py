@@ -3,8 +3,8 @@
 An executor starts one process for each task that the monitor submits, and reports what happens to
 it as `TaskEvent`s. It decides nothing else. Its side of the contract:
 
-- Work: a process on another machine gets `RemoteTask.of(...)` and calls `.do(emit)`; the local pool
-  calls `worker.work`, which does the same without packing. Both return the task's `Outcome`.
+- Work: the process gets `PackedTask.of(...)` and calls `.do(emit)`, which returns the task's
+  `Outcome`.
 - `Busy`, which `do` returns instead where another launcher holds the lock, is passed on unchanged.
 - `Lost` is what the executor itself returns when a process or a machine ended without an outcome.
   The monitor submits the task again, as often as `--retries` allows. (The local pool, which retries

@@ -105,6 +105,7 @@ def report(command: Command, root: RunsRoot, runs: Path, console: Console) -> in
 def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) -> dict[str, Outcome]:
     """Do the tasks in a pool of processes, as many side by side as devices have seats."""
     from formatlab.launch.estimate import estimates, gpu_bytes
+    from formatlab.launch.packed_task import PackedTask
     from formatlab.launch.pool import local_pool
 
     options, tasks = command.options, command.tasks
@@ -118,11 +119,12 @@ def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) ->
     told = estimates(planned, runs, workers=min(devices.most, len(planned)), gpu=gpu)
     seconds = {of.task.address: of.seconds for of in told if of.seconds is not None}
     _announce(command, root, runs, side_by_side=devices.most, seconds=seconds)
+    threads = worker_threads(min(devices.most, len(tasks)))
     with local_pool(
         runs,
-        experiment=command.experiment,
+        partial(PackedTask.of, root=root, experiment=command.experiment, threads=threads),
         devices=devices,
-        threads=worker_threads(min(devices.most, len(tasks))),
+        threads=threads,
         gpu_bytes={task.address: gpu_bytes(task) for task in tasks},
     ) as pool:
         return run_tasks(pool, tasks, root, console=console)
@@ -136,11 +138,11 @@ def _cluster(command: Command, root: RunsRoot) -> Iterator[Executor]:
         InputError: what it needs is not installed, or not there.
         RunError: it cannot be joined.
     """
-    from formatlab.launch.cluster.remote_task import RemoteTask
+    from formatlab.launch.packed_task import PackedTask
 
     options = command.options
     pack = partial(
-        RemoteTask.of, root=root, experiment=command.experiment, threads=options.cpus_per_run
+        PackedTask.of, root=root, experiment=command.experiment, threads=options.cpus_per_run
     )
     most = options.jobs or len(command.tasks)
     match options.launcher:

@@ -7,6 +7,7 @@ and shows progress. The executor starts the processes (see `executor`).
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from rich.console import Console
 
@@ -23,6 +24,8 @@ _LOOK_EVERY = 2.0
 """Seconds between two looks at a task whose lock another process holds."""
 _ASK_EVERY = 60.0
 """Seconds until a full queue is asked again."""
+_LASTING = (PermissionError, NotADirectoryError, IsADirectoryError)
+"""Errors of a runs folder that no waiting mends."""
 
 
 class Monitor:
@@ -128,6 +131,9 @@ class _Launch:
             except FormatlabError as error:
                 self._monitor.end(task, Outcome(task.label, str(error), error.exit_status))
                 continue
+            except _LASTING as error:
+                self._monitor.end(task, Outcome(task.label, f"cannot work there: {error}", 1))
+                continue
             except OSError as error:  # the network is away
                 self._wait_for(task, f"the runs folder ({error})")
                 continue
@@ -169,6 +175,10 @@ class _Launch:
         self._losses[task.address] += 1
         lost = self._losses[task.address]
         if lost > self._retries:
+            with suppress(FormatlabError, OSError):
+                if self._root.is_done(task):  # only the word was missing
+                    self._monitor.end(task, Outcome(task.label))
+                    return
             words = f"{reason}; it was lost {lost} times; the same command goes on with it"
             self._monitor.end(task, Outcome(task.label, words, 1))
             return

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,11 +13,11 @@ from pathlib import Path
 
 from formatlab.errors import FormatlabError
 from formatlab.launch.devices import VARIABLE, Devices
-from formatlab.launch.executor import TaskEvent
+from formatlab.launch.executor import Busy, TaskEvent
+from formatlab.launch.packed_task import Pack, PackedTask
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.worker import is_done, note_failure, start_process, work
+from formatlab.launch.worker import is_done, note_failure, start_process
 from formatlab.store.lock import Owner, held
-from formatlab.study.experiment import load_experiment
 from formatlab.study.task import Task
 from formatlab.train.progress import Progress, Remark
 
@@ -28,8 +27,8 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 @contextmanager
 def local_pool(
     runs: Path,
+    pack: Pack,
     *,
-    experiment: Path,
     devices: Devices,
     threads: int,
     gpu_bytes: Mapping[str, int | None],
@@ -38,7 +37,7 @@ def local_pool(
 
     Args:
         runs: the runs folder.
-        experiment: the experiment file; workers import it, for the formats that it may add.
+        pack: packs tasks for their workers.
         devices: what the workers share.
         threads: of each worker; more threads than cores slow small models down tenfold.
         gpu_bytes: estimated GPU memory of each task, by address; None where it is not known.
@@ -46,7 +45,7 @@ def local_pool(
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
     try:
-        yield LocalPool(runs, experiment, devices, threads, gpu_bytes)
+        yield LocalPool(runs, pack, devices, gpu_bytes)
     finally:
         for name, value in before.items():
             os.environ.pop(name)
@@ -60,13 +59,12 @@ class LocalPool:
     def __init__(
         self,
         runs: Path,
-        experiment: Path,
+        pack: Pack,
         devices: Devices,
-        threads: int,
         gpu_bytes: Mapping[str, int | None],
     ) -> None:
         """See `local_pool`."""
-        self._runs, self._experiment, self._threads = runs, experiment, threads
+        self._runs, self._pack = runs, pack
         self._devices, self._gpu_bytes = devices, gpu_bytes
         self._context = multiprocessing.get_context("spawn")
         self._tasks: dict[str, Task] = {}
@@ -81,13 +79,12 @@ class LocalPool:
         return self._devices.has_room(self._gpu_bytes.get(task.address))
 
     def submit(self, task: Task, silent: Owner | None) -> None:
-        """Start a worker; it takes over the lock of a silent holder itself."""
+        """Start a worker."""
         address = task.address
         gpu = self._devices.take(address, self._gpu_bytes.get(address))
         pipe, theirs = self._context.Pipe(duplex=False)
-        pickled = pickle.dumps(task)
-        arguments = (pickled, self._runs, self._experiment, self._threads, gpu, theirs)
-        worker = self._context.Process(target=_work, args=arguments)
+        packed = self._pack(task, silent)
+        worker = self._context.Process(target=_work, args=(packed, gpu, theirs))
         start_process(worker)
         theirs.close()  # the worker's end is then the last, so that its death is noticed
         self._tasks[address], self._workers[address], self._pipes[address] = task, worker, pipe
@@ -126,7 +123,7 @@ class LocalPool:
             while pipe is not None and pipe.poll():
                 event = pipe.recv()
                 events.append((address, event))
-                if isinstance(event, Outcome):
+                if isinstance(event, Outcome | Busy):
                     self._told.add(address)
         except (EOFError, OSError):  # it ended, perhaps in the middle of a message
             self._pipes.pop(address).close()
@@ -143,20 +140,17 @@ class LocalPool:
         return Outcome(task.label, reason, 1)
 
 
-def _work(
-    pickled: bytes, runs: Path, experiment: Path, threads: int, gpu: str | None, pipe: Connection
-) -> None:
+def _work(packed: PackedTask, gpu: str | None, pipe: Connection) -> None:
     """The function of a worker process."""
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     if gpu is not None:
         os.environ[VARIABLE] = gpu
 
-    def tell(event: Progress | Remark | Outcome) -> None:
+    def tell(event: Progress | Remark | Outcome | Busy) -> None:
         with suppress(OSError):  # the launcher is gone, and so is this process in a moment
             pipe.send(event)
 
-    load_experiment(experiment)  # before unpickling: it may bring an algorithm of its own
-    tell(work(pickle.loads(pickled), runs, experiment=experiment, threads=threads, emit=tell))
+    tell(packed.do(tell))
 
 
 def _end_with_launcher() -> None:

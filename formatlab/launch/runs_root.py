@@ -27,7 +27,7 @@ class RunsRoot(Protocol):
         """Who holds the lock of a task's folder, as far as can be seen from here."""
         ...
 
-    def work(self, task: Task, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
+    def work(self, task: Task, *, threads: int, emit: Emit) -> Outcome:
         """Do a task in this process, and say how it ended; see `worker.work`."""
         ...
 
@@ -64,11 +64,11 @@ class SharedFolder:
         """See `lock.held`."""
         return held(self.path / task.address)
 
-    def work(self, task: Task, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
+    def work(self, task: Task, *, threads: int, emit: Emit) -> Outcome:
         """Do it in the folder itself."""
         from formatlab.launch.worker import work
 
-        return work(task, self.path, experiment=experiment, threads=threads, emit=emit)
+        return work(task, self.path, threads=threads, emit=emit)
 
     def view(self) -> AbstractContextManager[Path]:
         """The folder itself."""

@@ -258,8 +258,10 @@ def read_task(runs: Path, task: PlannedTask) -> TaskStatus:
         owner = held(folder)
         if owner is not None:
             elsewhere = owner.words if owner.host != platform.node() else None
-            age = time.time() - RecordFile(folder).path.stat().st_mtime
-            silent = age if age >= 0 else None
+            silent = None
+            with suppress(OSError):  # it may have ended this very moment
+                age = time.time() - RecordFile(folder).path.stat().st_mtime
+                silent = age if age >= 0 else None
             status = replace(status, state="running", owner=elsewhere, silent=silent)
         run, begun = RunFolder(folder), (folder / "config.json").exists()
         if begun and run.done:

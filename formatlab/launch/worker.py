@@ -19,7 +19,6 @@ from formatlab.store.integrity import integrity_error
 from formatlab.store.lock import locked
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.runs_folder import put_aside
-from formatlab.study.experiment import load_experiment
 from formatlab.study.task import Task
 from formatlab.train.progress import Emit, Progress, Remark
 
@@ -42,13 +41,12 @@ _LEAST_FREE = 2**20
 """Free bytes below which any failure is put down to a full disk."""
 
 
-def work(task: Task, runs: Path, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
+def work(task: Task, runs: Path, *, threads: int, emit: Emit) -> Outcome:
     """Do a task in this process unless it is done, and say how it ended.
 
     Args:
         task: what to do; what it needs is done.
         runs: the runs folder.
-        experiment: the experiment file, imported for the formats that it may add.
         threads: most threads that torch may use.
         emit: told about progress and about folders that are moved aside.
     """
@@ -59,7 +57,6 @@ def work(task: Task, runs: Path, *, experiment: Path, threads: int, emit: Emit) 
     torch.set_num_threads(min(threads, task.most_threads or threads))
     silence_libraries()
     try:
-        load_experiment(experiment)
         perform(task, runs, emit)
     except Exception as error:  # also before and after the task's own work
         told = explained(error, runs)

@@ -11,10 +11,10 @@ from plain_task import Node
 from rich.console import Console
 
 from formatlab.errors import InputError
-from formatlab.launch.cluster.remote_task import Pack, RemoteTask
 from formatlab.launch.executor import Busy, Lost, QueueFull, TaskEvent
 from formatlab.launch.monitor import run_tasks
 from formatlab.launch.options import LaunchOptions, SlurmOptions
+from formatlab.launch.packed_task import Pack, PackedTask
 from formatlab.launch.runs_root import SharedFolder
 from formatlab.launch.schedule import Outcome
 from formatlab.store.lock import Owner, locked
@@ -45,7 +45,7 @@ class Here:
     cancelled: bool = False
     submitted: list[str] = field(default_factory=list)
     most: int = 0
-    _waiting: list[RemoteTask] = field(default_factory=list)
+    _waiting: list[PackedTask] = field(default_factory=list)
 
     def has_room(self, task: Task) -> bool:
         return len(self._waiting) < self.most_at_once
@@ -99,7 +99,7 @@ def run(experiment: Path, tmp_path: Path) -> Callable[..., tuple[dict[str, Outco
     def running(cluster: Here, *tasks: Task, retries: int = 1) -> tuple[dict[str, Outcome], str]:
         console = Console(file=io.StringIO(), width=200)
         root = SharedFolder(tmp_path / "runs")
-        cluster.pack = partial(RemoteTask.of, root=root, experiment=experiment, threads=1)
+        cluster.pack = partial(PackedTask.of, root=root, experiment=experiment, threads=1)
         outcomes = run_tasks(cluster, graph(tasks), root, console=console, retries=retries)
         assert isinstance(console.file, io.StringIO)
         return outcomes, console.file.getvalue()
@@ -176,7 +176,7 @@ def test_what_another_launcher_is_at_is_left_to_it(run: Callable, monkeypatch: p
 
 def test_a_worker_does_not_begin_what_is_held(experiment: Path, tmp_path: Path):
     root = SharedFolder(tmp_path)
-    remote = RemoteTask.of(A, None, root=root, experiment=experiment, threads=1)
+    remote = PackedTask.of(A, None, root=root, experiment=experiment, threads=1)
     with locked(tmp_path / A.address):
         assert isinstance(remote.do(lambda _: None), Busy)
 
@@ -212,8 +212,8 @@ def test_another_formatlab_refuses(
     experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     root = SharedFolder(tmp_path)
-    remote = RemoteTask.of(A, None, root=root, experiment=experiment, threads=1)
-    monkeypatch.setattr("formatlab.launch.cluster.remote_task.__version__", "0.0.1")
+    remote = PackedTask.of(A, None, root=root, experiment=experiment, threads=1)
+    monkeypatch.setattr("formatlab.launch.packed_task.__version__", "0.0.1")
     outcome = remote.do(lambda _: None)
     assert isinstance(outcome, Outcome)
     assert "this is formatlab 0.0.1" in (outcome.error or "")
@@ -274,4 +274,27 @@ def test_a_runs_folder_that_is_away_is_waited_for(run: Callable, monkeypatch: py
     monkeypatch.setattr(SharedFolder, "owner", owner)
     outcomes, said = run(Here(), A)
     assert said.count("a: waiting for the runs folder (the network is down)") == 1
+    assert outcomes[A.address].error is None
+
+
+def test_a_folder_that_may_not_be_read_is_told_and_not_waited_for(
+    run: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(self: SharedFolder, task: Task) -> Owner | None:
+        raise PermissionError(13, "Permission denied", task.address)
+
+    monkeypatch.setattr(SharedFolder, "owner", refused)
+    outcomes, _ = run(Here(), A)
+    assert "Permission denied" in (outcomes[A.address].error or "")
+
+
+def test_a_lost_task_that_was_done_is_done(run: Callable):
+    class LosesTheWord(Here):
+        def events(self) -> list[tuple[str, TaskEvent]]:
+            return [
+                (address, LOST if isinstance(event, Outcome) else event)
+                for address, event in super().events()
+            ]
+
+    outcomes, _ = run(LosesTheWord(), A, retries=0)
     assert outcomes[A.address].error is None

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from rich.console import Console
 from formatlab.errors import RunError
 from formatlab.launch.devices import Devices
 from formatlab.launch.monitor import run_tasks
+from formatlab.launch.packed_task import PackedTask
 from formatlab.launch.pool import local_pool
 from formatlab.launch.runs_root import SharedFolder
 from formatlab.launch.schedule import Outcome
@@ -58,10 +60,10 @@ def outcome(tmp_path: Path):
 
     def of(task: Node, *others: Node) -> Outcome:
         devices, console = Devices([], cores=1, jobs=1), Console(file=io.StringIO())
-        with local_pool(
-            tmp_path, experiment=experiment, devices=devices, threads=1, gpu_bytes={}
-        ) as pool:
-            outcomes = run_tasks(pool, [task, *others], SharedFolder(tmp_path), console=console)
+        root = SharedFolder(tmp_path)
+        pack = partial(PackedTask.of, root=root, experiment=experiment, threads=1)
+        with local_pool(tmp_path, pack, devices=devices, threads=1, gpu_bytes={}) as pool:
+            outcomes = run_tasks(pool, [task, *others], root, console=console)
         return outcomes[task.address]
 
     return of

@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from formatlab.errors import InputError, RunError
-from formatlab.launch.cluster.remote_task import Pack, RemoteTask
 from formatlab.launch.executor import Busy, Lost, TaskEvent
 from formatlab.launch.options import LaunchOptions
+from formatlab.launch.packed_task import Pack, PackedTask
 from formatlab.launch.schedule import Outcome
 from formatlab.store.lock import Owner
 from formatlab.study.task import Task
@@ -238,7 +238,7 @@ class _Mailbox:
         return events
 
 
-def _do(remote: RemoteTask, mailbox: Any) -> Outcome | Busy:
+def _do(remote: PackedTask, mailbox: Any) -> Outcome | Busy:
     """A worker's function; it does not wait for the mailbox, which may be gone."""
     return remote.do(lambda event: mailbox.add.remote(remote.address, event))
 

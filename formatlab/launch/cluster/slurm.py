@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from formatlab.errors import InputError, RunError
-from formatlab.launch.cluster.remote_task import Pack, RemoteTask
 from formatlab.launch.executor import Busy, Lost, QueueFull, TaskEvent
 from formatlab.launch.options import LaunchOptions
+from formatlab.launch.packed_task import Pack, PackedTask
 from formatlab.launch.schedule import Outcome
 from formatlab.store.lock import Owner
 from formatlab.study.task import Task
@@ -136,7 +136,7 @@ class SlurmCluster:
 class _Job:
     """A job's function; submitit calls `checkpoint` when its time is up, and queues it again."""
 
-    remote: RemoteTask
+    remote: PackedTask
     progress: Path
 
     def __call__(self) -> Outcome | Busy:

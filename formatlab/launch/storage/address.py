@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fsspec.core import url_to_fs
-from tenacity import RetryCallState, Retrying, retry_if_not_exception_type
-from tenacity.stop import stop_after_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_fixed
 
 from formatlab.errors import FormatlabError, InputError, RunError
@@ -158,7 +157,9 @@ def as_os_errors() -> Iterator[None]:
 
 
 def patiently(waiting: Callable[[BaseException | None], None]) -> Retrying:
-    """Calls a function again while it fails for want of a network, for `RETRY_FOR` seconds.
+    """Calls a function again while it fails for want of a network.
+
+    It waits for `RETRY_FOR` seconds in all; the calls themselves may take hours.
 
     Args:
         waiting: called with the error before each wait.
@@ -168,12 +169,17 @@ def patiently(waiting: Callable[[BaseException | None], None]) -> Retrying:
         waiting(state.outcome.exception() if state.outcome else None)
 
     return Retrying(
-        retry=retry_if_not_exception_type(_LASTING),
+        retry=retry_if_exception(_may_pass),
         wait=wait_fixed(RETRY_EVERY),
-        stop=stop_after_delay(RETRY_FOR),
+        stop=lambda state: state.idle_for >= RETRY_FOR,
         before_sleep=before_sleep,
         reraise=True,
     )
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether waiting may mend it; never an interrupt or the end of the process."""
+    return isinstance(error, Exception) and not isinstance(error, _LASTING)
 
 
 class RemoteRecord:

@@ -89,7 +89,7 @@ class RemoteRuns:
         """Who holds the lock at the address."""
         return held_record(self._record(task))
 
-    def work(self, task: Task, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
+    def work(self, task: Task, *, threads: int, emit: Emit) -> Outcome:
         """Fetch what the task needs, do it in a scratch folder, and send what came of it."""
 
         def waiting(for_what: str) -> None:
@@ -113,9 +113,7 @@ class RemoteRuns:
 
                     telling = _sending_checkpoints(desk / task.address, send, emit)
                     try:
-                        outcome = work(
-                            task, desk, experiment=experiment, threads=threads, emit=telling
-                        )
+                        outcome = work(task, desk, threads=threads, emit=telling)
                     except BaseException:  # this process is being ended, and has little time
                         with suppress(Exception):
                             send()

@@ -11,10 +11,10 @@ from cluster_study import ended, launch, run_folders, same_results, wait_until, 
 from plain_task import Node
 
 from formatlab.errors import InputError
-from formatlab.launch.cluster.remote_task import RemoteTask
 from formatlab.launch.cluster.slurm import SlurmCluster
 from formatlab.launch.executor import TaskEvent
 from formatlab.launch.options import LaunchOptions, SlurmOptions
+from formatlab.launch.packed_task import PackedTask
 from formatlab.launch.runs_root import SharedFolder
 from formatlab.launch.schedule import Outcome
 from formatlab.store.run_folder import RunFolder
@@ -25,7 +25,7 @@ pytest.importorskip("submitit", reason="needs submitit: pip install 'formatlab[s
 
 def slurm(options: LaunchOptions, folder: Path) -> SlurmCluster:
     pack = partial(
-        RemoteTask.of,
+        PackedTask.of,
         root=SharedFolder(folder),
         experiment=folder / "experiment.py",
         threads=1,

@@ -1,6 +1,7 @@
 """A network that is away for a moment fails nothing, one that stays away is told."""
 
 import itertools
+import time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -54,7 +55,6 @@ class Network:
 def test_a_network_that_is_away_for_a_moment_fails_nothing(
     method: str,
     answer_lost: bool,
-    experiment: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -62,13 +62,13 @@ def test_a_network_that_is_away_for_a_moment_fails_nothing(
     waited = False
     for call in itertools.count():
         runs = RemoteRuns.at(f"memory://{uuid4()}/runs", tmp_path / "scratch")
-        work(runs, Base(), experiment)
+        work(runs, Base())
         with pytest.raises(Killed):
-            work(runs, Run(dies=True), experiment)
+            work(runs, Run(dies=True))
         said: list[Progress | Remark] = []
         with monkeypatch.context() as patch:
             network = Network(patch, method, call, answer_lost=answer_lost)
-            assert work(runs, Run(), experiment, said.append).error is None
+            assert work(runs, Run(), said.append).error is None
         files = there(runs)
         assert files["study/run/metrics.jsonl"].count(b"\n") == 4
         assert files["study/run/resumes.jsonl"] == b'{"step": 2, "lost": 0}\n'
@@ -81,9 +81,7 @@ def test_a_network_that_is_away_for_a_moment_fails_nothing(
     assert waited
 
 
-def test_a_network_that_comes_back_loses_nothing(
-    runs: RemoteRuns, experiment: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_network_that_comes_back_loses_nothing(runs: RemoteRuns, monkeypatch: pytest.MonkeyPatch):
     put, away = RemoteFolder.put, iter([True, True, False])
 
     def sometimes(*arguments: Any) -> None:
@@ -93,20 +91,18 @@ def test_a_network_that_comes_back_loses_nothing(
 
     monkeypatch.setattr(RemoteFolder, "put", sometimes)
     monkeypatch.setattr(address, "RETRY_EVERY", 0.01)
-    assert work(runs, Base(), experiment).error is None
+    assert work(runs, Base()).error is None
     assert "bases/base/DONE" in there(runs)
 
 
-def test_a_network_that_stays_away_is_told(
-    runs: RemoteRuns, experiment: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_network_that_stays_away_is_told(runs: RemoteRuns, monkeypatch: pytest.MonkeyPatch):
     def never(*_: Any) -> None:
         raise ConnectionError("the network is away")
 
     monkeypatch.setattr(RemoteFolder, "put", never)
     monkeypatch.setattr(address, "RETRY_EVERY", 0.01)
     monkeypatch.setattr(address, "RETRY_FOR", 0.05)
-    error = work(runs, Base(), experiment).error or ""
+    error = work(runs, Base()).error or ""
     assert error.startswith(f"cannot work at {runs.address}")
     assert "the network is away" in error
 
@@ -120,3 +116,31 @@ def test_errors_for_people_are_not_tried_again():
 
     with pytest.raises(InputError, match="no such kind"):
         patiently(waiting)(refused)
+
+
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
+def test_the_end_of_the_process_is_not_waited_for(end: type[BaseException]):
+    waits: list[BaseException | None] = []
+
+    def ended() -> None:
+        raise end
+
+    with pytest.raises(end):
+        patiently(waits.append)(ended)
+    assert not waits
+
+
+def test_the_time_of_the_calls_is_not_counted_as_waiting(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(address, "RETRY_EVERY", 0.01)
+    monkeypatch.setattr(address, "RETRY_FOR", 0.02)
+    calls = 0
+
+    def sent() -> str:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            time.sleep(0.05)
+            raise ConnectionError("the network is away")
+        return "sent"
+
+    assert patiently(lambda _: None)(sent) == "sent"

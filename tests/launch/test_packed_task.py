@@ -1,4 +1,4 @@
-"""A task on another machine: refused, left to the holder of its lock, or done."""
+"""A task in another process: refused, left to the holder of its lock, or done."""
 
 import sys
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ import pytest
 from added_format import EXPERIMENT
 from plain_task import Node
 
-from formatlab.launch.cluster.remote_task import RemoteTask
 from formatlab.launch.executor import Busy
+from formatlab.launch.packed_task import PackedTask
 from formatlab.launch.runs_root import SharedFolder
 from formatlab.launch.schedule import Outcome
 from formatlab.store.lock import Owner
@@ -46,7 +46,7 @@ class HeldElsewhere(SharedFolder):
     def owner(self, task: Task) -> Owner | None:
         return ELSEWHERE
 
-    def work(self, task: Task, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
+    def work(self, task: Task, *, threads: int, emit: Emit) -> Outcome:
         return Outcome("done")
 
 
@@ -61,7 +61,7 @@ class HeldElsewhere(SharedFolder):
 def test_an_owner_who_was_seen_silent_is_no_obstacle(
     experiment: Path, tmp_path: Path, silent: Owner | None, came_of_it: Outcome | Busy
 ):
-    remote = RemoteTask.of(
+    remote = PackedTask.of(
         Node("run"), silent, root=HeldElsewhere(tmp_path), experiment=experiment, threads=1
     )
     assert remote.do(lambda _: None) == came_of_it
@@ -74,7 +74,7 @@ class Somewhere(SharedFolder):
     def __reduce__(self):
         return Somewhere, (self.path,)
 
-    def work(self, task: Task, *, experiment: Path, threads: int, emit: Emit) -> Outcome:
+    def work(self, task: Task, *, threads: int, emit: Emit) -> Outcome:
         return Outcome("done")
 
 
@@ -83,7 +83,7 @@ def test_a_machine_that_has_not_seen_the_added_format_knows_the_task(
 ):
     for task in graph(load_experiment(experiment)[1]["tiny"].runs()):
         root = Somewhere(tmp_path / "runs")
-        remote = RemoteTask.of(task, None, root=root, experiment=experiment, threads=1)
+        remote = PackedTask.of(task, None, root=root, experiment=experiment, threads=1)
         forget()
         assert remote.do(lambda _: None) == Outcome("done")
 
@@ -91,7 +91,7 @@ def test_a_machine_that_has_not_seen_the_added_format_knows_the_task(
 def test_an_experiment_that_cannot_be_read_there_is_told(experiment: Path, tmp_path: Path):
     experiment.write_text("import what_is_only_on_the_launchers_machine\n")
     root = Somewhere(tmp_path / "runs")
-    remote = RemoteTask.of(Node("run"), None, root=root, experiment=experiment, threads=1)
+    remote = PackedTask.of(Node("run"), None, root=root, experiment=experiment, threads=1)
     done = remote.do(lambda _: None)
     assert isinstance(done, Outcome)
     assert "line 1: ModuleNotFoundError" in (done.error or "")

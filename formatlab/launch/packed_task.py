@@ -1,4 +1,8 @@
-"""A remote task: a task as it travels to another machine, with everything it takes to do it."""
+"""A packed task: a task as it travels to the process that does it, with everything that takes.
+
+The process may be on another machine, and may import another formatlab or another experiment file
+than the launcher did; then it refuses.
+"""
 
 import os
 import pickle
@@ -14,6 +18,7 @@ from formatlab.errors import FormatlabError
 from formatlab.launch.executor import Busy
 from formatlab.launch.runs_root import RunsRoot
 from formatlab.launch.schedule import Outcome
+from formatlab.launch.worker import failure_reason
 from formatlab.store.lock import Owner
 from formatlab.study.experiment import load_experiment
 from formatlab.study.task import Task
@@ -30,8 +35,8 @@ _PASSED_ON = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RemoteTask:
-    """One task, in a form that a machine with another formatlab can refuse."""
+class PackedTask:
+    """One task, in a form that a process with another formatlab can refuse."""
 
     address: str
     """Address of the task."""
@@ -42,8 +47,8 @@ class RemoteTask:
     environment: dict[str, str]
     threads: int
     """Most threads that torch may use."""
-    experiment: tuple[str, bytes]
-    """Name and content of the experiment's file."""
+    experiment: tuple[Path, bytes]
+    """Path and content of the experiment's file."""
     silent: Owner | None
     """A lock holder whose heartbeat the launcher saw stop; its lock is taken over."""
     pickled: bytes
@@ -53,13 +58,13 @@ class RemoteTask:
     def of(
         cls, task: Task, silent: Owner | None, *, root: RunsRoot, experiment: Path, threads: int
     ) -> Self:
-        """Pack a task for another machine.
+        """Pack a task for another process.
 
         Args:
             task: what to do; what it needs is done.
             silent: a holder of its lock who is taken to be dead.
             root: the runs folder.
-            experiment: the experiment file, for the formats that it may add.
+            experiment: the experiment file, for the formats and algorithms that it may add.
             threads: most threads that torch may use.
         """
         return cls(
@@ -68,7 +73,7 @@ class RemoteTask:
             formatlab=__version__,
             environment={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             threads=threads,
-            experiment=(experiment.name, experiment.read_bytes()),
+            experiment=(experiment.absolute(), experiment.read_bytes()),
             silent=silent,
             pickled=pickle.dumps((task, root)),
         )
@@ -86,27 +91,33 @@ class RemoteTask:
             )
         os.environ.update(self.environment)
         with tempfile.TemporaryDirectory(prefix="formatlab-") as folder:
-            name, content = self.experiment
-            experiment = Path(folder) / name
-            experiment.write_bytes(content)
+            experiment, content = self.experiment
             try:
-                load_experiment(experiment)  # before unpickling: its formats are in the address
+                # The file itself, where it is the launcher's: it may read what lies beside it.
+                if not experiment.is_file() or experiment.read_bytes() != content:
+                    experiment = Path(folder) / experiment.name
+                    experiment.write_bytes(content)
+                load_experiment(experiment)  # before unpickling: it may bring classes of the task
+                task, root = pickle.loads(self.pickled)
+                address = task.address
             except FormatlabError as error:  # it may import what is not here
                 return self._refused(str(error))
-            task, root = pickle.loads(self.pickled)
-            if task.address != self.address:
+            except Exception as error:
+                return self._refused(failure_reason(error))
+            if address != self.address:
                 return self._refused(
-                    "the model or the problems have another content here than on the launcher's "
-                    "machine, or are not here; give them a path that all machines share"
+                    "the model, the problems or the experiment have another content here than "
+                    "where the launcher started, or are not here; give them a path that all "
+                    "machines share, and start again after a change"
                 )
             owner = root.owner(task)
             if owner is not None and owner != self.silent:
                 return Busy(owner.words)
-            return root.work(task, experiment=experiment, threads=self.threads, emit=emit)
+            return root.work(task, threads=self.threads, emit=emit)
 
     def _refused(self, reason: str) -> Outcome:
         return Outcome(self.label, f"on {platform.node()}: {reason}", 1)
 
 
-Pack = Callable[[Task, Owner | None], RemoteTask]
-"""Makes the remote task of a task, see `RemoteTask.of`."""
+Pack = Callable[[Task, Owner | None], PackedTask]
+"""Packs a task, see `PackedTask.of`."""

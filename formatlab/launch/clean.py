@@ -28,7 +28,7 @@ Kind = Literal[
 ]
 
 GARBAGE: tuple[Kind, ...] = ("lock", "temporary", "checkpoints", "merged")
-"""Of no use to anybody, or made again by whoever needs it."""
+"""Kinds of garbage: files that nobody needs, or that are made again when they are needed."""
 BY_OPTION: tuple[Kind, ...] = ("failed", "unplanned", "unused", "aside")
 """Results, or what results are made from: removed only where that is asked for."""
 

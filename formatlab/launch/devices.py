@@ -90,11 +90,11 @@ class Gpu:
     """One GPU before any task of ours ran on it."""
 
     name: str
-    """What `CUDA_VISIBLE_DEVICES` calls it: a number, or a UUID where the variable has one."""
+    """Its name in `CUDA_VISIBLE_DEVICES`: a number, or a UUID where the variable has one."""
     free: int
     """Free bytes of its memory."""
     model: str = ""
-    """What its maker calls it."""
+    """Its maker's name for it."""
 
 
 class Devices:

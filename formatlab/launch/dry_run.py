@@ -72,7 +72,7 @@ def print_dry_run(
     known = [of for of in found if not of.error]
     here = None
     if local:
-        seconds, most = schedule(known, devices, cores)
+        seconds, most = side_by_side_time(known, devices, cores)
         folder = next(path for path in (runs, *runs.absolute().parents) if path.exists())
         disk = shutil.disk_usage(folder).free
         here = Here(seconds=seconds, side_by_side=most, memory=available_memory(), disk=disk)
@@ -91,7 +91,7 @@ def print_dry_run(
         console.print(line, style="yellow", markup=False, highlight=False)
 
 
-def schedule(found: Sequence[Estimate], devices: Devices, cores: int) -> tuple[float, int]:
+def side_by_side_time(found: Sequence[Estimate], devices: Devices, cores: int) -> tuple[float, int]:
     """Seconds until the last task has ended, and most tasks at a time.
 
     Args:
@@ -152,7 +152,7 @@ def dry_run_table(found: Sequence[Estimate]) -> "Table":
 def totals(
     found: Sequence[Estimate], here: Here | None, launcher: str
 ) -> Iterator[tuple[str, str]]:
-    """What it comes to: headings and sentences.
+    """The totals of time, memory and disk: headings and sentences.
 
     Args:
         found: of the command.
@@ -192,7 +192,7 @@ def _total(values: Sequence[float | None], total: int | float, words: Callable[.
 
 
 def warnings(found: Sequence[Estimate], here: Here) -> Iterator[str]:
-    """What will not fit on this machine, and what to do about it."""
+    """Sentences on memory or disk that will not fit on this machine, and on the remedy."""
     memory, most = here.memory, here.side_by_side
     if memory is not None and memory_of(found, most) > _MOST_FULL * memory:
         jobs = max(

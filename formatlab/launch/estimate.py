@@ -1,4 +1,4 @@
-"""Estimates: the time, memory and disk that a task will take, told before it begins.
+"""Estimates: the time, memory and disk that a task will take, before it begins.
 
 The time is that of finished runs with the same scale, algorithm and settings, where the runs folder
 has some. Else it follows from the tokens that the task trains on and samples, at the pace of one
@@ -81,11 +81,11 @@ class Estimate:
 
     task: Task
     state: State
-    """What a launcher finds."""
+    """The state in which a launcher finds a task."""
     error: str = ""
     """Why it would fail."""
     seconds: float | None = None
-    """Alone on its share of the machine, without the corpus."""
+    """Time of the task alone on its share of the machine, without the corpus."""
     memory: int | None = None
     """Most bytes that its process holds."""
     disk: int | None = None
@@ -93,27 +93,27 @@ class Estimate:
     checkpoints: int = 0
     """Bytes of checkpoints that it holds on disk while it is under way."""
     corpus_seconds: float = 0.0
-    """What it takes to write the corpus; 0 where it is there by then."""
+    """Time to write the corpus; 0 if it is there by then."""
     corpus_disk: int = 0
-    """Bytes of the corpus, the same."""
+    """Bytes of the corpus; 0 if it is there by then."""
 
     @property
     def all_seconds(self) -> float:
-        """With the corpus; what is not known counts as none."""
+        """With the corpus; 0 for an unknown time."""
         return (self.seconds or 0.0) + self.corpus_seconds
 
 
 class Timing(NamedTuple):
-    """What a training step takes on this machine, in seconds."""
+    """The time of a training step on this machine, in seconds."""
 
     layer: float
-    """Of a layer, whatever the batch: Python bounds tiny models."""
+    """Time of a layer, for any batch size: Python's own time bounds tiny models."""
     parameter: float
-    """Of a parameter for each token."""
+    """Time of a parameter for each token."""
 
 
 def _work(task: BaseTask | LadderRun) -> tuple[float, int, int, int]:
-    """What a task consists of.
+    """The amount of work in a task.
 
     Returns:
         Tokens learned from, each counted as many times as it takes as long as in pretraining;
@@ -232,7 +232,7 @@ def estimates(
 
 
 def state_of(task: Task, runs: Path) -> State:
-    """What a launcher would find.
+    """The state in which a launcher would find a task.
 
     An intact run counts as done even if its base must be remade, because the base comes out the
     same.

@@ -9,7 +9,7 @@ from formatlab.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class SlurmOptions:
-    """What sbatch is asked for."""
+    """Options of sbatch for each job."""
 
     partition: str = ""
     """Partition; the cluster's own default if empty."""

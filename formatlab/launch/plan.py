@@ -28,7 +28,7 @@ class PlannedTask:
     address: str
     """Its folder, relative to the runs folder: `bases/<name>` or `<study>/<name>`."""
     facts: TaskFacts
-    """What people are told of it."""
+    """The facts that make its label."""
     needs: tuple[str, ...]
     """Addresses of the tasks that must be done before it begins."""
     steps: int | None
@@ -43,7 +43,7 @@ class PlannedTask:
 
     @property
     def label(self) -> str:
-        """What people call it."""
+        """Its name in tables and messages."""
         return self.facts.label
 
 

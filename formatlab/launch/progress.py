@@ -30,7 +30,7 @@ SHORTEST_INTERVAL = 0.2
 """Seconds of an interval between two events, at least: events that waited in a queue arrive
 together."""
 LEAST_INTERVALS, LEAST_SHARE = 3, 0.02
-"""No time left is told before so many intervals and this share of the steps were measured: the
+"""No time left is shown before so many intervals and this share of the steps were measured: the
 first steps load libraries and compile kernels."""
 
 

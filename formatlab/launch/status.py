@@ -51,9 +51,9 @@ class TaskStatus:
     share: float | None = None
     """The leader's share, from 0 to 1."""
     winner: str | None = None
-    """Of a finished run: the leader of the last probe, or `undecided`."""
+    """For a finished run: the leader of the last probe, or `undecided`."""
     margin: float | None = None
-    """Of a finished run: the leader's share less that of the runner-up."""
+    """For a finished run: the leader's share less that of the runner-up."""
     seconds_per_step: float | None = None
     seconds_left: float | None = None
     """Time that the task still takes; 0 once it is done or has failed."""
@@ -62,15 +62,15 @@ class TaskStatus:
     resumed: int = 0
     """How often it was resumed after an interruption."""
     owner: str | None = None
-    """Of a running task: the process that holds its lock, if that is on another machine."""
+    """For a running task: the process that holds its lock, if that is on another machine."""
     silent: float | None = None
-    """Of a running task: seconds since its last heartbeat."""
+    """For a running task: seconds since its last heartbeat."""
     reason: str = ""
-    """Of a failed or damaged task: why, in full."""
+    """For a failed or damaged task: the full reason."""
     remarks: tuple[str, ...] = ()
-    """What else is worth knowing, in a few words each."""
+    """Short notes for people beside the numbers."""
     stuck: bool = False
-    """Of a waiting task: a task that it needs failed."""
+    """For a waiting task: whether a task that it needs failed."""
 
     @property
     def left(self) -> bool:
@@ -79,7 +79,7 @@ class TaskStatus:
 
     @property
     def notes(self) -> list[str]:
-        """What people should know beside the numbers, in a few words each."""
+        """All short notes for people beside the numbers."""
         notes = [self.reason.strip().partition("\n")[0]] if self.reason else []
         silent = "" if self.silent is None else duration(self.silent)
         if self.owner is not None:
@@ -247,7 +247,7 @@ def read_studies(runs: Path, names: Sequence[str] | None = None) -> list[StudySt
 
 
 def read_task(runs: Path, task: PlannedTask) -> TaskStatus:
-    """Read the status of a task; whatever is wrong with its folder becomes part of the status.
+    """Read the status of a task; faults of its folder become part of the status.
 
     The last heartbeat is as old as the lock file. Where another machine's clock is wrong, so is the
     age of the locks that it holds; one from the future has none.
@@ -457,7 +457,7 @@ def _with_time_left(task: TaskStatus, tasks: Sequence[TaskStatus]) -> TaskStatus
 
 
 def _at_address(study: StudyStatus, mirror: "Mirror") -> StudyStatus:
-    """The study, with addresses in place of the mirror's paths in what is told of it."""
+    """The study, with addresses in its notes in place of the mirror's paths."""
     tasks = [replace(task, reason=mirror.at_address(task.reason)) for task in study.tasks]
     return replace(study, remark=mirror.at_address(study.remark), tasks=tuple(tasks))
 

@@ -33,7 +33,7 @@ _COLOURS = {
     "done": "green",
     "waiting": "dim",
 }
-"""Of the states, the most urgent first."""
+"""The order of the states in the table, the most urgent first."""
 _URGENCY = tuple(_COLOURS)
 
 
@@ -154,7 +154,7 @@ def _table_lines(
 
 
 def _task_cells(task: TaskStatus) -> tuple[str, ...]:
-    """What the row of a task says below `_HEADINGS`."""
+    """The cells of a task's row, below `_HEADINGS`."""
     ended = task.state in ("done", "failed") or task.stuck
     about = "about " if task.estimated else ""
     pace = task.seconds_per_step if task.state == "running" else None
@@ -170,7 +170,7 @@ def _task_cells(task: TaskStatus) -> tuple[str, ...]:
 
 
 def _arm_cells(tasks: Sequence[TaskStatus]) -> tuple[str, ...]:
-    """What a row of several tasks of an arm says, all of them in one state."""
+    """The cells of a row for several tasks of an arm, all of them in one state."""
     first = tasks[0]
     winners = Counter(task.winner for task in tasks if task.winner is not None)
     times = [task.seconds_left for task in tasks if task.seconds_left is not None]
@@ -187,7 +187,7 @@ def _arm_cells(tasks: Sequence[TaskStatus]) -> tuple[str, ...]:
 
 
 def _about(study: StudyStatus) -> Iterator[str]:
-    """What there is to say of the whole study, in sentences."""
+    """Sentences on the whole study."""
     if study.remark:
         yield study.remark
     if study.plan is not None:

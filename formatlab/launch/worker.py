@@ -48,7 +48,7 @@ def work(task: Task, runs: Path, *, threads: int, emit: Emit) -> Outcome:
         task: what to do; what it needs is done.
         runs: the runs folder.
         threads: most threads that torch may use.
-        emit: told about progress and about folders that are moved aside.
+        emit: called with progress, and with a remark for each folder that is moved aside.
     """
     import torch
 

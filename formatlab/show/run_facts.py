@@ -113,7 +113,7 @@ class RunFacts:
 
     @property
     def start_name(self) -> str:
-        """What the run started from, in one word."""
+        """The word for the model that the run started from."""
         return "start" if self.after_stages else "base"
 
     @property

@@ -81,7 +81,7 @@ class Study:
 
     @property
     def start_name(self) -> str:
-        """What the runs started from, in one word."""
+        """The word for the model that the runs started from."""
         return "start" if self.any_chain else "base"
 
     @property

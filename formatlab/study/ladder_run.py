@@ -28,7 +28,7 @@ class BaseTask(Task):
 
     @property
     def address(self) -> str:
-        """Under `bases/`, whatever study asks for it."""
+        """Under `bases/`, shared by all studies."""
         return f"bases/{self.base.name}"
 
     @property
@@ -59,7 +59,7 @@ class BaseTask(Task):
 
     @property
     def most_threads(self) -> int | None:
-        """One for models of less than a million parameters, whatever the machine.
+        """One for models of less than a million parameters, on every machine.
 
         Their matrices are too small to share, and so their results do not depend on --jobs.
         """

@@ -83,7 +83,7 @@ class StageRun(Task):
             prompts: of training.
             probe_prompts: what policies are observed on.
             world: what renders documents; None for real models.
-            emit: told of the progress.
+            emit: called with the progress.
         """
         train(
             self.training,

@@ -113,7 +113,7 @@ class Task(ABC):
 
     @property
     def together(self) -> bool:
-        """Whether several processes can do it together; otherwise one does, and the others wait."""
+        """Whether several processes can do it together; if not, one does it and the others wait."""
         return True
 
     def outdated(self, runs: Path) -> str | None:

@@ -18,8 +18,8 @@ from formatlab.launch.dry_run import (
     dry_run_table,
     number_words,
     print_dry_run,
-    schedule,
     seed_words,
+    side_by_side_time,
     totals,
     warnings,
 )
@@ -199,18 +199,18 @@ def test_tasks_wait_for_what_they_need_and_for_seats():
     base = Node("base 0.04M s0")
     entries = [entry(base, corpus_seconds=10.0)]
     entries += [entry(Node(f"grpo 0.04M s{seed}", (base,))) for seed in range(3)]
-    assert schedule(entries, Devices([], cores=2), 2) == (160.0, 2)
-    assert schedule(entries, Devices([], cores=8), 8) == (110.0, 3)
-    assert schedule(entries, Devices([], cores=1), 1) == (210.0, 1)
+    assert side_by_side_time(entries, Devices([], cores=2), 2) == (160.0, 2)
+    assert side_by_side_time(entries, Devices([], cores=8), 8) == (110.0, 3)
+    assert side_by_side_time(entries, Devices([], cores=1), 1) == (210.0, 1)
     # More tasks than cores share them.
-    assert schedule(entries, Devices([], cores=1, jobs=4), 1) == (210.0, 3)
+    assert side_by_side_time(entries, Devices([], cores=1, jobs=4), 1) == (210.0, 3)
 
 
 def test_of_tasks_whose_gpu_memory_is_unknown_each_has_a_gpu_for_itself():
     entries = [entry(f"grpo 0.04M s{seed}") for seed in range(4)]
     gpus = [Gpu(name=name, free=80 * GB + CONTEXT) for name in "01"]
-    assert schedule(entries, Devices(gpus, cores=16), 16) == (100.0, 2)
-    assert schedule(entries, Devices(gpus, cores=16, runs_per_gpu=2), 16) == (50.0, 4)
+    assert side_by_side_time(entries, Devices(gpus, cores=16), 16) == (100.0, 2)
+    assert side_by_side_time(entries, Devices(gpus, cores=16, runs_per_gpu=2), 16) == (50.0, 4)
 
 
 @pytest.fixture

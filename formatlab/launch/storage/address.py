@@ -126,7 +126,7 @@ def put_whole(fs: Any, local: Path, path: str) -> None:
 
 @contextmanager
 def explained(address: str) -> Iterator[None]:
-    """Turn whatever a storage library raises into an error for people."""
+    """Turn any error of a storage library into an error for people."""
     try:
         yield
     except FormatlabError:
@@ -141,13 +141,13 @@ def unreachable(address: str, error: Exception) -> str:
 
 
 def words_of(error: BaseException | None) -> str:
-    """What a library raised, in one line."""
+    """A library's error in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 @contextmanager
 def as_os_errors() -> Iterator[None]:
-    """Turn whatever a storage library raises into an `OSError`, as files raise it."""
+    """Turn any error of a storage library into an `OSError`, as files raise it."""
     try:
         yield
     except (OSError, FormatlabError):

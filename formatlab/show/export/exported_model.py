@@ -57,7 +57,7 @@ class ExportedModel:
 
     @property
     def start(self) -> str | None:
-        """What a policy's training started from: an exported model, a hub id, or None (unknown)."""
+        """Where a policy's training started: an exported model, a hub id, or None (unknown)."""
         config = self.folder.config
         if self.is_adapter:
             there = PurePath(self._adapter_config.get(_STARTED_FROM) or "")

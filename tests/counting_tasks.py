@@ -9,7 +9,7 @@ from formatlab.launch.schedule import Outcome
 from formatlab.launch.storage.runs import RemoteRuns
 from formatlab.store.run_folder import RunFolder
 from formatlab.study.task import Task, TaskFacts
-from formatlab.train.progress import Emit
+from formatlab.train.progress import Emit, Progress
 
 ENV = {"schema_version": 1}
 
@@ -90,6 +90,7 @@ class Run(Task):
                 raise Killed
             if step == 1:
                 checkpoint.write_text("two")
+                emit(Progress("run", 2, 4, None, None))
         (folder.path / "policy").mkdir()
         (folder.path / "policy" / "weights").write_text("policy")
         folder.mark_done({})

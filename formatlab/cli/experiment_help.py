@@ -129,7 +129,9 @@ def _lines(name: str, value: Any, text: str) -> Iterator[str]:
             inner = getattr(value, field.name)
             yield from _lines(f"{name}.{field.name}", inner, texts.get(field.name, ""))
         return
-    option = textwrap.shorten(_option(name, value), _COLUMN - 3, placeholder=" ...")
+    option = _option(name, value)
+    if len(option) > _COLUMN - 3:
+        option = _option(name, "...")
     sentence = textwrap.shorten(_sentence(text), _WIDTH - _COLUMN, placeholder=" ...")
     yield f"  {option:<{_COLUMN - 3}} {sentence}".rstrip()
 

@@ -34,7 +34,7 @@ from formatlab.launch.storage.address import (
     words_of,
 )
 from formatlab.launch.storage.folder import RemoteFolder, files_to_send
-from formatlab.launch.worker import why_made_again, work
+from formatlab.launch.worker import failure_reason, why_made_again, work
 from formatlab.store.lock import Held, Owner, Record, RecordFile, held_record, locked, locked_record
 from formatlab.store.runs_folder import ASIDE
 from formatlab.study.task import Task, graph
@@ -111,7 +111,7 @@ class RemoteRuns:
                         heartbeat.beat()  # after a lost network another process may hold the lock
                         folder.send(desk / task.address)
 
-                    telling = _sending_checkpoints(desk / task.address, send, emit)
+                    telling = _sending_checkpoints(task.label, desk / task.address, send, emit)
                     try:
                         outcome = work(task, desk, threads=threads, emit=telling)
                     except BaseException:  # this process is being ended, and has little time
@@ -122,8 +122,10 @@ class RemoteRuns:
                     return outcome
         except FormatlabError as error:
             return Outcome(task.label, str(error), error.exit_status)
-        except Exception as error:
+        except OSError as error:
             return Outcome(task.label, unreachable(self.address, error), 1)
+        except Exception as error:
+            return Outcome(task.label, failure_reason(error), 1)
 
     @contextmanager
     def view(self) -> Iterator[Path]:
@@ -207,7 +209,7 @@ class RemoteRuns:
                 shutil.rmtree(desk, ignore_errors=True)
 
 
-def _sending_checkpoints(folder: Path, send: Callable[[], None], emit: Emit) -> Emit:
+def _sending_checkpoints(label: str, folder: Path, send: Callable[[], None], emit: Emit) -> Emit:
     """Pass on a task's progress, and send its folder when its checkpoints have changed.
 
     A task reports a step only while none of its files is being written, so the files that are sent
@@ -219,13 +221,14 @@ def _sending_checkpoints(folder: Path, send: Callable[[], None], emit: Emit) -> 
     def telling(event: Progress | Remark) -> None:
         nonlocal sent, tried
         emit(event)
-        checkpoints = {name for name in files_to_send(folder) if name.startswith("checkpoints/")}
+        checkpoints = files_to_send(folder / "checkpoints")
         if checkpoints == sent or time.monotonic() - tried < SEND_AGAIN_AFTER:
             return
         try:
             send()
-        except Exception:  # the network is away: tried again at a later step, and at the end
+        except Exception as error:  # tried again at a later step, and at the end
             tried = time.monotonic()
+            emit(Remark(f"{label}: its checkpoint could not be sent yet: {words_of(error)}"))
         else:
             sent = checkpoints
 

@@ -95,6 +95,25 @@ def test_a_network_that_comes_back_loses_nothing(runs: RemoteRuns, monkeypatch: 
     assert "bases/base/DONE" in there(runs)
 
 
+def test_a_checkpoint_that_cannot_be_sent_is_told_and_sent_later(
+    runs: RemoteRuns, monkeypatch: pytest.MonkeyPatch
+):
+    work(runs, Base())
+    send, away = RemoteFolder.send, iter([True])
+
+    def sometimes(folder: RemoteFolder, local: Path) -> None:
+        if next(away, False):
+            raise ConnectionError("the network is away")
+        send(folder, local)
+
+    monkeypatch.setattr(RemoteFolder, "send", sometimes)
+    said: list[Progress | Remark] = []
+    assert work(runs, Run(), said.append).error is None
+    told = "run: its checkpoint could not be sent yet: ConnectionError: the network is away"
+    assert [event.text for event in said if isinstance(event, Remark)] == [told]
+    assert "study/run/policy/weights" in there(runs)
+
+
 def test_a_network_that_stays_away_is_told(runs: RemoteRuns, monkeypatch: pytest.MonkeyPatch):
     def never(*_: Any) -> None:
         raise ConnectionError("the network is away")

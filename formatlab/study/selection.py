@@ -30,7 +30,9 @@ def selected(runs: Sequence[Task], only: Sequence[str]) -> Sequence[Task]:
     for name, value in _parts(runs, only):
         known = {run.selectors[name] for run in runs if name in run.selectors}
         if not known:
-            raise InputError(f"--only {name}={value}: no run has a {name}; {_facts_words(runs)}")
+            raise InputError(
+                f"--only {name}={value}: no run has the fact {name}; {_facts_words(runs)}"
+            )
         found = {one for one in known if _same(one, value)}
         if not found:
             between = "; " if any("," in one for one in known) else ", "

@@ -62,8 +62,8 @@ def test_facts_are_all_true_and_values_of_one_fact_any(
         (
             STUDY,
             ["colour=red"],
-            "--only colour=red: no run has a colour; runs are selected by fact=value, and the "
-            "facts here are scale, seed, algorithm, epochs",
+            "--only colour=red: no run has the fact colour; runs are selected by fact=value, and "
+            "the facts here are scale, seed, algorithm, epochs",
         ),
         (
             STUDY,
@@ -87,8 +87,8 @@ def test_facts_are_all_true_and_values_of_one_fact_any(
         (
             WORLDS,
             ["colour=red"],
-            "--only colour=red: no run has a colour; runs are selected by fact=value, and the "
-            "facts here are scale, seed, algorithm, temperature, world_seed",
+            "--only colour=red: no run has the fact colour; runs are selected by fact=value, and "
+            "the facts here are scale, seed, algorithm, temperature, world_seed",
         ),
         (
             CHAINS,

@@ -29,7 +29,7 @@ class Damage:
     moment: str
     """When its folder was copied, see `whole_study`; `done`: at the end."""
     file: str
-    """Relative to the folder; the first one that fits the pattern."""
+    """Relative to the folder; the newest one that fits the pattern."""
     cut: Cut
     aside: bool
     """Whether the folder has to be put aside."""
@@ -156,7 +156,7 @@ def break_one(study: WholeStudy, runs: Path, of: str, damage: Damage) -> Path:
         shutil.copytree(study.midway(of, damage.moment), runs / of)
     if damage.moment == "pretraining":
         shutil.rmtree(runs / of / "model", ignore_errors=True)
-    (file,) = (runs / of).glob(damage.file)
+    *_, file = sorted((runs / of).glob(damage.file), key=lambda path: (len(str(path)), path))
     content = file.read_bytes()
     assert len(content) > 1
     file.write_bytes(content[: len(content) // 2] if damage.cut == "half" else b"")

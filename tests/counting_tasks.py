@@ -5,8 +5,8 @@ from pathlib import Path
 
 from fsspec.implementations.memory import MemoryFileSystem
 
+from formatlab.launch.remote_runs import RemoteRuns
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.storage.runs import RemoteRuns
 from formatlab.store.run_folder import RunFolder
 from formatlab.study.task import Task, TaskFacts
 from formatlab.train.progress import Emit, Progress

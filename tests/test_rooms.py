@@ -25,7 +25,10 @@ ROOMS = [
 ]
 # Results are read from run folders alone, so that they can be read where nothing was trained.
 CLOSED = {room: {"world", "observe", "models", "train"} for room in ("measure", "show")}
-THIRD_PARTY = {"store": {"pyarrow"}, "measure": {"numpy", "pyarrow", "scipy"}}
+THIRD_PARTY = {
+    "store": {"pyarrow", "fsspec", "tenacity"},  # the last two for folders at addresses alone
+    "measure": {"numpy", "pyarrow", "scipy"},
+}
 HEAVY = {"torch", "trl", "transformers", "matplotlib", "datasets", "peft", "scipy", "pandas"}
 LONGEST_FILE = 700
 

@@ -9,10 +9,8 @@ from typing import Any, Literal
 
 from formatlab.errors import InputError
 from formatlab.store.atomic_file import write_json_atomically
+from formatlab.store.runs_folder import PLAN_FILE
 from formatlab.study.task import Seeds, Task, TaskFacts
-
-PLAN_FILE = "plan.json"
-"""Name of the file in a study's folder."""
 
 PLAN_SCHEMA_VERSION = 2
 """Version of the file."""

@@ -95,6 +95,6 @@ def runs_root(runs_dir: str, scratch: Path | None) -> RunsRoot:
     """
     if not is_address(runs_dir):
         return SharedFolder(Path(runs_dir))
-    from formatlab.launch.storage.runs import RemoteRuns
+    from formatlab.launch.remote_runs import RemoteRuns
 
     return RemoteRuns.at(runs_dir, scratch)

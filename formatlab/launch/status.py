@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from formatlab.errors import FormatlabError, InputError, RunError
 from formatlab.launch.options import is_address
-from formatlab.launch.plan import PLAN_FILE, Plan, PlannedTask, read_plan
+from formatlab.launch.plan import Plan, PlannedTask, read_plan
 from formatlab.launch.progress import RATE_WINDOW, duration
 from formatlab.store.integrity import integrity_error
 from formatlab.store.lock import PATIENCE, RecordFile, held
 from formatlab.store.metrics_log import metrics_tail
 from formatlab.store.run_folder import RunFolder
-from formatlab.store.runs_folder import BASES, CORPORA, MODELS, readable_folders
+from formatlab.store.runs_folder import BASES, CORPORA, MODELS, PLAN_FILE, readable_folders
 from formatlab.study.task import TaskFacts
 
 if TYPE_CHECKING:
-    from formatlab.launch.storage.mirror import Mirror
+    from formatlab.store.remote.mirror import Mirror
 
 State = Literal["done", "running", "failed", "interrupted", "damaged", "waiting"]
 
@@ -221,7 +221,7 @@ class StatusSource:
         self._copies.close()
 
     def _mirror(self, address: str) -> "Mirror":
-        from formatlab.launch.storage.mirror import Mirror
+        from formatlab.store.remote.mirror import Mirror
 
         folder = self._copies.enter_context(tempfile.TemporaryDirectory(prefix="formatlab-"))
         return Mirror(address, Path(folder))

@@ -6,6 +6,7 @@ runs/
   corpora/<hash8>/    documents as tokens
   models/             real models that had to be converted
   <study>/<run>/      a run folder each
+  <study>/plan.json   the tasks of the study's last command
   .aside/             damaged and outdated folders, moved out of the way
 ```
 """
@@ -20,6 +21,9 @@ BASES, CORPORA, MODELS = "bases", "corpora", "models"
 
 ASIDE = ".aside"
 """Folder that damaged and outdated folders are moved to."""
+
+PLAN_FILE = "plan.json"
+"""Name of a study's plan, in its folder; see `formatlab.launch.plan`."""
 
 
 def is_run_folder(folder: Path) -> bool:

@@ -6,7 +6,8 @@ import pytest
 from made_up_study import STUDY, plan, planned
 
 from formatlab.errors import InputError
-from formatlab.launch.plan import PLAN_FILE, Plan, read_plan, write_plan
+from formatlab.launch.plan import Plan, read_plan, write_plan
+from formatlab.store.runs_folder import PLAN_FILE
 
 BASE = planned("base 0.04M s0")
 RUN = planned("grpo 0.04M s0", [BASE])

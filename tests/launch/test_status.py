@@ -10,7 +10,7 @@ from plain_task import facts_of
 
 from formatlab.errors import InputError
 from formatlab.launch import status
-from formatlab.launch.plan import PLAN_FILE, PlannedTask
+from formatlab.launch.plan import PlannedTask
 from formatlab.launch.status import (
     State,
     StudyStatus,
@@ -21,6 +21,7 @@ from formatlab.launch.status import (
     study_seconds_left,
     with_time_left,
 )
+from formatlab.store.runs_folder import PLAN_FILE
 
 BASES = [planned(f"base 0.04M s{seed}") for seed in range(4)]
 RUNS = [planned(f"grpo 0.04M s{seed}", [base]) for seed, base in enumerate(BASES)]

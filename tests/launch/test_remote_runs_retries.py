@@ -11,10 +11,10 @@ from counting_tasks import Base, Killed, Run, there, work
 from fsspec.implementations.memory import MemoryFileSystem
 
 from formatlab.errors import InputError
-from formatlab.launch.storage import address
-from formatlab.launch.storage.address import patiently
-from formatlab.launch.storage.folder import RemoteFolder
-from formatlab.launch.storage.runs import RemoteRuns
+from formatlab.launch.remote_runs import RemoteRuns
+from formatlab.store.remote import address
+from formatlab.store.remote.address import patiently
+from formatlab.store.remote.folder import RemoteFolder
 from formatlab.train.progress import Progress, Remark
 
 

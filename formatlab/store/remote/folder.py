@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from formatlab.errors import RunError
-from formatlab.launch.storage.address import exists, is_object_store, listing, put_whole
+from formatlab.store.remote.address import exists, is_object_store, listing, put_whole
 
 MANIFEST = ".sent.json"
 """Name of the manifest; those of schema version 1 have no sizes."""

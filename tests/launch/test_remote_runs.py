@@ -9,8 +9,8 @@ from counting_tasks import ENV, Base, Killed, Run, there, work
 from fsspec.implementations.memory import MemoryFileSystem
 
 from formatlab.errors import RunError
+from formatlab.launch.remote_runs import RemoteRuns
 from formatlab.launch.runs_root import SharedFolder, runs_root
-from formatlab.launch.storage.runs import RemoteRuns
 from formatlab.store.lock import Owner
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.progress import Emit, Progress, Remark

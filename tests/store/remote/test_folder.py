@@ -12,8 +12,8 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from formatlab.errors import RunError
-from formatlab.launch.storage.address import RemoteRecord, listing
-from formatlab.launch.storage.folder import MANIFEST, RemoteFolder
+from formatlab.store.remote.address import RemoteRecord, listing
+from formatlab.store.remote.folder import MANIFEST, RemoteFolder
 
 
 @pytest.fixture(params=["memory", "file"])

@@ -16,7 +16,7 @@ from made_up_study import STUDY, begin, finish, hold, plan, planned
 from formatlab.errors import InputError, RunError
 from formatlab.launch.plan import PlannedTask
 from formatlab.launch.status import TaskStatus, read_studies, read_task
-from formatlab.launch.storage.mirror import Mirror
+from formatlab.store.remote.mirror import Mirror
 
 BASE = planned("base 0.04M s0")
 RUNS = [planned(f"{name} 0.04M s0", [BASE]) for name in ("grpo", "ppo", "rloo", "dpo")]

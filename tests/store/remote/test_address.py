@@ -10,7 +10,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from formatlab.errors import InputError, RunError
-from formatlab.launch.storage.address import exists, listing, open_address, put_whole
+from formatlab.store.remote.address import exists, listing, open_address, put_whole
 
 
 class MadeUp(MemoryFileSystem):

@@ -22,7 +22,9 @@ from tenacity import Retrying
 
 from formatlab.errors import FormatlabError, InputError
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.storage.address import (
+from formatlab.launch.worker import failure_reason, why_made_again, work
+from formatlab.store.lock import Held, Owner, Record, RecordFile, held_record, locked, locked_record
+from formatlab.store.remote.address import (
     PatientRecord,
     RemoteRecord,
     as_os_errors,
@@ -33,9 +35,7 @@ from formatlab.launch.storage.address import (
     unreachable,
     words_of,
 )
-from formatlab.launch.storage.folder import RemoteFolder, files_to_send
-from formatlab.launch.worker import failure_reason, why_made_again, work
-from formatlab.store.lock import Held, Owner, Record, RecordFile, held_record, locked, locked_record
+from formatlab.store.remote.folder import RemoteFolder, files_to_send
 from formatlab.store.runs_folder import ASIDE
 from formatlab.study.task import Task, graph
 from formatlab.train.progress import Emit, Progress, Remark

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from formatlab.errors import InputError
-from formatlab.launch.plan import PLAN_FILE
-from formatlab.launch.storage.address import exists, explained, listing, open_address
-from formatlab.store.runs_folder import BASES
+from formatlab.store.remote.address import exists, explained, listing, open_address
+from formatlab.store.runs_folder import BASES, PLAN_FILE
 
 _METRICS = "metrics.jsonl"
 _OF_RUNS = {

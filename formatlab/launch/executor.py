@@ -7,8 +7,7 @@ it as `TaskEvent`s. It decides nothing else. Its side of the contract:
   `Outcome`.
 - `Busy`, which `do` returns instead where another launcher holds the lock, is passed on unchanged.
 - `Lost` is what the executor itself returns when a process or a machine ended without an outcome.
-  The monitor submits the task again, as often as `--retries` allows. (The local pool, which retries
-  nothing, returns a failed `Outcome` instead.)
+  The monitor submits the task again, as often as `--retries` allows.
 - Progress and remarks, which `emit` takes, travel to the launcher by the executor's own means: a
   pipe, an actor, a file. They may come late or be dropped; the end of a task must be reported.
 - `events` waits for news, for a few seconds at most, so that the monitor may call it in a loop.

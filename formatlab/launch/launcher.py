@@ -106,7 +106,7 @@ def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) ->
     """Do the tasks in a pool of processes, as many side by side as devices have seats."""
     from formatlab.launch.estimate import estimates, gpu_bytes
     from formatlab.launch.packed_task import PackedTask
-    from formatlab.launch.pool import local_pool
+    from formatlab.launch.pool import LocalPool
 
     options, tasks = command.options, command.tasks
     devices = Devices(
@@ -119,15 +119,14 @@ def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) ->
     told = estimates(planned, runs, workers=min(devices.most, len(planned)), gpu=gpu)
     seconds = {of.task.address: of.seconds for of in told if of.seconds is not None}
     _announce(command, root, runs, side_by_side=devices.most, seconds=seconds)
-    threads = worker_threads(min(devices.most, len(tasks)))
-    with local_pool(
-        runs,
-        partial(PackedTask.of, root=root, experiment=command.experiment, threads=threads),
-        devices=devices,
-        threads=threads,
-        gpu_bytes={task.address: gpu_bytes(task) for task in tasks},
-    ) as pool:
-        return run_tasks(pool, tasks, root, console=console)
+    pack = partial(
+        PackedTask.of,
+        root=root,
+        experiment=command.experiment,
+        threads=worker_threads(min(devices.most, len(tasks))),
+    )
+    pool = LocalPool(pack, devices, {task.address: gpu_bytes(task) for task in tasks})
+    return run_tasks(pool, tasks, root, console=console)
 
 
 @contextmanager

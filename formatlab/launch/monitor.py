@@ -174,17 +174,19 @@ class _Launch:
     def _handle_loss(self, task: Task, reason: str) -> None:
         self._losses[task.address] += 1
         lost = self._losses[task.address]
-        if lost > self._retries:
-            with suppress(FormatlabError, OSError):
-                if self._root.is_done(task):  # only the word was missing
-                    self._monitor.end(task, Outcome(task.label))
-                    return
-            words = f"{reason}; it was lost {lost} times; the same command goes on with it"
-            self._monitor.end(task, Outcome(task.label, words, 1))
+        if lost <= self._retries:
+            self._schedule.give_back(task)
+            words = f"it goes on from its checkpoint (loss {lost}, {self._retries} allowed)"
+            self._monitor.say(f"{task.label}: {reason}; {words}")
             return
-        self._schedule.give_back(task)
-        words = f"it goes on from its checkpoint (loss {lost}, {self._retries} allowed)"
-        self._monitor.say(f"{task.label}: {reason}; {words}")
+        times = f"; it was lost {lost} times" if lost > 1 else ""
+        error = f"{reason}{times}; the same command goes on"
+        with suppress(FormatlabError, OSError):
+            if self._root.is_done(task):  # only the outcome was not reported
+                self._monitor.end(task, Outcome(task.label))
+                return
+            self._root.note_loss(task, error)
+        self._monitor.end(task, Outcome(task.label, error, 1))
 
     def _wait_for(self, task: Task, holder: str) -> None:
         if task.address not in self._next_look:

@@ -4,70 +4,35 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
-from formatlab.errors import FormatlabError
 from formatlab.launch.devices import VARIABLE, Devices
-from formatlab.launch.executor import Busy, TaskEvent
+from formatlab.launch.executor import Busy, Lost, TaskEvent
 from formatlab.launch.packed_task import Pack, PackedTask
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.worker import is_done, note_failure, start_process
-from formatlab.store.lock import Owner, held
+from formatlab.launch.worker import start_process
+from formatlab.store.lock import Owner
 from formatlab.study.task import Task
 from formatlab.train.progress import Progress, Remark
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-@contextmanager
-def local_pool(
-    runs: Path,
-    pack: Pack,
-    *,
-    devices: Devices,
-    threads: int,
-    gpu_bytes: Mapping[str, int | None],
-) -> Iterator["LocalPool"]:
-    """A pool whose workers inherit the number of threads that each may use.
-
-    Args:
-        runs: the runs folder.
-        pack: packs tasks for their workers.
-        devices: what the workers share.
-        threads: of each worker; more threads than cores slow small models down tenfold.
-        gpu_bytes: estimated GPU memory of each task, by address; None where it is not known.
-    """
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
-    try:
-        yield LocalPool(runs, pack, devices, gpu_bytes)
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
 
 
 class LocalPool:
     """See `executor.Executor`."""
 
-    def __init__(
-        self,
-        runs: Path,
-        pack: Pack,
-        devices: Devices,
-        gpu_bytes: Mapping[str, int | None],
-    ) -> None:
-        """See `local_pool`."""
-        self._runs, self._pack = runs, pack
-        self._devices, self._gpu_bytes = devices, gpu_bytes
+    def __init__(self, pack: Pack, devices: Devices, gpu_bytes: Mapping[str, int | None]) -> None:
+        """Start nothing yet.
+
+        Args:
+            pack: packs tasks for their workers.
+            devices: what the workers share.
+            gpu_bytes: estimated GPU memory of each task, by address; None where it is not known.
+        """
+        self._pack, self._devices, self._gpu_bytes = pack, devices, gpu_bytes
         self._context = multiprocessing.get_context("spawn")
-        self._tasks: dict[str, Task] = {}
         self._workers: dict[str, BaseProcess] = {}
         # One pipe a worker: a worker that dies while it writes blocks no other.
         self._pipes: dict[str, Connection] = {}
@@ -87,7 +52,7 @@ class LocalPool:
         worker = self._context.Process(target=_work, args=(packed, gpu, theirs))
         start_process(worker)
         theirs.close()  # the worker's end is then the last, so that its death is noticed
-        self._tasks[address], self._workers[address], self._pipes[address] = task, worker, pipe
+        self._workers[address], self._pipes[address] = worker, pipe
 
     def events(self) -> list[tuple[str, TaskEvent]]:
         """Messages of the workers, and the outcomes of those that ended."""
@@ -101,10 +66,10 @@ class LocalPool:
             worker.join()
             events += self._read(address)
             if address not in self._told:
-                events.append((address, self._lost(self._tasks[address], worker.exitcode)))
+                events.append((address, Lost(_ended_by(worker.exitcode))))
             self._told.discard(address)
             self._devices.give_back(address)
-            del self._workers[address], self._tasks[address]
+            del self._workers[address]
         return events
 
     def cancel(self) -> None:
@@ -128,16 +93,6 @@ class LocalPool:
         except (EOFError, OSError):  # it ended, perhaps in the middle of a message
             self._pipes.pop(address).close()
         return events
-
-    def _lost(self, task: Task, exitcode: int) -> Outcome:
-        """The outcome of a task whose worker ended without reporting one."""
-        folder, reason = self._runs / task.address, _ended_by(exitcode)
-        if held(folder) is None:
-            with suppress(FormatlabError, OSError):
-                if is_done(task, self._runs):
-                    return Outcome(task.label)  # only the report was missing
-            note_failure(folder, reason)
-        return Outcome(task.label, reason, 1)
 
 
 def _work(packed: PackedTask, gpu: str | None, pipe: Connection) -> None:
@@ -166,7 +121,5 @@ def _ended_by(exitcode: int) -> str:
     if exitcode < 0:
         name = signal.Signals(-exitcode).name
         hint = " (often: out of memory; use fewer --jobs)" if -exitcode == signal.SIGKILL else ""
-        reason = f"the process was ended by {name}{hint}"
-    else:
-        reason = f"the process ended with status {exitcode}"
-    return f"{reason}; the same command goes on"
+        return f"the process was ended by {name}{hint}"
+    return f"the process ended with status {exitcode}"

@@ -127,6 +127,9 @@ class RemoteRuns:
         except Exception as error:
             return Outcome(task.label, failure_reason(error), 1)
 
+    def note_loss(self, task: Task, reason: str) -> None:
+        """Nothing: what was last sent stays, and `formatlab status` calls the task interrupted."""
+
     @contextmanager
     def view(self) -> Iterator[Path]:
         """A temporary folder."""

@@ -31,6 +31,10 @@ class RunsRoot(Protocol):
         """Do a task in this process, and say how it ended; see `worker.work`."""
         ...
 
+    def note_loss(self, task: Task, reason: str) -> None:
+        """Write down why the process that did a task ended without an outcome."""
+        ...
+
     def view(self) -> AbstractContextManager[Path]:
         """A folder of this machine for the launcher's plan and report, as long as it lasts."""
         ...
@@ -69,6 +73,14 @@ class SharedFolder:
         from formatlab.launch.worker import work
 
         return work(task, self.path, threads=threads, emit=emit)
+
+    def note_loss(self, task: Task, reason: str) -> None:
+        """Write FAILED, unless another process does the task by now."""
+        from formatlab.launch.worker import note_failure
+
+        folder = self.path / task.address
+        if held(folder) is None:
+            note_failure(folder, reason)
 
     def view(self) -> AbstractContextManager[Path]:
         """The folder itself."""

@@ -15,7 +15,7 @@ from formatlab.errors import RunError
 from formatlab.launch.devices import Devices
 from formatlab.launch.monitor import run_tasks
 from formatlab.launch.packed_task import PackedTask
-from formatlab.launch.pool import local_pool
+from formatlab.launch.pool import LocalPool
 from formatlab.launch.runs_root import SharedFolder
 from formatlab.launch.schedule import Outcome
 from formatlab.store.run_folder import RunFolder
@@ -62,8 +62,7 @@ def outcome(tmp_path: Path):
         devices, console = Devices([], cores=1, jobs=1), Console(file=io.StringIO())
         root = SharedFolder(tmp_path)
         pack = partial(PackedTask.of, root=root, experiment=experiment, threads=1)
-        with local_pool(tmp_path, pack, devices=devices, threads=1, gpu_bytes={}) as pool:
-            outcomes = run_tasks(pool, [task, *others], root, console=console)
+        outcomes = run_tasks(LocalPool(pack, devices, {}), [task, *others], root, console=console)
         return outcomes[task.address]
 
     return of

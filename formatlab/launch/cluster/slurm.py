@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -70,9 +69,7 @@ class SlurmCluster:
             ) from error
         self._pack, self._most = pack, most
         self._folder, self._cpus = folder, options.cpus_per_run
-        self._jobs: dict[str, tuple[Any, Task, Path]] = {}
-        self._told: dict[Path, str] = {}
-        self._remarks: Counter[Path] = Counter()
+        self._jobs: dict[str, _Submitted] = {}
 
     def has_room(self, task: Task) -> bool:
         """Whether fewer jobs are submitted than may be."""
@@ -87,48 +84,53 @@ class SlurmCluster:
         """
         from submitit.core.utils import FailedJobError
 
-        progress = self._folder / f"{task.address.replace('/', '--')}.json"
-        progress.unlink(missing_ok=True)
-        _remarks_of(progress).unlink(missing_ok=True)
-        del self._remarks[progress]
+        news = self._folder / f"{task.address.replace('/', '--')}.jsonl"
+        news.unlink(missing_ok=True)
         cpus = min(self._cpus, task.most_threads or self._cpus)
         self._executor.update_parameters(cpus_per_task=cpus)
         try:
-            job = self._executor.submit(_Job(self._pack(task, silent), progress))
+            job = self._executor.submit(_Job(self._pack(task, silent), news))
         except FailedJobError as error:
             raise QueueFull(f"sbatch refused a job: {' '.join(str(error).split())}") from error
         except OSError as error:
             raise RunError(f"a job cannot be written to {self._folder}: {error}") from error
-        self._jobs[task.address] = (job, task, progress)
+        self._jobs[task.address] = _Submitted(job, task.label, news)
 
     def events(self) -> list[tuple[str, TaskEvent]]:
         """News from the files of the jobs; looks once every `_LOOK_EVERY` seconds."""
         time.sleep(_LOOK_EVERY)
         events: list[tuple[str, TaskEvent]] = []
-        for address, (job, task, progress) in list(self._jobs.items()):
-            events += [(address, remark) for remark in self._new_remarks(progress)]
-            with suppress(OSError, ValueError, TypeError):  # not there, or being written
-                text = progress.read_text()
-                if text != self._told.get(progress):
-                    events.append((address, Progress(**json.loads(text))))
-                    self._told[progress] = text
-            if job.done():
+        for address, submitted in list(self._jobs.items()):
+            ended = submitted.job.done()
+            events += [(address, event) for event in submitted.read()]
+            if ended:
                 del self._jobs[address]
-                events += [(address, remark) for remark in self._new_remarks(progress)]
-                events.append((address, _result(job, task.label)))
+                submitted.news.unlink(missing_ok=True)
+                events.append((address, _result(submitted.job, submitted.label)))
         return events
 
     def cancel(self) -> None:
         """Cancel all jobs."""
-        for job, _, _ in self._jobs.values():
-            job.cancel(check=False)
+        for submitted in self._jobs.values():
+            submitted.job.cancel(check=False)
 
-    def _new_remarks(self, progress: Path) -> list[Remark]:
-        """The remarks of a job since the last call; a line that is still being written waits."""
+
+@dataclass
+class _Submitted:
+    """A job in the queue, and how much of its news was read."""
+
+    job: Any
+    label: str
+    news: Path
+    """File of its progress and remarks, a line each."""
+    lines: int = 0
+
+    def read(self) -> list[Progress | Remark]:
+        """The news since the last call; a line that is still being written waits."""
         with suppress(OSError, ValueError):
-            *lines, _ = _remarks_of(progress).read_text().split("\n")
-            told, self._remarks[progress] = self._remarks[progress], len(lines)
-            return [Remark(json.loads(line)) for line in lines[told:]]
+            *lines, _ = self.news.read_text().split("\n")
+            new, self.lines = lines[self.lines :], len(lines)
+            return [Remark(**of) if "text" in of else Progress(**of) for of in map(json.loads, new)]
         return []
 
 
@@ -137,7 +139,7 @@ class _Job:
     """A job's function; submitit calls `checkpoint` when its time is up, and queues it again."""
 
     remote: PackedTask
-    progress: Path
+    news: Path
 
     def __call__(self) -> Outcome | Busy:
         return self.remote.do(self._tell)
@@ -149,17 +151,8 @@ class _Job:
         return DelayedSubmission(self)
 
     def _tell(self, event: Progress | Remark) -> None:
-        with suppress(OSError):
-            if isinstance(event, Progress):
-                self.progress.write_text(json.dumps(asdict(event)))
-                return
-            with _remarks_of(self.progress).open("a") as file:
-                file.write(f"{json.dumps(event.text)}\n")
-
-
-def _remarks_of(progress: Path) -> Path:
-    """The file of a job's remarks, a line each; the progress file is overwritten instead."""
-    return progress.with_suffix(".remarks")
+        with suppress(OSError), self.news.open("a") as file:
+            file.write(f"{json.dumps(asdict(event))}\n")
 
 
 def _result(job: Any, label: str) -> TaskEvent:

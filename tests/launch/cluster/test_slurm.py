@@ -129,11 +129,12 @@ def test_every_remark_of_a_job_is_told_once(tmp_path: Path, monkeypatch: pytest.
     begun, ended = Progress("a", 0, 1, None, None), Progress("a", 1, 1, None, None)
     for event in (one, begun, two, ended):
         told[0](event)
-    assert events() == [one, two, ended]
+    assert events() == [one, begun, two, ended]
     assert events() == []
     told[0](three)
     job.ended = Outcome("a")
     assert events() == [three, job.ended]
+    assert not list(tmp_path.glob("*.jsonl"))
 
     job.ended = None  # lost, and submitted again
     cluster.submit(task, None)

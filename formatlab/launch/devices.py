@@ -8,6 +8,7 @@ The launcher itself never touches CUDA: a context there would take memory from i
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -17,7 +18,9 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from formatlab.errors import InputError, RunError
+import psutil
+
+from formatlab.errors import RunError
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 """The environment variable that gives a worker its GPU."""
@@ -47,7 +50,7 @@ _CGROUPS = (
 
 def available_cores() -> int:
     """Cores that this process may use; a container or scheduler can restrict them."""
-    if hasattr(os, "sched_getaffinity"):  # absent on macOS and Windows
+    if hasattr(os, "sched_getaffinity"):  # absent on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
@@ -55,34 +58,25 @@ def available_cores() -> int:
 def worker_threads(workers: int, most: int | None = None) -> int:
     """Threads of each of several workers, which divide the cores among them.
 
-    More threads than cores slow small models down tenfold.
+    More threads than cores slow small models down tenfold. `OMP_NUM_THREADS` is a limit.
 
     Args:
         workers: that run at the same time.
         most: threads that the worker's task can use; None where more always help.
-
-    Raises:
-        InputError: `OMP_NUM_THREADS`, which is a limit where it is set, is no number.
     """
     threads = max(1, available_cores() // max(1, workers))
-    value = os.environ.get("OMP_NUM_THREADS", "")
-    limit = value.partition(",")[0].strip()  # of nested parallel regions the outer one
-    if limit and not (limit.isdigit() and int(limit)):
-        raise InputError(f"OMP_NUM_THREADS is {value!r}; set it to a number, or unset it")
-    return min(threads, most or threads, int(limit or threads))
+    # Of nested parallel regions the outer one; what is no number OpenMP ignores as well.
+    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return min(threads, most or threads, int(limit) if limit.isdigit() else threads) or 1
 
 
-def available_memory() -> int | None:
-    """Bytes that programs can still take within a container's limit; None where not known."""
-    found: list[int] = []
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                found.append(int(line.split()[1]) * 1024)
+def available_memory() -> int:
+    """Bytes that programs can still take, within a container's limit."""
+    free = psutil.virtual_memory().available
     for limit, used in _CGROUPS:
         with suppress(OSError, ValueError):  # "max" is no limit
-            found.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
-    return max(0, min(found)) if found else None
+            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+    return max(0, free)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,14 +114,9 @@ class Devices:
         """Most tasks at a time; memory may allow fewer."""
 
     def has_room(self, needed: int | None) -> bool:
-        """Whether a task may start now that needs so many bytes, see `take`.
-
-        A task that is estimated to be too large for every GPU may start on the one with most
-        memory, once no other task is on it.
-        """
-        if len(self._seats) >= self.most:
-            return False
-        return not self.gpus or any(self._fits(gpu, needed) for gpu in self.gpus)
+        """Whether a task may start now that needs so many bytes, see `take`."""
+        seat = not self.gpus or self._choice(needed) is not None
+        return seat and len(self._seats) < self.most
 
     def take(self, task: str, needed: int | None) -> str | None:
         """Seat a task, for which there is room, on the GPU with the fewest tasks.
@@ -140,8 +129,7 @@ class Devices:
         Returns:
             The worker's `CUDA_VISIBLE_DEVICES`; None on a machine without GPUs.
         """
-        fitting = [gpu for gpu in self.gpus if self._fits(gpu, needed)]
-        chosen = min(fitting, key=lambda gpu: (len(self._on(gpu)), -self._room(gpu)), default=None)
+        chosen = self._choice(needed)
         self._seats[task] = (chosen, needed)
         return chosen.name if chosen else None
 
@@ -149,22 +137,21 @@ class Devices:
         """Free the seat of a task that ended."""
         del self._seats[task]
 
-    def _on(self, gpu: Gpu) -> list[int | None]:
-        """Bytes that each task on a GPU needs."""
-        return [needed for taken, needed in self._seats.values() if taken == gpu]
+    def _choice(self, needed: int | None) -> Gpu | None:
+        """The GPU for a task: an empty one takes any, but those with enough memory come first."""
+        found: list[tuple[bool, int, float, Gpu]] = []
+        for gpu in self.gpus:
+            there = [size for taken, size in self._seats.values() if taken == gpu]
+            room = FILLED * gpu.free - sum(map(_with_context, there))
+            fits = _with_context(needed) <= room
+            if len(there) < self._each and (fits or not there or self._runs_per_gpu):
+                found.append((not fits, len(there), -room, gpu))
+        return min(found, key=lambda of: of[:3])[-1] if found else None
 
-    def _room(self, gpu: Gpu) -> float:
-        return FILLED * gpu.free - sum((needed or 0) + CONTEXT for needed in self._on(gpu))
 
-    def _fits(self, gpu: Gpu, needed: int | None) -> bool:
-        there = self._on(gpu)
-        if self._runs_per_gpu or len(there) >= self._each:
-            return len(there) < self._each
-        if not there:
-            # A larger GPU that is taken may be worth waiting for.
-            too_large = needed is not None and needed + CONTEXT > self._room(gpu)
-            return not too_large or gpu.free == max(gpu.free for gpu in self.gpus)
-        return needed is not None and None not in there and needed + CONTEXT <= self._room(gpu)
+def _with_context(needed: int | None) -> float:
+    """What a process takes of a GPU's memory: all of it where that is not known."""
+    return math.inf if needed is None else needed + CONTEXT
 
 
 def find_gpus() -> list[Gpu]:
@@ -177,21 +164,18 @@ def find_gpus() -> list[Gpu]:
         RunError: there are signs of a GPU, and the query failed.
     """
     visible = os.environ.get(VARIABLE)
-    if visible is not None and visible.strip() in ("", "-1"):
-        return []
-    if sys.platform == "darwin" or (
-        sys.platform == "linux" and not any(Path(node).exists() for node in _NODES)
-    ):
+    hidden = visible is not None and visible.strip() in ("", "-1")
+    if hidden or not any(Path(node).exists() for node in _NODES):
         return []
     try:
-        queried = subprocess.run(
+        said = subprocess.run(
             [sys.executable, "-c", _QUERY],
             capture_output=True,
             text=True,
             timeout=_QUERY_TIMEOUT,
             check=True,
-        )
-        found = json.loads(queried.stdout.strip().splitlines()[-1])
+        ).stdout
+        found = json.loads(said.strip().splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         said = (getattr(error, "stderr", None) or str(error)).strip()
         raise RunError(

@@ -1,51 +1,36 @@
 """A dry run: what a command would do, and what it is estimated to take.
 
-A line for the corpora and a line an arm, then the totals, then what will not fit on this machine.
+A line an arm, then the totals, then what will not fit on this machine.
 """
 
-import heapq
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rich.filesize import decimal
 
 from formatlab.launch.devices import Devices, available_cores, available_memory, find_gpus
 from formatlab.launch.estimate import Estimate, State, estimates, gpu_bytes, time_machine
 from formatlab.launch.options import LaunchOptions
+from formatlab.launch.plan import plan_of
 from formatlab.launch.progress import duration
-from formatlab.study.task import Seeds, Task
+from formatlab.launch.status import TaskStatus, study_seconds_left
+from formatlab.study.task import Task
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_STATES: tuple[State, ...] = ("done", "to resume", "to make again", "to make")
-"""In the order in which they are counted."""
 LAUNCHER = 250 * 2**20
 """Bytes that the launcher itself holds: 204 MiB were measured."""
 _MOST_FULL = 0.9
 """Part of the free memory or disk beyond which there is a warning; estimates are rough."""
 _ANY_WIDTH = 10_000
 """Columns of what is no terminal."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Here:
-    """This machine, and how the tasks go on it."""
-
-    seconds: float
-    """Until the last task has ended."""
-    side_by_side: int
-    """Most tasks at a time."""
-    memory: int | None
-    """Free bytes; None where the system does not tell."""
-    disk: int
-    """Free bytes where the runs folder is."""
 
 
 def print_dry_run(
@@ -69,169 +54,106 @@ def print_dry_run(
     workers = min(devices.most, len(tasks)) if local else max(1, cores // options.cpus_per_run)
     gpu = gpus[0].model if gpus else None
     found = estimates(tasks, runs, workers=workers, gpu=gpu, timed=time_machine)
-    known = [of for of in found if not of.error]
-    here = None
-    if local:
-        seconds, most = side_by_side_time(known, devices, cores)
-        folder = next(path for path in (runs, *runs.absolute().parents) if path.exists())
-        disk = shutil.disk_usage(folder).free
-        here = Here(seconds=seconds, side_by_side=most, memory=available_memory(), disk=disk)
-
     if not console.is_terminal:  # a file gets whole lines, however long
         console = Console(file=console.file, width=_ANY_WIDTH)
-    if known:
-        console.print(dry_run_table(known))
-        kinds = Counter(of.task.facts.kind for of in known)
-        counts = ", ".join(number_words(kinds[kind], kind) for kind in sorted(kinds))
-        console.print(f"\n{counts}: {_states(known)}", highlight=False)
-    for heading, sentence in totals(known, here, options.launcher):
-        console.print(f"{heading:8}{sentence}", markup=False, highlight=False, soft_wrap=False)
-    wrong = list(warnings(known, here)) if here is not None else []
-    for line in (*wrong, *(f"{of.task.label} would fail: {of.error}" for of in found if of.error)):
-        console.print(line, style="yellow", markup=False, highlight=False)
-
-
-def side_by_side_time(found: Sequence[Estimate], devices: Devices, cores: int) -> tuple[float, int]:
-    """Seconds until the last task has ended, and most tasks at a time.
-
-    Args:
-        found: each after what it needs; tasks of unknown time count as none.
-        devices: all of whose seats are free.
-        cores: of this machine; more tasks than cores gain nothing over as many.
-    """
-    waiting = {of.task.address: of for of in found if of.state != "done"}
-    left = set(waiting)
-    running: list[tuple[float, str]] = []
-    now, most = 0.0, 0
-    while left:
-        for address, of in list(waiting.items()):
-            ready = not any(need.address in left for need in of.task.needs)
-            if ready and devices.has_room(gpu_bytes(of.task)):
-                devices.take(address, gpu_bytes(of.task))
-                heapq.heappush(running, (now + of.all_seconds, address))
-                del waiting[address]
-        most = max(most, len(running))
-        now, address = heapq.heappop(running)
-        devices.give_back(address)
-        left.remove(address)
-    return max(now, sum(of.all_seconds for of in found) / cores), most
+    console.print(dry_run_table(found))
+    console.print(f"\n{len(found)} tasks: {_states(found)}", highlight=False)
+    left = [of for of in found if of.left]
+    lines = [f"{of.task.label} would fail: {of.error}" for of in found if of.error]
+    if left and local:
+        folder = next(path for path in (runs, *runs.absolute().parents) if path.exists())
+        free = shutil.disk_usage(folder).free
+        lines += local_totals(left, devices, cores, memory=available_memory(), disk=free)
+    elif left:
+        work = _total([of.seconds for of in left], sum, duration, "about ")
+        disk = _total([of.disk for of in left], sum, decimal, "about ")
+        lines += [f"time    {work} of work in all", f"disk    {disk}"]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=False)
 
 
 def dry_run_table(found: Sequence[Estimate]) -> "Table":
-    """A line for the corpora that are to be written, and a line an arm."""
+    """A line an arm."""
     from rich.table import Table
 
     table = Table("task", "state", box=None, pad_edge=False, header_style="bold")
     for title in ("time\neach", "memory\neach", "disk\nin all"):
         table.add_column(title, justify="right", no_wrap=True)
-    corpora = [of for of in found if of.corpus_disk]
-    if corpora:
-        seconds = mean(of.corpus_seconds for of in corpora)
-        disk = sum(of.corpus_disk for of in corpora)
-        count = f"{len(corpora)} to make"
-        table.add_row("corpus", count, duration(seconds), "", decimal(disk))
     arms: dict[str, list[Estimate]] = {}
     for of in found:
         arms.setdefault(of.task.facts.arm, []).append(of)
-    for arm in arms.values():
-        seeds = seed_words([of.task.facts.seeds for of in arm if of.task.facts.seeds])
-        times = [of.seconds for of in arm if of.seconds is not None]
-        sizes = [of.memory for of in arm if of.memory is not None]
-        disks = [of.disk for of in arm if of.disk is not None]
-        unknown = "unknown" if any(of.state != "done" for of in arm) else ""
+    for arm, tasks in arms.items():
+        left = [of for of in tasks if of.left]
         table.add_row(
-            arm[0].task.facts.named(seeds),
-            _states(arm),
-            duration(mean(times)) if times else unknown,
-            decimal(max(sizes)) if sizes else unknown,
-            decimal(sum(disks)) if disks else unknown,
+            arm,
+            _states(tasks),
+            _total([of.seconds for of in left], mean, duration),
+            _total([of.memory for of in left], max, decimal),
+            _total([of.disk for of in left], sum, decimal),
         )
     return table
 
 
-def totals(
-    found: Sequence[Estimate], here: Here | None, launcher: str
-) -> Iterator[tuple[str, str]]:
-    """The totals of time, memory and disk: headings and sentences.
+def local_totals(
+    left: Sequence[Estimate], devices: Devices, cores: int, *, memory: int, disk: int
+) -> Iterator[str]:
+    """Lines on time, memory and disk in all, and on what will not fit on this machine.
 
     Args:
-        found: of the command.
-        here: this machine; None if the tasks go elsewhere.
-        launcher: that takes them there.
+        left: tasks to do, each after what it needs.
+        devices: all of whose seats are free.
+        cores: of this machine; more tasks than cores gain nothing over as many.
+        memory: free bytes.
+        disk: free bytes where the runs folder is.
     """
-    to_do = [of for of in found if of.state != "done"]
-    if not to_do:
-        return
-    times = [of.seconds for of in to_do]
-    work = f"{_total(times, sum(of.all_seconds for of in to_do), duration)} of work in all"
-    if set(times) == {None}:
-        why = "only finished runs tell the time of a real model or of vLLM"
-        yield "time", f"unknown: {why}, for runs with the same settings"
-    elif here is None:
-        yield "time", f"{work}; how long that takes is for {launcher.capitalize()} to say"
-    else:
-        clock = _total(times, here.seconds, duration)
-        yield "time", f"{clock}, {here.side_by_side} side by side; {work}"
-    if here is not None:
-        most = _total([of.memory for of in to_do], memory_of(to_do, here.side_by_side), decimal)
-        free = f"; {decimal(here.memory)} are free" if here.memory is not None else ""
-        tasks = number_words(here.side_by_side, "largest task")
-        yield "memory", f"{most} for the launcher and the {tasks}{free}"
-    results = _total([of.disk for of in to_do], disk_of(to_do, 0), decimal)
-    each = max(of.checkpoints for of in to_do)
-    checkpoints = f", checkpoints up to {decimal(each)} for each task under way" if each else ""
-    free = f"; {decimal(here.disk)} are free" if here is not None else ""
-    yield "disk", f"results {results}{checkpoints}{free}"
+    needed = {need.address for of in left for need in of.task.needs}
+    seats = 0  # of tasks that no other one waits for
+    for of in left:
+        if of.task.address not in needed and devices.has_room(gpu_bytes(of.task)):
+            devices.take(of.task.address, gpu_bytes(of.task))
+            seats += 1
 
+    times = [of.seconds for of in left]
+    planned = plan_of("", [of.task for of in left], command=(), jobs=seats).tasks
+    waiting = [
+        TaskStatus(task=task, state="waiting", seconds_left=seconds)
+        for task, seconds in zip(planned, times, strict=True)
+    ]
+    clock, _ = study_seconds_left(waiting, min(seats, cores))
+    words = _total(times, lambda _: clock, duration, "about ")
+    yield f"time    {words}, {seats} side by side; {_total(times, sum, duration)} of work in all"
 
-def _total(values: Sequence[float | None], total: int | float, words: Callable[..., str]) -> str:
-    """A sum in words: only a lower bound where some values are not known."""
-    if all(value is None for value in values):
-        return "unknown"
-    return f"{'at least' if None in values else 'about'} {words(total)}"
-
-
-def warnings(found: Sequence[Estimate], here: Here) -> Iterator[str]:
-    """Sentences on memory or disk that will not fit on this machine, and on the remedy."""
-    memory, most = here.memory, here.side_by_side
-    if memory is not None and memory_of(found, most) > _MOST_FULL * memory:
-        jobs = max(
-            (n for n in range(most) if memory_of(found, n) <= _MOST_FULL * memory), default=0
+    largest = sorted((of.memory or 0 for of in left), reverse=True)[:seats]
+    held = [LAUNCHER + together for together in accumulate(largest)]
+    words = _total([of.memory for of in left], lambda _: held[-1], decimal, "about ")
+    yield f"memory  {words}; {decimal(memory)} are free"
+    fitting = sum(of <= _MOST_FULL * memory for of in held)
+    if fitting < seats:
+        do = (
+            f"take --jobs {fitting}" if fitting else "not even one task fits; lower its micro_batch"
         )
-        do = f"take --jobs {jobs}" if jobs else "not even one task fits; lower its micro_batch"
         yield f"This needs more memory than is free: {do}, or free some."
-    if disk_of(found, most) > _MOST_FULL * here.disk:
+
+    peak = sum(of.disk or 0 for of in left) + seats * max(of.checkpoints for of in left)
+    words = _total([of.disk for of in left], lambda _: peak, decimal, "about ")
+    yield f"disk    {words} with checkpoints; {decimal(disk)} are free"
+    if peak > _MOST_FULL * disk:
         yield "This needs more disk than is free: free some, or name another place with --runs-dir."
 
 
-def memory_of(found: Sequence[Estimate], tasks: int) -> int:
-    """Bytes that the launcher and so many of the largest tasks hold; unknown ones count as none."""
-    return LAUNCHER + sum(sorted((of.memory or 0 for of in found), reverse=True)[:tasks])
-
-
-def disk_of(found: Sequence[Estimate], tasks: int) -> int:
-    """Bytes of all results, and of checkpoints of so many tasks under way."""
-    checkpoints = sorted((of.checkpoints for of in found), reverse=True)[:tasks]
-    return sum((of.disk or 0) + of.corpus_disk for of in found) + sum(checkpoints)
+def _total(
+    values: Sequence[float | None],
+    fold: Callable[[list[float]], float],
+    words: Callable[..., str],
+    about: str = "",
+) -> str:
+    """The words for what `fold` makes of values; a lower bound where some are not known."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "unknown" if values else ""
+    return f"{'at least ' if len(known) < len(values) else about}{words(fold(known))}"
 
 
 def _states(found: Sequence[Estimate]) -> str:
     states = Counter(of.state for of in found)
-    return ", ".join(f"{states[state]} {state}" for state in _STATES if states[state])
-
-
-def seed_words(seeds: Sequence[Seeds]) -> str:
-    """Seeds in short: the first and the last if all between are there, else their number."""
-    inorder = sorted(set(seeds))
-    if len(inorder) < 2:
-        return "".join(map(str, inorder))
-    first, last = inorder[0], inorder[-1]
-    numbers = range(first.initialisation, last.initialisation + 1)
-    if inorder == [Seeds(world=first.world, initialisation=n, sampling=n) for n in numbers]:
-        return f"{first}-{last}"
-    return number_words(len(inorder), "seed")
-
-
-def number_words(count: int, what: str) -> str:
-    """A count and what is counted: `1 run`, `2 runs`."""
-    return f"{count} {what}{'s' * (count != 1)}"
+    return ", ".join(f"{states[state]} {state}" for state in get_args(State) if states[state])

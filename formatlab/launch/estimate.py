@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import metadata
-from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
 from typing import Any, Literal, NamedTuple
@@ -28,12 +26,12 @@ from formatlab.store.config import config_hash
 from formatlab.store.metrics_log import metrics_tail
 from formatlab.store.run_folder import RunFolder
 from formatlab.study.ladder_run import BaseTask, LadderRun
-from formatlab.study.model_run import ModelRun
+from formatlab.study.stage_run import StageRun
 from formatlab.study.task import Task
 from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.settings import Dpo, Sft
 from formatlab.train.on_policy.settings import OnPolicy
-from formatlab.train.pretraining.base import RECIPE, Base, corpus_name
+from formatlab.train.pretraining.base import RECIPE, corpus_name
 
 PROMPT, SOLUTION, LONGEST = 30, 28, 60
 """Tokens of a prompt, of a solution and of the longest solution, in the world of the demo."""
@@ -65,13 +63,11 @@ moments of Adam). The demo's runs took as much."""
 GPU_SPARE = 1.3
 """Bytes that torch reserves of a GPU for each byte of tensors."""
 
-FOLDER_DISK, ROLLOUT_DISK, TOKEN_DISK, WEIGHT_DISK, CHECKPOINT_DISK = 80_000, 36, 2.2, 4, 24
-"""Bytes on disk: of metrics, configuration and tokenizer, of a rollout (28 in a training file of
-the demo, 25 to 44 in a probe), of a token of a corpus, of a parameter (an adapter is counted as the
-whole model), and of a parameter in checkpoints: two for a moment, each with two moments of Adam."""
+ROLLOUT_DISK, TOKEN_DISK, WEIGHT_DISK, CHECKPOINT_DISK = 36, 2.2, 4, 24
+"""Bytes on disk: of a rollout (28 in a training file of the demo, 25 to 44 in a probe), of a token
+of a corpus, of a parameter (an adapter is counted as the whole model), and of a parameter in
+checkpoints: two for a moment, each with two moments of Adam."""
 
-_COUNTED = OnPolicy | ExpertIteration | Sft | Dpo
-"""The settings whose tokens are counted; of other ones only finished runs tell."""
 State = Literal["done", "to resume", "to make again", "to make", "would fail"]
 
 
@@ -85,22 +81,18 @@ class Estimate:
     error: str = ""
     """Why it would fail."""
     seconds: float | None = None
-    """Time of the task alone on its share of the machine, without the corpus."""
+    """Time of the task alone on its share of the machine, with a corpus that it writes."""
     memory: int | None = None
     """Most bytes that its process holds."""
     disk: int | None = None
-    """Bytes that its folder will hold."""
+    """Bytes that its folder will hold, and a corpus that it writes."""
     checkpoints: int = 0
     """Bytes of checkpoints that it holds on disk while it is under way."""
-    corpus_seconds: float = 0.0
-    """Time to write the corpus; 0 if it is there by then."""
-    corpus_disk: int = 0
-    """Bytes of the corpus; 0 if it is there by then."""
 
     @property
-    def all_seconds(self) -> float:
-        """With the corpus; 0 for an unknown time."""
-        return (self.seconds or 0.0) + self.corpus_seconds
+    def left(self) -> bool:
+        """Whether there is anything to do, and it can be done."""
+        return self.state not in ("done", "would fail")
 
 
 class Timing(NamedTuple):
@@ -112,8 +104,8 @@ class Timing(NamedTuple):
     """Time of a parameter for each token."""
 
 
-def _work(task: BaseTask | LadderRun) -> tuple[float, int, int, int]:
-    """The amount of work in a task.
+def _work(task: Task) -> tuple[float, int, int, int] | None:
+    """The amount of work in a task; None for real models, vLLM and algorithms of other kinds.
 
     Returns:
         Tokens learned from, each counted as many times as it takes as long as in pretraining;
@@ -124,10 +116,9 @@ def _work(task: BaseTask | LadderRun) -> tuple[float, int, int, int]:
         batch = find_scale(base.scale).batch_documents
         sampled = probe.prompts * probe.samples
         return base.pretraining.tokens, sampled, batch, RECIPE.completion_length
+    if not isinstance(task, LadderRun) or task.training.engine.vllm != "off":
+        return None
     settings, probe = task.training.stages[-1].settings, task.training.probe
-    assert isinstance(settings, _COUNTED)
-    probes = probe.steps(per_epoch=settings.steps_per_epoch, epochs=settings.epochs)
-    probed = len(probes) * probe.prompts * probe.samples
     match settings:
         case OnPolicy():
             rollouts = settings.steps * settings.rollouts_per_step
@@ -145,42 +136,50 @@ def _work(task: BaseTask | LadderRun) -> tuple[float, int, int, int]:
             cost, texts = (LEARNED, 3) if isinstance(settings, Dpo) else (1.0, 1)
             learned = cost * settings.examples * settings.epochs * DOCUMENT
             batch = texts * settings.micro_batch_examples
-    return learned, rollouts + probed, batch, settings.completion_length
+        case _:
+            return None
+    probes = len(probe.steps(per_epoch=settings.steps_per_epoch, epochs=settings.epochs))
+    sampled = rollouts + probes * probe.prompts * probe.samples
+    return learned, sampled, batch, settings.completion_length
 
 
-def _work_seconds(task: BaseTask | LadderRun, timing: Timing) -> float:
-    """Seconds of a whole task at the pace of a timing, without its start and its corpus."""
-    learned, rollouts, batch, completion = _work(task)
-    tokens = learned + SAMPLED * rollouts * SOLUTION
-    passes = learned / DOCUMENT / batch
-    passes += SAMPLED * rollouts / SIDE_BY_SIDE * min(completion, LONGEST)
-    return (
-        passes * find_scale(task.base.scale).depth * timing.layer
-        + tokens * (_parameters(task.base) + ELEMENTWISE) * timing.parameter
-        + rollouts * GRADE
-    )
+def _by_rule(estimate: Estimate, timing: Timing | None, written: int) -> Estimate:
+    """The estimate with what follows from the work, where that is known, and from a timing.
 
-
-def _parameters(base: Base) -> int:
-    return find_scale(base.scale).parameters(base.pretraining.vocabulary)
-
-
-def _tensor_bytes(task: BaseTask | LadderRun) -> int:
-    """Bytes of a model in training, with one forward pass of its largest batch."""
-    scale = find_scale(task.base.scale)
-    _, _, batch, completion = _work(task)
+    Args:
+        estimate: of a task.
+        timing: of this machine, which gives the time without start and corpus; None for no time.
+        written: tokens of the corpus that the task writes.
+    """
+    task, work = estimate.task, _work(estimate.task)
+    if work is None or not isinstance(task, BaseTask | LadderRun):
+        return estimate
+    learned, rollouts, batch, completion = work
+    scale, vocabulary = find_scale(task.base.scale), task.base.pretraining.vocabulary
+    parameters = scale.parameters(vocabulary)
     activations = (PROMPT + completion) * scale.depth * scale.width * ACTIVATION_BYTES
-    logits = completion * task.base.pretraining.vocabulary * LOGIT_BYTES
-    return STATE_BYTES * _parameters(task.base) + batch * (activations + logits)
+    logits = completion * vocabulary * LOGIT_BYTES
+    tensors = STATE_BYTES * parameters + batch * (activations + logits)
+    seconds = None
+    if timing is not None:
+        tokens = learned + SAMPLED * rollouts * SOLUTION
+        passes = learned / DOCUMENT / batch
+        passes += SAMPLED * rollouts / SIDE_BY_SIDE * min(completion, LONGEST)
+        seconds = passes * scale.depth * timing.layer + rollouts * GRADE
+        seconds += tokens * (parameters + ELEMENTWISE) * timing.parameter
+    return replace(
+        estimate,
+        seconds=seconds,
+        memory=LIBRARIES + tensors,
+        disk=ROLLOUT_DISK * rollouts + WEIGHT_DISK * parameters + round(TOKEN_DISK * written),
+        checkpoints=CHECKPOINT_DISK * parameters,
+    )
 
 
 def gpu_bytes(task: Task) -> int | None:
     """Bytes that a task needs of a GPU beside CUDA's context; None where that is not known."""
-    if isinstance(task, LadderRun):
-        settings, engine = task.training.stages[-1].settings, task.training.engine
-        counted = isinstance(settings, _COUNTED) and engine.vllm == "off"
-        return round(GPU_SPARE * _tensor_bytes(task)) if counted else None
-    return round(GPU_SPARE * _tensor_bytes(task)) if isinstance(task, BaseTask) else None
+    memory = _by_rule(Estimate(task=task, state="to make"), None, 0).memory
+    return None if memory is None else round(GPU_SPARE * (memory - LIBRARIES))
 
 
 def estimates(
@@ -203,30 +202,32 @@ def estimates(
         timed: `time_machine`, or None where only finished runs tell times.
     """
     paces = _past_paces(runs, gpu)
-    timing = cache(timed) if timed is not None else None
     corpora = {folder.name for folder in runs.glob("corpora/*")}
     found: list[Estimate] = []
     for task in tasks:
         try:
-            state = state_of(task, runs)
+            estimate = Estimate(task=task, state=state_of(task, runs))
         except (FormatlabError, OSError) as error:
-            found.append(Estimate(task=task, state="would fail", error=str(error)))
-            continue
-        estimate = Estimate(task=task, state=state)
-        if state != "done" and isinstance(task, BaseTask | LadderRun | ModelRun):
-            config, units = _config_and_units(task)
-            threads = worker_threads(workers, task.most_threads)
-            pace = paces.get(_cost_key(config, threads))
-            if not isinstance(task, ModelRun) and gpu_bytes(task) is not None:
-                if pace is None and timing is not None:
-                    pace = _work_seconds(task, timing(threads)) / units
-                corpus = corpus_name(task.base.config)
-                written = isinstance(task, BaseTask) and corpus not in corpora
+            estimate = Estimate(task=task, state="would fail", error=str(error))
+        if estimate.left and isinstance(task, BaseTask | StageRun):
+            written = 0  # tokens of a corpus
+            if (
+                isinstance(task, BaseTask)
+                and (corpus := corpus_name(task.base.config)) not in corpora
+            ):
                 corpora.add(corpus)
-                estimate = _sized(estimate, task, corpus_tokens=units if written else 0)
-            if pace is not None:
-                done = _units_done(task, runs) if state == "to resume" else 0
-                estimate = replace(estimate, seconds=START + pace * (units - done))
+                written = task.base.pretraining.tokens
+            threads = worker_threads(workers, task.most_threads)
+            estimate = _by_rule(estimate, timed(threads) if timed is not None else None, written)
+            whole = estimate.seconds
+            if isinstance(task, StageRun):
+                config = {"scale": {"name": task.facts.scale}, **task.training.config}
+                pace = paces.get(_cost_key(config, threads))
+                whole = whole if pace is None else pace * task.steps
+            if whole is not None:
+                left = 1 - _share_done(task, runs) if estimate.state == "to resume" else 1
+                seconds = START + whole * left + written / DOCUMENT * WRITE
+                estimate = replace(estimate, seconds=seconds)
         found.append(estimate)
     return found
 
@@ -248,37 +249,17 @@ def state_of(task: Task, runs: Path) -> State:
     return "to resume" if (folder / "metrics.jsonl").exists() else "to make"
 
 
-def _config_and_units(task: BaseTask | LadderRun | ModelRun) -> tuple[dict[str, Any], int]:
-    """The part of its configuration that decides its pace, and its tokens or steps in all."""
-    if isinstance(task, BaseTask):
-        return task.base.config, task.base.pretraining.tokens
-    config = {"kind": "run", "scale": {"name": task.facts.scale}, **task.training.config}
-    return config, task.training.stages[-1].settings.steps
-
-
-def _units_done(task: Task, runs: Path) -> int:
-    """Tokens of a base or steps of a run that were trained before it was interrupted."""
+def _share_done(task: BaseTask | StageRun, runs: Path) -> float:
+    """Share of its tokens or steps that a task has trained before it was interrupted."""
     for row in metrics_tail(runs / task.address / "metrics.jsonl", 1):
-        return row["tokens"] if isinstance(task, BaseTask) else row["step"] + 1
-    return 0
-
-
-def _sized(estimate: Estimate, task: BaseTask | LadderRun, *, corpus_tokens: int) -> Estimate:
-    """The estimate with what follows from sizes, and the corpus if the task writes it."""
-    _, rollouts, _, _ = _work(task)
-    parameters = _parameters(task.base)
-    return replace(
-        estimate,
-        memory=LIBRARIES + _tensor_bytes(task),
-        disk=FOLDER_DISK + ROLLOUT_DISK * rollouts + WEIGHT_DISK * parameters,
-        checkpoints=CHECKPOINT_DISK * parameters,
-        corpus_seconds=corpus_tokens / DOCUMENT * WRITE,
-        corpus_disk=round(corpus_tokens * TOKEN_DISK),
-    )
+        if isinstance(task, BaseTask):
+            return row["tokens"] / task.base.pretraining.tokens
+        return (row["step"] + 1) / task.steps
+    return 0.0
 
 
 def _past_paces(runs: Path, gpu: str | None) -> dict[str, float]:
-    """Median seconds of a step of finished runs, probes included, and of a token of bases.
+    """Median seconds of a step of finished runs, probes included.
 
     Args:
         runs: the runs folder; what another kind of machine made there is left out.
@@ -287,42 +268,36 @@ def _past_paces(runs: Path, gpu: str | None) -> dict[str, float]:
     Returns:
         By what decides the pace, see `_cost_key`.
     """
-    here = (gpu or platform.processor() or "cpu", platform.platform(), metadata.version("torch"))
+    here = (gpu or platform.processor() or "cpu", platform.platform())
     found: defaultdict[str, list[float]] = defaultdict(list)
     for done in runs.glob("[!.]*/[!.]*/DONE"):
-        # A folder that is damaged or has no line tells nothing.
+        # A folder that is damaged, has no line or is no run tells nothing.
         with suppress(FormatlabError, OSError, LookupError, TypeError, ValueError):
             folder = RunFolder.open(done.parent)
-            env, config = folder.env, folder.config
-            if here == (env["device"], env["platform"], env["packages"]["torch"]):
-                pace = _pace(metrics_tail(folder.path / "metrics.jsonl", 512), config["kind"])
-                found[_cost_key(config, env["threads"])].append(pace)
+            if here == (folder.env["device"], folder.env["platform"]):
+                key = _cost_key(folder.config, folder.env["threads"])
+                rows = metrics_tail(folder.path / "metrics.jsonl", 512)
+                pace = mean(row["seconds"] for row in rows)
+                found[key].append(pace)
     return {key: median(paces) for key, paces in found.items()}
 
 
-def _pace(rows: Sequence[Mapping[str, Any]], kind: str) -> float:
-    if kind == "run":
-        return mean(row["seconds"] for row in rows)
-    return median(  # where a base was resumed, its seconds begin again
-        (after["seconds"] - before["seconds"]) / (after["tokens"] - before["tokens"])
-        for before, after in pairwise(rows)
-    )
-
-
 def _cost_key(config: Mapping[str, Any], threads: int) -> str:
-    """Equal for runs whose steps take as long, and for bases whose tokens do.
+    """Equal for runs whose steps take as long.
 
     Counts and choices among the settings decide that; rates and coefficients, which are floats, do
     not, nor does how long the run is.
     """
-    settings = config["pretraining"] if config["kind"] == "base" else config["settings"]
-    apart = ("tokens", "epochs", "rounds", "learning_rate")
-    costly = {k: v for k, v in settings.items() if k not in apart and not isinstance(v, float)}
-    probe = [config["probe"][name] for name in ("prompts", "samples")]
-    chosen = [config.get(name) for name in ("kind", "algorithm", "lora", "engine")]
-    return config_hash({"of": [config["scale"]["name"], threads, *probe, *chosen], **costly})
+    costly = {
+        name: value
+        for name, value in config["settings"].items()
+        if isinstance(value, int | str) and name not in ("epochs", "rounds")
+    }
+    chosen = [config.get(name) for name in ("algorithm", "lora", "engine", "probe")]
+    return config_hash({"of": [config["scale"]["name"], threads, *chosen], **costly})
 
 
+@cache
 def time_machine(threads: int) -> Timing:
     """Time training steps of a model as large as one of the ladder, in about a second.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from formatlab.errors import InputError, RunError
+from formatlab.errors import RunError
 from formatlab.launch import devices
 from formatlab.launch.devices import (
     CONTEXT,
@@ -88,11 +88,13 @@ def test_a_given_number_of_runs_share_a_gpu_whatever_they_need(needed: int | Non
 
 def test_a_task_too_large_for_any_device_has_the_largest_for_itself():
     two = Devices([gpu("0", 10 * GB), gpu("1", 40 * GB)], cores=16)
-    assert two.take("small", GB) == "1"
-    assert not two.has_room(100 * GB)  # the device with 40 GB is worth waiting for
-    two.give_back("small")
     assert two.take("huge", 100 * GB) == "1"
     assert two.take("small", GB) == "0"
+
+
+def test_a_task_takes_the_device_that_holds_it():
+    two = Devices([gpu("0", 10 * GB), gpu("1", 40 * GB)], cores=16)
+    assert [two.take(name, 15 * GB) for name in "ab"] == ["1", "1"]
 
 
 def test_a_seat_that_is_given_back_is_free():
@@ -108,7 +110,6 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine that has signs of a GPU."""
     (tmp_path / "nvidiactl").touch()
     monkeypatch.setattr(devices, "_NODES", (str(tmp_path / "nvidiactl"),))
-    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
@@ -124,7 +125,6 @@ def test_a_machine_without_signs_of_a_gpu_is_not_looked_at(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setattr(devices, "_NODES", (str(tmp_path / "nothing"),))
-    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(subprocess, "run", None)
     assert find_gpus() == []
 
@@ -189,6 +189,7 @@ def test_looking_for_gpus_imports_no_torch():
         (4, 0, None, None, 4),
         (8, 2, None, "3", 3),
         (8, 2, 1, "3,1", 1),
+        (8, 2, None, "many", 4),  # OpenMP ignores it as well
     ],
 )
 def test_cores_are_divided_among_workers(
@@ -204,20 +205,13 @@ def test_cores_are_divided_among_workers(
     assert worker_threads(workers, most) == threads
 
 
-def test_a_limit_of_threads_that_is_no_number_is_an_error(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "many")
-    with pytest.raises(InputError, match="OMP_NUM_THREADS is 'many'"):
-        worker_threads(2)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
 def test_the_memory_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     limit, used = tmp_path / "max", tmp_path / "current"
     monkeypatch.setattr(devices, "_CGROUPS", ((str(limit), str(used)),))
     limit.write_text("max\n")
     used.write_text("1000\n")
     free = available_memory()
-    assert free is not None and free > 10**6
+    assert free > 10**6
     limit.write_text("5000\n")
     assert available_memory() == 4000
     used.write_text("6000\n")

@@ -14,24 +14,16 @@ from rich.console import Console
 from formatlab.launch import dry_run
 from formatlab.launch.devices import CONTEXT, Devices, Gpu
 from formatlab.launch.dry_run import (
-    Here,
     dry_run_table,
-    number_words,
+    local_totals,
     print_dry_run,
-    seed_words,
-    side_by_side_time,
-    totals,
-    warnings,
 )
 from formatlab.launch.estimate import Estimate, State, Timing
 from formatlab.launch.options import LaunchOptions
 from formatlab.store.run_folder import RunFolder
 from formatlab.study.experiment import load_experiment
-from formatlab.study.ladder_run import BaseTask
 from formatlab.study.study import LadderStudy
-from formatlab.study.task import Seeds, Task, graph
-from formatlab.train.pretraining.base import Base, Pretraining
-from formatlab.world.four_formats import FOUR_FORMATS
+from formatlab.study.task import Task, graph
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "scale_attractors.py"
 MB, GB = 10**6, 10**9
@@ -64,8 +56,8 @@ def rows(entries: Sequence[Estimate]) -> list[str]:
 def test_a_task_says_what_it_takes():
     base = Node("base 0.04M s0")
     assert rows([entry(base), entry(Node("grpo 0.04M s0", (base,)))]) == [
-        "base 0.04M s0 1 to make 0:50 900.0 MB 2.0 MB",
-        "grpo 0.04M s0 1 to make 0:50 900.0 MB 2.0 MB",
+        "base 0.04M 1 to make 0:50 900.0 MB 2.0 MB",
+        "grpo 0.04M 1 to make 0:50 900.0 MB 2.0 MB",
     ]
 
 
@@ -73,8 +65,8 @@ def test_seeds_of_an_arm_share_a_line():
     entries = [entry(f"grpo 0.04M s{seed}, temperature 0.7") for seed in range(200)]
     entries += [entry(f"grpo 0.04M s{seed}, temperature 1.0", "done") for seed in range(3)]
     assert rows(entries) == [
-        "grpo 0.04M s0-s199, temperature 0.7 200 to make 0:50 900.0 MB 400.0 MB",
-        "grpo 0.04M s0-s2, temperature 1.0 3 done",
+        "grpo 0.04M, temperature 0.7 200 to make 0:50 900.0 MB 400.0 MB",
+        "grpo 0.04M, temperature 1.0 3 done",
     ]
 
 
@@ -87,27 +79,8 @@ def test_states_of_an_arm_are_counted():
 
 def test_what_is_unknown_is_said_to_be():
     assert rows([unknown("grpo smollm2-135m s0")]) == [
-        "grpo smollm2-135m s0 1 to make unknown unknown unknown"
+        "grpo smollm2-135m 1 to make unknown unknown unknown"
     ]
-
-
-def test_corpora_share_a_line():
-    def base(seed: int, world_seed: int, *, writes: bool) -> Estimate:
-        made = Base(
-            world=replace(FOUR_FORMATS, seed=world_seed),
-            scale="0.04M",
-            pretraining=Pretraining(tokens=100),
-            seed=seed,
-        )
-        corpus = {"corpus_seconds": 10.0, "corpus_disk": 3 * MB} if writes else {}
-        return entry(BaseTask(base=made), **corpus)
-
-    entries = [base(seed, world, writes=seed == 0) for seed in (0, 1) for world in (1, 2, 3)]
-    assert rows(entries) == [
-        "corpus 3 to make 0:10 9.0 MB",
-        "base 0.04M 6 seeds 6 to make 0:50 900.0 MB 12.0 MB",
-    ]
-    assert len(rows([base(0, 0, writes=False)])) == 1
 
 
 @pytest.mark.parametrize("width", [70, 80, 100])
@@ -117,100 +90,79 @@ def test_a_wide_table_fits_the_terminal_with_all_that_was_said(width: int):
     found = lines([entry(Node(label.format(n), (start,))) for n in range(3)], width)
     assert max(map(len, found)) <= width
     text = " ".join(found)
-    for words in ("900.0 MB", "0:50", "6.0 MB", "s0-s2"):
+    for words in ("900.0 MB", "0:50", "6.0 MB", "3 to make"):
         assert words in text
 
 
-@pytest.mark.parametrize(
-    ("seeds", "words"),
-    [
-        ([(0, 3, 3)], "s3"),
-        ([(0, 2, 2), (0, 1, 1)], "s1-s2"),
-        ([(0, n, n) for n in range(200)], "s0-s199"),
-        ([(1, n, n) for n in range(3)], "w1s0-w1s2"),
-        ([(0, 0, 7)], "s0.7"),
-        ([(0, n, n) for n in (0, 2, 4)], "3 seeds"),
-        ([(0, 0, n) for n in (0, 1, 2)], "3 seeds"),
-        ([], ""),
-    ],
-)
-def test_ranges_of_seeds_leave_none_out(seeds: list[tuple[int, int, int]], words: str):
-    made = [Seeds(world=w, initialisation=i, sampling=s) for w, i, s in seeds]
-    assert seed_words(made) == words
+def totals(
+    entries: Sequence[Estimate],
+    gpus: Sequence[Gpu] = (),
+    memory: int = 8 * GB,
+    disk: int = 93 * GB,
+    cores: int = 2,
+    **options: int,
+) -> list[str]:
+    devices = Devices(gpus, cores=cores, **options)
+    return list(local_totals(entries, devices, cores, memory=memory, disk=disk))
 
 
-def here(seconds: float = 50.0, most: int = 2, memory: int | None = 8 * GB) -> Here:
-    return Here(seconds=seconds, side_by_side=most, memory=memory, disk=93 * GB)
+def time_of(*arguments: Any, **options: Any) -> str:
+    return totals(*arguments, **options)[0].split(";")[0]
 
 
 def test_a_study_is_summed_up():
-    entries = [entry("base 0.04M s0", "done"), entry("grpo 0.04M s0")]
-    entries += [entry("grpo 0.04M s1", "to resume")]
-    assert dict(totals(entries, here(), "local")) == {
-        "time": "about 0:50, 2 side by side; about 1:40 of work in all",
-        "memory": "about 2.1 GB for the launcher and the 2 largest tasks; 8.0 GB are free",
-        "disk": "results about 4.0 MB, checkpoints up to 1.0 MB for each task under way; 93.0 GB "
-        "are free",
-    }
-
-
-def test_elsewhere_only_work_and_disk_are_told():
-    entries = [entry(f"grpo 0.04M s{seed}") for seed in range(300)]
-    assert dict(totals(entries, None, "ray")) == {
-        "time": "about 4:10:00 of work in all; how long that takes is for Ray to say",
-        "disk": "results about 600.0 MB, checkpoints up to 1.0 MB for each task under way",
-    }
+    entries = [entry("grpo 0.04M s0"), entry("grpo 0.04M s1", "to resume")]
+    assert totals(entries) == [
+        "time    about 0:50, 2 side by side; 1:40 of work in all",
+        "memory  about 2.1 GB; 8.0 GB are free",
+        "disk    about 6.0 MB with checkpoints; 93.0 GB are free",
+    ]
 
 
 def test_totals_say_what_is_unknown():
-    found = dict(totals([unknown("grpo 0.04M s0")], here(), "local"))
-    assert [sentence.split()[0] for sentence in found.values()] == [
-        "unknown:",
-        "unknown",
-        "results",
+    assert [line.split(";")[0] for line in totals([unknown("grpo 0.04M s0")])] == [
+        "time    unknown, 1 side by side",
+        "memory  unknown",
+        "disk    unknown with checkpoints",
     ]
-    assert found["disk"] == "results unknown; 93.0 GB are free"
-    found = dict(totals([unknown("grpo 0.04M s0"), entry("grpo 0.04M s1")], here(), "local"))
-    assert found["time"] == "at least 0:50, 2 side by side; at least 0:50 of work in all"
-    assert found["memory"].startswith("at least ") and found["disk"].startswith("results at least ")
-
-
-def test_a_study_that_is_done_needs_nothing():
-    entries = [entry("grpo 0.04M s0", "done")]
-    assert list(totals(entries, here(), "local")) == list(totals(entries, None, "ray")) == []
-    assert list(warnings(entries, here(most=0))) == []
+    assert totals([unknown("grpo 0.04M s0"), entry("grpo 0.04M s1")]) == [
+        "time    at least 0:50, 2 side by side; at least 0:50 of work in all",
+        "memory  at least 1.2 GB; 8.0 GB are free",
+        "disk    at least 4.0 MB with checkpoints; 93.0 GB are free",
+    ]
 
 
 @pytest.mark.parametrize(("memory", "do"), [(3000, "take --jobs 2"), (900, "micro_batch")])
 def test_too_little_memory_is_warned_of(memory: int, do: str):
     entries = [entry(f"grpo 0.04M s{seed}") for seed in range(8)]
-    (line,) = warnings(entries, here(most=8, memory=memory * MB))
-    assert "more memory than is free" in line and do in line
-    assert list(warnings(entries, here(most=8, memory=None))) == []
-    assert list(warnings(entries, here(most=8, memory=100 * GB))) == []
+    found = totals(entries, memory=memory * MB, cores=8)
+    (line,) = (line for line in found if "more memory than is free" in line)
+    assert do in line
+    assert len(totals(entries, memory=100 * GB, cores=8)) == len(found) - 1
 
 
 def test_too_little_disk_is_warned_of():
-    (line,) = warnings([entry("grpo 0.04M s0")], replace(here(most=1), disk=3 * MB))
+    *_, line = totals([entry("grpo 0.04M s0")], disk=3 * MB)
     assert "more disk than is free" in line and "--runs-dir" in line
 
 
 def test_tasks_wait_for_what_they_need_and_for_seats():
     base = Node("base 0.04M s0")
-    entries = [entry(base, corpus_seconds=10.0)]
+    entries = [entry(base, seconds=60.0)]
     entries += [entry(Node(f"grpo 0.04M s{seed}", (base,))) for seed in range(3)]
-    assert side_by_side_time(entries, Devices([], cores=2), 2) == (160.0, 2)
-    assert side_by_side_time(entries, Devices([], cores=8), 8) == (110.0, 3)
-    assert side_by_side_time(entries, Devices([], cores=1), 1) == (210.0, 1)
+    assert time_of(entries, cores=2) == "time    about 2:40, 2 side by side"
+    assert time_of(entries, cores=8) == "time    about 1:50, 3 side by side"
+    assert time_of(entries, cores=1) == "time    about 3:30, 1 side by side"
     # More tasks than cores share them.
-    assert side_by_side_time(entries, Devices([], cores=1, jobs=4), 1) == (210.0, 3)
+    assert time_of(entries, cores=1, jobs=4) == "time    about 3:30, 3 side by side"
 
 
 def test_of_tasks_whose_gpu_memory_is_unknown_each_has_a_gpu_for_itself():
     entries = [entry(f"grpo 0.04M s{seed}") for seed in range(4)]
     gpus = [Gpu(name=name, free=80 * GB + CONTEXT) for name in "01"]
-    assert side_by_side_time(entries, Devices(gpus, cores=16), 16) == (100.0, 2)
-    assert side_by_side_time(entries, Devices(gpus, cores=16, runs_per_gpu=2), 16) == (50.0, 4)
+    assert time_of(entries, gpus, cores=16) == "time    about 1:40, 2 side by side"
+    shared = time_of(entries, gpus, cores=16, runs_per_gpu=2)
+    assert shared == "time    about 0:50, 4 side by side"
 
 
 @pytest.fixture
@@ -245,8 +197,8 @@ def test_a_dry_run_describes_a_study_and_makes_nothing(tmp_path: Path, tasks: li
     text = printed(tasks, tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
     assert max(map(len, text.splitlines())) <= 80
-    assert "base 0.27M s0-s4" in text and "grpo 0.04M s0-s4" in text
-    assert "20 bases, 20 runs: 1 to resume, 39 to make" in text
+    assert "base 0.27M" in text and "grpo 0.04M" in text
+    assert "40 tasks: 1 to resume, 39 to make" in text
     assert "2 side by side" in text
 
 
@@ -262,13 +214,13 @@ def test_a_folder_of_another_version_is_told_and_the_others_are_described(
     folder = RunFolder.create(tmp_path / tasks[0].address, config={}, env={})
     (folder.path / "env.json").write_text(json.dumps({"schema_version": 99}))
     text = " ".join(printed(tasks, tmp_path).split())
-    assert "19 bases, 20 runs: 39 to make" in text
+    assert "40 tasks: 39 to make, 1 would fail" in text
     assert f"{tasks[0].label} would fail: " in text
 
 
 def test_of_other_machines_no_time_and_no_memory_are_told(tmp_path: Path, tasks: list[Task]):
     text = printed(tasks, tmp_path, LaunchOptions(launcher="ray"))
-    assert "is for Ray to say" in " ".join(text.split())
+    assert "of work in all" in text and "side by side" not in text
     assert "\nmemory " not in text and "are free" not in text
 
 
@@ -284,8 +236,4 @@ def test_a_dry_run_imports_no_trainer():
         "assert not {'trl', 'transformers', 'accelerate', 'datasets'} & set(sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.PIPE)
-    assert b"2 bases, 2 runs: 4 to make" in found.stdout
-
-
-def test_counts_have_their_plural():
-    assert [number_words(count, "run") for count in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
+    assert b"4 tasks: 4 to make" in found.stdout

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fsspec.implementations.memory import MemoryFileSystem
 
-from formatlab.launch.remote_runs import RemoteRuns
+from formatlab.launch.runs_root import RemoteRuns
 from formatlab.launch.schedule import Outcome
 from formatlab.store.run_folder import RunFolder
 from formatlab.study.task import Task, TaskFacts

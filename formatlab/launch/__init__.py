@@ -7,6 +7,6 @@ packed_task, worker a task as it travels to a process, and how it is done there
 pool, devices       the executor of this machine; GPUs, cores and threads
 cluster/            the executors of Ray and Slurm
 accelerate          several processes on one run
-runs_root           where the runs folder is: a path, or an fsspec address (remote_runs)
+runs_root           where the runs folder is: a path, or an fsspec address
 plan, progress      the tasks of the last command, written down; what a person sees meanwhile
 """

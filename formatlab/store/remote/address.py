@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from fsspec.core import url_to_fs
-from tenacity import RetryCallState, Retrying, retry_if_exception
+from fsspec.implementations.local import LocalFileSystem
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_fixed
 
 from formatlab.errors import FormatlabError, InputError, RunError
 from formatlab.store.atomic_file import TEMPORARY_PREFIX
-from formatlab.store.lock import Record
+from formatlab.store.lock import Record, RecordFile
 
 RETRY_EVERY = 5.0
 """Seconds between two tries of what failed because the network is away."""
@@ -30,6 +31,9 @@ _LASTING = (
     ValueError,
 )
 """Errors that waiting does not mend: access denied, unsupported operations, errors for people."""
+
+_ONCE = Retrying(stop=stop_after_attempt(1), reraise=True)
+"""Calls a function, and never again."""
 
 
 def open_address(address: str) -> tuple[Any, str]:
@@ -69,59 +73,49 @@ def exists(fs: Any, path: str) -> bool:
 def listing(fs: Any, path: str) -> dict[str, Mapping[str, Any]]:
     """The storage's record of every file below a path, by the file's path relative to it."""
     fs.invalidate_cache()
-    found = _found(fs, path) if is_object_store(fs) else _walked(fs, path)
-    return {name.removeprefix(f"{path}/"): info for name, info in found}
-
-
-def _found(fs: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    with suppress(FileNotFoundError):
-        for name, info in fs.find(path, detail=True).items():
-            if info["type"] != "directory":  # a marker that some tools leave
-                yield str(name), info
-
-
-def _walked(fs: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Walk through folders; fsspec's own `walk` takes those it cannot read for empty ones."""
-    try:
-        inside = fs.ls(path, detail=True)
-    except FileNotFoundError:
-        return
-    for info in inside:
-        name = str(info["name"]).rstrip("/")
-        if info["type"] != "directory":
-            yield name, info
-        elif name != path:
-            yield from _walked(fs, name)
+    whole = is_object_store(fs)
+    found: dict[str, Mapping[str, Any]] = {}
+    folders = [path]
+    for folder in folders:
+        try:
+            # Not `find` where there are folders: it takes one that it cannot read for an empty one.
+            inside = fs.find(path, detail=True).values() if whole else fs.ls(folder, detail=True)
+        except FileNotFoundError:
+            continue
+        for info in inside:
+            name = str(info["name"]).rstrip("/")
+            if info["type"] != "directory":
+                found[name.removeprefix(f"{path}/")] = info
+            elif name != folder and not whole:
+                folders.append(name)
+    return found
 
 
 def put_whole(fs: Any, local: Path, path: str) -> None:
     """Send a file, which appears there when it is whole.
 
     Raises:
-        RunError: the storage keeps what was there before.
+        RunError: the storage does not move a file over an existing one.
     """
     if is_object_store(fs):
         fs.put_file(str(local), path)
         return
+    make_parent(fs, path)
     parent, _, last = path.rpartition("/")
     unfinished = f"{parent}/{TEMPORARY_PREFIX}{last}"
-    fs.makedirs(parent, exist_ok=True)
     fs.put_file(str(local), unfinished)
-    for remove_first in (False, True):  # webhdfs and smb do not move over an existing file
-        if remove_first:
-            with suppress(FileNotFoundError):
-                fs.rm_file(path)
-        try:
-            fs.mv(unfinished, path)
-        except Exception:  # storage libraries have errors of their own
-            if remove_first or not (exists(fs, unfinished) and exists(fs, path)):
-                raise
-        if not exists(fs, unfinished):
-            return
-    raise RunError(
-        f"{path} could not be replaced: the storage neither moves a file over another one nor to "
-        "where one was removed; use another kind of storage"
-    )
+    fs.mv(unfinished, path)
+    if exists(fs, unfinished):  # some storage says nothing
+        raise RunError(
+            f"{path} could not be replaced: the storage does not move a file over another one; use "
+            "another kind of storage"
+        )
+
+
+def make_parent(fs: Any, path: str) -> None:
+    """Make the folder of a path, where the storage has folders."""
+    if not is_object_store(fs):
+        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
 
 
 @contextmanager
@@ -132,12 +126,7 @@ def explained(address: str) -> Iterator[None]:
     except FormatlabError:
         raise
     except Exception as error:
-        raise RunError(unreachable(address, error)) from error
-
-
-def unreachable(address: str, error: Exception) -> str:
-    """The message for storage that cannot be used."""
-    return f"cannot work at {address}: {words_of(error)}"
+        raise RunError(f"cannot work at {address}: {words_of(error)}") from error
 
 
 def words_of(error: BaseException | None) -> str:
@@ -182,6 +171,20 @@ def _may_pass(error: BaseException) -> bool:
     return isinstance(error, Exception) and not isinstance(error, _LASTING)
 
 
+def lock_record(fs: Any, path: str, retry: Retrying | None = None) -> Record:
+    """The record of the lock on a folder at an address; see `lock.Record`.
+
+    Args:
+        fs: the file system.
+        path: of the folder.
+        retry: with which the lock is taken and released; None for one try each.
+    """
+    if isinstance(fs, LocalFileSystem):
+        return RecordFile(Path(path))
+    folder, _, name = path.rpartition("/")
+    return RemoteRecord(fs, f"{folder}/.{name}.lock", retry or _ONCE)
+
+
 class RemoteRecord:
     """The record of a lock at an address; see `lock.Record`.
 
@@ -190,29 +193,30 @@ class RemoteRecord:
     ends itself at its next heartbeat.
     """
 
-    def __init__(self, fs: Any, path: str) -> None:
-        self._fs, self._path = fs, path
+    def __init__(self, fs: Any, path: str, retry: Retrying) -> None:
+        self._fs, self._path, self._retry = fs, path, retry
 
     def make(self, content: bytes) -> bool:
-        """Make the file, unless there is one."""
-        try:
-            self._fs.pipe_file(self._path, content, mode="create")
-        except FileExistsError:
-            return False
+        """Make the file, unless there is one; an owner whose answer was lost knows its token."""
+        for attempt in self._retry:
+            with attempt:
+                make_parent(self._fs, self._path)
+                try:
+                    self._fs.pipe_file(self._path, content, mode="create")
+                except FileExistsError:
+                    return False
         return True
 
     def read(self) -> bytes | None:
         """Read the file."""
-        with as_os_errors():
-            self._fs.invalidate_cache()
-            try:
-                return self._fs.cat_file(self._path)
-            except FileNotFoundError:
-                return None
+        return self._retry(self._read)
 
     def replace(self, old: bytes, new: bytes) -> bytes | None:
-        """Overwrite the file, unless it is another process's by now."""
-        there = self.read()
+        """Overwrite the file, unless it is another process's by now.
+
+        Without retries: the next heartbeat comes anyway.
+        """
+        there = self._read()
         if there != old:
             return there
         with as_os_errors():
@@ -221,29 +225,15 @@ class RemoteRecord:
 
     def remove(self, content: bytes) -> None:
         """Remove the file if this is its content."""
-        if self.read() == content:
-            with suppress(FileNotFoundError):
-                self._fs.rm_file(self._path)
+        for attempt in self._retry:
+            with attempt, suppress(FileNotFoundError):
+                if self._read() == content:
+                    self._fs.rm_file(self._path)
 
-
-class PatientRecord:
-    """A record whose lock is taken and released with retries; see `lock.Record`."""
-
-    def __init__(self, record: Record, retry: Retrying) -> None:
-        self._record, self._retry = record, retry
-
-    def make(self, content: bytes) -> bool:
-        """Make the record; where the answer was lost, the owner recognises its own token."""
-        return self._retry(self._record.make, content)
-
-    def read(self) -> bytes | None:
-        """Its content."""
-        return self._retry(self._record.read)
-
-    def replace(self, old: bytes, new: bytes) -> bytes | None:
-        """Overwrite it, without retries: the next heartbeat comes anyway."""
-        return self._record.replace(old, new)
-
-    def remove(self, content: bytes) -> None:
-        """Remove it if this is its content."""
-        self._retry(self._record.remove, content)
+    def _read(self) -> bytes | None:
+        with as_os_errors():
+            self._fs.invalidate_cache()
+            try:
+                return self._fs.cat_file(self._path)
+            except FileNotFoundError:
+                return None

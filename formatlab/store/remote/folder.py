@@ -1,27 +1,32 @@
 """A run folder at an address: fetched, and sent so that a run can resume from it at any moment.
 
 A manifest, `.sent.json`, lists the files that belong together with their sizes. It is replaced only
-when everything on it has been sent, and DONE is sent after it. Metrics and
-rollouts that were sent after the manifest may be newer than it: a resumed run drops all rows later
-than its checkpoint. File sizes are therefore checked only once DONE is there.
+when everything on it has been sent, and DONE is sent after it. Metrics and rollouts that were sent
+after the manifest may be newer than it: a resumed run drops all rows later than its checkpoint.
+File sizes are therefore checked only once DONE is there.
 """
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from formatlab.errors import RunError
-from formatlab.store.remote.address import exists, is_object_store, listing, put_whole
+from formatlab.store.remote.address import (
+    exists,
+    is_object_store,
+    listing,
+    make_parent,
+    put_whole,
+)
+from formatlab.store.runs_folder import ASIDE
 
 MANIFEST = ".sent.json"
 """Name of the manifest; those of schema version 1 have no sizes."""
 
-_SENT_LAST = ("checkpoints/", "model/", "policy/")
-"""Folders whose files are of use only together."""
 _IDENTITY = ("config.json", "env.json")
 """Files that every run folder has."""
 
@@ -32,17 +37,19 @@ State = tuple[int, int]
 class RemoteFolder:
     """One run folder at an address, as the process that holds its lock sees and changes it."""
 
-    def __init__(self, fs: Any, path: str) -> None:
-        """Take the file system and the path there."""
-        self.path = path
+    def __init__(self, fs: Any, root: str, name: str) -> None:
+        """Take the file system, the path of the runs folder, and the folder's path in that."""
+        self.path = f"{root}/{name}"
         self._fs = fs
+        self._aside = f"{root}/{ASIDE}/{name}"
         self._there: set[str] = set()
         self._manifest: dict[str, int | None] | None = None
         self._sent: dict[str, State] = {}
 
-    def has(self, name: str) -> bool:
-        """Whether a file exists; raises the storage's own error if it cannot be asked."""
-        return exists(self._fs, f"{self.path}/{name}")
+    @property
+    def done(self) -> bool:
+        """Whether DONE was there at the latest look."""
+        return "DONE" in self._there
 
     def fetch(self, into: Path, wanted: Callable[[str], bool] = lambda _: True) -> None:
         """Copy what belongs together into a folder of this machine.
@@ -98,14 +105,13 @@ class RemoteFolder:
             folder: the run folder on this machine, which nobody writes to meanwhile.
         """
         states = {name: _state(folder / name) for name in files_to_send(folder)}
-        done = "DONE" in states
         sizes: dict[str, int | None] = {name: states[name][0] for name in states.keys() - {"DONE"}}
-        for name in sorted(sizes, key=lambda name: (name.startswith(_SENT_LAST), name)):
+        # The mark of a whole checkpoint comes last: the first time there is no manifest yet.
+        for name in sorted(sizes, key=lambda name: (name.endswith("/WHOLE"), name)):
             self._send(folder, name, states)
-        same_names = self._manifest is not None and sizes.keys() == self._manifest.keys()
-        if not same_names or (done and sizes != self._manifest):
-            self._put_manifest(sizes)
-        if done:
+        if sizes != self._manifest:
+            self._put_manifest(folder, sizes)
+        if "DONE" in states:
             self._send(folder, "DONE", states)
         for name in self._there - states.keys() - {MANIFEST}:
             self._remove(name)
@@ -114,25 +120,25 @@ class RemoteFolder:
         """Send one file, which appears there when it is whole."""
         put_whole(self._fs, local, f"{self.path}/{name}")
 
-    def put_aside(self, aside: str) -> None:
-        """Move what is there to a free path; config.json first, so that what is left is damaged."""
-        names = sorted(self._there, key=lambda name: (name != "config.json", name))
-        store = is_object_store(self._fs)
-        for name in names if store else ():
-            self._fs.cp_file(f"{self.path}/{name}", f"{aside}/{name}")
-        for name in names:
-            if not store:
-                self._fs.makedirs(f"{aside}/{name}".rpartition("/")[0], exist_ok=True)
-                with suppress(FileNotFoundError):  # it was moved, and the answer was lost
-                    self._fs.mv(f"{self.path}/{name}", f"{aside}/{name}")
+    def put_aside(self) -> str:
+        """Move what is there into `.aside/` of the runs folder, and return its new address.
+
+        config.json goes first, so that what is left when a machine is lost is damaged.
+        """
+        places = (f"{self._aside}-{number}" for number in count(1))
+        aside = next(place for place in places if not exists(self._fs, place))
+        for name in sorted(self._there, key=lambda name: (name != "config.json", name)):
+            make_parent(self._fs, f"{aside}/{name}")
+            with suppress(FileNotFoundError):  # it was moved, and the answer was lost
+                self._fs.mv(f"{self.path}/{name}", f"{aside}/{name}")
             self._remove(name)
         self._manifest, self._sent = None, {}
+        return self._fs.unstrip_protocol(aside)
 
-    def _put_manifest(self, sizes: Mapping[str, int | None]) -> None:
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump({"schema_version": 2, "files": dict(sorted(sizes.items()))}, file)
-            file.flush()
-            self.put(Path(file.name), MANIFEST)
+    def _put_manifest(self, folder: Path, sizes: Mapping[str, int | None]) -> None:
+        manifest = {"schema_version": 2, "files": dict(sorted(sizes.items()))}
+        (folder / MANIFEST).write_text(json.dumps(manifest))
+        self.put(folder / MANIFEST, MANIFEST)
         self._manifest = dict(sizes)
 
     def _send(self, folder: Path, name: str, states: Mapping[str, State]) -> None:
@@ -171,16 +177,13 @@ def files_to_send(folder: Path) -> set[str]:
     """The files of a run folder, without those being written and checkpoints that are not whole."""
     paths = (path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix() for path in paths}
-    names = {name for name in names if not _hidden(name)}
-    return {
-        name
-        for name in names
-        if all(
-            f"{parent}/WHOLE" in names
-            for parent in PurePosixPath(name).parents
-            if parent.name.startswith("checkpoint-")
-        )
-    }
+    return {name for name in names if not _hidden(name) and _in_whole(name, names)}
+
+
+def _in_whole(name: str, names: set[str]) -> bool:
+    """Whether a file is of a whole checkpoint, or of none."""
+    parents = PurePosixPath(name).parents
+    return all(f"{of}/WHOLE" in names for of in parents if of.name.startswith("checkpoint-"))
 
 
 def _hidden(name: str) -> bool:

@@ -1,10 +1,8 @@
 """A mirror: the small files that `formatlab status` reads, copied from an address."""
 
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,6 @@ _OF_RUNS = {
     "winners.parquet",
     _METRICS,
 }
-_LOCK = re.compile(r"\..+\.lock")
 
 _END = 1 << 18
 """Bytes of a metrics log that are copied, from its end."""
@@ -73,11 +70,16 @@ class Mirror:
             # Lock records all have one length, and some storage does not tell times.
             changed = [n for n, info in infos.items() if _is_lock(n) or self._seen.get(n) != info]
             contents = self._fetched(changed, infos)
+            beats = {name: self._last_beat(name) for name in changed if _is_lock(name)}
         for name, content in zip(changed, contents, strict=True):
             if content is None:
                 del infos[name]
-            else:
-                self._write(name, content, infos[name])
+                continue
+            path = self.runs / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            if name in beats:
+                os.utime(path, (beats[name], beats[name]))
         for name in self._seen.keys() - infos.keys():
             (self.runs / name).unlink(missing_ok=True)
         self._seen = infos
@@ -113,12 +115,15 @@ class Mirror:
             contents.append(None if isinstance(content, Exception) else content)
         return contents
 
-    def _write(self, name: str, content: bytes, info: Mapping[str, Any]) -> None:
-        path = self.runs / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        changed = _time(info)
-        os.utime(path, (changed, changed))
+    def _last_beat(self, name: str) -> float:
+        """When a lock's record was written, as the storage says.
+
+        If it does not say, a time in the future: that of the copy would look like a sign of life.
+        """
+        try:
+            return self._fs.modified(f"{self._root}/{name}").timestamp()
+        except (NotImplementedError, FileNotFoundError):
+            return time.time() + _DAY
 
 
 def _is_mirrored(name: str) -> bool:
@@ -131,23 +136,10 @@ def _is_mirrored(name: str) -> bool:
 
 
 def _is_lock(name: str) -> bool:
-    return _LOCK.fullmatch(name.rpartition("/")[2]) is not None
+    last = name.rpartition("/")[2]
+    return last.startswith(".") and last.endswith(".lock")
 
 
 def _start(name: str, size: int | None) -> int | None:
     """The byte from which a file is fetched; None for all of it."""
     return size - _END if name.endswith(_METRICS) and size is not None and size > _END else None
-
-
-def _time(info: Mapping[str, Any]) -> float:
-    """When a file was changed, as the storage says.
-
-    If it does not say, a time in the future: that of the copy would look like a sign of life.
-    """
-    for name in ("mtime", "LastModified", "last_modified"):
-        match info.get(name):
-            case datetime() as changed:
-                return changed.timestamp()
-            case int() | float() as changed:
-                return float(changed)
-    return time.time() + _DAY

@@ -1,5 +1,6 @@
 """Storage of every kind is opened, listed and written to alike."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,15 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from formatlab.errors import InputError, RunError
-from formatlab.store.remote.address import exists, listing, open_address, put_whole
+from formatlab.store.remote import address
+from formatlab.store.remote.address import (
+    exists,
+    listing,
+    lock_record,
+    open_address,
+    patiently,
+    put_whole,
+)
 
 
 class MadeUp(MemoryFileSystem):
@@ -40,9 +49,6 @@ class MadeUp(MemoryFileSystem):
             raise OSError("cannot create a file when that file already exists")
         self.replace(old, new)
 
-    def never(self, old: str, new: str) -> None:
-        """As nothing should."""
-
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
@@ -52,21 +58,26 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "old", tmp_path / "new"
 
 
-@pytest.mark.parametrize("moved", ["replace", "silently", "aloud"])
-def test_what_is_sent_again_replaces_what_was_there(files: tuple[Path, Path], moved: str):
+def test_what_is_sent_again_replaces_what_was_there(files: tuple[Path, Path]):
     fs, folder = MadeUp(), f"/{uuid4()}"
-    fs.moved = getattr(fs, moved)
+    fs.moved = fs.replace
     for file in files:
         put_whole(fs, file, f"{folder}/name")
         assert fs.cat_file(f"{folder}/name") == file.read_bytes()
     assert list(listing(fs, folder)) == ["name"]
 
 
-def test_storage_that_keeps_what_was_there_is_told(files: tuple[Path, Path]):
+@pytest.mark.parametrize(
+    ("moved", "told"),
+    [("silently", "name could not be replaced"), ("aloud", "cannot create a file")],
+)
+def test_storage_that_keeps_what_was_there_is_told(files: tuple[Path, Path], moved: str, told: str):
     fs, folder = MadeUp(), f"/{uuid4()}"
-    fs.moved = fs.never
-    with pytest.raises(RunError, match="name could not be replaced"):
-        put_whole(fs, files[0], f"{folder}/name")
+    fs.moved = getattr(fs, moved)
+    put_whole(fs, files[0], f"{folder}/name")
+    with pytest.raises((RunError, OSError), match=told):
+        put_whole(fs, files[1], f"{folder}/name")
+    assert fs.cat_file(f"{folder}/name") == b"old"
 
 
 def test_a_move_that_fails_for_another_reason_removes_nothing(files: tuple[Path, Path]):
@@ -114,12 +125,66 @@ def test_a_network_that_is_lost_while_folders_are_listed_is_no_empty_folder(
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("place", "said"),
     [("nothing://there/runs", "Protocol not known: nothing"), ("s3://bucket/runs", "s3fs")],
 )
 def test_an_address_that_cannot_be_used_is_told(
-    address: str, said: str, monkeypatch: pytest.MonkeyPatch
+    place: str, said: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
     with pytest.raises(InputError, match=said):
-        open_address(address)
+        open_address(place)
+
+
+def test_one_only_makes_a_record():
+    fs, path = MemoryFileSystem(), f"/{uuid4()}/run"
+    ours, theirs = lock_record(fs, path), lock_record(fs, path)
+    assert ours.read() is None
+    assert ours.make(b"ours")
+    assert not theirs.make(b"theirs")
+    assert theirs.read() == b"ours"
+    theirs.remove(b"what was there before")
+    assert theirs.read() == b"ours"
+    assert ours.replace(b"ours", b"ours, later") == b"ours"
+    assert theirs.replace(b"theirs", b"theirs, later") == b"ours, later"
+    theirs.remove(b"ours, later")
+    assert theirs.make(b"theirs")
+
+
+def test_errors_for_people_are_not_tried_again():
+    def refused() -> None:
+        raise InputError("no such kind of address")
+
+    def waiting(error: BaseException | None) -> None:
+        raise AssertionError(f"waits because of {error}")
+
+    with pytest.raises(InputError, match="no such kind"):
+        patiently(waiting)(refused)
+
+
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
+def test_the_end_of_the_process_is_not_waited_for(end: type[BaseException]):
+    waits: list[BaseException | None] = []
+
+    def ended() -> None:
+        raise end
+
+    with pytest.raises(end):
+        patiently(waits.append)(ended)
+    assert not waits
+
+
+def test_the_time_of_the_calls_is_not_counted_as_waiting(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(address, "RETRY_EVERY", 0.01)
+    monkeypatch.setattr(address, "RETRY_FOR", 0.02)
+    calls = 0
+
+    def sent() -> str:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            time.sleep(0.05)
+            raise ConnectionError("the network is away")
+        return "sent"
+
+    assert patiently(lambda _: None)(sent) == "sent"

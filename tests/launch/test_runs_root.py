@@ -1,5 +1,6 @@
-"""Runs at an address: fetched, done in a scratch folder, and sent."""
+"""Runs at an address: fetched, done in a scratch folder, and sent when there is a network."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -9,9 +10,10 @@ from counting_tasks import ENV, Base, Killed, Run, there, work
 from fsspec.implementations.memory import MemoryFileSystem
 
 from formatlab.errors import RunError
-from formatlab.launch.remote_runs import RemoteRuns
-from formatlab.launch.runs_root import SharedFolder, runs_root
+from formatlab.launch.runs_root import RemoteRuns, SharedFolder, runs_root
 from formatlab.store.lock import Owner
+from formatlab.store.remote import address
+from formatlab.store.remote.folder import RemoteFolder
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.progress import Emit, Progress, Remark
 
@@ -144,14 +146,14 @@ def test_what_fails_is_kept_with_its_reason(runs: RemoteRuns, monkeypatch: pytes
     monkeypatch.setattr(Base, "execute", fails)
     assert "no such thing" in (work(runs, Base()).error or "")
     reason, _, traceback = there(runs)["bases/base/FAILED"].decode().partition("\n\n")
-    assert reason.startswith("ValueError: no such thing (test_runs.py, line ")
+    assert reason.startswith("ValueError: no such thing (test_runs_root.py, line ")
     assert "in fails" in traceback
 
 
 def test_what_killed_processes_left_in_the_scratch_folder_is_removed(
     runs: RemoteRuns, tmp_path: Path
 ):
-    (tmp_path / "scratch" / "desk-0123" / "study").mkdir(parents=True)
+    (tmp_path / "scratch" / "work-0123" / "study").mkdir(parents=True)
     work(runs, Base())
     assert sorted(path.name for path in (tmp_path / "scratch").iterdir()) == ["corpora", "models"]
 
@@ -181,12 +183,115 @@ def test_a_report_is_made_without_what_is_damaged(runs: RemoteRuns):
 def test_a_report_of_what_cannot_be_reached_is_told(
     runs: RemoteRuns, monkeypatch: pytest.MonkeyPatch
 ):
-    def away(*_: Any) -> None:
+    def away(*_: Any, **__: Any) -> None:
         raise ConnectionError("the network is away")
 
-    monkeypatch.setattr(MemoryFileSystem, "info", away)
+    monkeypatch.setattr(MemoryFileSystem, "find", away)
     with runs.view() as view, pytest.raises(RunError, match="the network is away"):
         runs.bring(view, Run())
+
+
+class Network:
+    """Is away at one call of a method of the storage: before it does anything, or after that."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, method: str, call: int, *, answer_lost: bool):
+        self.method, self.call, self.answer_lost = method, call, answer_lost
+        self.calls = 0
+        self.function = getattr(MemoryFileSystem, method)
+        patch.setattr(MemoryFileSystem, method, lambda *words, **named: self.do(*words, **named))
+
+    def do(self, *words: Any, **named: Any) -> Any:
+        away, beat = self.calls == self.call, self.method == "pipe_file" and "mode" not in named
+        if beat:  # which nobody waits for
+            return self.function(*words, **named)
+        self.calls += 1
+        if away and not self.answer_lost:
+            raise ConnectionError("the network is away")
+        did = self.function(*words, **named)
+        if away:
+            raise ConnectionError("the network is away")
+        return did
+
+
+@pytest.mark.parametrize(
+    ("method", "answer_lost"),
+    [
+        *[(method, False) for method in ("find", "cat_file", "get")],
+        *[(method, lost) for method in ("pipe_file", "put_file", "rm_file") for lost in (0, 1)],
+    ],
+)
+def test_a_network_that_is_away_for_a_moment_fails_nothing(
+    method: str,
+    answer_lost: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(address, "RETRY_EVERY", 0.0)
+    waited = False
+    for call in itertools.count():
+        runs = RemoteRuns.at(f"memory://{uuid4()}/runs", tmp_path / "scratch")
+        work(runs, Base())
+        with pytest.raises(Killed):
+            work(runs, Run(dies=True))
+        said: list[Progress | Remark] = []
+        with monkeypatch.context() as patch:
+            network = Network(patch, method, call, answer_lost=answer_lost)
+            assert work(runs, Run(), said.append).error is None
+        files = there(runs)
+        assert files["study/run/metrics.jsonl"].count(b"\n") == 4
+        assert files["study/run/resumes.jsonl"] == b'{"step": 2, "lost": 0}\n'
+        assert not any("lock" in name or "checkpoints" in name for name in files)
+        assert runs.is_done(Run())
+        waiting = f"waiting for {runs.address} (ConnectionError: the network is away)"
+        waited |= waiting in [event.note for event in said if isinstance(event, Progress)]
+        if network.calls <= call:
+            break
+    assert waited
+
+
+def test_a_network_that_comes_back_loses_nothing(runs: RemoteRuns, monkeypatch: pytest.MonkeyPatch):
+    put, away = RemoteFolder.put, iter([True, True, False])
+
+    def sometimes(*arguments: Any) -> None:
+        if next(away, False):
+            raise ConnectionError("the network is away")
+        put(*arguments)
+
+    monkeypatch.setattr(RemoteFolder, "put", sometimes)
+    monkeypatch.setattr(address, "RETRY_EVERY", 0.01)
+    assert work(runs, Base()).error is None
+    assert "bases/base/DONE" in there(runs)
+
+
+def test_a_checkpoint_that_cannot_be_sent_is_told_and_sent_later(
+    runs: RemoteRuns, monkeypatch: pytest.MonkeyPatch
+):
+    work(runs, Base())
+    send, away = RemoteFolder.send, iter([True])
+
+    def sometimes(folder: RemoteFolder, local: Path) -> None:
+        if next(away, False):
+            raise ConnectionError("the network is away")
+        send(folder, local)
+
+    monkeypatch.setattr(RemoteFolder, "send", sometimes)
+    said: list[Progress | Remark] = []
+    assert work(runs, Run(), said.append).error is None
+    told = "run: its checkpoint could not be sent yet: ConnectionError: the network is away"
+    assert [event.text for event in said if isinstance(event, Remark)] == [told]
+    assert "study/run/policy/weights" in there(runs)
+
+
+def test_a_network_that_stays_away_is_told(runs: RemoteRuns, monkeypatch: pytest.MonkeyPatch):
+    def never(*_: Any) -> None:
+        raise ConnectionError("the network is away")
+
+    monkeypatch.setattr(RemoteFolder, "put", never)
+    monkeypatch.setattr(address, "RETRY_EVERY", 0.01)
+    monkeypatch.setattr(address, "RETRY_FOR", 0.05)
+    error = work(runs, Base()).error or ""
+    assert error.startswith(f"cannot work at {runs.address}")
+    assert "the network is away" in error
 
 
 def test_places_are_told_apart_and_can_be_sent(tmp_path: Path):

@@ -1,8 +1,8 @@
 """The progress of a command: each stage under way with its step, leading format and time left.
 
 Workers send `Progress` and `Remark`, and the process that owns the terminal hands them to a
-`ProgressDisplay`. On a terminal the stages under way share one live table, with the count of tasks
-below it; stages that ended and remarks stay above it as lines. Elsewhere (a file, a pipe, a batch
+`ProgressDisplay`. On a terminal the stages under way share one live table, below the count of
+tasks; stages that ended and remarks stay above it as lines. Elsewhere (a file, a pipe, a batch
 system) only plain lines are written, few enough to be kept.
 """
 
@@ -87,26 +87,23 @@ class ProgressDisplay:
         self._clock = clock
         self._stages: dict[str, _Stage] = {}
         self._tasks, self._done, self._failed = tasks, 0, 0
-        self._live: Live | None = None
-        if console.is_terminal:
-            self._live = Live(console=console, refresh_per_second=4)
+        # Elsewhere than on a terminal it shows nothing, and leaves nothing if it is transient.
+        self._live = Live(console=console, transient=not console.is_terminal)
 
     def __enter__(self) -> ProgressDisplay:
-        if self._live is not None:
-            self._live.start()
-            self._draw()
+        self._live.start()
+        self._draw()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._live.stop()
 
     def update(self, event: Progress) -> None:
         """Show an event; the first one of a stage begins it."""
         now = self._clock()
         stage = self._stages.setdefault(event.stage, _Stage(event, now, -inf, event.step))
         stage.advance(event, now)
-        if self._live is not None:
+        if self._console.is_terminal:
             self._draw()
         elif now - stage.printed >= LINE_INTERVAL:
             stage.printed = now
@@ -147,37 +144,24 @@ class ProgressDisplay:
         self.say(f"{name}: {outcome}{took}{words}", style=colour)
 
     def _draw(self) -> None:
-        """Show the stages under way, as many as there is room for, and the count of tasks."""
-        if self._live is None:
+        """Show the count of tasks, and as many stages under way as there is room for."""
+        if not self._console.is_terminal:
             return
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Column, Table
         from rich.text import Text
 
-        table = Table.grid(
-            Column(no_wrap=True),
-            Column(width=12),
-            Column(justify="right", no_wrap=True),
-            Column(no_wrap=True),
-            Column(justify="right", no_wrap=True),
-            Column(no_wrap=True, ratio=1, style="dim"),
-            padding=(0, 2),
-            expand=True,
-        )
-        room = max(1, self._console.height - 2)
-        for stage in list(self._stages.values())[:room]:
+        # The last column, of notes, is shortened first.
+        table = Table.grid(*(Column(no_wrap=True) for _ in range(5)), padding=(0, 2))
+        for stage in self._stages.values():
             event = stage.event
-            bar = ProgressBar(total=max(event.total, 1), completed=event.step)
-            table.add_row(Text(event.stage), bar, *map(Text, _cells(stage)))
-        more = len(self._stages) - room
-        words = [
-            f"{self._done} of {self._tasks} tasks done" if self._tasks else "",
-            f"{self._failed} failed" if self._tasks and self._failed else "",
-            f"{more} more under way" if more > 0 else "",
-        ]
-        counts = Text(", ".join(filter(None, words)), style="bold")
-        self._live.update(Group(table, *([counts] if counts else [])))
+            bar = ProgressBar(total=max(event.total, 1), completed=event.step, width=12)
+            name, *cells = (Text(text, no_wrap=True) for text in (event.stage, *_cells(stage)))
+            table.add_row(name, bar, *cells)
+        failed = f", {self._failed} failed" if self._failed else ""
+        counts = Text(f"{self._done} of {self._tasks} tasks done{failed}", style="bold")
+        self._live.update(Group(counts, table) if self._tasks else table)
 
 
 def _cells(stage: _Stage) -> tuple[str, str, str, str]:

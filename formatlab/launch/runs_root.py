@@ -59,7 +59,7 @@ class SharedFolder:
         return worker.work(task, self.path, threads=threads, emit=emit)
 
     def note_loss(self, task: Task, reason: str) -> None:
-        """Write FAILED as the process ended without an outcome, unless another does the task."""
+        """Write down why its process ended without an outcome, unless another does the task now."""
         folder = self.path / task.address
         if held(folder) is None:
             worker.note_failure(folder, reason)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Show what can be removed from a runs folder, and with --yes remove it. Always safe to remove are
-locks of killed processes, temporary files in which nothing changed for an hour, checkpoints of
-finished runs, and merged policies that no planned run needs. Results are removed only where an
-option asks for it. What a live process holds stays, and so does everything behind symbolic links.
+temporary files in which nothing changed for an hour, checkpoints of finished runs, and merged
+policies that no planned run needs. Results are removed only where an option asks for it. What a
+live process holds stays, and so does everything behind symbolic links.
 
 examples:
   formatlab clean
@@ -28,13 +28,11 @@ _SHOWN = 8
 """Lines that list a kind of garbage; the rest are counted."""
 
 _WORDS: "dict[Kind, str]" = {
-    "lock": "locks of processes that are gone",
     "temporary": "temporary files of writers that were killed",
     "checkpoints": "checkpoints of finished runs",
     "merged": "merged policies that no planned run starts from, made again when needed",
     "failed": "runs and bases that failed",
-    "unplanned": "runs and bases that no study's last command asked for",
-    "unused": "bases and corpora that no run comes of",
+    "unplanned": "runs that no last command asked for, bases and corpora that no run comes of",
     "aside": "damaged or outdated folders that were put aside",
 }
 
@@ -48,10 +46,8 @@ class CleanOptions:
     failed: bool = False
     """Also the folders of runs and bases that failed."""
     unplanned: bool = False
-    """Also runs and bases that no study's last command asked for. A study without a plan, of an
-    older formatlab, keeps all of its runs."""
-    unused: bool = False
-    """Also bases and corpora that no run comes of."""
+    """Also runs that the last command of their study did not ask for, then bases and corpora that
+    no run comes of. A study without a plan keeps all of its runs."""
     aside: bool = False
     """Also folders that were put aside, damaged or outdated."""
 

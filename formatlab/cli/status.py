@@ -1,17 +1,17 @@
 """`formatlab status`: how far studies are, for people and for scripts."""
 
 import json
+import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from formatlab.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
+    from rich.console import Console, Group
 
     from formatlab.launch.status import StatusSource, StudyStatus
 
@@ -21,7 +21,7 @@ takes, and which format leads in each run. Nothing is changed, and nothing has t
 
 A task is a base or a run. It is interrupted if it was begun and no process works on it now: the
 same command resumes it. Of a finished run the winner of the last probe is shown, with its margin.
-A time left is measured on the task or on finished ones of its arm; after `about` it is an estimate.
+A time left is measured on the task, or on finished ones that differ from it in their seeds only.
 
 examples:
   formatlab status
@@ -30,10 +30,10 @@ examples:
   formatlab status --json | python -m json.tool
 """
 
-INTERVAL = 2.0
+INTERVAL = 5.0
 """Seconds between two looks of --watch."""
-REMOTE_INTERVAL = 5.0
-"""The same where an address is among the places: nothing is sent there more often."""
+_UNBROKEN = 10_000
+"""Columns where lines are not to be broken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +41,10 @@ class StatusOptions:
     """What to show."""
 
     watch: bool = False
-    """Look again every 2 seconds (at an address every 5), until nothing is left to do; on a
-    terminal, in as many lines as it has."""
+    """Look again every 5 seconds until nothing is left to do; on a terminal, in as many lines as it
+    has."""
     all: bool = False
-    """A line a task, also where there are hundreds; otherwise arms share lines."""
+    """A row a task, also where there are hundreds; otherwise the 40 most urgent have one."""
     json: bool = False
     """Write one JSON document instead."""
 
@@ -55,10 +55,8 @@ def main(arguments: list[str]) -> int:
 
     @dataclass(frozen=True, kw_only=True)
     class Options(StatusOptions):
-        runs: Annotated[
-            tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[RUNS ...]")
-        ] = ("runs",)
-        """Runs folders, or folders of studies in them: paths, or addresses as s3://bucket/runs."""
+        runs: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[RUNS]")] = "runs"
+        """The runs folder, or that of a study in it: a path, or an address as s3://bucket/runs."""
 
     options = tyro.cli(Options, args=arguments, prog="formatlab status", description=DESCRIPTION)
     if options.json and options.watch:
@@ -67,63 +65,76 @@ def main(arguments: list[str]) -> int:
 
     from formatlab.launch.status import StatusSource
 
-    places = options.runs or ("runs",)
     console = Console(highlight=False)
-    with closing(StatusSource(places)) as source:
-        if options.watch:
+    with tempfile.TemporaryDirectory(prefix="formatlab-") as copy:
+        source = StatusSource(options.runs, Path(copy))
+        if options.watch and console.is_terminal:
             return _watch(source, console, every=options.all)
+        if options.watch:
+            return _tell_changes(source)
         studies = source.read()
     if options.json:
         print(json.dumps({"schema_version": 1, "studies": [study.document() for study in studies]}))
     elif not studies:
-        print(f"no study in {', '.join(places)} yet")
+        print(f"no study in {options.runs} yet")
     else:
-        screen = _screen(studies, console, every=options.all)
-        console.print(screen, end="", soft_wrap=not console.is_terminal)
+        _print(studies, console, every=options.all)
     return 0
 
 
-def _screen(
-    studies: "Sequence[StudyStatus]", console: "Console", *, every: bool, height: int | None = None
-) -> "Text":
-    from formatlab.launch.status_table import screen_text
+def _print(studies: "Sequence[StudyStatus]", console: "Console", *, every: bool) -> None:
+    """Print a screen; to what is no terminal in lines that are not broken."""
+    from formatlab.launch.status_table import MOST_ROWS, screen
 
-    width = console.width if console.is_terminal else None
-    return screen_text(studies, width=width, height=height, every=every)
+    table = screen(studies, most=None if every else MOST_ROWS)
+    if console.is_terminal:
+        console.print(table)
+        return
+    console.width = _UNBROKEN
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
 
 
 def _watch(source: "StatusSource", console: "Console", *, every: bool) -> int:
-    """Look until nothing is left to do; live on a terminal, elsewhere a line a change."""
+    """Look until nothing is left to do, live on a terminal."""
+    from rich.console import Group
     from rich.live import Live
 
-    def screen() -> "Text":
-        # The last line of the terminal is the cursor's.
-        height = console.height - 1 - len(source.remarks)
-        text = _screen(studies, console, every=every, height=height)
-        return text.append("".join(f"{remark}\n" for remark in source.remarks))
+    from formatlab.launch.status_table import screen
 
-    interval = REMOTE_INTERVAL if source.remote else INTERVAL
-    studies = source.read()
-    if console.is_terminal:
-        live = Live(screen(), console=console, auto_refresh=False)
-        try:  # not `with`, which an interrupt of its first drawing escapes
-            live.start(refresh=True)
-            while any(study.left for study in studies):
-                time.sleep(interval)
-                studies = source.read()
-                live.update(screen(), refresh=True)
-        finally:
-            live.stop()
-    else:
-        shown, remarks = _print_changes(studies, {}), list[str]()
+    studies, remark = source.read(), ""
+
+    def shown() -> "Group":
+        # The studies share the lines; beside its rows, a study has up to five.
+        rows = max(0, console.height // max(1, len(studies)) - 5)
+        table = screen(studies, most=None if every else rows)
+        return Group(remark, table) if remark else table
+
+    live = Live(console=console, auto_refresh=False)
+    try:  # not `with`, which an interrupt of its first drawing escapes
+        live.start()
+        live.update(shown(), refresh=True)
         while any(study.left for study in studies):
-            time.sleep(interval)
-            studies = source.read()
-            if source.remarks != remarks:
-                remarks = source.remarks
-                for remark in remarks:
-                    print(remark, flush=True)
-            shown = _print_changes(studies, shown)
+            time.sleep(INTERVAL)
+            remark, studies = source.refresh(), source.read()
+            live.update(shown(), refresh=True)
+    finally:
+        live.stop()
+    return int(any(study.failed for study in studies))
+
+
+def _tell_changes(source: "StatusSource") -> int:
+    """Look until nothing is left to do, and print a line a change."""
+    studies, told = source.read(), ""
+    shown = _print_changes(studies, {})
+    while any(study.left for study in studies):
+        time.sleep(INTERVAL)
+        remark, studies = source.refresh(), source.read()
+        if remark and remark != told:
+            print(remark, flush=True)
+        told, shown = remark, _print_changes(studies, shown)
     return int(any(study.failed for study in studies))
 
 

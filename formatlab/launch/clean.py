@@ -16,27 +16,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 from formatlab.errors import FormatlabError, InputError
-from formatlab.launch.plan import PlannedTask, read_plan
+from formatlab.launch.plan import Plan, read_plan
 from formatlab.store.atomic_file import TEMPORARY_PREFIX, explained_os_errors
-from formatlab.store.lock import RecordFile, held, locked
+from formatlab.store.lock import held, locked
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.runs_folder import ASIDE, BASES, CORPORA, MODELS, readable_folders
 from formatlab.train.pretraining.base import corpus_name
 
-Kind = Literal[
-    "lock", "temporary", "checkpoints", "merged", "failed", "unplanned", "unused", "aside"
-]
+Kind = Literal["temporary", "checkpoints", "merged", "failed", "unplanned", "aside"]
 
-GARBAGE: tuple[Kind, ...] = ("lock", "temporary", "checkpoints", "merged")
+GARBAGE: tuple[Kind, ...] = ("temporary", "checkpoints", "merged")
 """Kinds of garbage: files that nobody needs, or that are made again when they are needed."""
-BY_OPTION: tuple[Kind, ...] = ("failed", "unplanned", "unused", "aside")
+BY_OPTION: tuple[Kind, ...] = ("failed", "unplanned", "aside")
 """Results, or what results are made from: removed only where that is asked for."""
 
 SETTLED = 3600.0
 """Seconds without a change after which a temporary file is taken to be abandoned."""
 
 _TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}.*|\..+-unfinished|\.converting-.*")
-_LOCK = re.compile(r"\..+\.lock")
 _MERGED = "policy-merged"
 
 
@@ -50,8 +47,13 @@ class Removable:
     """Bytes of the file, or of the files in the folder."""
     guard: Path | None = None
     """The run folder to lock while it is removed."""
-    done: bool = False
-    """Whether it is a finished run or base."""
+    end: str = ""
+    """How the run in that folder ended: `DONE`, `FAILED`, or empty."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it is a finished run or base."""
+        return self.path == self.guard and self.end == "DONE"
 
 
 def find_removable(runs: Path, kinds: Collection[Kind] = GARBAGE) -> list[Removable]:
@@ -74,15 +76,13 @@ def find_removable(runs: Path, kinds: Collection[Kind] = GARBAGE) -> list[Remova
         for path in readable_folders(place)
         if not path.is_symlink() and (path / "config.json").exists()
     ]
-    if not any(folder.config and (folder.path / "env.json").exists() for folder in folders):
+    if not any((folder.path / "env.json").exists() for folder in folders):
         raise InputError(
             f"{runs} holds no run folders, so it is not taken for a runs folder; nothing was done"
         )
-    plans = {place.name: _planned_tasks(place) for place in places}
-    found = [*_left_behind(places, folders, kinds), *_not_needed(plans, folders, kinds)]
-    found += _not_planned(runs, plans, folders, kinds)
-    if "aside" in kinds:
-        found += [_item("aside", path) for p in _entries(runs / ASIDE) for path in _entries(p)]
+    found = [*_left_behind(runs, places), *_of_runs(runs, places, folders, kinds)]
+    found += [_item("aside", path) for put in _entries(runs / ASIDE) for path in _entries(put)]
+    found = [item for item in found if item.kind in kinds]
     # What lies in a folder that is removed needs no mention of its own.
     paths = {item.path for item in found}
     items = [item for item in found if paths.isdisjoint(item.path.parents)]
@@ -91,7 +91,7 @@ def find_removable(runs: Path, kinds: Collection[Kind] = GARBAGE) -> list[Remova
 
 
 def remove(item: Removable) -> bool:
-    """Remove a file or folder, unless it is gone, or cannot be removed any more.
+    """Remove a file or folder, unless it is gone, or the run has gone on since it was found.
 
     Returns:
         Whether it was removed.
@@ -102,13 +102,8 @@ def remove(item: Removable) -> bool:
         RunError: another failure of the file system.
     """
     path, guard = item.path, item.guard
-    if item.kind == "lock":
-        content = _dead_lock(path)
-        if content is not None:
-            RecordFile(_locked_folder(path)).remove(content)
-        return content is not None
     with locked(guard) if guard is not None else nullcontext(), explained_os_errors(path):
-        if not path.exists() or not _still_removable(item):
+        if not path.exists() or (guard is not None and _end(guard) != item.end):
             return False
         if path.is_dir():
             # Renamed first, so that a removal cut short leaves nothing that looks whole.
@@ -122,157 +117,96 @@ def remove(item: Removable) -> bool:
         return True
 
 
-def _still_removable(item: Removable) -> bool:
-    """Whether what was found is still so; another process may have resumed the run."""
-    done = item.guard is not None and (item.guard / "DONE").exists()
-    match item.kind:
-        case "failed":
-            return not done and (item.path / "FAILED").exists()
-        case "checkpoints" | "merged":
-            return done
-        case _:
-            return True
+def _left_behind(runs: Path, places: Collection[Path]) -> Iterator[Removable]:
+    """Temporary files of killed writers."""
+    for path in (path for place in places for path in _below(place)):
+        if _TEMPORARY.fullmatch(path.name) and _settled(path):
+            guard = runs.joinpath(*path.relative_to(runs).parts[:2])
+            if held(guard) is None:
+                yield _item("temporary", path, guard=guard if guard != path else None)
 
 
 class _Folder:
     """The folder of a run or a base."""
 
     def __init__(self, path: Path) -> None:
-        run = RunFolder(path)
-        self.path, self.done = path, run.done
+        self.path, self.end = path, _end(path)
         self.address = f"{path.parent.name}/{path.name}"
         self.is_base = path.parent.name == BASES
-        self.failed = (path / "FAILED").exists() and not run.done
         # While its merged policy is being made, that has a lock of its own.
         self.held = held(path) is not None or held(path / _MERGED) is not None
         self.config: Mapping[str, Any] | None = None
         """None if it cannot be read."""
         with suppress(FormatlabError):
-            self.config = run.config
-
-    @property
-    def base_config(self) -> Mapping[str, Any] | None:
-        """Configuration of the base that it starts from, or that it is; None if that is no base."""
-        match self.config:
-            case config if self.is_base:
-                return config
-            case {"base": {"config": config}}:
-                return config
-        return None
-
-    @property
-    def corpus(self) -> str | None:
-        """Name of the corpus that its base is made from."""
-        try:
-            return corpus_name(self.base_config or {})
-        except (KeyError, TypeError):
-            return None
-
-    def item(self, kind: Kind, name: str = "") -> Removable:
-        """The folder, or what is called `name` in it, as removable while the folder is locked."""
-        path = self.path / name
-        return _item(kind, path, guard=self.path, done=self.done and not name)
+            self.config = RunFolder(path).config
 
 
-def _planned_tasks(study: Path) -> tuple[PlannedTask, ...] | None:
-    """The tasks of a study's last command; None if its plan is missing or cannot be read."""
-    try:
-        plan = read_plan(study)
-    except InputError:
-        return None
-    return None if plan is None else plan.tasks
-
-
-def _left_behind(
-    places: Collection[Path], folders: Collection[_Folder], kinds: Collection[Kind]
+def _of_runs(
+    runs: Path, places: Collection[Path], folders: Collection[_Folder], kinds: Collection[Kind]
 ) -> Iterator[Removable]:
-    """Locks of dead owners, and temporary files of killed writers."""
-    by_path = {folder.path: folder for folder in folders}
-    for path in (path for place in places for path in _below(place)):
-        if "lock" in kinds and _LOCK.fullmatch(path.name) and _dead_lock(path) is not None:
-            yield _item("lock", path)
-        elif "temporary" in kinds and _TEMPORARY.fullmatch(path.name) and _settled(path):
-            folder = next((by_path[p] for p in path.parents if p in by_path), None)
-            if folder is None or not folder.held:
-                yield _item("temporary", path, guard=folder and folder.path)
-
-
-def _not_needed(
-    plans: Mapping[str, Collection[PlannedTask] | None],
-    folders: Collection[_Folder],
-    kinds: Collection[Kind],
-) -> Iterator[Removable]:
-    """Checkpoints of finished runs, and merged policies that no planned run starts from."""
-    done = {folder.address for folder in folders if folder.done}
-    to_do = [task for tasks in plans.values() for task in tasks or () if task.address not in done]
-    needed = {need for task in to_do for need in task.needs}
-    for folder in folders:
-        if not folder.done or folder.held:
-            continue
-        if "checkpoints" in kinds and _entries(folder.path / "checkpoints"):
-            yield folder.item("checkpoints", "checkpoints")
-        if "merged" in kinds and folder.address not in needed and _entries(folder.path / _MERGED):
-            yield folder.item("merged", _MERGED)
-
-
-def _not_planned(
-    runs: Path,
-    plans: Mapping[str, Collection[PlannedTask] | None],
-    folders: Collection[_Folder],
-    kinds: Collection[Kind],
-) -> Iterator[Removable]:
-    """Run folders that failed or that no plan names, then bases and corpora without a run."""
-    planned = {task.address for tasks in plans.values() for task in tasks or ()}
+    """Runs and bases that failed or that nobody asked for, and what the others do not need."""
+    plans: dict[str, Plan] = {}
+    for place in places:
+        with suppress(InputError):  # one that cannot be read is none
+            if (plan := read_plan(place)) is not None:
+                plans[place.name] = plan
+    planned = [task for plan in plans.values() for task in plan.tasks]
+    asked = {task.address for task in planned}
+    done = {folder.address for folder in folders if folder.end == "DONE"}
+    needed = {need for task in planned if task.address not in done for need in task.needs}
     staying: list[_Folder] = []
-    bases: list[_Folder] = []
     for folder in folders:
         # Without a plan nobody knows what the last command asked for.
-        unplanned = folder.address not in planned and (
-            folder.is_base or plans[folder.path.parent.name] is not None
-        )
-        if folder.failed and not folder.held and "failed" in kinds:
-            yield folder.item("failed")
-        elif unplanned and not folder.held and folder.is_base:
-            bases.append(folder)
-        elif unplanned and not folder.held and "unplanned" in kinds:
-            yield folder.item("unplanned")
-        else:
-            staying.append(folder)
-    # A run that cannot be read may start from any base.
-    if any(folder.config is None for folder in (*staying, *bases)):
-        return
-    used = [folder.base_config for folder in staying if not folder.is_base]
-    kind: Kind = "unplanned" if "unplanned" in kinds else "unused"
-    for base in bases:
-        if kind in kinds and base.config not in used:
-            yield base.item(kind)
-        else:
-            staying.append(base)
-    to_be_made = {address for address in planned if address.startswith(f"{BASES}/")}
-    if "unused" in kinds and to_be_made <= {folder.address for folder in folders if folder.done}:
-        corpora = {folder.corpus for folder in staying}
-        for path in readable_folders(runs / CORPORA):
-            if path.name not in corpora and not path.is_symlink():
-                yield _item("unused", path, guard=path)
+        unplanned = folder.path.parent.name in plans and folder.address not in asked
+        if folder.end == "FAILED" and not folder.held and "failed" in kinds:
+            yield _item("failed", folder.path, guard=folder.path)
+            continue
+        if unplanned and not folder.held and "unplanned" in kinds:
+            yield _item("unplanned", folder.path, guard=folder.path)
+            continue
+        staying.append(folder)
+        if folder.end == "DONE" and not folder.held:
+            if _entries(folder.path / "checkpoints"):
+                yield _item("checkpoints", folder.path / "checkpoints", guard=folder.path)
+            if folder.address not in needed and _entries(folder.path / _MERGED):
+                yield _item("merged", folder.path / _MERGED, guard=folder.path)
+    if "unplanned" in kinds:
+        yield from _unused(runs, staying, asked)
 
 
-def _item(kind: Kind, path: Path, *, guard: Path | None = None, done: bool = False) -> Removable:
+def _unused(
+    runs: Path, staying: Collection[_Folder], asked: Collection[str]
+) -> Iterator[Removable]:
+    """Bases and corpora that no run comes of."""
+    used, corpora = [], set[str]()
+    for folder in staying:
+        match folder.config:
+            case None:  # a run that cannot be read may start from any base
+                return
+            case {"base": {"config": config}}:
+                used.append(config)
+    for base in (folder for folder in staying if folder.is_base):
+        if base.held or base.address in asked or base.config in used:
+            corpora.add(corpus_name(base.config or {}))
+        else:
+            yield _item("unplanned", base.path, guard=base.path)
+    for path in readable_folders(runs / CORPORA):
+        if path.name not in corpora and not path.is_symlink():
+            yield _item("unplanned", path, guard=path)
+
+
+def _item(kind: Kind, path: Path, *, guard: Path | None = None) -> Removable:
     size = 0
     for file in (path, *_below(path)):
         with suppress(OSError):  # gone meanwhile
             size += 0 if file.is_dir() else file.lstat().st_size
-    return Removable(kind=kind, path=path, size=size, guard=guard, done=done)
+    end = _end(guard) if guard is not None else ""
+    return Removable(kind=kind, path=path, size=size, guard=guard, end=end)
 
 
-def _dead_lock(path: Path) -> bytes | None:
-    """Content of the lock of a dead owner; None if the owner lives, or has not written it yet."""
-    folder = _locked_folder(path)
-    content = RecordFile(folder).read()
-    return content if content and held(folder) is None else None
-
-
-def _locked_folder(lock: Path) -> Path:
-    return lock.with_name(lock.name.removeprefix(".").removesuffix(".lock"))
+def _end(folder: Path) -> str:
+    """How the run in a folder ended: `DONE`, `FAILED`, or empty."""
+    return next((name for name in ("DONE", "FAILED") if (folder / name).exists()), "")
 
 
 def _entries(place: Path) -> list[Path]:

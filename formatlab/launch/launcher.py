@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -22,7 +23,7 @@ from formatlab.launch.devices import Devices, available_cores, find_gpus, worker
 from formatlab.launch.executor import Executor
 from formatlab.launch.monitor import run_tasks
 from formatlab.launch.options import LaunchOptions, is_address
-from formatlab.launch.plan import plan_of, write_plan
+from formatlab.launch.plan import Plan, PlannedTask, write_plan
 from formatlab.launch.runs_root import RunsRoot
 from formatlab.launch.schedule import Outcome
 from formatlab.study.task import Task, graph
@@ -104,7 +105,7 @@ def report(command: Command, root: RunsRoot, runs: Path, console: Console) -> in
 
 def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) -> dict[str, Outcome]:
     """Do the tasks in a pool of processes, as many side by side as devices have seats."""
-    from formatlab.launch.estimate import estimates, gpu_bytes
+    from formatlab.launch.estimate import gpu_bytes
     from formatlab.launch.packed_task import PackedTask
     from formatlab.launch.pool import LocalPool
 
@@ -115,10 +116,7 @@ def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) ->
         jobs=options.jobs,
         runs_per_gpu=options.runs_per_gpu,
     )
-    planned, gpu = graph(command.runs), devices.gpus[0].model if devices.gpus else None
-    told = estimates(planned, runs, workers=min(devices.most, len(planned)), gpu=gpu)
-    seconds = {of.task.address: of.seconds for of in told if of.seconds is not None}
-    _announce(command, root, runs, side_by_side=devices.most, seconds=seconds)
+    _announce(command, root, runs, side_by_side=devices.most)
     pack = partial(
         PackedTask.of,
         root=root,
@@ -159,21 +157,14 @@ def _cluster(command: Command, root: RunsRoot) -> Iterator[Executor]:
             yield SlurmCluster(options, pack, most=most, folder=logs, study=command.study)
 
 
-def _announce(
-    command: Command,
-    root: RunsRoot,
-    runs: Path,
-    *,
-    side_by_side: int,
-    seconds: dict[str, float] | None = None,
-) -> None:
+def _announce(command: Command, root: RunsRoot, runs: Path, *, side_by_side: int) -> None:
     """Write the plan of the study, which `formatlab status` reads."""
-    plan = plan_of(
-        command.study,
-        graph(command.runs),
-        command=command.words,
+    plan = Plan(
+        study=command.study,
+        command=tuple(command.words),
+        written=datetime.now(UTC).isoformat(timespec="seconds"),
         jobs=side_by_side,
-        seconds=seconds,
+        tasks=tuple(map(PlannedTask.of, graph(command.runs))),
     )
     write_plan(runs / command.study, plan)
     root.publish(runs, command.study)

@@ -1,11 +1,9 @@
 """The plan of a study: the tasks of its last command, in a file that `formatlab status` reads."""
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from formatlab.errors import InputError
 from formatlab.store.atomic_file import write_json_atomically
@@ -31,8 +29,12 @@ class PlannedTask:
     """Addresses of the tasks that must be done before it begins."""
     steps: int | None
     """Steps that it has in all; None where that is known only once it has begun."""
-    seconds: float | None = None
-    """Estimate of the time that it takes from where it is; None if not known."""
+
+    @classmethod
+    def of(cls, task: Task) -> Self:
+        """The task as a plan names it."""
+        needs = tuple(need.address for need in task.needs)
+        return cls(address=task.address, facts=task.facts, needs=needs, steps=task.steps)
 
     @property
     def kind(self) -> Literal["base", "run"]:
@@ -59,41 +61,6 @@ class Plan:
     """How many tasks run side by side."""
     tasks: tuple[PlannedTask, ...]
     """Each after what it needs."""
-
-
-def plan_of(
-    study: str,
-    tasks: Sequence[Task],
-    *,
-    command: Sequence[str],
-    jobs: int,
-    seconds: Mapping[str, float] | None = None,
-) -> Plan:
-    """Make the plan of a command that begins now.
-
-    Args:
-        study: name of the study's folder.
-        tasks: of the command, each after what it needs.
-        command: the command line, word by word.
-        jobs: how many tasks run side by side.
-        seconds: estimates of the time that tasks take, by address.
-    """
-    return Plan(
-        study=study,
-        command=tuple(command),
-        written=datetime.now(UTC).isoformat(timespec="seconds"),
-        jobs=jobs,
-        tasks=tuple(
-            PlannedTask(
-                address=task.address,
-                facts=task.facts,
-                needs=tuple(need.address for need in task.needs),
-                steps=task.steps,
-                seconds=(seconds or {}).get(task.address),
-            )
-            for task in tasks
-        ),
-    )
 
 
 def write_plan(study_folder: Path, plan: Plan) -> None:
@@ -136,6 +103,7 @@ def read_plan(study_folder: Path) -> Plan | None:
 
 def _task(content: dict[str, Any]) -> PlannedTask:
     """A task as it was written; of version 1 the label becomes the chain."""
+    content.pop("seconds", None)  # an estimate, in plans of before
     parts = content["address"].split("/")
     if len(parts) != 2 or {"", ".", ".."} & set(parts):  # it would lie outside the runs folder
         raise ValueError(f"{content['address']!r} is no address of a task")

@@ -6,16 +6,15 @@ changed, and no launcher needs to be running.
 
 import os
 import platform
-import tempfile
 import time
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from heapq import heappop, heappush
 from itertools import pairwise
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from formatlab.errors import FormatlabError, InputError, RunError
@@ -57,8 +56,6 @@ class TaskStatus:
     seconds_per_step: float | None = None
     seconds_left: float | None = None
     """Time that the task still takes; 0 once it is done or has failed."""
-    estimated: bool = False
-    """Whether the time left is the plan's estimate and not measured."""
     resumed: int = 0
     """How often it was resumed after an interruption."""
     owner: str | None = None
@@ -81,22 +78,19 @@ class TaskStatus:
     def notes(self) -> list[str]:
         """All short notes for people beside the numbers."""
         notes = [self.reason.strip().partition("\n")[0]] if self.reason else []
-        silent = "" if self.silent is None else duration(self.silent)
         if self.owner is not None:
-            heartbeat = f", last sign of life {silent} ago" if silent else ""
-            notes.append(f"held by {self.owner}{heartbeat}")
-        elif self.silent is not None and self.silent > PATIENCE:
-            notes.append(f"no sign of life for {silent}")
+            notes.append(f"held by {self.owner}")
+        if self.silent is not None and self.silent > PATIENCE:
+            notes.append(f"no sign of life for {duration(self.silent)}")
         if self.resumed:
             notes.append(f"resumed {'once' if self.resumed == 1 else f'{self.resumed} times'}")
         return [*notes, *self.remarks]
 
     def document(self) -> dict[str, Any]:
         """Everything about the task as JSON values."""
-        task, values = self.task, asdict(self)
-        del values["task"]
-        named = {"address": task.address, "kind": task.kind, "label": task.label}
-        return named | {"needs": task.needs} | values
+        values = asdict(self)
+        named = {"kind": self.task.kind, "label": self.task.label}
+        return values.pop("task") | named | values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +114,7 @@ class StudyStatus:
     @property
     def totals(self) -> dict[State, int]:
         """How many tasks are in each state, for the states that occur."""
-        return _counted(self.tasks)
+        return counted(self.tasks)
 
     @property
     def left(self) -> bool:
@@ -147,84 +141,68 @@ class StudyStatus:
         }
 
 
-def find_studies(paths: Sequence[Path]) -> list[tuple[Path, list[str] | None]]:
-    """Find the runs folder of each path, and the study asked for in it, or None for all.
-
-    Raises:
-        InputError: a path is no folder, or that of one run.
-    """
-    found: list[tuple[Path, list[str] | None]] = []
-    for path in paths:
-        if not path.is_dir() or not os.access(path, os.R_OK | os.X_OK):
-            raise InputError(
-                f"there is no folder {path} that can be read; give a runs folder, or that of a "
-                "study in it, such as runs/<study>"
-            )
-        if (path / "config.json").exists():
-            raise InputError(f"{path} is one run; give the folder of its study, which holds it")
-        if _is_study(path):
-            # Of `.` and `..` the name is known only once they are resolved.
-            study = path if path.name not in ("", "..") else path.resolve()
-            found.append((study.parent, [study.name]))
-        else:
-            found.append((path, None))
-    return found
-
-
 class StatusSource:
-    """Reads the status of studies in folders of this machine and at addresses, again and again.
+    """Reads the status of the studies in a folder or at an address, again and again."""
 
-    Of an address, the small files are copied to a temporary folder, which `close` removes.
-    """
+    def __init__(self, place: str, copy: Path) -> None:
+        """Take a runs folder, or the folder of a study in one.
 
-    def __init__(self, places: Sequence[str]) -> None:
-        """Take runs folders, or folders of studies in them: paths, or addresses.
+        Args:
+            place: its path or address.
+            copy: an empty folder, for the small files of an address.
 
         Raises:
-            InputError: a place is no folder, or that of one run.
-            RunError: an address cannot be reached.
+            InputError: it is no folder, or that of one run.
+            RunError: the address cannot be reached.
         """
-        self._folders = find_studies([Path(place) for place in places if not is_address(place)])
-        self._copies = ExitStack()
-        self._mirrors = [self._mirror(place) for place in places if is_address(place)]
-        self._reached = False
-        self.remarks: list[str] = []
-        """Which addresses could not be reached by the latest `read`."""
+        self._mirror = None
+        if is_address(place):
+            from formatlab.store.remote.mirror import Mirror
 
-    @property
-    def remote(self) -> bool:
-        """Whether an address is among the places."""
-        return bool(self._mirrors)
+            self._mirror = Mirror(place, copy)
+            self._mirror.refresh()
+            self._runs, self._names = copy, self._mirror.names
+        else:
+            self._runs, self._names = find_study(Path(place))
 
     def read(self) -> list[StudyStatus]:
-        """Read all studies; those at an address that cannot be reached are as they were before.
+        """Read all studies; at an address, as of the latest `refresh`."""
+        studies, mirror = read_studies(self._runs, self._names), self._mirror
+        return studies if mirror is None else [_at_address(study, mirror) for study in studies]
 
-        Raises:
-            RunError: an address cannot be reached the first time.
-        """
-        studies = [study for runs, names in self._folders for study in read_studies(runs, names)]
-        self.remarks = []
-        for mirror in self._mirrors:
-            try:
-                mirror.refresh()
-            except RunError as error:
-                if not self._reached:
-                    raise
-                self.remarks.append(f"{error}; what was seen before is shown")
-            found = read_studies(mirror.runs, mirror.names)
-            studies += [_at_address(study, mirror) for study in found]
-        self._reached = True
-        return studies
+    def refresh(self) -> str:
+        """Fetch what has changed at an address; returns why it cannot be reached, or nothing."""
+        try:
+            if self._mirror is not None:
+                self._mirror.refresh()
+        except RunError as error:
+            return f"{error}; what was seen before is shown"
+        return ""
 
-    def close(self) -> None:
-        """Remove what was copied."""
-        self._copies.close()
 
-    def _mirror(self, address: str) -> "Mirror":
-        from formatlab.store.remote.mirror import Mirror
+def find_study(path: Path) -> tuple[Path, list[str] | None]:
+    """Find the runs folder that a path names, and the study in it, or None for all.
 
-        folder = self._copies.enter_context(tempfile.TemporaryDirectory(prefix="formatlab-"))
-        return Mirror(address, Path(folder))
+    Raises:
+        InputError: the path is no folder, or that of one run.
+    """
+    if not path.is_dir() or not os.access(path, os.R_OK | os.X_OK):
+        raise InputError(
+            f"there is no folder {path} that can be read; give a runs folder, or that of a "
+            "study in it, such as runs/<study>"
+        )
+    if (path / "config.json").exists():
+        raise InputError(f"{path} is one run; give the folder of its study, which holds it")
+    if not _is_study(path):
+        return path, None
+    study = Path(os.path.abspath(path))
+    return study.parent, [study.name]
+
+
+def _at_address(study: StudyStatus, mirror: "Mirror") -> StudyStatus:
+    """The study, with addresses in its notes in place of the mirror's paths."""
+    tasks = [replace(task, reason=mirror.at_address(task.reason)) for task in study.tasks]
+    return replace(study, remark=mirror.at_address(study.remark), tasks=tuple(tasks))
 
 
 def read_studies(runs: Path, names: Sequence[str] | None = None) -> list[StudyStatus]:
@@ -232,18 +210,53 @@ def read_studies(runs: Path, names: Sequence[str] | None = None) -> list[StudySt
 
     Args:
         runs: the runs folder.
-        names: of the studies; None for all, and the bases that none of their plans names.
+        names: of the studies; None for all.
     """
-    if names is not None:
-        return [_read_study(runs, name) for name in names]
-    studies = [
-        _read_study(runs, folder.name)
-        for folder in readable_folders(runs)
-        if folder.name not in (BASES, CORPORA, MODELS) and _is_study(folder)
+    if names is None:
+        folders = [folder for folder in readable_folders(runs) if _is_study(folder)]
+        names = [of.name for of in folders if of.name not in (BASES, CORPORA, MODELS)]
+    return [_read_study(runs, name) for name in names]
+
+
+def _is_study(folder: Path) -> bool:
+    return (folder / PLAN_FILE).exists() or any(folder.glob("*/config.json"))
+
+
+def _read_study(runs: Path, name: str) -> StudyStatus:
+    plan, remark = None, ""
+    try:
+        plan = read_plan(runs / name)
+    except InputError as error:
+        remark = str(error)
+    made = _made(runs, name)
+    asked = plan.tasks if plan else made
+    planned = {task.address for task in asked}
+    tasks = with_time_left(_with_needs([read_task(runs, task) for task in asked]))
+    seconds, complete = study_seconds_left(tasks, plan.jobs if plan else 1)
+    return StudyStatus(
+        name=name,
+        plan=plan,
+        tasks=tuple(sorted(tasks, key=lambda task: task.task.kind)),
+        beside=counted(read_task(runs, task) for task in made if task.address not in planned),
+        seconds_left=seconds,
+        complete=complete,
+        remark=remark,
+    )
+
+
+def _made(runs: Path, name: str) -> list[PlannedTask]:
+    """The run folders in a folder of the runs folder, as if they had been planned."""
+    kind = "base" if name == BASES else "run"
+    return [
+        PlannedTask(
+            address=f"{name}/{folder.name}",
+            facts=TaskFacts(kind=kind, chain=folder.name, scale="", seeds=None),
+            needs=(),
+            steps=None,
+        )
+        for folder in readable_folders(runs / name)
+        if (folder / "config.json").exists()
     ]
-    planned = {task.task.address for study in studies for task in study.tasks}
-    bases = _read_study(runs, BASES, but=planned)
-    return [*studies, bases] if bases.tasks else studies
 
 
 def read_task(runs: Path, task: PlannedTask) -> TaskStatus:
@@ -253,47 +266,37 @@ def read_task(runs: Path, task: PlannedTask) -> TaskStatus:
     age of the locks that it holds; one from the future has none.
     """
     folder = runs / task.address
-    status = TaskStatus(task=task, state="waiting", steps=task.steps)
+    run, waiting = RunFolder(folder), TaskStatus(task=task, state="waiting", steps=task.steps)
+    status = waiting
     try:
+        if run.done:
+            return _with_progress(replace(waiting, state="done"), folder)
         owner = held(folder)
+        begun = (folder / "config.json").exists()
         if owner is not None:
             elsewhere = owner.words if owner.host != platform.node() else None
-            silent = None
-            with suppress(OSError):  # it may have ended this very moment
-                age = time.time() - RecordFile(folder).path.stat().st_mtime
-                silent = age if age >= 0 else None
-            status = replace(status, state="running", owner=elsewhere, silent=silent)
-        run, begun = RunFolder(folder), (folder / "config.json").exists()
-        if begun and run.done:
-            return _finished(task, folder, (folder / "DONE").stat().st_mtime_ns)
-        if owner is None and (reason := run.failed) is not None:
-            status = replace(status, state="failed", reason=reason or "no reason given")
-        elif owner is None and begun:
+            status = replace(status, state="running", owner=elsewhere, silent=_silence(folder))
+        elif (reason := run.failed) is not None:
+            status = replace(status, state="failed", reason=reason)
+        elif begun:
             status = replace(status, state="interrupted")
         return _with_progress(status, folder) if begun else status
     except (OSError, ValueError, TypeError, AttributeError, FormatlabError) as error:
         if status.state == "running":
             return status
-        if isinstance(error, PermissionError):
-            return TaskStatus(task=task, state="damaged", reason="no permission to read it")
         if not folder.exists():  # moved away meanwhile
-            return TaskStatus(task=task, state="waiting", steps=task.steps)
+            return waiting
         reason = str(error)
         with suppress(OSError, ValueError, FormatlabError):
             reason = integrity_error(folder) or reason
-        return TaskStatus(task=task, state="damaged", reason=reason)
+        return replace(waiting, state="damaged", reason=reason)
 
 
-@cache
-def _finished(task: PlannedTask, folder: Path, changed: int) -> TaskStatus:
-    """Status of a finished task, read once.
-
-    Args:
-        task: the task.
-        folder: its folder.
-        changed: when its DONE was written, in nanoseconds: it may be made again.
-    """
-    return _with_progress(TaskStatus(task=task, state="done", seconds_left=0.0), folder)
+def _silence(folder: Path) -> float | None:
+    """Seconds since the last heartbeat of the lock on a folder."""
+    with suppress(OSError):  # it may have ended this very moment
+        age = time.time() - RecordFile(folder).path.stat().st_mtime
+        return age if age >= 0 else None
 
 
 def _with_progress(status: TaskStatus, folder: Path) -> TaskStatus:
@@ -304,9 +307,7 @@ def _with_progress(status: TaskStatus, folder: Path) -> TaskStatus:
     rows = metrics_tail(folder / "metrics.jsonl", RATE_WINDOW)
     last = rows[-1] if rows else {}
     step = last.get("step", -1) + 1
-    # Of one under way the median, so that a slow step, such as one with a probe, does not count.
     paces = _paces(status.task, rows)
-    pace = (mean if done else median)(paces) if paces else None
     shares = {name: share for name, share in (last.get("share") or {}).items() if share is not None}
     leader = max(shares, key=lambda name: shares[name], default=None)
     status = replace(
@@ -315,7 +316,7 @@ def _with_progress(status: TaskStatus, folder: Path) -> TaskStatus:
         steps=step if done else status.task.steps or last.get("steps"),
         leader=leader,
         share=None if leader is None else shares[leader],
-        seconds_per_step=pace,
+        seconds_per_step=mean(paces) if paces else None,
         resumed=len(run.resumes()),
     )
     if done:
@@ -359,56 +360,26 @@ def _remarks(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return (f"loss {loss:.2f}",) if loss is not None and "reward" not in rows[-1] else ()
 
 
-def _read_study(runs: Path, name: str, but: Collection[str] = ()) -> StudyStatus:
-    """Read the status of a study, or of a folder of bases but those at some addresses."""
-    plan, remark = None, ""
-    try:
-        plan = read_plan(runs / name)
-    except InputError as error:
-        remark = str(error)
-    made = [task for task in _made(runs, name) if task.address not in but]
-    asked = plan.tasks if plan else made
-    planned = {task.address for task in asked}
-    tasks = with_time_left(_with_needs([read_task(runs, task) for task in asked]))
-    others = [read_task(runs, task) for task in made if task.address not in planned]
-    seconds, complete = study_seconds_left(tasks, plan.jobs if plan else 1)
-    return StudyStatus(
-        name=name,
-        plan=plan,
-        tasks=tuple(sorted(tasks, key=lambda task: task.task.kind)),
-        beside=_counted(others),
-        seconds_left=seconds,
-        complete=complete,
-        remark=remark,
-    )
-
-
-def _is_study(folder: Path) -> bool:
-    return (folder / PLAN_FILE).exists() or any(folder.glob("*/config.json"))
-
-
-def _made(runs: Path, name: str) -> list[PlannedTask]:
-    """The run folders in a folder of the runs folder, as if they had been planned."""
-    kind = "base" if name == BASES else "run"
-    return [
-        PlannedTask(
-            address=f"{name}/{folder.name}",
-            facts=TaskFacts(kind=kind, chain=folder.name, scale="", seeds=None),
-            needs=(),
-            steps=None,
-        )
-        for folder in readable_folders(runs / name)
-        if (folder / "config.json").exists()
-    ]
-
-
 def with_time_left(tasks: Sequence[TaskStatus]) -> list[TaskStatus]:
     """Return the tasks with the time that each still takes, where it can be told.
 
-    A task under way is timed by its own pace; one to come by that of the finished tasks of its arm,
-    or else by the plan's estimate.
+    A task under way is timed by its own pace, one to come by the finished tasks of its arm.
     """
-    return [_with_time_left(task, tasks) for task in tasks]
+    took: defaultdict[str, list[float]] = defaultdict(list)
+    for task in tasks:
+        if task.state == "done" and task.seconds_per_step:
+            took[task.task.facts.arm].append(task.seconds_per_step * task.step)
+    timed: list[TaskStatus] = []
+    for task in tasks:
+        arm, left = took[task.task.facts.arm], None
+        if not task.left:
+            left = 0.0
+        elif task.seconds_per_step and task.steps:
+            left = task.seconds_per_step * max(0, task.steps - task.step)
+        elif arm:
+            left = mean(arm)
+        timed.append(replace(task, seconds_left=left))
+    return timed
 
 
 def study_seconds_left(tasks: Sequence[TaskStatus], jobs: int) -> tuple[float, bool]:
@@ -422,44 +393,17 @@ def study_seconds_left(tasks: Sequence[TaskStatus], jobs: int) -> tuple[float, b
         Seconds, and whether the time of every task is known; one that is not counts as 0.
     """
     to_come = [task for task in tasks if task.left]
-    to_come.sort(key=lambda task: task.state not in ("running", "interrupted"))
+    begun = ("running", "interrupted")
+    to_come.sort(key=lambda task: (task.state not in begun, task.task.kind))
     running = sum(task.state == "running" for task in tasks)
     free = [0.0] * max(jobs, running, 1)
     ends: dict[str, float] = {}
     for task in to_come:
         ready = max((ends.get(need, 0.0) for need in task.task.needs), default=0.0)
-        slot = max((time for time in free if time <= ready), default=min(free))
-        free.remove(slot)
-        ends[task.task.address] = max(slot, ready) + (task.seconds_left or 0.0)
-        free.append(ends[task.task.address])
+        end = max(heappop(free), ready) + (task.seconds_left or 0.0)
+        ends[task.task.address] = end
+        heappush(free, end)
     return max(free), all(task.seconds_left is not None for task in to_come)
-
-
-def _with_time_left(task: TaskStatus, tasks: Sequence[TaskStatus]) -> TaskStatus:
-    if not task.left:
-        return replace(task, seconds_left=0.0)
-    finished = [
-        (other.seconds_per_step, other.step)
-        for other in tasks
-        if other.state == "done"
-        and other.seconds_per_step
-        and other.task.facts.arm == task.task.facts.arm
-    ]
-    pace = task.seconds_per_step
-    if not pace and finished:
-        pace = mean(seconds for seconds, _ in finished)
-    if pace and task.steps:
-        return replace(task, seconds_left=pace * max(0, task.steps - task.step))
-    if finished:  # a base, whose steps are known only once it is made
-        return replace(task, seconds_left=mean(seconds * steps for seconds, steps in finished))
-    estimate = task.task.seconds
-    return replace(task, seconds_left=estimate, estimated=estimate is not None)
-
-
-def _at_address(study: StudyStatus, mirror: "Mirror") -> StudyStatus:
-    """The study, with addresses in its notes in place of the mirror's paths."""
-    tasks = [replace(task, reason=mirror.at_address(task.reason)) for task in study.tasks]
-    return replace(study, remark=mirror.at_address(study.remark), tasks=tuple(tasks))
 
 
 def _with_needs(tasks: Sequence[TaskStatus]) -> list[TaskStatus]:
@@ -477,7 +421,7 @@ def _with_needs(tasks: Sequence[TaskStatus]) -> list[TaskStatus]:
     return list(by_address.values())
 
 
-def _counted(tasks: Sequence[TaskStatus]) -> dict[State, int]:
+def counted(tasks: Iterable[TaskStatus]) -> dict[State, int]:
     """How many tasks are in each state, for the states that occur."""
     count = Counter(task.state for task in tasks)
     return {state: count[state] for state in get_args(State) if count[state]}

@@ -1,27 +1,22 @@
 """The screen of `formatlab status`: for each study its totals and a table of its tasks."""
 
 import shlex
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from statistics import mean
-from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from formatlab.launch.progress import duration
-from formatlab.launch.status import State, StudyStatus, TaskStatus
+from formatlab.launch.status import State, StudyStatus, TaskStatus, counted
 from formatlab.show.wording import name_text, percent_text, visible_text
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
 MOST_ROWS = 40
-"""Tasks of a study beyond which the done and the waiting ones of an arm share a row."""
+"""Rows of a study beyond which its tasks are counted, unless all are asked for."""
 
 _HEADINGS = ("task", "state", "step", "leading format", "time left", "notes")
 _WRAPPED = ("leading format", "notes")
-_UNBROKEN = 10_000
-"""Columns where lines are not to be broken."""
 _LABEL_WIDTH = 44
 _NOTE_WIDTH = 400
 
@@ -33,50 +28,36 @@ _COLOURS = {
     "done": "green",
     "waiting": "dim",
 }
-"""The order of the states in the table, the most urgent first."""
-_URGENCY = tuple(_COLOURS)
+"""In the order of the table, the most urgent first."""
 
 
-def screen_text(
-    studies: Sequence[StudyStatus],
-    *,
-    width: int | None,
-    height: int | None = None,
-    every: bool = False,
-) -> "Text":
+def screen(studies: Sequence[StudyStatus], *, most: int | None) -> Group:
     """Return what a terminal shows of studies, one below the other.
-
-    On a terminal that is too low for all rows, the most urgent ones have a line each, and the tasks
-    of the others are counted.
 
     Args:
         studies: their status.
-        width: columns of the terminal; None where lines are not to be broken.
-        height: its lines; None where the screen may scroll.
-        every: a row a task, however many.
+        most: rows of a study beyond which its less urgent tasks are counted; None for all.
     """
-    from rich.text import Text
-
-    columns = width or _UNBROKEN
-    rows = [(study, tasks) for study in studies for tasks in _rows(study, every=every)]
-    lines = _lines(studies, rows, columns)
-    if height is not None and len(lines) > height:
-        rows.sort(key=lambda row: _URGENCY.index(row[1][0].state))
-        for most in range(min(len(rows), height), -1, -1):
-            hidden = Counter(task.state for _, tasks in rows[most:] for task in tasks)
-            left = ", ".join(f"{hidden[state]} {state}" for state in _URGENCY if hidden[state])
-            lines = _lines(studies, rows[:most], columns, wrap=False)
-            lines.append(Text(f"not shown: {left}", "dim"))
-            if len(lines) <= height:
-                break
-    return Text("\n").join([*lines, Text()])
+    urgency = list(_COLOURS)
+    parts: list[RenderableType] = []
+    for study in studies:
+        title = Text.assemble((visible_text(study.name), "bold"), f": {totals_words(study)}")
+        about = [Text(visible_text(words), "dim") for words in _about(study)]
+        parts += [*([Text()] if parts else []), title, *about]
+        tasks = sorted(study.tasks, key=lambda task: urgency.index(task.state))
+        shown = tasks[:most]
+        if shown:
+            parts.append(_table(shown))
+        if len(shown) < len(tasks):
+            rest = _count_words(counted(tasks[len(shown) :]))
+            parts.append(Text(f"not shown: {rest}; --all has a row for each", "dim"))
+    return Group(*parts)
 
 
 def totals_words(study: StudyStatus) -> str:
     """Say how many tasks are in each state, and how long the rest takes."""
-    totals = study.totals
-    always = {state: totals.get(state, 0) for state in ("done", "running", "failed", "waiting")}
-    words = ", ".join(f"{state} {count}" for state, count in (always | totals).items())
+    always: dict[State, int] = {"done": 0, "running": 0, "failed": 0, "waiting": 0}
+    words = _count_words(always | study.totals)
     if not study.left:
         return words
     if not study.seconds_left:
@@ -94,69 +75,23 @@ def task_words(task: TaskStatus) -> str:
     return visible_text(f"{task.task.label}: {task.state}{at}{leading}{notes}")
 
 
-def _rows(study: StudyStatus, *, every: bool) -> list[list[TaskStatus]]:
-    """The tasks of each row; in a large study the done and the waiting ones of an arm share one."""
-    shared = () if every or len(study.tasks) <= MOST_ROWS else ("done", "waiting")
-    rows: dict[tuple[str, State, bool], list[TaskStatus]] = {}
-    for task in study.tasks:
-        name = task.task.facts.arm if task.state in shared else task.task.address
-        rows.setdefault((name, task.state, task.stuck), []).append(task)
-    return list(rows.values())
-
-
-def _lines(
-    studies: Sequence[StudyStatus],
-    rows: Sequence[tuple[StudyStatus, Sequence[TaskStatus]]],
-    width: int,
-    *,
-    wrap: bool = True,
-) -> "list[Text]":
-    """The lines of the screen: each study with its rows, or with its totals alone."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(width=width)
-    lines: list[Text] = []
-    for study in studies:
-        title = Text.assemble((visible_text(study.name), "bold"), f": {totals_words(study)}")
-        lines += [Text()] * bool(lines)
-        lines += title.wrap(console, width)
-        shown = [tasks for of, tasks in rows if of is study]
-        if shown or not study.tasks:
-            for words in _about(study):
-                lines += Text(visible_text(words), "dim").wrap(console, width)
-        if shown:
-            lines += _table_lines(shown, console, wrap=wrap)
-    return lines
-
-
-def _table_lines(
-    rows: Sequence[Sequence[TaskStatus]], console: "Console", *, wrap: bool
-) -> "Iterator[Text]":
-    """A table without the columns that have nothing in them; what is too long wraps or is cut."""
-    from rich.table import Table
-    from rich.text import Text
-
-    contents = [_task_cells(row[0]) if len(row) == 1 else _arm_cells(row) for row in rows]
-    shown = [number for number, column in enumerate(zip(*contents, strict=True)) if any(column)]
+def _table(tasks: Sequence[TaskStatus]) -> Table:
+    """A row for each task, without the columns that have nothing in them."""
+    rows = [_cells(task) for task in tasks]
+    shown = [number for number, column in enumerate(zip(*rows, strict=True)) if any(column)]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for number in shown:
         table.add_column(_HEADINGS[number], no_wrap=_HEADINGS[number] not in _WRAPPED)
-    for row, texts in zip(rows, contents, strict=True):
-        cells = [Text(text, no_wrap=not wrap, overflow="ellipsis") for text in texts]
+    for task, texts in zip(tasks, rows, strict=True):
+        cells = [Text(text) for text in texts]
         for cell in (cells[1], cells[-1]):
-            cell.stylize(_COLOURS[row[0].state])
+            cell.stylize(_COLOURS[task.state])
         table.add_row(*(cells[number] for number in shown))
-    for segments in console.render_lines(table, pad=False):
-        line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
-        line.rstrip()
-        yield line
+    return table
 
 
-def _task_cells(task: TaskStatus) -> tuple[str, ...]:
+def _cells(task: TaskStatus) -> tuple[str, ...]:
     """The cells of a task's row, below `_HEADINGS`."""
-    ended = task.state in ("done", "failed") or task.stuck
-    about = "about " if task.estimated else ""
     pace = task.seconds_per_step if task.state == "running" else None
     notes = [*([_pace(pace)] if pace else []), *task.notes]
     return (
@@ -164,25 +99,8 @@ def _task_cells(task: TaskStatus) -> tuple[str, ...]:
         task.state,
         _steps(task),
         _leading(task),
-        "" if ended else f"{about}{duration(task.seconds_left)}",
+        duration(task.seconds_left) if task.left else "",
         name_text("; ".join(notes), _NOTE_WIDTH),
-    )
-
-
-def _arm_cells(tasks: Sequence[TaskStatus]) -> tuple[str, ...]:
-    """The cells of a row for several tasks of an arm, all of them in one state."""
-    first = tasks[0]
-    winners = Counter(task.winner for task in tasks if task.winner is not None)
-    times = [task.seconds_left for task in tasks if task.seconds_left is not None]
-    about = "about " if any(task.estimated for task in tasks) else ""
-    each = f"{about}{duration(mean(times))} each" if times else duration(None)
-    return (
-        name_text(first.task.facts.arm, _LABEL_WIDTH),
-        f"{first.state} {len(tasks)}",
-        "",
-        ", ".join(f"{name_text(name)} {count}" for name, count in winners.most_common()),
-        "" if first.state == "done" or first.stuck else each,
-        "cannot begin: what they need failed" if first.stuck else "",
     )
 
 
@@ -196,8 +114,11 @@ def _about(study: StudyStatus) -> Iterator[str]:
         if study.left and not study.totals.get("running"):
             yield "nothing is running; the same command resumes it"
     if study.beside:
-        states = ", ".join(f"{state} {count}" for state, count in study.beside.items())
-        yield f"runs of earlier commands, not among these: {states}"
+        yield f"runs of earlier commands, not among these: {_count_words(study.beside)}"
+
+
+def _count_words(counts: Mapping[State, int]) -> str:
+    return ", ".join(f"{state} {count}" for state, count in counts.items())
 
 
 def _steps(task: TaskStatus) -> str:

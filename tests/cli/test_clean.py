@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from made_up_study import begin, finish, hold_here, plan, planned
+from made_up_study import begin, finish, plan, planned
 
 from formatlab.cli import clean
 from formatlab.errors import InputError
@@ -24,12 +24,11 @@ def put(path: Path, size: int) -> None:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """A study with a checkpoint, a temporary file, a lock, a failed and an unplanned run."""
+    """A study with a checkpoint, a temporary file, a failed and an unplanned run."""
     plan(tmp_path, RUNS[:2])
     run = finish(tmp_path, RUNS[0])
     (run.checkpoints / "model.pt").write_bytes(b"x" * 2_500_000)
     put(run.path / ".unfinished-abc", 1200)
-    hold_here(run.path, alive=False)
     begin(tmp_path, RUNS[1]).mark_failed("nan")
     finish(tmp_path, RUNS[2])
     return tmp_path
@@ -52,7 +51,6 @@ def test_it_shows_what_would_go_and_removes_nothing(
     assert f"     1.2 kB  {RUNS[0].address}/.unfinished-abc" in lines
     assert "checkpoints of finished runs: 1, 2.5 MB" in lines
     assert f"     2.5 MB  {RUNS[0].address}/checkpoints" in lines
-    assert any(line.startswith("locks of processes that are gone: 1,") for line in lines)
     assert lines[-2] == "in all 2.5 MB; nothing was removed, --yes removes it"
     options = r"more by option: --failed 1 \(.*\), --unplanned 1 \(.*, 1 finished\)"
     assert re.fullmatch(options, lines[-1])

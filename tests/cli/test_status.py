@@ -104,7 +104,7 @@ def test_what_is_wrong_at_an_address_is_told_with_its_address(
     assert f"cannot read {tmp_path.as_uri()}/{STUDY}/plan.json" in said
 
 
-def test_hundreds_of_runs_share_lines_by_arm(
+def test_of_hundreds_of_runs_the_most_urgent_have_a_row(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tasks = [planned(f"{name} 0.04M s{seed}") for name in ("grpo", "ppo") for seed in range(40)]
@@ -113,10 +113,9 @@ def test_hundreds_of_runs_share_lines_by_arm(
         finish(tmp_path, task, winner="program" if seed < 30 else "undecided")
     begin(tmp_path, tasks[40], step=1).mark_failed("nan")
     lines = screen(capsys, tmp_path)
-    assert row(lines, "grpo") == "grpo 0.04M done 40 program 30, undecided 10"
     assert row(lines, "ppo 0.04M s0").endswith("nan")
-    assert row(lines, "ppo 0.04M   ").startswith("ppo 0.04M waiting 39")
-    assert len(lines) < 10
+    assert lines[-1] == "not shown: done 1, waiting 39; --all has a row for each"
+    assert len(lines) < 50
     assert len(screen(capsys, tmp_path, "--all")) > 80
 
 

@@ -9,7 +9,7 @@ from made_up_study import STUDY, begin, finish, hold, hold_here, plan, planned
 
 from formatlab.errors import InputError
 from formatlab.launch import clean
-from formatlab.launch.clean import GARBAGE, Kind, Removable, find_removable, remove
+from formatlab.launch.clean import BY_OPTION, GARBAGE, Kind, Removable, find_removable, remove
 from formatlab.launch.plan import PlannedTask
 from formatlab.store.config import config_hash
 from formatlab.store.lock import Held, locked
@@ -107,29 +107,6 @@ def test_a_clock_that_was_set_back_makes_nothing_old(tmp_path: Path) -> None:
     assert found(tmp_path) == {}
 
 
-def test_locks_of_dead_owners_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
-    _, (run, other) = make(tmp_path)
-    dead = hold_here(run.path, alive=False)
-    of_corpus = hold_here(tmp_path / "corpora" / "0a1b2c3d", alive=False)
-    put(tmp_path / STUDY / ".just-taken.lock", size=0, old=False)
-    hold_here(other.path, alive=True)
-    hold(tmp_path / STUDY / "of-another-machine")
-    items = find_removable(tmp_path)
-    assert {(item.kind, item.path) for item in items} == {("lock", dead), ("lock", of_corpus)}
-    assert all(remove(item) for item in items)
-    assert not dead.exists()
-    assert not of_corpus.exists()
-
-
-def test_a_lock_that_was_taken_meanwhile_stays(tmp_path: Path) -> None:
-    _, (run, _) = make(tmp_path)
-    lock = hold_here(run.path, alive=False)
-    (item,) = find_removable(tmp_path)
-    hold(run.path)
-    assert not remove(item)
-    assert lock.exists()
-
-
 def test_checkpoints_of_finished_runs_alone_go(tmp_path: Path) -> None:
     _, (run, _) = make(tmp_path)
     going_on = begin(tmp_path, planned("grpo 0.04M s9"))
@@ -209,7 +186,7 @@ def test_a_study_without_a_plan_keeps_its_runs_and_their_bases(tmp_path: Path) -
     make(tmp_path)
     of_other = planned("grpo 0.04M s5", BASES[:1], study="other")
     plan(tmp_path, [BASES[0], of_other], study="other")
-    assert found(tmp_path, "unplanned", "unused") == {}
+    assert found(tmp_path, "unplanned") == {}
 
 
 def test_a_plan_that_cannot_be_read_keeps_everything(tmp_path: Path) -> None:
@@ -218,36 +195,38 @@ def test_a_plan_that_cannot_be_read_keeps_everything(tmp_path: Path) -> None:
     assert found(tmp_path, "unplanned") == {}
 
 
-def test_bases_and_corpora_that_no_run_comes_of_go_by_option(tmp_path: Path) -> None:
+def test_bases_and_corpora_that_no_run_comes_of_go_with_unplanned_runs(tmp_path: Path) -> None:
     (used, _), _ = make(tmp_path, made=RUNS[:1])
     config = {"world": used.config["world"], **used.config["pretraining"]}
     put(tmp_path / "corpora" / config_hash(config) / "corpus.npz")
     put(tmp_path / "corpora" / "0a1b2c3d" / "corpus.npz")
     assert found(tmp_path) == {}
-    assert found(tmp_path, "unused") == {BASES[1].address: "unused", "corpora/0a1b2c3d": "unused"}
+    assert found(tmp_path, "unplanned") == {
+        BASES[1].address: "unplanned",
+        "corpora/0a1b2c3d": "unplanned",
+    }
 
 
 def test_a_corpus_that_is_being_written_stays(tmp_path: Path) -> None:
     make(tmp_path)
     corpus = put(tmp_path / "corpora" / "0a1b2c3d" / "corpus.npz").parent
-    (item,) = find_removable(tmp_path, ["unused"])
+    (item,) = find_removable(tmp_path, ["unplanned"])
     hold(corpus)
     with pytest.raises(Held):
         remove(item)
     assert corpus.exists()
 
 
-def test_a_base_that_is_planned_is_not_unused(tmp_path: Path) -> None:
+def test_a_base_that_is_planned_stays(tmp_path: Path) -> None:
     finish(tmp_path, BASES[0])
-    put(tmp_path / "corpora" / "0a1b2c3d" / "corpus.npz")
     plan(tmp_path, [*BASES, *RUNS])
-    assert found(tmp_path, "unused") == {}
+    assert found(tmp_path, "unplanned") == {}
 
 
 def test_a_run_that_cannot_be_read_keeps_all_bases(tmp_path: Path) -> None:
     _, (run, _) = make(tmp_path, made=RUNS)
     (run.path / "config.json").write_text("{")
-    assert found(tmp_path, "unused") == {}
+    assert found(tmp_path, "unplanned") == {}
 
 
 def test_folders_put_aside_go_by_option(tmp_path: Path) -> None:
@@ -269,7 +248,7 @@ def test_links_are_neither_followed_nor_removed(tmp_path: Path) -> None:
     run.checkpoints.rmdir()
     run.checkpoints.symlink_to(far.checkpoints)
     (run.path / ".unfinished-link").symlink_to(far.path / "DONE")
-    assert found(runs, *GARBAGE, "failed", "unplanned", "unused", "aside") == {}
+    assert found(runs, *GARBAGE, *BY_OPTION) == {}
 
 
 def test_a_link_to_the_runs_folder_itself_is_a_runs_folder(tmp_path: Path) -> None:

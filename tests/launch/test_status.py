@@ -1,7 +1,6 @@
 import os
 import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from formatlab.launch.status import (
     State,
     StudyStatus,
     TaskStatus,
-    find_studies,
+    find_study,
     read_studies,
     read_task,
     study_seconds_left,
@@ -89,7 +88,8 @@ def test_one_held_elsewhere_says_by_whom_and_when_it_was_last_seen(tmp_path: Pat
     assert (state.state, state.owner) == ("running", "process 99 on node17")
     assert state.silent is not None
     assert 100 <= state.silent < 160
-    assert state.notes[0].startswith("held by process 99 on node17, last sign of life 1:4")
+    assert state.notes[0] == "held by process 99 on node17"
+    assert state.notes[1].startswith("no sign of life for 1:4")
 
 
 def test_a_heartbeat_from_the_future_has_no_age(tmp_path: Path) -> None:
@@ -177,17 +177,6 @@ def test_a_folder_that_goes_while_it_is_looked_at_is_waited_for(
     assert look(tmp_path).state == "waiting"
 
 
-def test_a_finished_run_is_read_again_only_when_it_was_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = finish(tmp_path, RUN, winner="program")
-    first = look(tmp_path)
-    (run.path / "winners.parquet").unlink()
-    assert look(tmp_path) is first
-    os.utime(run.path / "DONE", (1, 1))
-    assert look(tmp_path).winner is None
-
-
 def studies(runs: Path, *names: str) -> list[StudyStatus]:
     return read_studies(runs, names or None)
 
@@ -245,7 +234,8 @@ def test_without_a_plan_there_is_what_is_there(tmp_path: Path) -> None:
     finish(tmp_path, BASES[0])
     finish(tmp_path, RUNS[0])
     begin(tmp_path, RUNS[1], step=4)
-    study, bases = studies(tmp_path)
+    (study,) = studies(tmp_path)
+    (bases,) = studies(tmp_path, "bases")
     assert (study.name, study.plan) == (STUDY, None)
     names = [task.address.partition("/")[2] for task in (*RUNS[:2], BASES[0])]
     assert states(study) == {names[0]: "done", names[1]: "interrupted"}
@@ -280,17 +270,17 @@ def test_paths_are_of_runs_folders_or_of_studies(
     plan(tmp_path / "runs", RUNS)
     plan(tmp_path / "runs", RUNS, study="other")
     runs = tmp_path / "runs"
-    assert find_studies([runs]) == [(runs, None)]
-    assert find_studies([runs / STUDY, runs]) == [(runs, [STUDY]), (runs, None)]
+    assert find_study(runs) == (runs, None)
+    assert find_study(runs / STUDY) == (runs, [STUDY])
     monkeypatch.chdir(runs / STUDY)
-    assert find_studies([Path()]) == [(runs, [STUDY])]
+    assert find_study(Path()) == (runs, [STUDY])
 
 
 def test_other_paths_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no folder"):
-        find_studies([tmp_path / "runs"])
+        find_study(tmp_path / "runs")
     with pytest.raises(InputError, match="is one run"):
-        find_studies([begin(tmp_path, RUNS[0]).path])
+        find_study(begin(tmp_path, RUNS[0]).path)
 
 
 def task(
@@ -328,20 +318,6 @@ def test_those_of_other_arms_tell_nothing() -> None:
 
 def test_a_base_whose_steps_are_not_known_takes_as_long_as_another() -> None:
     assert left(task(BASES[0], "done", step=60, pace=0.5), task(BASES[1], "waiting"))[-1] == 30
-
-
-def test_what_the_plan_says_is_taken_where_nothing_of_the_arm_is_measured() -> None:
-    to_come = task(replace(RUNS[0], seconds=70.0), "waiting")
-    other = task(planned("ppo 0.04M s0"), "done", step=10, pace=3.0)
-    same = task(RUNS[1], "done", step=32, pace=1.0)
-    (_, timed) = with_time_left([other, to_come])
-    assert (timed.seconds_left, timed.estimated) == (70, True)
-    (_, timed) = with_time_left([same, to_come])
-    assert (timed.seconds_left, timed.estimated) == (32, False)
-    begun = task(replace(RUNS[0], seconds=60.0), "interrupted", step=8)  # from there
-    assert left(begun) == [60]
-    begun = task(replace(RUNS[0], seconds=80.0), "interrupted", step=8, pace=1.0)
-    assert left(begun) == [24]
 
 
 def wall(*tasks: TaskStatus, jobs: int) -> tuple[float, bool]:

@@ -16,7 +16,7 @@ from rich.filesize import decimal
 from formatlab.launch.devices import Devices, available_cores, available_memory, find_gpus
 from formatlab.launch.estimate import Estimate, State, estimates, gpu_bytes, time_machine
 from formatlab.launch.options import LaunchOptions
-from formatlab.launch.plan import plan_of
+from formatlab.launch.plan import PlannedTask
 from formatlab.launch.progress import duration
 from formatlab.launch.status import TaskStatus, study_seconds_left
 from formatlab.study.task import Task
@@ -114,10 +114,9 @@ def local_totals(
             seats += 1
 
     times = [of.seconds for of in left]
-    planned = plan_of("", [of.task for of in left], command=(), jobs=seats).tasks
     waiting = [
-        TaskStatus(task=task, state="waiting", seconds_left=seconds)
-        for task, seconds in zip(planned, times, strict=True)
+        TaskStatus(task=PlannedTask.of(of.task), state="waiting", seconds_left=of.seconds)
+        for of in left
     ]
     clock, _ = study_seconds_left(waiting, min(seats, cores))
     words = _total(times, lambda _: clock, duration, "about ")

@@ -8,20 +8,17 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tiny_study import TINY
+
 from formatlab.store.run_folder import RunFolder
 
-EXPERIMENT = '''"""Endpoint: none; a study of seconds."""
-
+EXPERIMENT = (
+    TINY
+    + '''
 import time
 from pathlib import Path
 
-from formatlab.study.study import LadderStudy
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.pretraining.base import Pretraining
-from formatlab.train.on_policy.settings import Grpo
-from formatlab.train.probe import Probe
-from formatlab.world.mixture import Mixture
-from formatlab.world.world import World
 
 # This holds in every worker.
 append_metrics = RunFolder.append_metrics
@@ -37,29 +34,16 @@ def held_up(run, *rows):
 RunFolder.append_metrics = held_up
 
 PRESETS = {
-    "tiny": LadderStudy(
+    "tiny": replace(
+        TINY,
         name="side_by_side",
-        world=World(
-            mixture=Mixture(name="tiny", shares={"direct": 0.4, "tool_tags": 0.6}),
-            families=("chain",),
-            max_steps=1,
-            largest=5,
-        ),
-        scales=("0.04M",),
         seeds=(0, 1),
-        pretraining=Pretraining(tokens=150_000, vocabulary=300),
-        grpo=Grpo(
-            prompts=8,
-            prompts_per_step=4,
-            group_size=4,
-            epochs=10,
-            completion_length=24,
-            checkpoint_every=2,
-        ),
-        probe=Probe(prompts=6, samples=2, fractions=()),
+        pretraining=replace(TINY.pretraining, tokens=150_000),
+        grpo=replace(TINY.grpo, epochs=10, checkpoint_every=2),
     )
 }
 '''
+)
 """With the path of a file in place of HOLD."""
 STUDY = "side_by_side"
 STEPS = 20

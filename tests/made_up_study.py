@@ -56,7 +56,7 @@ def begin(
     if task.kind == "base":
         config |= {"world": {"seed": 0}, "pretraining": {"tokens": 60_000, "vocabulary": 300}}
     else:
-        config |= {"algorithm": algorithm, "arm": algorithm}
+        config |= {"algorithm": algorithm, "chain": algorithm}
     run = RunFolder.create(runs / task.address, config=config, env={})
     rows: list[dict[str, Any]] = [{"step": index, "seconds": seconds} for index in range(step)]
     if task.kind == "base":  # whose seconds are those since its making began

@@ -6,34 +6,37 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 PAGE = (REPOSITORY / "docs" / "life-of-a-rollout.md").read_text(encoding="utf-8")
-FILES = re.findall(r"^\| `(formatlab/\S+\.py)`", PAGE, re.M)
+HOPS = re.findall(r"^\| `(formatlab/\S+\.py)` \| `(\w+)`", PAGE, re.M)
 
 
-def imported(file: Path) -> set[Path]:
-    """The files that a file imports from, anywhere in it, also through a package's `__init__`."""
-    found = set[Path]()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.ImportFrom) or node.module is None:
-            continue
-        place = REPOSITORY / node.module.replace(".", "/")
-        found |= {place.with_suffix(".py"), *(place / f"{name.name}.py" for name in node.names)}
-        package = place / "__init__.py"
-        if package.is_file() and package != file:
-            found |= imported(package)
-    return found
+def defined(tree: ast.Module) -> set[str]:
+    """The functions and classes of a file."""
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    return {node.name for node in tree.body if isinstance(node, kinds)}
 
 
-def test_the_files_exist() -> None:
-    assert len(FILES) > 15
-    assert [file for file in FILES if not (REPOSITORY / file).is_file()] == []
+def imported(tree: ast.Module) -> set[tuple[str, str]]:
+    """Module and name of what a file imports, anywhere in it."""
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return {(node.module or "", of.name) for node in froms for of in node.names}
 
 
-def test_every_file_is_linked_to_one_above_it() -> None:
-    paths = [REPOSITORY / file for file in FILES]
-    imports = {path: imported(path) for path in paths}
+def test_every_file_is_linked_to_one_above_it_by_the_name_beside_it() -> None:
+    trees = {file: ast.parse((REPOSITORY / file).read_text(encoding="utf-8")) for file, _ in HOPS}
+
+    def gives(source: str, name: str, user: str) -> bool:
+        """Whether a file defines the name, and another imports it from there or its package."""
+        module = source.removesuffix(".py").replace("/", ".")
+        places = {(module, name), (module.rpartition(".")[0], name)}
+        return name in defined(trees[source]) and bool(places & imported(trees[user]))
+
+    assert len(HOPS) > 15 and len(HOPS) == PAGE.count("\n| `")
+    first, _ = HOPS[0]
+    assert HOPS[0][1] in defined(trees[first])
     apart = [
-        FILES[place]
-        for place, path in enumerate(paths)
-        if place and not any(path in imports[of] or of in imports[path] for of in paths[:place])
+        file
+        for place, (file, name) in enumerate(HOPS)
+        if place
+        and not any(gives(file, name, of) or gives(of, name, file) for of, _ in HOPS[:place])
     ]
     assert apart == []

@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 import torch
 from rollout_row import ROW
+from transformers import LlamaForCausalLM
 
 from formatlab.models.lora import LoraSettings
+from formatlab.models.scale import find_scale
 from formatlab.observe import grader
 from formatlab.observe.grader import Grade, grade
 from formatlab.observe.tagger import Tag
@@ -44,11 +46,11 @@ from formatlab.train.on_policy.exploration import Exploration, OutcomeCounts, an
 from formatlab.train.on_policy.settings import Grpo, Ppo, Rloo
 from formatlab.train.pretraining.base import RECIPE, Pretraining
 from formatlab.train.pretraining.batches import batch_order
-from formatlab.train.pretraining.pretrain import _warm_then_linear
+from formatlab.train.pretraining.pretrain import _optimizer, _warm_then_linear
 from formatlab.train.reward import Reward
 from formatlab.train.rules import RULES
 from formatlab.train.sampler import _choose, _uniform, row_seeds
-from formatlab.train.trl_arguments import on_policy_arguments
+from formatlab.train.trl_arguments import fine_tuning_arguments, on_policy_arguments
 from formatlab.world import corpus, families, problem_set, prompt, tokenizer, world
 from formatlab.world.corpus import Corpus, build_corpus
 from formatlab.world.families import FAMILIES
@@ -131,6 +133,7 @@ def of_problem_set(folder: Path) -> list[Any]:
 
 
 def of_pretraining() -> list[Any]:
+    settings = Pretraining(tokens=1, warmup=0.1)
     lengths = np.random.default_rng(0).integers(20, 60, 500)
     made = Corpus(
         tokens=np.zeros(lengths.sum(), dtype=np.uint16),
@@ -140,8 +143,22 @@ def of_pretraining() -> list[Any]:
         format_names=("prose",),
     )
     order = batch_order(made, batch=8, seed=3)
-    factor = _warm_then_linear(Pretraining(tokens=1, warmup=0.1), 100)
-    return [[batch.tolist() for batch in order], [round(factor(step), 6) for step in range(100)]]
+    factor = _warm_then_linear(settings, 100)
+    schedule = [round(factor(step), 6) for step in range(100)]
+    return [[batch.tolist() for batch in order], schedule, optimizer_groups(settings)]
+
+
+def optimizer_groups(settings: Pretraining) -> list[Any]:
+    """The shapes of each group of weights, and what the optimiser does with them."""
+    scale = find_scale("0.04M")
+    with torch.device("meta"):
+        model = LlamaForCausalLM(scale.architecture(vocabulary=300, context=64, pad=0, eos=1))
+    groups = _optimizer(model, settings, scale.learning_rate).param_groups
+    return [
+        [[list(weights.shape) for weights in group["params"]]]
+        + [(name, str(group[name])) for name in ("lr", "betas", "eps", "weight_decay", "fused")]
+        for group in groups
+    ]
 
 
 def of_grading() -> list[Any]:
@@ -195,10 +212,13 @@ def of_exploration() -> list[Any]:
     return found
 
 
-def arguments(settings: Grpo | Ppo | Rloo, tmp_path: Path) -> dict[str, Any]:
+def arguments(settings: Grpo | Ppo | Rloo | Sft | Dpo, output: Path) -> dict[str, Any]:
     of_machine = ("output_dir", "use_cpu")
     changed = replace(settings, learning_rate=1e-3, schedule="cosine_with_min_lr")
-    made = on_policy_arguments(changed, Engine(), output=tmp_path, seed=3, processes=1)
+    if isinstance(changed, Sft | Dpo):
+        made = fine_tuning_arguments(changed, 100, output=output, seed=3, load=True)
+    else:
+        made = on_policy_arguments(changed, Engine(), output=output, seed=3, processes=1)
     return {name: value for name, value in made.items() if name not in of_machine}
 
 
@@ -233,20 +253,21 @@ def texts(example: Example) -> tuple[str, str, bool]:
     return example.prompt, example.completion, example.ended
 
 
-def of_sft() -> list[Any]:
+def of_sft(tmp_path: Path) -> list[Any]:
     prompts = [plain_prompt(one) for one in FOUR_FORMATS.problems("rl", 12)]
     every = Sft(formats=("prose", "json"), examples=30)
     fresh = Sft(problems="pretrain", faithful=False, examples=30)
     found = [render_documents(FOUR_FORMATS, prompts, of, seed=4) for of in (every, fresh)]
     found += [right_answers(ROWS), right_answers(ROWS, ["prose"])]
-    return [[texts(one) for one in some] for some in found]
+    return [[[texts(one) for one in some] for some in found], arguments(Sft(), tmp_path)]
 
 
-def of_dpo() -> list[Any]:
+def of_dpo(tmp_path: Path) -> list[Any]:
     prompts = [plain_prompt(one) for one in FOUR_FORMATS.problems("rl", 12)]
     chosen = chosen_documents(FOUR_FORMATS, prompts, "prose", seed=4)
     pairs = preference_pairs(ROWS, toward="prose").pairs
-    return [[(texts(pair.chosen), texts(pair.rejected)) for pair in pairs], chosen]
+    paired = [(texts(pair.chosen), texts(pair.rejected)) for pair in pairs]
+    return [paired, chosen, arguments(Dpo(toward="prose"), tmp_path)]
 
 
 def of_expert_iteration() -> list[Any]:
@@ -293,8 +314,8 @@ def written(tmp_path: Path) -> dict[str, tuple[int, str, Written]]:
         "grpo": (Grpo.version, stage, partial(arguments, Grpo(), tmp_path)),
         "ppo": (Ppo.version, stage, partial(of_ppo, tmp_path)),
         "rloo": (Rloo.version, stage, partial(arguments, Rloo(), tmp_path)),
-        "sft": (Sft.version, stage, of_sft),
-        "dpo": (Dpo.version, stage, of_dpo),
+        "sft": (Sft.version, stage, partial(of_sft, tmp_path)),
+        "dpo": (Dpo.version, stage, partial(of_dpo, tmp_path)),
         "expert_iteration": (ExpertIteration.version, stage, of_expert_iteration),
         "lora": (LoraSettings.version, "formatlab/models/lora.py", of_lora),
     }

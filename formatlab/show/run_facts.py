@@ -146,7 +146,7 @@ def run_facts(config: Mapping[str, Any]) -> RunFacts:
         mistranslates=mixture.get("mistranslates", {}) if isinstance(mixture, Mapping) else {},
         stages=(*(of["algorithm"] for of in config.get("before", [])), config["algorithm"]),
         # Not cut to a width: chains that differ only in the middle must stay different.
-        chain=_one_line(config.get("arm") or ""),
+        chain=_one_line(config.get("chain") or ""),
         reward=reward_of(config),
         exploration=config.get("exploration"),
         lora=config.get("lora"),

@@ -125,7 +125,10 @@ class RunFolder:
     @property
     def config(self) -> dict[str, Any]:
         """Everything that decides the result."""
-        return _read_json(self._config_path)
+        config = _read_json(self._config_path)
+        if "arm" in config:  # as `chain` was called once
+            config["chain"] = config.pop("arm")
+        return config
 
     @property
     def env(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from accelerate import PartialState
 from transformers import TrainerCallback
 
 from formatlab.observe.grader import grade
@@ -15,6 +16,7 @@ from formatlab.store.rollout import Rollout, Split
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.probe import Probe
 from formatlab.train.sampler import sample
+from formatlab.train.stage import StageInputs
 from formatlab.world.problem import digest
 from formatlab.world.prompt import Prompt
 
@@ -126,6 +128,39 @@ def observe_policy(
             )
     model.train(training)
     return rows
+
+
+def observe_stage(
+    inputs: StageInputs,
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    *,
+    limit: int,
+    step: int,
+    epoch: float,
+) -> None:
+    """Sample the policy of a stage on the probe and record it; the first of several processes does.
+
+    Args:
+        inputs: of the stage.
+        model: its policy.
+        tokenizer: the policy's.
+        limit: most tokens of a completion.
+        step: steps that the policy was trained for.
+        epoch: the same in epochs.
+    """
+    rows = observe_policy(
+        model,
+        tokenizer,
+        inputs.probe_prompts,
+        inputs.probe,
+        limit=limit,
+        run_id=inputs.folder.name,
+        step=step,
+        epoch=epoch,
+    )
+    if PartialState().is_main_process:
+        inputs.folder.write_rollouts("probe", epoch, rows)
 
 
 def completion_text(tokenizer: "PreTrainedTokenizerBase", tokens: list[int]) -> str:

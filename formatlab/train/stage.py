@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from formatlab.errors import InputError
 from formatlab.models.lora import LoraSettings
@@ -161,6 +161,41 @@ class StageSettings(ABC):
 
     def _refuse(self, name: str, needed: str) -> None:
         raise InputError(f"{self.name}: {name} is {getattr(self, name)}; {needed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutSettings(StageSettings):
+    """The settings of an algorithm that learns from rollouts which it samples step by step.
+
+    A step is one batch of rollouts: `prompts_per_step` prompts, `group_size` completions each, so
+    that equal steps are equal rollouts.
+    """
+
+    rewarded: ClassVar[bool] = True
+
+    if TYPE_CHECKING:
+        # Each algorithm has these fields, at their place among its options.
+        prompts_per_step: int
+        group_size: int
+
+    def __post_init__(self) -> None:
+        """Check that steps divide a pass over the prompts."""
+        super().__post_init__()
+        if self.prompts % self.prompts_per_step:
+            raise InputError(
+                f"{self.name}: prompts is {self.prompts}, not a multiple of prompts_per_step "
+                f"({self.prompts_per_step}); the rest would never be sampled"
+            )
+
+    @property
+    def rollouts_per_step(self) -> int:
+        """Completions sampled in one step."""
+        return self.prompts_per_step * self.group_size
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in one pass over the prompts."""
+        return self.prompts // self.prompts_per_step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,8 +81,10 @@ class Training:
 
     @property
     def decided(self) -> list[dict[str, Any]]:
-        """The configurations of all stages; trainings with equal ones are the same."""
-        return [*(self.before.decided if self.before else []), self.config]
+        """What addresses hash of all stages; trainings for which it is equal are the same."""
+        config = self.config
+        config["arm"] = config.pop("chain")  # the name that addresses were hashed with
+        return [*(self.before.decided if self.before else []), config]
 
     @property
     def algorithm(self) -> str:
@@ -136,7 +138,7 @@ class Training:
         *before, stage = self.stages
         config = {
             **stage.config,
-            "arm": self.label,
+            "chain": self.label,
             "before": [of.config for of in before],
             "reward": "correctness",
             "lora": asdict(self.lora) if self.lora else None,

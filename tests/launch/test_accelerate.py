@@ -8,37 +8,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tiny_study import TINY
 
 from formatlab.store.lock import locked
 from formatlab.store.run_folder import RunFolder
 from formatlab.study.experiment import load_experiment
 from formatlab.study.task import graph
 
-EXPERIMENT = '''"""Endpoint: none; a study of seconds."""
-
-from formatlab.study.study import LadderStudy
-from formatlab.train.pretraining.base import Pretraining
-from formatlab.train.on_policy.settings import Grpo
-from formatlab.train.probe import Probe
-from formatlab.world.mixture import Mixture
-from formatlab.world.world import World
-
-PRESETS = {
-    "tiny": LadderStudy(
-        name="together",
-        world=World(
-            mixture=Mixture(name="tiny", shares={"direct": 0.4, "tool_tags": 0.6}),
-            families=("chain",),
-            max_steps=1,
-            largest=5,
-        ),
-        scales=("0.04M",),
-        pretraining=Pretraining(tokens=60_000, vocabulary=300),
-        grpo=Grpo(prompts=8, prompts_per_step=4, group_size=4, epochs=1, completion_length=24),
-        probe=Probe(prompts=6, samples=2, fractions=()),
-    )
-}
-'''
+EXPERIMENT = (
+    TINY
+    + """
+PRESETS = {"tiny": replace(TINY, name="together")}
+"""
+)
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def test_many_arms_with_many_words_stay_on_the_page(
 ) -> None:
     rewards = ("random", "correctness, program false positives 20%, prose false negatives 5%")
     arms = [
-        {"arm": arm, "reward": reward}
+        {"chain": arm, "reward": reward}
         for arm in ("grpo", "ppo", "sft prose", CHAIN)
         for reward in rewards
     ]
@@ -189,7 +189,7 @@ def test_one_start_is_drawn_once(make_run) -> None:
 
 
 def test_many_settings_fit_a_screen(make_run) -> None:
-    runs = [make_run(config={"arm": f"arm {number}"}) for number in range(9)]
+    runs = [make_run(config={"chain": f"arm {number}"}) for number in range(9)]
     figure = accuracy_by_scale(measured_study(runs))
     assert len(figure.axes) == 10
     assert figure.get_size_inches()[1] < 13

@@ -131,6 +131,6 @@ def test_short_names_of_arms_never_fall_together(make_run) -> None:
     middles = ("one long middle", "another long middle")
     arms = [f"{'a' * 30} {middle} {'b' * 30}" for middle in middles]
     output = io.StringIO()
-    print_study(measured_study([make_run(config={"arm": arm}) for arm in arms]), output)
+    print_study(measured_study([make_run(config={"chain": arm}) for arm in arms]), output)
     for number in (1, 2):
         assert f"arm {number} in full: 0.15M, {'a' * 30}" in output.getvalue()

@@ -22,8 +22,8 @@ ONE_SIDED = {"prose": 1.0}
 
 def chain(make_run, **options) -> list:
     """An SFT on documents and GRPO after it."""
-    first = {"algorithm": "sft", "arm": "sft prose"}
-    second = {"algorithm": "grpo", "arm": "sft prose, grpo", "before": [SFT]}
+    first = {"algorithm": "sft", "chain": "sft prose"}
+    second = {"algorithm": "grpo", "chain": "sft prose, grpo", "before": [SFT]}
     options["mixture"] = {"program": 0.4, "prose": 0.6}
     moved = {"start": {"program": 0.1, "prose": 0.9}, "end": {"program": 0.9, "prose": 0.1}}
     return [
@@ -101,9 +101,9 @@ def test_the_kl_of_a_chain_is_to_its_start(all_text, make_run) -> None:
 
 
 def test_correctness_is_named_beside_other_rewards_in_chains(make_run) -> None:
-    words = {"arm": "sft prose, grpo", "before": [SFT]}
+    words = {"chain": "sft prose, grpo", "before": [SFT]}
     runs = [make_run(config=words | {"reward": of}) for of in ("correctness", "random")]
-    sft = make_run(config={"arm": "sft prose", "algorithm": "sft"}, train=False)
+    sft = make_run(config={"chain": "sft prose", "algorithm": "sft"}, train=False)
     study = measured_study([*runs, sft])
     # What learns from documents is not rewarded.
     assert study.settings == [
@@ -123,8 +123,8 @@ BONUS = {"bonus": "ucb_mean", "over": "format", "coefficient": 0.2}
     ("config", "sentence"),
     [
         ({}, ""),
-        ({"arm": "grpo", "exploration": {"bonus": "none"}, "lora": None}, ""),
-        ({"algorithm": "ppo", "arm": "ppo"}, "Trained with PPO."),
+        ({"chain": "grpo", "exploration": {"bonus": "none"}, "lora": None}, ""),
+        ({"algorithm": "ppo", "chain": "ppo"}, "Trained with PPO."),
         ({"algorithm": "dr_grpo"}, "Trained with Dr. GRPO."),
         ({"exploration": BONUS}, "Trained with GRPO, bonus ucb_mean over formats."),
         (
@@ -149,15 +149,15 @@ def test_what_trained_a_single_arm_is_said(
 
 
 def test_only_what_all_arms_share_is_said(make_run) -> None:
-    runs = [make_run(config={"arm": of, "algorithm": of, "lora": LORA}) for of in ("grpo", "ppo")]
+    runs = [make_run(config={"chain": of, "algorithm": of, "lora": LORA}) for of in ("grpo", "ppo")]
     assert "Trained with LoRA rank 4." in markdown(measured_study(runs))
-    runs = [make_run(config={"arm": of, "algorithm": of}) for of in ("grpo", "ppo")]
+    runs = [make_run(config={"chain": of, "algorithm": of}) for of in ("grpo", "ppo")]
     assert "Trained with" not in markdown(measured_study(runs))
 
 
 def test_a_bonus_is_said_beside_stages_that_cannot_have_one(make_run) -> None:
-    sft = make_run(config={"algorithm": "sft", "arm": "sft"}, train=False)
-    grpo = make_run(config={"arm": "sft, grpo", "before": [SFT], "exploration": BONUS})
+    sft = make_run(config={"algorithm": "sft", "chain": "sft"}, train=False)
+    grpo = make_run(config={"chain": "sft, grpo", "before": [SFT], "exploration": BONUS})
     assert "Trained with bonus ucb_mean over formats." in markdown(measured_study([sft, grpo]))
 
 

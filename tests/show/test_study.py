@@ -138,7 +138,7 @@ def test_no_runs_are_refused() -> None:
 def test_arms_go_by_the_words_of_the_study(make_run) -> None:
     words = ("sft prose", "sft prose, dpo prose", "sft prose, dpo prose, grpo")
     runs = [
-        make_run(seed=seed, config={"arm": arm, "algorithm": arm.split(", ")[-1].split()[0]})
+        make_run(seed=seed, config={"chain": arm, "algorithm": arm.split(", ")[-1].split()[0]})
         for arm in words
         for seed in (0, 1)
     ]
@@ -159,13 +159,13 @@ def test_arms_go_by_the_words_of_the_study(make_run) -> None:
     ],
 )
 def test_what_an_arm_is_called(make_run, arms: list[str], settings: list[str]) -> None:
-    runs = [make_run(seed=seed, config={"arm": arm}) for seed, arm in enumerate(arms)]
+    runs = [make_run(seed=seed, config={"chain": arm}) for seed, arm in enumerate(arms)]
     assert measured_study(runs).settings == settings
 
 
 def test_a_mixture_is_not_told_twice(make_run) -> None:
     runs = [
-        make_run(mixture={name: 1.0}, config={"mixture_name": name, "arm": f"mixture {name}"})
+        make_run(mixture={name: 1.0}, config={"mixture_name": name, "chain": f"mixture {name}"})
         for name in ("even", "skewed")
     ]
     assert measured_study(runs).settings == ["mixture even", "mixture skewed"]
@@ -173,7 +173,7 @@ def test_a_mixture_is_not_told_twice(make_run) -> None:
 
 def test_runs_of_one_seed_in_one_named_arm_are_variants(make_run) -> None:
     runs = [
-        make_run(config={"arm": "grpo", "settings": {"kl_coefficient": beta}})
+        make_run(config={"chain": "grpo", "settings": {"kl_coefficient": beta}})
         for beta in (0.0, 0.1)
     ]
     assert measured_study(runs).settings == ["KL coefficient 0", "KL coefficient 0.1"]

@@ -82,8 +82,8 @@ def test_long_runs_are_drawn_in_spans(make_run) -> None:
 
 
 def test_arms_without_a_line_are_not_in_the_legend(make_run) -> None:
-    rl = make_run(metrics=lines(2, reward=[0.1, 0.2]), config={"arm": "sft, grpo"})
-    sft = make_run(metrics=lines(2, loss=[3.0, 2.0]), config={"arm": "sft"}, train=False)
+    rl = make_run(metrics=lines(2, reward=[0.1, 0.2]), config={"chain": "sft, grpo"})
+    sft = make_run(metrics=lines(2, loss=[3.0, 2.0]), config={"chain": "sft"}, train=False)
     (legend,) = training_signals(measured_study([rl, sft])).legends
     assert [text.get_text() for text in legend.get_texts()] == ["0.15M, sft, grpo"]
 
@@ -104,7 +104,7 @@ def test_the_labels_of_ticks_are_exact(make_run) -> None:
 def test_many_arms_have_colours_of_their_own_and_equal_lines_are_told(all_text, make_run) -> None:
     names = [f"arm {number}" for number in range(8)]
     runs = [
-        make_run(config={"arm": name}, metrics=lines(2, reward=[0.1, min(number, 6) / 10]))
+        make_run(config={"chain": name}, metrics=lines(2, reward=[0.1, min(number, 6) / 10]))
         for number, name in enumerate(names)
     ]
     figure = training_signals(measured_study(runs))

@@ -62,6 +62,11 @@ def test_metrics_summary_and_winners_are_read(run: RunFolder) -> None:
         assert stored[name].to_pylist() == again[name].to_pylist()
 
 
+def test_the_chain_is_read_where_it_was_called_arm(run: RunFolder) -> None:
+    assert "arm" not in run.config
+    assert run.config.get("chain") == {1: None, 2: "grpo"}[run.env["schema_version"]]
+
+
 def test_a_report_is_made_of_it(run: RunFolder) -> None:
     page = write_report(run.path.parent, [run]).read_text()
     assert "0.04M" in page

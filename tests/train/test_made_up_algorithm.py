@@ -6,23 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tiny_study import TINY
 
 from formatlab.cli.main import main
 from formatlab.errors import InputError
 from formatlab.store.run_folder import RunFolder
 from formatlab.study.experiment import load_experiment
 
-EXPERIMENT = '''"""Endpoint: none."""
-
+EXPERIMENT = (
+    TINY
+    + '''
 from dataclasses import dataclass
 from typing import ClassVar
 
-from formatlab.study.study import LadderStudy
 from formatlab.train.on_policy.settings import OnPolicy
-from formatlab.train.pretraining.base import Pretraining
-from formatlab.train.probe import Probe
-from formatlab.world.mixture import Mixture
-from formatlab.world.world import World
 
 FLOOR = {}
 FLOOR["advantage"] = 0.0
@@ -56,21 +53,15 @@ SHORT = BetterOnly(
     prompts=8, prompts_per_step=4, group_size=4, epochs=2, completion_length=24, checkpoint_every=1
 )
 PRESETS = {
-    "tiny": LadderStudy(
+    "tiny": replace(
+        TINY,
         name="made-up",
-        world=World(
-            mixture=Mixture(name="tiny", shares={"direct": 0.4, "tool_tags": 0.6}),
-            families=("chain",),
-            max_steps=1,
-            largest=5,
-        ),
-        scales=("0.04M",),
-        pretraining=Pretraining(tokens=500_000, vocabulary=300),
-        probe=Probe(prompts=6, samples=2, fractions=()),
+        pretraining=replace(TINY.pretraining, tokens=500_000),
         chains=((SHORT,),),
     )
 }
 '''
+)
 
 
 @pytest.fixture
@@ -94,7 +85,7 @@ def test_an_experiment_trains_with_an_algorithm_of_its_own(path: Path, tmp_path:
     assert main(["run", str(path), "--runs-dir", str(runs), "--jobs", "1"]) == 0
     run = RunFolder.open(found)
     assert run.done
-    assert run.config["algorithm"] == run.config["arm"] == "better_only"
+    assert run.config["algorithm"] == run.config["chain"] == "better_only"
     assert run.epochs("probe") == [0.0, 1.0, 2.0]
     rows: list[dict[str, Any]] = run.rollouts("train").to_pylist()
     assert len(rows) == 4 * 16
@@ -133,6 +124,6 @@ def test_what_changes_no_result_leaves_the_address(path: Path, old: str, new: st
 
 
 def test_settings_of_its_own_are_checked_as_all_are(path: Path):
-    path.write_text(EXPERIMENT.replace("prompts_per_step=4", "prompts_per_step=3"))
-    with pytest.raises(InputError, match="better_only: prompts is 8, not a multiple"):
+    path.write_text(EXPERIMENT.replace("BetterOnly(\n    prompts=8", "BetterOnly(\n    prompts=9"))
+    with pytest.raises(InputError, match="better_only: prompts is 9, not a multiple"):
         load_experiment(path)

@@ -64,7 +64,7 @@ def test_each_stage_starts_from_what_the_one_before_it_left(
     sft, dpo, grpo = execute(study, runs_dir)
     assert [run.config["algorithm"] for run in (sft, dpo, grpo)] == ["sft", "dpo", "grpo"]
     assert [len(run.config["before"]) for run in (sft, dpo, grpo)] == [0, 1, 2]
-    assert grpo.config["arm"] == "sft direct, dpo direct, grpo"
+    assert grpo.config["chain"] == "sft direct, dpo direct, grpo"
     assert completions(dpo, 0.0) == completions(sft, 1.0)
     assert completions(grpo, 0.0) == completions(dpo, 1.0)
     assert completions(grpo, 1.0) != completions(sft, 0.0)

@@ -45,7 +45,7 @@ from formatlab.train.policy import (
     completion_text,
     end_marks,
     half_precision,
-    observe_policy,
+    observe_stage,
 )
 from formatlab.train.sampler import Sampled, row_seeds, sample
 from formatlab.train.stage import StageInputs
@@ -379,17 +379,14 @@ def run_expert_iteration(settings: ExpertIteration, inputs: StageInputs) -> None
             return
         policy = rounds.policy(number)
         with half_precision(settings.precision, policy.device.type):
-            rows = observe_policy(
+            observe_stage(
+                inputs,
                 policy,  # pyright: ignore[reportArgumentType] - a model with an adapter samples too
                 tokenizer,
-                inputs.probe_prompts,
-                inputs.probe,
                 limit=settings.completion_length,
-                run_id=folder.name,
                 step=number * settings.steps_per_epoch,
                 epoch=float(number),
             )
-        folder.write_rollouts("probe", float(number), rows)
 
     observe(0)
     lines = folder.metrics()

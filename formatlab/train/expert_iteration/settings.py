@@ -3,23 +3,19 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from formatlab.errors import InputError
 from formatlab.train.fine_tuning.settings import Sft
-from formatlab.train.stage import StageInputs, StageSettings
+from formatlab.train.stage import RolloutSettings, StageInputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExpertIteration(StageSettings):
+class ExpertIteration(RolloutSettings):
     """Settings of expert iteration (Anthony et al. 2017; here as in arXiv 2504.07912).
 
     A round samples every prompt once from the newest policy, keeps of each prompt the distinct
-    completions that the reward paid, and fine-tunes on them. A step is, as in the other algorithms,
-    one batch of rollouts: `prompts_per_step` prompts, `group_size` completions each, so that equal
-    steps are equal rollouts. A round is an epoch.
+    completions that the reward paid, and fine-tunes on them. A round is an epoch.
     """
 
     name: ClassVar[str] = "expert_iteration"
-    rewarded: ClassVar[bool] = True
     counts: ClassVar[tuple[str, ...]] = (
         "prompts_per_step",
         "group_size",
@@ -41,29 +37,10 @@ class ExpertIteration(StageSettings):
     sft_batch: int = 16
     """Completions in one optimiser update."""
 
-    def __post_init__(self) -> None:
-        """Check that steps divide a round."""
-        super().__post_init__()
-        if self.prompts % self.prompts_per_step:
-            raise InputError(
-                f"{self.name}: prompts is {self.prompts}, not a multiple of prompts_per_step "
-                f"({self.prompts_per_step}); the rest would never be sampled"
-            )
-
     @property
     def epochs(self) -> int:
         """Passes over the prompts: the rounds."""
         return self.rounds
-
-    @property
-    def rollouts_per_step(self) -> int:
-        """Completions sampled in one step."""
-        return self.prompts_per_step * self.group_size
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps in one round."""
-        return self.prompts // self.prompts_per_step
 
     @property
     def steps(self) -> int:

@@ -95,7 +95,7 @@ def run_fine_tuning(
         RunError: training cannot continue; the message says why.
     """
     from formatlab.train.fine_tuning.trainer import fine_tuning_trainer
-    from formatlab.train.policy import AfterUpdates, observe_policy, save_policy
+    from formatlab.train.policy import AfterUpdates, observe_stage, save_policy
 
     folder = inputs.folder
     per_pass = settings.updates_per_pass(len(rows))
@@ -139,17 +139,8 @@ def run_fine_tuning(
     def observe(step: int) -> None:
         policy: Any = trainer.accelerator.unwrap_model(trainer.model)
         with trainer.accelerator.autocast():
-            rows = observe_policy(
-                policy,
-                tokenizer,
-                inputs.probe_prompts,
-                inputs.probe,
-                limit=settings.completion_length,
-                run_id=folder.name,
-                step=step,
-                epoch=probes[step],
-            )
-        folder.write_rollouts("probe", probes[step], rows)
+            limit = settings.completion_length
+            observe_stage(inputs, policy, tokenizer, limit=limit, step=step, epoch=probes[step])
 
     if probes[0] not in folder.epochs("probe"):
         observe(0)

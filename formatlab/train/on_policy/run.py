@@ -28,7 +28,7 @@ def run_on_policy(settings: "OnPolicy", inputs: StageInputs) -> None:
     from accelerate.utils import broadcast_object_list
     from transformers import PrinterCallback
 
-    from formatlab.train.policy import AfterUpdates, observe_policy, save_policy
+    from formatlab.train.policy import AfterUpdates, observe_stage, save_policy
     from formatlab.train.trl_arguments import on_policy_arguments
 
     folder, model = inputs.folder, inputs.model
@@ -77,18 +77,8 @@ def run_on_policy(settings: "OnPolicy", inputs: StageInputs) -> None:
     def observe(step: int) -> None:
         if processes.is_main_process or trainer.sharded:
             with trainer.sampling() as policy:
-                rows = observe_policy(
-                    policy,
-                    tokenizer,
-                    inputs.probe_prompts,
-                    inputs.probe,
-                    limit=settings.completion_length,
-                    run_id=folder.name,
-                    step=step,
-                    epoch=probes[step],
-                )
-            if processes.is_main_process:
-                folder.write_rollouts("probe", probes[step], rows)
+                limit = settings.completion_length
+                observe_stage(inputs, policy, tokenizer, limit=limit, step=step, epoch=probes[step])
         processes.wait_for_everyone()
 
     if probes[0] not in folder.epochs("probe"):

@@ -7,21 +7,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from formatlab.errors import InputError
-from formatlab.train.stage import Schedule, StageInputs, StageSettings, largest_divisor
+from formatlab.train.stage import RolloutSettings, Schedule, StageInputs, largest_divisor
 
 if TYPE_CHECKING:
     from formatlab.train.on_policy.rollout_trainer import RolloutTrainer
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnPolicy(StageSettings):
+class OnPolicy(RolloutSettings):
     """Settings of a run that learns from its own newest rollouts.
 
-    A step is one batch of rollouts: `prompts_per_step` prompts, `group_size` completions each. The
-    defaults are those of the small ladder.
+    The defaults are those of the small ladder.
     """
 
-    rewarded: ClassVar[bool] = True
     distributed: ClassVar[bool] = True
     counts: ClassVar[tuple[str, ...]] = ("prompts_per_step", "epochs", "iterations")
 
@@ -53,11 +51,6 @@ class OnPolicy(StageSettings):
                 "TRL's batches are made of groups of completions of one prompt, so at least 2 are "
                 "needed",
             )
-        if self.prompts % self.prompts_per_step:
-            raise InputError(
-                f"{self.name}: prompts is {self.prompts}, not a multiple of prompts_per_step "
-                f"({self.prompts_per_step}); the rest would never be trained on"
-            )
         if self.update_sequences < 1 or self.rollouts_per_step % self.update_sequences:
             raise InputError(
                 f"{self.name}: sequences_per_update is {self.update_sequences}; it must divide the "
@@ -66,16 +59,6 @@ class OnPolicy(StageSettings):
         for name in ("kl_coefficient", "entropy_coefficient", "clip_epsilon"):
             if not 0 <= getattr(self, name) < math.inf:
                 self._refuse(name, "it must be 0 or more")
-
-    @property
-    def rollouts_per_step(self) -> int:
-        """Completions sampled in one step."""
-        return self.prompts_per_step * self.group_size
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps in one pass over the prompts."""
-        return self.prompts // self.prompts_per_step
 
     @property
     def steps(self) -> int:
@@ -226,6 +209,23 @@ GRPO_PRESETS: dict[str, Callable[[Grpo], Grpo]] = {
 """What `--algorithm` calls them; each changes what defines it and keeps the other settings."""
 
 
+_ECHO_CHAMBER: dict[str, Any] = {
+    "kl_coefficient": 1e-3,
+    "learning_rate": 1e-6,
+    "schedule": "cosine_with_min_lr",
+    "warmup": 0.03,
+    "adam_beta2": 0.95,
+    "epochs": 10,
+    "temperature": 0.7,
+    "completion_length": 1024,
+    "sequences_per_update": 64,
+    "precision": "bfloat16",
+    "micro_batch": 16,
+    "checkpoint_every": 16,
+}
+"""What the original paper's GRPO and PPO have in common."""
+
+
 def echo_chamber_grpo(prompts: int = 7_424) -> Grpo:
     """The original paper's settings for real models (arXiv 2504.07912, appendix C).
 
@@ -233,23 +233,7 @@ def echo_chamber_grpo(prompts: int = 7_424) -> Grpo:
     to 10%, temperature 0.7, KL coefficient 1e-3. GSM8K's 7,473 training problems are cut to a
     multiple of 64.
     """
-    return Grpo(
-        loss_type="grpo",
-        scale_rewards="group",
-        kl_coefficient=1e-3,
-        learning_rate=1e-6,
-        schedule="cosine_with_min_lr",
-        warmup=0.03,
-        adam_beta2=0.95,
-        prompts=prompts,
-        epochs=10,
-        temperature=0.7,
-        completion_length=1024,
-        sequences_per_update=64,
-        precision="bfloat16",
-        micro_batch=16,
-        checkpoint_every=16,
-    )
+    return Grpo(**_ECHO_CHAMBER, loss_type="grpo", scale_rewards="group", prompts=prompts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,17 +311,9 @@ def echo_chamber_ppo(prompts: int = 7_424) -> Ppo:
     critic has an optimiser of its own, so the weight of the value loss is 1.
     """
     return Ppo(
-        kl_coefficient=1e-3,
-        learning_rate=1e-6,
-        schedule="cosine_with_min_lr",
-        warmup=0.03,
-        adam_beta2=0.95,
+        **_ECHO_CHAMBER,
         prompts=prompts,
-        epochs=10,
-        temperature=0.7,
-        completion_length=1024,
         iterations=1,
-        sequences_per_update=64,
         clip_epsilon=0.2,
         gae_lambda=0.95,
         discount=1.0,
@@ -345,9 +321,6 @@ def echo_chamber_ppo(prompts: int = 7_424) -> Ppo:
         critic_learning_rate=7e-6,
         value_clip=0.2,
         value_coefficient=1.0,
-        precision="bfloat16",
-        micro_batch=16,
-        checkpoint_every=16,
     )
 
 

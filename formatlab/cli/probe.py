@@ -83,8 +83,9 @@ def _observe(options: ProbeOptions, probe: Probe) -> None:
     from formatlab.show.tables.probe import print_probe
     from formatlab.store.rollout import rollouts_to_table
     from formatlab.store.rollout_file import write_rollout_file
-    from formatlab.study.model_run import real_prompts, take_problems
     from formatlab.train.policy import observe_policy
+    from formatlab.world.problem_set import take_problems
+    from formatlab.world.prompt import real_prompts
 
     silence_libraries()
     # What takes long comes after what can be wrong.

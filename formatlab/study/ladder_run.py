@@ -7,14 +7,15 @@ study, share one folder.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from formatlab.models.scale import find_scale
-from formatlab.store.config import config_hash
 from formatlab.study.stage_run import StageRun
 from formatlab.study.task import Seeds, Task, TaskFacts
 from formatlab.train.pretraining.base import Base
 from formatlab.train.pretraining.make_base import finished_base, make_base
 from formatlab.train.progress import Emit, Progress
+from formatlab.train.training import TrainingInputs
 from formatlab.world.prompt import plain_prompt
 
 
@@ -32,11 +33,6 @@ class BaseTask(Task):
         return f"bases/{self.base.name}"
 
     @property
-    def needs(self) -> tuple[Task, ...]:
-        """Nothing."""
-        return ()
-
-    @property
     def facts(self) -> TaskFacts:
         """Scale, mixture and seeds."""
         return TaskFacts(
@@ -51,11 +47,6 @@ class BaseTask(Task):
                 sampling=self.base.seed,
             ),
         )
-
-    @property
-    def steps(self) -> int | None:
-        """Not known: the corpus decides it."""
-        return None
 
     @property
     def most_threads(self) -> int | None:
@@ -88,16 +79,9 @@ class LadderRun(StageRun):
     """Name of the mixture where the study has several."""
 
     @property
-    def address(self) -> str:
-        """Named by scale, mixture, algorithm and seeds."""
-        decided = {
-            "kind": "run",
-            "study": self.study,
-            "base": self.base.config,
-            "stages": self.training.decided,
-        }
-        name = f"{self.base.scale}-{self.base.world.mixture.name}-{self.training.algorithm}"
-        return f"{self.study}/{name}-{self.facts.seeds}-{config_hash(decided)}"
+    def decided(self) -> Mapping[str, Any]:
+        """The base."""
+        return {"base": self.base.config}
 
     @property
     def origin(self) -> tuple[Task, ...]:
@@ -122,18 +106,6 @@ class LadderRun(StageRun):
         )
 
     @property
-    def selectors(self) -> Mapping[str, str]:
-        """The settings of its base and of its training."""
-        return {
-            "kind": "run",
-            "scale": self.base.scale,
-            "mixture": self.base.world.mixture.name,
-            "seed": str(self.base.seed),
-            "world_seed": str(self.base.world.seed),
-            **self.training.selectors,
-        }
-
-    @property
     def most_threads(self) -> int | None:
         """As of the base."""
         return BaseTask(base=self.base).most_threads
@@ -142,8 +114,8 @@ class LadderRun(StageRun):
         """The base."""
         return finished_base(self.base, runs).path
 
-    def execute(self, runs: Path, emit: Emit) -> None:
-        """Train."""
+    def inputs(self, runs: Path) -> TrainingInputs:
+        """The base, or the policy of the stage before, and problems of the base's world."""
         world, training = self.base.world, self.training
         base = finished_base(self.base, runs)
         config = {
@@ -166,15 +138,12 @@ class LadderRun(StageRun):
                 "floor": self.base.pretraining.accuracy_floor,
             },
         }
-        count = training.stages[-1].settings.prompts
-        self.train(
-            runs,
-            config,
+        probe_problems = world.problems("probe", training.probe.prompts)
+        problems = world.problems("rl", training.stages[-1].settings.prompts)
+        return TrainingInputs(
+            config=config,
             model=self.start(runs),
-            prompts=[plain_prompt(p) for p in world.problems("rl", count)],
-            probe_prompts=[
-                plain_prompt(p) for p in world.problems("probe", training.probe.prompts)
-            ],
+            prompts=[plain_prompt(problem) for problem in problems],
+            probe_prompts=[plain_prompt(problem) for problem in probe_problems],
             world=world,
-            emit=emit,
         )

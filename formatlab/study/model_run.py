@@ -1,24 +1,22 @@
 """Runs of a real pretrained model on real problems, and the problems and prompts that they take."""
 
 import hashlib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from formatlab.errors import InputError
-from formatlab.store.config import config_hash
 from formatlab.store.weights import weights_digest
 from formatlab.study.stage_run import StageRun
 from formatlab.study.task import Seeds, TaskFacts
 from formatlab.train.pretraining.base import ACCURACY_FLOOR
 from formatlab.train.progress import Emit, Progress
+from formatlab.train.training import TrainingInputs
 from formatlab.world import problem_set, prompt
 from formatlab.world.added_formats import added_formats
-from formatlab.world.problem import Problem
-from formatlab.world.problem_set import load_problems
-from formatlab.world.prompt import Prompt, Shots, prompt_id, prompt_text
+from formatlab.world.problem_set import take_problems
+from formatlab.world.prompt import Prompt, Shots, real_prompts
 
 _SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
 """Files of a model's folder that decide what it is asked and how it answers, beside its weights."""
@@ -41,15 +39,13 @@ class ModelRun(StageRun):
     chat: bool
 
     @property
-    def address(self) -> str:
-        """Named by model, algorithm and seed.
+    def decided(self) -> Mapping[str, Any]:
+        """Model and problems.
 
         A model on this machine is identified by its content, one on a hub by its id.
         """
         added = added_formats()
-        decided = {
-            "kind": "run",
-            "study": self.study,
+        return {
             "model": [self.model, _model_digest(self.model)],
             "problem_set_version": problem_set.VERSION,
             "prompt_version": prompt.VERSION,
@@ -58,11 +54,8 @@ class ModelRun(StageRun):
             "probe_split": self.probe_split,
             "shots": asdict(self.shots),
             "chat": self.chat,
-            "stages": self.training.decided,
             **({"added_formats": added} if added else {}),
         }
-        name = f"{Path(self.model).name}-pretrained-{self.training.algorithm}"
-        return f"{self.study}/{name}-s{self.training.seed}-{config_hash(decided)}"
 
     @property
     def facts(self) -> TaskFacts:
@@ -78,18 +71,6 @@ class ModelRun(StageRun):
             seeds=Seeds(initialisation=seed, sampling=seed),
         )
 
-    @property
-    def selectors(self) -> Mapping[str, str]:
-        """Model, seed, and what is trained."""
-        name, seed = Path(self.model).name, str(self.training.seed)
-        return {
-            "kind": "run",
-            "model": name,
-            "scale": name,
-            "seed": seed,
-            **self.training.selectors,
-        }
-
     def first_model(self, runs: Path) -> Path:
         """The real model, converted if need be."""
         from formatlab.models.source import find_model, materialise
@@ -97,17 +78,20 @@ class ModelRun(StageRun):
         return materialise(find_model(self.model), runs / "models")
 
     def execute(self, runs: Path, emit: Emit) -> None:
-        """Read model and problems, then train."""
+        """Say that a model is read, which takes long for a large one; then as any run."""
+        emit(Progress(self.label, 0, 1, None, None, "reading the model"))
+        super().execute(runs, emit)
+
+    def inputs(self, runs: Path) -> TrainingInputs:
+        """The model, or the policy of the stage before, and the problems."""
         import torch
 
         from formatlab.models.model import count_parameters
         from formatlab.models.source import ModelSource, load_model
 
-        name = Path(self.model).name
-        emit(Progress(f"model {name}", 0, 1, None, None, "reading"))
         # The quick checks come first, the slow work after them.
         training = self.training
-        option = f"--{training.stages[-1].settings.name.replace('_', '-')}.prompts"
+        option = f"{training.stages[-1].settings.option}.prompts"
         problems = take_problems(self.problems, "train", self.problems_set_aside, option=option)
         probe_problems = take_problems(
             self.probe_problems,
@@ -126,6 +110,7 @@ class ModelRun(StageRun):
         chat = tokenizer if self.chat else None
         prompts = real_prompts(problems, self.shots, chat)
         probe_prompts = real_prompts(probe_problems, self.shots, chat)
+        name = Path(self.model).name
         config = {
             "name": name,
             "scale": {
@@ -144,14 +129,8 @@ class ModelRun(StageRun):
             "shots": asdict(self.shots),
             "chat": self.chat,
         }
-        self.train(
-            runs,
-            config,
-            model=folder,
-            prompts=prompts,
-            probe_prompts=probe_prompts,
-            world=None,
-            emit=emit,
+        return TrainingInputs(
+            config=config, model=folder, prompts=prompts, probe_prompts=probe_prompts, world=None
         )
 
 
@@ -188,41 +167,3 @@ def _prompts_digest(prompts: list[Prompt]) -> str:
     """SHA-256 of what is asked and what is right."""
     text = "".join(f"{prompt.id}\x1f{prompt.text}\x1f{prompt.gold}\x1e" for prompt in prompts)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def take_problems(
-    spec: str, split: str, count: int, *, option: str, without: Set[str] = frozenset()
-) -> list[Problem]:
-    """The first `count` problems of a set.
-
-    Args:
-        spec: the set, see `load_problems`.
-        split: its split.
-        count: how many.
-        option: what to lower where the set is smaller.
-        without: questions to pass over.
-
-    Raises:
-        InputError: the set is smaller, or cannot be read.
-    """
-    found = [p for p in load_problems(spec, split=split) if p.question not in without]
-    if len(found) < count:
-        others = " that are not trained on" if without else ""
-        raise InputError(
-            f"{spec} holds {len(found)} different problems{others}, and {count} were asked for; "
-            f"lower {option}, or give a larger set"
-        )
-    return found[:count]
-
-
-def real_prompts(problems: Sequence[Problem], shots: Shots, tokenizer: Any) -> list[Prompt]:
-    """The problems as a real model is asked them; `tokenizer` is that of a chat, or None."""
-    return [
-        Prompt(
-            id=prompt_id(problem.question),
-            text=prompt_text(problem, shots=shots, tokenizer=tokenizer),
-            gold=problem.answer,
-            family=problem.family,
-        )
-        for problem in problems
-    ]

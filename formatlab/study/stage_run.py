@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from formatlab.study.task import Task, finish_run, start_digest, started_elsewhere
+from formatlab.store.config import config_hash
+from formatlab.store.weights import weights_digest
+from formatlab.study.task import Task
 from formatlab.train.progress import Emit
-from formatlab.train.training import Training, train, whole_policy
-from formatlab.world.prompt import Prompt
-from formatlab.world.world import World
+from formatlab.train.training import Training, TrainingInputs, train, whole_policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,28 @@ class StageRun(Task):
     training: Training
     words: str = ""
     """Its differences, besides its stages, from other runs of its scale and seeds."""
+
+    @property
+    @abstractmethod
+    def decided(self) -> Mapping[str, Any]:
+        """What besides study and stages decides the result and is known beforehand."""
+
+    @abstractmethod
+    def first_model(self, runs: Path) -> Path:
+        """The model that the first stage starts from, as a transformers folder."""
+
+    @abstractmethod
+    def inputs(self, runs: Path) -> TrainingInputs:
+        """The model, the problems, and what the configuration says of them."""
+
+    @property
+    def address(self) -> str:
+        """Named by scale or model, mixture, algorithm and seeds."""
+        stages = {"stages": self.training.decided}
+        decided = {"kind": "run", "study": self.study, **self.decided, **stages}
+        of = self.facts
+        name = f"{of.scale}-{of.mixture}-{of.algorithm}-{of.seeds}"
+        return f"{self.study}/{name}-{config_hash(decided)}"
 
     @property
     def before(self) -> Self | None:
@@ -44,13 +66,23 @@ class StageRun(Task):
         return ()
 
     @property
+    def selectors(self) -> Mapping[str, str]:
+        """What it starts from, and the settings of its training."""
+        of = self.facts
+        assert of.seeds is not None
+        return {
+            "kind": "run",
+            "scale": of.scale,
+            "mixture": of.mixture,
+            "seed": str(of.seeds.initialisation),
+            "world_seed": str(of.seeds.world),
+            **self.training.selectors,
+        }
+
+    @property
     def steps(self) -> int:
         """Steps of the stage."""
         return self.training.stages[-1].settings.steps
-
-    def outdated(self, runs: Path) -> str | None:
-        """Why the run must be made again: its start was made again with other weights."""
-        return started_elsewhere(self, runs)
 
     def start(self, runs: Path) -> Path:
         """The model that the stage starts from, as a transformers folder."""
@@ -59,41 +91,28 @@ class StageRun(Task):
             return self.first_model(runs)
         return whole_policy(runs / before.address, before.start(runs))
 
-    @abstractmethod
-    def first_model(self, runs: Path) -> Path:
-        """The model that the first stage starts from, as a transformers folder."""
+    def execute(self, runs: Path, emit: Emit) -> None:
+        """Train, or go on with it; then measure the winners and mark the run done.
 
-    def train(
-        self,
-        runs: Path,
-        config: Mapping[str, Any],
-        *,
-        model: Path,
-        prompts: list[Prompt],
-        probe_prompts: list[Prompt],
-        world: World | None,
-        emit: Emit,
-    ) -> None:
-        """Train the stage into its folder, or go on with it, and mark it done.
-
-        Args:
-            runs: the runs folder.
-            config: what besides the training decides the result.
-            model: see `start`.
-            prompts: of training.
-            probe_prompts: what policies are observed on.
-            world: what renders documents; None for real models.
-            emit: called with the progress.
+        Where several processes train, the first one measures.
         """
-        train(
-            self.training,
-            runs / self.address,
-            {"study": self.study, "start_sha256": start_digest(self, runs), **config},
-            title=self.label,
-            model=model,
-            prompts=prompts,
-            probe_prompts=probe_prompts,
-            world=world,
-            emit=emit,
-        )
-        finish_run(runs / self.address)
+        from accelerate import PartialState
+
+        from formatlab.measure import run_winners
+
+        inputs = self.inputs(runs)
+        start = {"study": self.study, "start_sha256": self.start_digest(runs)}
+        inputs = replace(inputs, config={**start, **inputs.config})
+        folder = train(self.training, runs / self.address, inputs, title=self.label, emit=emit)
+        processes = PartialState()
+        if processes.is_main_process:
+            folder.write_winners(run_winners(folder))
+            folder.mark_done(
+                {
+                    "steps": len(folder.metrics()),
+                    "rollouts": folder.count_rollouts("train"),
+                    "policy_sha256": weights_digest(folder.path / "policy"),
+                }
+            )
+            folder.remove_checkpoints()
+        processes.wait_for_everyone()

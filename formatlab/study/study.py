@@ -116,7 +116,7 @@ class Study(Algorithms, ABC):
                 probe=self.probe,
                 seed=seed,
             )
-            for stages in self._chains()
+            for stages in self._varied_chains()
             for reward in self.sweep.rewards(self.reward)
             for exploration in self.sweep.explorations(self.exploration)
         ]
@@ -128,30 +128,32 @@ class Study(Algorithms, ABC):
         for training in trainings:
             yield training, _words(training, trainings)
 
-    def _chains(self) -> Iterator[tuple[Stage, ...]]:
-        """The chains that are asked for, the last stage of each with every value of the axes."""
-        for chain in self.chains:
-            *before, last = (Stage(algorithm=of.name, settings=of) for of in chain)
+    def _varied_chains(self) -> Iterator[tuple[Stage, ...]]:
+        """The chains, the last stage of each with every value of the axes."""
+        for *before, last in self._chains:
             for settings in self.sweep.settings(last.settings):
+                if isinstance(settings, Grpo) and last.algorithm in GRPO_PRESETS:
+                    settings = GRPO_PRESETS[last.algorithm](settings)
                 yield (*before, replace(last, settings=settings))
-        if self.chains:
-            return
-        before = [Stage(algorithm=name, settings=self._settings(name)) for name in self.before]
-        for name in self.sweep.algorithms(self.algorithm):
-            for settings in self.sweep.settings(self._settings(name)):
-                if isinstance(settings, Grpo) and name in GRPO_PRESETS:
-                    settings = GRPO_PRESETS[name](settings)
-                yield (*before, Stage(algorithm=name, settings=settings))
 
-    def _settings(self, name: AlgorithmName) -> StageSettings:
-        return getattr(self, name) if name in SETTINGS else self.grpo
+    @property
+    def _chains(self) -> list[list[Stage]]:
+        """The chains that are asked for."""
+        if self.chains:
+            return [
+                [Stage(algorithm=of.name, settings=of) for of in chain] for chain in self.chains
+            ]
+        before = [self._stage(name) for name in self.before]
+        return [[*before, self._stage(name)] for name in self.sweep.algorithm or (self.algorithm,)]
+
+    def _stage(self, name: AlgorithmName) -> Stage:
+        settings = getattr(self, name) if name in SETTINGS else self.grpo
+        return Stage(algorithm=name, settings=settings)
 
     @property
     def algorithms(self) -> set[str]:
         """Names of all algorithms that train somewhere in the study."""
-        if self.chains:
-            return {settings.name for chain in self.chains for settings in chain}
-        return {*self.before, *self.sweep.algorithms(self.algorithm)}
+        return {stage.algorithm for chain in self._chains for stage in chain}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,10 @@
 """Sweeps: what a study varies besides scales and seeds, in every combination of the values."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 from formatlab.errors import InputError
 from formatlab.train.algorithm import AlgorithmName
@@ -16,6 +16,17 @@ from formatlab.world.world import World
 
 _FAITHFUL = "none"
 _SHARE = re.compile(r"([a-z_]+)=([0-9.]+)")
+_OF_ALGORITHMS = (
+    "kl_coefficient",
+    "entropy_coefficient",
+    "temperature",
+    "group_size",
+    "learning_rate",
+    "epochs",
+)
+"""The axes that are settings of an algorithm."""
+
+_T = TypeVar("_T", Reward, Exploration, StageSettings, World)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,39 +61,23 @@ class Sweep:
     sampling_seed: tuple[int, ...] = ()
     """Seeds of prompts' order and samples, each on every base."""
 
-    def algorithms(self, own: AlgorithmName) -> tuple[AlgorithmName, ...]:
-        """The algorithms, or the study's own."""
-        return self.algorithm or (own,)
-
     def rewards(self, own: Reward) -> list[Reward]:
         """The rewards, or the study's own."""
         if self.reward and own != Reward():
             raise InputError("sweep: give either --reward or --sweep.reward")
-        return [Reward(kind=kind) for kind in self.reward] or [own]
+        return _varied(own, {"kind": self.reward})
 
     def explorations(self, own: Exploration) -> list[Exploration]:
         """The bonuses, or the study's own, with the study's other settings of exploration."""
-        changes: list[Any] = [{"bonus": bonus} for bonus in self.bonus]
-        return [replace(own, **change) for change in changes] or [own]
+        return _varied(own, {"bonus": self.bonus})
 
-    def settings(self, own: StageSettings) -> Iterator[StageSettings]:
+    def settings(self, own: StageSettings) -> list[StageSettings]:
         """Every combination of the values of the axes that are settings of an algorithm.
 
         Raises:
             InputError: an axis that is no setting of the algorithm.
         """
-        axes = {
-            name: getattr(self, name)
-            for name in (
-                "kl_coefficient",
-                "entropy_coefficient",
-                "temperature",
-                "group_size",
-                "learning_rate",
-                "epochs",
-            )
-            if getattr(self, name)
-        }
+        axes = {name: getattr(self, name) for name in _OF_ALGORITHMS if getattr(self, name)}
         known = {field.name for field in fields(own)}
         for name in axes:
             if name not in known:
@@ -90,8 +85,7 @@ class Sweep:
                     f"sweep: {own.name} has no {name}; remove that axis, or that algorithm, from "
                     "the sweep"
                 )
-        for values in product(*axes.values()):
-            yield replace(own, **dict(zip(axes, values, strict=True)))
+        return _varied(own, axes)
 
     def worlds(self, own: World) -> list[World]:
         """Every combination of mixture, fidelity and seed, in the study's own world.
@@ -104,11 +98,14 @@ class Sweep:
             mixtures = [
                 _unfaithful(mixture, text) for mixture in mixtures for text in self.mistranslated
             ]
-        return [
-            replace(own, mixture=mixture, seed=seed)
-            for mixture in mixtures
-            for seed in self.world_seed or (own.seed,)
-        ]
+        return _varied(own, {"mixture": mixtures, "seed": self.world_seed})
+
+
+def _varied(own: _T, axes: Mapping[str, Sequence[Any]]) -> list[_T]:
+    """Every combination of the axes' values; what an axis without values names stays as it is."""
+    given = {name: values for name, values in axes.items() if values}
+    combinations = product(*given.values())
+    return [replace(own, **dict(zip(given, values, strict=True))) for values in combinations]
 
 
 def _mixture(text: str, own: Mixture) -> Mixture:

@@ -13,7 +13,6 @@ from typing import Literal
 
 from formatlab.errors import FormatlabError
 from formatlab.store.run_folder import RunFolder
-from formatlab.store.weights import weights_digest
 from formatlab.train.progress import Emit
 
 
@@ -69,6 +68,10 @@ class TaskFacts:
         return self.named("" if self.seeds is None else str(self.seeds))
 
 
+_WEIGHTS = ("policy_sha256", "sha256")
+"""Keys of DONE that hold the digest of the weights, of a run and of a base."""
+
+
 class Task(ABC):
     """A base or a run, as launchers see it; an interrupted one continues where it stopped."""
 
@@ -82,9 +85,9 @@ class Task(ABC):
         """
 
     @property
-    @abstractmethod
     def needs(self) -> "tuple[Task, ...]":
         """The tasks whose folders it starts from."""
+        return ()
 
     @property
     @abstractmethod
@@ -102,9 +105,9 @@ class Task(ABC):
         return {}
 
     @property
-    @abstractmethod
     def steps(self) -> int | None:
         """Steps it has in all; None where that is not known beforehand."""
+        return None
 
     @property
     def most_threads(self) -> int | None:
@@ -116,9 +119,26 @@ class Task(ABC):
         """Whether several processes can do it together; if not, one does it and the others wait."""
         return True
 
-    def outdated(self, runs: Path) -> str | None:
-        """Why its finished folder is not what it would make now; None if it is."""
+    def start_digest(self, runs: Path) -> str | None:
+        """SHA-256 of the weights that it starts from; None if it needs no other task."""
+        for need in self.needs:
+            summary = RunFolder.open(runs / need.address).summary or {}
+            return next((summary[name] for name in _WEIGHTS if name in summary), None)
         return None
+
+    def outdated(self, runs: Path) -> str | None:
+        """Why its finished folder is not what it would make now; None if it is.
+
+        Its start, a base or an earlier stage, may have been made again with other weights.
+        """
+        try:
+            there = self.start_digest(runs)
+            used = RunFolder.open(runs / self.address).config.get("start_sha256")
+        except FormatlabError:
+            return None
+        if used is None or there is None or used == there:
+            return None
+        return "it was trained from other weights than those that are there now"
 
     @abstractmethod
     def execute(self, runs: Path, emit: Emit) -> None:
@@ -144,52 +164,3 @@ def graph(tasks: Sequence[Task]) -> list[Task]:
     for task in tasks:
         add(task)
     return list(found.values())
-
-
-_WEIGHTS = ("policy_sha256", "sha256")
-"""Keys of DONE that hold the digest of the weights, of a run and of a base."""
-
-
-def start_digest(task: Task, runs: Path) -> str | None:
-    """SHA-256 of the weights that the task starts from; None if it needs no other task."""
-    for need in task.needs:
-        summary = RunFolder.open(runs / need.address).summary or {}
-        return next((summary[name] for name in _WEIGHTS if name in summary), None)
-    return None
-
-
-def started_elsewhere(task: Task, runs: Path) -> str | None:
-    """Why a run is outdated: its base or earlier stage was made again, with other weights."""
-    try:
-        used = RunFolder.open(runs / task.address).config.get("start_sha256")
-        there = start_digest(task, runs)
-    except FormatlabError:
-        return None
-    if used is None or there is None or used == there:
-        return None
-    return "it was trained from other weights than those that are there now"
-
-
-def finish_run(path: Path) -> None:
-    """Measure the winners of a trained run and mark it done; the first of several processes does.
-
-    Args:
-        path: the run folder.
-    """
-    from accelerate import PartialState
-
-    from formatlab.measure import run_winners
-
-    processes = PartialState()
-    if processes.is_main_process:
-        folder = RunFolder.open(path)
-        folder.write_winners(run_winners(folder))
-        folder.mark_done(
-            {
-                "steps": len(folder.metrics()),
-                "rollouts": folder.count_rollouts("train"),
-                "policy_sha256": weights_digest(path / "policy"),
-            }
-        )
-        folder.remove_checkpoints()
-    processes.wait_for_everyone()

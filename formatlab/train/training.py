@@ -167,18 +167,25 @@ class Training:
         return rules
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingInputs:
+    """What a training is given beside its settings."""
+
+    config: Mapping[str, Any]
+    """What besides the training decides the result, and what it starts from; ready for JSON."""
+    model: Path
+    """A transformers folder, what the stage starts from."""
+    prompts: list[Prompt]
+    """Of training; the stage takes as many of the first as it needs."""
+    probe_prompts: list[Prompt]
+    """What policies are observed on."""
+    world: World | None
+    """What renders documents; None for real models."""
+
+
 def train(
-    training: Training,
-    path: Path,
-    common: Mapping[str, Any],
-    *,
-    title: str,
-    model: Path,
-    prompts: list[Prompt],
-    probe_prompts: list[Prompt],
-    world: World | None,
-    emit: Emit,
-) -> None:
+    training: Training, path: Path, inputs: TrainingInputs, *, title: str, emit: Emit
+) -> RunFolder:
     """Train the last stage into the run folder at `path`, or resume it.
 
     Where `accelerate launch` started several processes, all train and the first one writes.
@@ -186,22 +193,18 @@ def train(
     Args:
         training: the chain; the stages before the last are done.
         path: the run folder.
-        common: what else decides the result, and what it starts from.
+        inputs: model and problems.
         title: what the progress display calls it.
-        model: a transformers folder, what the stage starts from.
-        prompts: of training; the stage takes as many of the first as it needs.
-        probe_prompts: what policies are observed on.
-        world: what renders documents; None for real models.
         emit: told of the progress.
     """
     from accelerate import PartialState
 
     if training.lora is not None:
-        training.lora.check(model)
+        training.lora.check(inputs.model)
     processes = PartialState(cpu=best_device().type == "cpu")
     settings = training.stages[-1].settings
     if processes.is_main_process:
-        config = {"kind": "run", **common, **training.config}
+        config = {"kind": "run", **inputs.config, **training.config}
         RunFolder.create(path, config=config, env=environment())
     processes.wait_for_everyone()
     folder = RunFolder.open(path)
@@ -234,19 +237,20 @@ def train(
     settings.run(
         StageInputs(
             folder=folder,
-            model=model,
-            prompts=prompts[: settings.prompts],
+            model=inputs.model,
+            prompts=inputs.prompts[: settings.prompts],
             probe=training.probe,
-            probe_prompts=probe_prompts,
+            probe_prompts=inputs.probe_prompts,
             seed=training.seed,
             report=report,
             lora=training.lora,
             reward=training.reward,
             exploration=training.exploration,
             engine=training.engine,
-            world=world,
+            world=inputs.world,
         )
     )
+    return folder
 
 
 def whole_policy(run: Path, start: Path) -> Path:

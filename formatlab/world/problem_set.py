@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
@@ -89,6 +89,31 @@ def load_problems(spec: str, *, split: str = "train", limit: int | None = None) 
             "ask for fewer or give a larger set"
         )
     return problems
+
+
+def take_problems(
+    spec: str, split: str, count: int, *, option: str, without: Set[str] = frozenset()
+) -> list[Problem]:
+    """The first `count` problems of a set.
+
+    Args:
+        spec: the set, see `load_problems`.
+        split: its split.
+        count: how many.
+        option: what to lower where the set is smaller.
+        without: questions to pass over.
+
+    Raises:
+        InputError: the set is smaller, or cannot be read.
+    """
+    found = [p for p in load_problems(spec, split=split) if p.question not in without]
+    if len(found) < count:
+        others = " that are not trained on" if without else ""
+        raise InputError(
+            f"{spec} holds {len(found)} different problems{others}, and {count} were asked for; "
+            f"lower {option}, or give a larger set"
+        )
+    return found[:count]
 
 
 def gold_answer(answer: object) -> str:

@@ -5,7 +5,7 @@ the question after worked examples (shots) in a chosen mix of formats, as plain 
 template; the examples are solved by hand in every format, below.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
@@ -183,6 +183,21 @@ def prompt_text(
         worked = "".join(f"{question}\n{solution}\n\n" for question, solution in examples)
         return f"{worked}{problem.question}\n"
     return _chat(examples, problem.question, tokenizer)
+
+
+def real_prompts(
+    problems: Sequence[Problem], shots: Shots, tokenizer: "PreTrainedTokenizerBase | None"
+) -> list[Prompt]:
+    """The problems as a real model is asked them; `tokenizer` is that of a chat, or None."""
+    return [
+        Prompt(
+            id=prompt_id(problem.question),
+            text=prompt_text(problem, shots=shots, tokenizer=tokenizer),
+            gold=problem.answer,
+            family=problem.family,
+        )
+        for problem in problems
+    ]
 
 
 def _chat(

@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,6 @@ from formatlab.store.run_folder import RunFolder
 from formatlab.study import model_run
 from formatlab.study.ladder_run import BaseTask, LadderRun
 from formatlab.study.model_run import ModelRun
-from formatlab.study.task import started_elsewhere
 from formatlab.train.environment import environment
 from formatlab.train.expert_iteration.settings import ExpertIteration
 from formatlab.train.fine_tuning.settings import Dpo, Sft
@@ -327,16 +326,8 @@ def test_only_finished_runs_tell_times_where_nothing_is_timed(tmp_path: Path):
     assert [of.state for of in found] == ["to make", "to make", "done"]
 
 
-@dataclass(frozen=True)
-class Run(Node):
-    """A task that is outdated when what it needs has other weights."""
-
-    def outdated(self, runs: Path) -> str | None:
-        return started_elsewhere(self, runs)
-
-
 BASE = Node("base 0.04M s0")
-RUN = Run("grpo 0.04M s0", (BASE,))
+RUN = Node("grpo 0.04M s0", (BASE,))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from formatlab.errors import InputError
 from formatlab.world.problem import Problem
-from formatlab.world.problem_set import gold_answer, load_problems
+from formatlab.world.problem_set import gold_answer, load_problems, take_problems
 
 ROWS = [
     {"question": "How many legs has a spider?", "answer": 8},
@@ -205,3 +205,27 @@ def test_a_set_that_is_nowhere_is_said_so(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(InputError, match=message):
         load_problems(spec)
+
+
+@pytest.fixture
+def numbered(tmp_path: Path) -> str:
+    path = tmp_path / "problems.jsonl"
+    rows = [{"question": f"{n} + 1?", "answer": str(n + 1)} for n in range(6)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return str(path)
+
+
+def test_the_first_problems_are_taken_and_those_trained_on_left_out(numbered: str):
+    trained = take_problems(numbered, "train", 4, option="--grpo.prompts")
+    probed = take_problems(
+        numbered, "test", 2, option="--probe.prompts", without={p.question for p in trained}
+    )
+    assert [p.answer for p in trained] == ["1", "2", "3", "4"]
+    assert [p.answer for p in probed] == ["5", "6"]
+
+
+def test_too_few_problems_are_said_with_the_option_to_lower(numbered: str):
+    with pytest.raises(InputError, match=r"holds 6 different problems, and 7 .*--grpo\.prompts"):
+        take_problems(numbered, "train", 7, option="--grpo.prompts")
+    with pytest.raises(InputError, match=r"holds 5 .*not trained on.*--probe\.prompts"):
+        take_problems(numbered, "test", 6, option="--probe.prompts", without={"0 + 1?"})

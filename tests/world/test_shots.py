@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from formatlab.errors import InputError
 from formatlab.observe.grader import grade
 from formatlab.world.problem import Problem
-from formatlab.world.prompt import EXAMPLES, SHOT_FORMATS, Example, Shots, prompt_text
+from formatlab.world.prompt import EXAMPLES, SHOT_FORMATS, Example, Shots, prompt_text, real_prompts
 
 PROBLEMS = [
     Problem(question=f"Ann has {n} cats. How many legs?", answer=str(4 * n), family="legs")
@@ -125,3 +125,12 @@ def test_chat_needs_a_template() -> None:
 def test_impossible_mixes_are_refused(counts: dict[str, int], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Shots(counts=counts)
+
+
+def test_prompts_carry_question_answer_and_an_id_that_does_not_depend_on_the_examples():
+    bare = real_prompts(PROBLEMS[:2], Shots(counts={}), None)
+    shown = real_prompts(PROBLEMS[:2], Shots(counts={"prose": 1}), None)
+    assert [prompt.text for prompt in bare] == [f"{of.question}\n" for of in PROBLEMS[:2]]
+    assert [prompt.gold for prompt in shown] == ["0", "4"]
+    assert [prompt.id for prompt in bare] == [prompt.id for prompt in shown]
+    assert all(s.text.endswith(b.text) for s, b in zip(shown, bare, strict=True))

@@ -21,14 +21,22 @@ def imported(tree: ast.Module) -> set[tuple[str, str]]:
     return {(node.module or "", of.name) for node in froms for of in node.names}
 
 
+def attributes(tree: ast.Module) -> set[str]:
+    """What a file uses of modules and objects, as `work` of `worker.work`."""
+    return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
 def test_every_file_is_linked_to_one_above_it_by_the_name_beside_it() -> None:
     trees = {file: ast.parse((REPOSITORY / file).read_text(encoding="utf-8")) for file, _ in HOPS}
 
     def gives(source: str, name: str, user: str) -> bool:
         """Whether a file defines the name, and another imports it from there or its package."""
-        module = source.removesuffix(".py").replace("/", ".")
-        places = {(module, name), (module.rpartition(".")[0], name)}
-        return name in defined(trees[source]) and bool(places & imported(trees[user]))
+        package, _, module = source.removesuffix(".py").replace("/", ".").rpartition(".")
+        taken = imported(trees[user])
+        whole = (package, module) in taken and name in attributes(trees[user])
+        return name in defined(trees[source]) and (
+            whole or (package, name) in taken or (f"{package}.{module}", name) in taken
+        )
 
     assert len(HOPS) > 15 and len(HOPS) == PAGE.count("\n| `")
     first, _ = HOPS[0]

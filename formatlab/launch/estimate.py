@@ -143,12 +143,12 @@ def _work(task: Task) -> tuple[float, int, int, int] | None:
     return learned, sampled, batch, settings.completion_length
 
 
-def _by_rule(estimate: Estimate, timing: Timing | None, written: int) -> Estimate:
+def _by_rule(estimate: Estimate, timing: Timing, written: int) -> Estimate:
     """The estimate with what follows from the work, where that is known, and from a timing.
 
     Args:
         estimate: of a task.
-        timing: of this machine, which gives the time without start and corpus; None for no time.
+        timing: of this machine, which gives the time without start and corpus.
         written: tokens of the corpus that the task writes.
     """
     task, work = estimate.task, _work(estimate.task)
@@ -160,16 +160,14 @@ def _by_rule(estimate: Estimate, timing: Timing | None, written: int) -> Estimat
     activations = (PROMPT + completion) * scale.depth * scale.width * ACTIVATION_BYTES
     logits = completion * vocabulary * LOGIT_BYTES
     tensors = STATE_BYTES * parameters + batch * (activations + logits)
-    seconds = None
-    if timing is not None:
-        tokens = learned + SAMPLED * rollouts * SOLUTION
-        passes = learned / DOCUMENT / batch
-        passes += SAMPLED * rollouts / SIDE_BY_SIDE * min(completion, LONGEST)
-        seconds = passes * scale.depth * timing.layer + rollouts * GRADE
-        seconds += tokens * (parameters + ELEMENTWISE) * timing.parameter
+    tokens = learned + SAMPLED * rollouts * SOLUTION
+    passes = learned / DOCUMENT / batch
+    passes += SAMPLED * rollouts / SIDE_BY_SIDE * min(completion, LONGEST)
     return replace(
         estimate,
-        seconds=seconds,
+        seconds=passes * scale.depth * timing.layer
+        + tokens * (parameters + ELEMENTWISE) * timing.parameter
+        + rollouts * GRADE,
         memory=LIBRARIES + tensors,
         disk=ROLLOUT_DISK * rollouts + WEIGHT_DISK * parameters + round(TOKEN_DISK * written),
         checkpoints=CHECKPOINT_DISK * parameters,
@@ -178,7 +176,7 @@ def _by_rule(estimate: Estimate, timing: Timing | None, written: int) -> Estimat
 
 def gpu_bytes(task: Task) -> int | None:
     """Bytes that a task needs of a GPU beside CUDA's context; None where that is not known."""
-    memory = _by_rule(Estimate(task=task, state="to make"), None, 0).memory
+    memory = _by_rule(Estimate(task=task, state="to make"), Timing(0.0, 0.0), 0).memory
     return None if memory is None else round(GPU_SPARE * (memory - LIBRARIES))
 
 
@@ -187,8 +185,8 @@ def estimates(
     runs: Path,
     *,
     workers: int,
-    gpu: str | None = None,
-    timed: Callable[[int], Timing] | None = None,
+    gpu: str | None,
+    timed: Callable[[int], Timing],
 ) -> list[Estimate]:
     """What tasks will still take, in their order; the first base of a corpus writes it.
 
@@ -199,7 +197,7 @@ def estimates(
         runs: the runs folder, which need not exist.
         workers: that share this machine.
         gpu: model of the GPU that tasks are done on; None for the CPU.
-        timed: `time_machine`, or None where only finished runs tell times.
+        timed: `time_machine`, or what stands in for it.
     """
     paces = _past_paces(runs, gpu)
     corpora = {folder.name for folder in runs.glob("corpora/*")}
@@ -218,7 +216,7 @@ def estimates(
                 corpora.add(corpus)
                 written = task.base.pretraining.tokens
             threads = worker_threads(workers, task.most_threads)
-            estimate = _by_rule(estimate, timed(threads) if timed is not None else None, written)
+            estimate = _by_rule(estimate, timed(threads), written)
             whole = estimate.seconds
             if isinstance(task, StageRun):
                 config = {"scale": {"name": task.facts.scale}, **task.training.config}

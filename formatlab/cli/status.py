@@ -107,9 +107,9 @@ def _watch(source: "StatusSource", console: "Console", *, every: bool) -> int:
     studies, remark = source.read(), ""
 
     def shown() -> "Group":
-        # The studies share the lines; beside its rows, a study has up to five.
-        rows = max(0, console.height // max(1, len(studies)) - 5)
-        table = screen(studies, most=None if every else rows)
+        # The studies share the lines; beside its rows, a study has about six.
+        rows = max(0, console.height // max(1, len(studies)) - 6)
+        table = screen(studies, most=None if every else rows, wrap=False)
         return Group(remark, table) if remark else table
 
     live = Live(console=console, auto_refresh=False)
@@ -122,7 +122,7 @@ def _watch(source: "StatusSource", console: "Console", *, every: bool) -> int:
             live.update(shown(), refresh=True)
     finally:
         live.stop()
-    return int(any(study.failed for study in studies))
+    return int(any("failed" in study.totals for study in studies))
 
 
 def _tell_changes(source: "StatusSource") -> int:
@@ -135,7 +135,7 @@ def _tell_changes(source: "StatusSource") -> int:
         if remark and remark != told:
             print(remark, flush=True)
         told, shown = remark, _print_changes(studies, shown)
-    return int(any(study.failed for study in studies))
+    return int(any("failed" in study.totals for study in studies))
 
 
 def _print_changes(studies: "Sequence[StudyStatus]", before: dict[str, str]) -> dict[str, str]:

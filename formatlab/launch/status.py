@@ -121,11 +121,6 @@ class StudyStatus:
         """Whether anything is running or still to be done."""
         return any(task.left for task in self.tasks)
 
-    @property
-    def failed(self) -> bool:
-        """Whether a task failed."""
-        return any(task.state == "failed" for task in self.tasks)
-
     def document(self) -> dict[str, Any]:
         """Everything about the study as JSON values."""
         return {

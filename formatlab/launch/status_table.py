@@ -31,12 +31,13 @@ _COLOURS = {
 """In the order of the table, the most urgent first."""
 
 
-def screen(studies: Sequence[StudyStatus], *, most: int | None) -> Group:
+def screen(studies: Sequence[StudyStatus], *, most: int | None, wrap: bool = True) -> Group:
     """Return what a terminal shows of studies, one below the other.
 
     Args:
         studies: their status.
         most: rows of a study beyond which its less urgent tasks are counted; None for all.
+        wrap: whether what is too long for its column wraps; otherwise it is cut.
     """
     urgency = list(_COLOURS)
     parts: list[RenderableType] = []
@@ -47,7 +48,7 @@ def screen(studies: Sequence[StudyStatus], *, most: int | None) -> Group:
         tasks = sorted(study.tasks, key=lambda task: urgency.index(task.state))
         shown = tasks[:most]
         if shown:
-            parts.append(_table(shown))
+            parts.append(_table(shown, wrap=wrap))
         if len(shown) < len(tasks):
             rest = _count_words(counted(tasks[len(shown) :]))
             parts.append(Text(f"not shown: {rest}; --all has a row for each", "dim"))
@@ -75,7 +76,7 @@ def task_words(task: TaskStatus) -> str:
     return visible_text(f"{task.task.label}: {task.state}{at}{leading}{notes}")
 
 
-def _table(tasks: Sequence[TaskStatus]) -> Table:
+def _table(tasks: Sequence[TaskStatus], *, wrap: bool) -> Table:
     """A row for each task, without the columns that have nothing in them."""
     rows = [_cells(task) for task in tasks]
     shown = [number for number, column in enumerate(zip(*rows, strict=True)) if any(column)]
@@ -83,7 +84,7 @@ def _table(tasks: Sequence[TaskStatus]) -> Table:
     for number in shown:
         table.add_column(_HEADINGS[number], no_wrap=_HEADINGS[number] not in _WRAPPED)
     for task, texts in zip(tasks, rows, strict=True):
-        cells = [Text(text) for text in texts]
+        cells = [Text(text, no_wrap=not wrap, overflow="ellipsis") for text in texts]
         for cell in (cells[1], cells[-1]):
             cell.stylize(_COLOURS[task.state])
         table.add_row(*(cells[number] for number in shown))

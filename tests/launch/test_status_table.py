@@ -26,11 +26,15 @@ def study(tmp_path: Path) -> StudyStatus:
 
 
 def lines(
-    *studies: StudyStatus, width: int, most: int | None = None, colour: bool = False
+    *studies: StudyStatus,
+    width: int,
+    most: int | None = None,
+    wrap: bool = True,
+    colour: bool = False,
 ) -> list[str]:
     """The lines that a terminal shows."""
     console = Console(file=io.StringIO(), width=width, force_terminal=colour, highlight=False)
-    console.print(screen(studies, most=most))
+    console.print(screen(studies, most=most, wrap=wrap))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
@@ -47,6 +51,14 @@ def test_notes_that_are_too_long_for_a_terminal_wrap_in_their_column(study: Stud
     tasks = found[found.index(heading) :]
     assert max(map(len, tasks)) <= 80
     assert REASON in " ".join(line[heading.index("notes") :].strip() for line in tasks)
+
+
+def test_where_nothing_wraps_a_task_has_one_line(study: StudyStatus) -> None:
+    found = lines(study, width=80, wrap=False)
+    rows = found[next(i for i, line in enumerate(found) if line.startswith("task")) + 1 :]
+    assert len(rows) == 4
+    assert max(map(len, rows)) <= 80
+    assert any(line.endswith("…") for line in rows)
 
 
 def test_of_an_undecided_run_the_leader_is_told_with_its_share(study: StudyStatus) -> None:

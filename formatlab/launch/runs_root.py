@@ -30,7 +30,13 @@ from formatlab.store.remote.address import (
     put_whole,
     words_of,
 )
-from formatlab.store.remote.folder import RemoteFolder, files_to_send
+from formatlab.store.remote.folder import (
+    RemoteFolder,
+    files_to_send,
+    is_document,
+    is_reported,
+    starts_others,
+)
 from formatlab.store.remote.scratch import work_folder
 from formatlab.study.task import Task, graph
 from formatlab.train.progress import Emit, Progress, Remark
@@ -109,7 +115,7 @@ class RemoteRuns:
             if folder.damage() is not None or not folder.done:
                 return False
             for one in (task, *graph(task.needs)):
-                self._folder(one).fetch(Path(temporary) / one.address, _is_document)
+                self._folder(one).fetch(Path(temporary) / one.address, is_document)
             return task.outdated(Path(temporary)) is None
 
     def owner(self, task: Task) -> Owner | None:
@@ -136,7 +142,7 @@ class RemoteRuns:
                 return Outcome(task.label)
             with work_folder(self.scratch) as runs:
                 for need in graph(task.needs):
-                    retry(self._folder(need).fetch, runs / need.address, _is_started_from)
+                    retry(self._folder(need).fetch, runs / need.address, starts_others)
                 folder = self._fetch_own(task, runs, retry, emit)
 
                 def send() -> None:
@@ -180,7 +186,7 @@ class RemoteRuns:
         with explained(self.address):
             done = self.is_done(task)
             if done:
-                self._folder(task).fetch(view / task.address, _is_reported)
+                self._folder(task).fetch(view / task.address, is_reported)
         return done
 
     def publish(self, view: Path, study: str) -> None:
@@ -242,16 +248,3 @@ def _sending_checkpoints(label: str, folder: Path, send: Callable[[], None], emi
             emit(Remark(f"{label}: its checkpoint could not be sent yet: {words_of(error)}"))
 
     return telling
-
-
-def _is_document(name: str) -> bool:
-    return name in ("config.json", "env.json", "DONE")
-
-
-def _is_started_from(name: str) -> bool:
-    return name.split("/")[0] not in ("checkpoints", "rollouts")
-
-
-def _is_reported(name: str) -> bool:
-    """Whether a file is no weights."""
-    return name.split("/")[0] not in ("checkpoints", "model", "policy", "policy-merged")

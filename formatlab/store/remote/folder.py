@@ -173,6 +173,21 @@ class RemoteFolder:
         return {name: info.get("size") for name, info in found.items()}
 
 
+def is_document(name: str) -> bool:
+    """Whether a file of a run folder says what was made there, and of what."""
+    return name in (*_IDENTITY, "DONE")
+
+
+def starts_others(name: str) -> bool:
+    """Whether a file of a run folder is needed by what starts from it."""
+    return name.split("/")[0] not in ("checkpoints", "rollouts")
+
+
+def is_reported(name: str) -> bool:
+    """Whether a file of a run folder may be needed by a report, which needs no weights."""
+    return name.split("/")[0] not in ("checkpoints", "model", "policy", "policy-merged")
+
+
 def files_to_send(folder: Path) -> set[str]:
     """The files of a run folder, without those being written and checkpoints that are not whole."""
     paths = (path for path in folder.rglob("*") if path.is_file())

@@ -45,6 +45,9 @@ def print_dry_run(
         runs: the runs folder.
         options: of the command.
         console: where to print.
+
+    Raises:
+        FormatlabError: a task's folder is of another version of formatlab.
     """
     from rich.console import Console
 
@@ -58,8 +61,8 @@ def print_dry_run(
         console = Console(file=console.file, width=_ANY_WIDTH)
     console.print(dry_run_table(found))
     console.print(f"\n{len(found)} tasks: {_states(found)}", highlight=False)
-    left = [of for of in found if of.left]
-    lines = [f"{of.task.label} would fail: {of.error}" for of in found if of.error]
+    left = [of for of in found if of.state != "done"]
+    lines: list[str] = []
     if left and local:
         folder = next(path for path in (runs, *runs.absolute().parents) if path.exists())
         free = shutil.disk_usage(folder).free
@@ -83,7 +86,7 @@ def dry_run_table(found: Sequence[Estimate]) -> "Table":
     for of in found:
         arms.setdefault(of.task.facts.arm, []).append(of)
     for arm, tasks in arms.items():
-        left = [of for of in tasks if of.left]
+        left = [of for of in tasks if of.state != "done"]
         table.add_row(
             arm,
             _states(tasks),

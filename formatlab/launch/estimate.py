@@ -19,6 +19,8 @@ from typing import Any, Literal, NamedTuple
 
 from formatlab.errors import FormatlabError
 from formatlab.launch.devices import worker_threads
+from formatlab.launch.plan import PlannedTask
+from formatlab.launch.status import read_task
 from formatlab.launch.worker import why_made_again
 from formatlab.models.model import best_device
 from formatlab.models.scale import find_scale
@@ -68,7 +70,7 @@ ROLLOUT_DISK, TOKEN_DISK, WEIGHT_DISK, CHECKPOINT_DISK = 36, 2.2, 4, 24
 of a corpus, of a parameter (an adapter is counted as the whole model), and of a parameter in
 checkpoints: two for a moment, each with two moments of Adam."""
 
-State = Literal["done", "to resume", "to make again", "to make", "would fail"]
+State = Literal["done", "to resume", "to make again", "to make"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,8 +80,6 @@ class Estimate:
     task: Task
     state: State
     """The state in which a launcher finds a task."""
-    error: str = ""
-    """Why it would fail."""
     seconds: float | None = None
     """Time of the task alone on its share of the machine, with a corpus that it writes."""
     memory: int | None = None
@@ -88,11 +88,6 @@ class Estimate:
     """Bytes that its folder will hold, and a corpus that it writes."""
     checkpoints: int = 0
     """Bytes of checkpoints that it holds on disk while it is under way."""
-
-    @property
-    def left(self) -> bool:
-        """Whether there is anything to do, and it can be done."""
-        return self.state not in ("done", "would fail")
 
 
 class Timing(NamedTuple):
@@ -198,23 +193,21 @@ def estimates(
         workers: that share this machine.
         gpu: model of the GPU that tasks are done on; None for the CPU.
         timed: `time_machine`, or what stands in for it.
+
+    Raises:
+        FormatlabError: a task's folder is of another version of formatlab.
     """
     paces = _past_paces(runs, gpu)
     corpora = {folder.name for folder in runs.glob("corpora/*")}
     found: list[Estimate] = []
     for task in tasks:
-        try:
-            estimate = Estimate(task=task, state=state_of(task, runs))
-        except (FormatlabError, OSError) as error:
-            estimate = Estimate(task=task, state="would fail", error=str(error))
-        if estimate.left and isinstance(task, BaseTask | StageRun):
+        estimate = Estimate(task=task, state=state_of(task, runs))
+        if estimate.state != "done" and isinstance(task, BaseTask | StageRun):
             written = 0  # tokens of a corpus
-            if (
-                isinstance(task, BaseTask)
-                and (corpus := corpus_name(task.base.config)) not in corpora
-            ):
+            if isinstance(task, BaseTask):
+                corpus = corpus_name(task.base.config)
+                written = 0 if corpus in corpora else task.base.pretraining.tokens
                 corpora.add(corpus)
-                written = task.base.pretraining.tokens
             threads = worker_threads(workers, task.most_threads)
             estimate = _by_rule(estimate, timed(threads), written)
             whole = estimate.seconds
@@ -223,8 +216,10 @@ def estimates(
                 pace = paces.get(_cost_key(config, threads))
                 whole = whole if pace is None else pace * task.steps
             if whole is not None:
-                left = 1 - _share_done(task, runs) if estimate.state == "to resume" else 1
-                seconds = START + whole * left + written / DOCUMENT * WRITE
+                if estimate.state == "to resume":
+                    status = read_task(runs, PlannedTask.of(task))
+                    whole *= 1 - status.step / (status.steps or 1)
+                seconds = START + whole + written / DOCUMENT * WRITE
                 estimate = replace(estimate, seconds=seconds)
         found.append(estimate)
     return found
@@ -245,15 +240,6 @@ def state_of(task: Task, runs: Path) -> State:
     if (folder / "DONE").exists():
         return "done"
     return "to resume" if (folder / "metrics.jsonl").exists() else "to make"
-
-
-def _share_done(task: BaseTask | StageRun, runs: Path) -> float:
-    """Share of its tokens or steps that a task has trained before it was interrupted."""
-    for row in metrics_tail(runs / task.address / "metrics.jsonl", 1):
-        if isinstance(task, BaseTask):
-            return row["tokens"] / task.base.pretraining.tokens
-        return (row["step"] + 1) / task.steps
-    return 0.0
 
 
 def _past_paces(runs: Path, gpu: str | None) -> dict[str, float]:

@@ -217,7 +217,7 @@ def test_of_a_base_under_way_the_rest_is_estimated(tmp_path: Path):
     write_no_corpus(tmp_path)
     task = BaseTask(base=base())
     whole = estimate(task, tmp_path).seconds
-    begun(tmp_path, task, {"step": 9, "tokens": 40_000, "seconds": 1.0})  # of 160,000
+    begun(tmp_path, task, {"step": 9, "steps": 40, "tokens": 40_000, "seconds": 1.0})
     rest = estimate(task, tmp_path).seconds
     assert whole is not None and rest == pytest.approx(START + (whole - START) * 3 / 4)
 

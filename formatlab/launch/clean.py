@@ -187,7 +187,8 @@ def _unused(
                 used.append(config)
     for base in (folder for folder in staying if folder.is_base):
         if base.held or base.address in asked or base.config in used:
-            corpora.add(corpus_name(base.config or {}))
+            with suppress(KeyError, TypeError):  # a base that another program made
+                corpora.add(corpus_name(base.config or {}))
         else:
             yield _item("unplanned", base.path, guard=base.path)
     for path in readable_folders(runs / CORPORA):

@@ -85,9 +85,10 @@ def read_plan(study_folder: Path) -> Plan | None:
     try:
         content = json.loads(path.read_bytes())
         version = content.pop("schema_version")
-        if version in _READABLE_VERSIONS:
-            content["command"] = tuple(content["command"])
-            return Plan(**content | {"tasks": tuple(map(_task, content["tasks"]))})
+        if version not in _READABLE_VERSIONS:
+            raise ValueError(f"it has schema version {version}")
+        content["command"] = tuple(content["command"])
+        return Plan(**content | {"tasks": tuple(map(_task, content["tasks"]))})
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -95,10 +96,6 @@ def read_plan(study_folder: Path) -> Plan | None:
             f"cannot read {path} ({type(error).__name__}: {error}); remove it, and the next "
             "`formatlab run` of the study writes it again"
         ) from error
-    raise InputError(
-        f"{path} is of schema version {version}, and this formatlab reads versions "
-        f"{', '.join(map(str, _READABLE_VERSIONS))}; use the formatlab that wrote it, or remove it"
-    )
 
 
 def _task(content: dict[str, Any]) -> PlannedTask:

@@ -217,6 +217,14 @@ def test_a_corpus_that_is_being_written_stays(tmp_path: Path) -> None:
     assert corpus.exists()
 
 
+def test_a_base_that_names_no_corpus_stops_nothing(tmp_path: Path) -> None:
+    (base, _), _ = make(tmp_path)
+    plan(tmp_path, [*BASES, *RUNS])
+    (base.path / "config.json").write_text('{"kind": "base"}')
+    put(tmp_path / "corpora" / "0a1b2c3d" / "corpus.npz")
+    assert found(tmp_path, "unplanned") == {"corpora/0a1b2c3d": "unplanned"}
+
+
 def test_a_base_that_is_planned_stays(tmp_path: Path) -> None:
     finish(tmp_path, BASES[0])
     plan(tmp_path, [*BASES, *RUNS])

@@ -125,10 +125,12 @@ class RemoteRuns:
     def work(self, task: Task, *, threads: int, emit: Emit) -> Outcome:
         """Fetch what the task needs, do it in a scratch folder, and send what came of it."""
         try:
-            with explained(self.address):
-                return self._work(task, threads, emit)
+            return self._work(task, threads, emit)
         except FormatlabError as error:
             return Outcome(task.label, str(error), error.exit_status)
+        except Exception as error:
+            told = words_of(error) if isinstance(error, OSError) else worker.failure_reason(error)
+            return Outcome(task.label, f"cannot work at {self.address}: {told}", 1)
 
     def _work(self, task: Task, threads: int, emit: Emit) -> Outcome:
         def waiting(for_what: str) -> None:

@@ -117,7 +117,7 @@ def _say(word: Word | None) -> Word:
 
 def _take_part(task: Task, runs: Path) -> None:
     """Do a task beside the first process, or wait for it where one process does it alone."""
-    if task.together:
+    if task.facts.kind == "run":
         execute(task, runs, lambda _: None)
     while not (runs / task.address / "DONE").exists():
         time.sleep(1)

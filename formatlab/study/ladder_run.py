@@ -56,11 +56,6 @@ class BaseTask(Task):
         """
         return 1 if find_scale(self.base.scale).width <= 128 else None
 
-    @property
-    def together(self) -> bool:
-        """One process makes it."""
-        return False
-
     def execute(self, runs: Path, emit: Emit) -> None:
         """Make it, or go on with it."""
 

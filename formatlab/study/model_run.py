@@ -3,10 +3,17 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from formatlab.models.model import count_parameters
+from formatlab.models.source import (
+    ModelSource,
+    find_model,
+    load_model,
+    materialise,
+    model_digest,
+)
 from formatlab.store.weights import weights_digest
 from formatlab.study.stage_run import StageRun
 from formatlab.study.task import Seeds, TaskFacts
@@ -15,11 +22,8 @@ from formatlab.train.progress import Emit, Progress
 from formatlab.train.training import TrainingInputs
 from formatlab.world import problem_set, prompt
 from formatlab.world.added_formats import added_formats
-from formatlab.world.problem_set import take_problems
+from formatlab.world.problem_set import problems_digest, take_problems
 from formatlab.world.prompt import Prompt, Shots, real_prompts
-
-_SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
-"""Files of a model's folder that decide what it is asked and how it answers, beside its weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +50,11 @@ class ModelRun(StageRun):
         """
         added = added_formats()
         return {
-            "model": [self.model, _model_digest(self.model)],
+            "model": [self.model, model_digest(self.model)],
             "problem_set_version": problem_set.VERSION,
             "prompt_version": prompt.VERSION,
-            "problems": [self.problems, file_digest(self.problems), self.problems_set_aside],
-            "probe_problems": [self.probe_problems, file_digest(self.probe_problems)],
+            "problems": [self.problems, problems_digest(self.problems), self.problems_set_aside],
+            "probe_problems": [self.probe_problems, problems_digest(self.probe_problems)],
             "probe_split": self.probe_split,
             "shots": asdict(self.shots),
             "chat": self.chat,
@@ -73,8 +77,6 @@ class ModelRun(StageRun):
 
     def first_model(self, runs: Path) -> Path:
         """The real model, converted if need be."""
-        from formatlab.models.source import find_model, materialise
-
         return materialise(find_model(self.model), runs / "models")
 
     def execute(self, runs: Path, emit: Emit) -> None:
@@ -85,9 +87,6 @@ class ModelRun(StageRun):
     def inputs(self, runs: Path) -> TrainingInputs:
         """The model, or the policy of the stage before, and the problems."""
         import torch
-
-        from formatlab.models.model import count_parameters
-        from formatlab.models.source import ModelSource, load_model
 
         # The quick checks come first, the slow work after them.
         training = self.training
@@ -132,35 +131,6 @@ class ModelRun(StageRun):
         return TrainingInputs(
             config=config, model=folder, prompts=prompts, probe_prompts=probe_prompts, world=None
         )
-
-
-@cache
-def _model_digest(model: str) -> str | None:
-    """SHA-256s of a model on this machine: weights, and what configures it; None for the hub's."""
-    from formatlab.models.source import find_model
-
-    source = find_model(model)
-    places = [place for place in (source.path, source.adapter) if place is not None]
-    return (
-        " ".join(f"{weights_digest(place)} {_settings_digest(place)}" for place in places) or None
-    )
-
-
-def _settings_digest(model: Path) -> str:
-    """SHA-256 of configuration, tokenizer and chat template in a model's folder."""
-    whole = hashlib.sha256()
-    for path in sorted(path for kind in _SETTINGS for path in model.glob(kind)):
-        whole.update(f"{path.name}\0".encode() + path.read_bytes())
-    return whole.hexdigest()
-
-
-@cache
-def file_digest(problems: str) -> str | None:
-    """SHA-256 of a problem set on this machine, its files in a row; None for one of the hub."""
-    path = Path(problems).expanduser()
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    found = [file.read_bytes() for file in files if file.is_file()]
-    return hashlib.sha256(b"".join(found)).hexdigest() if found else None
 
 
 def _prompts_digest(prompts: list[Prompt]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from formatlab.errors import InputError
 from formatlab.models.scale import LADDER
-from formatlab.study.task import Task
+from formatlab.study.stage_run import StageRun
 
 _ALWAYS = ("scale", "seed", "algorithm")
 """Axes that every study has."""
@@ -15,7 +15,7 @@ _OWN = (*_ALWAYS, "chain")
 those are not listed as axes."""
 
 
-def selected(runs: Sequence[Task], only: Sequence[str]) -> Sequence[Task]:
+def selected(runs: Sequence[StageRun], only: Sequence[str]) -> Sequence[StageRun]:
     """The runs that match every fact named; several values of one fact match any of them.
 
     Args:
@@ -49,7 +49,7 @@ def selected(runs: Sequence[Task], only: Sequence[str]) -> Sequence[Task]:
     return left
 
 
-def _parts(runs: Sequence[Task], only: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _parts(runs: Sequence[StageRun], only: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Fact and value of each part."""
     for text in only:
         found: list[tuple[str, str]] = []
@@ -65,11 +65,11 @@ def _parts(runs: Sequence[Task], only: Sequence[str]) -> Iterator[tuple[str, str
         yield from found
 
 
-def _facts_words(runs: Sequence[Task]) -> str:
+def _facts_words(runs: Sequence[StageRun]) -> str:
     return f"runs are selected by fact=value, and the facts here are {', '.join(_axes(runs))}"
 
 
-def _axes(runs: Sequence[Task]) -> list[str]:
+def _axes(runs: Sequence[StageRun]) -> list[str]:
     """The facts that runs differ in by themselves, and not because of their scale or chain."""
     named = dict.fromkeys(fact for run in runs for fact in run.selectors)
     axes = [fact for fact in _ALWAYS if fact in named]
@@ -77,7 +77,7 @@ def _axes(runs: Sequence[Task]) -> list[str]:
     return axes + sorted(fact for fact in named if fact not in _OWN and _differs(runs, fact, _OWN))
 
 
-def _differs(runs: Sequence[Task], fact: str, among: Sequence[str]) -> bool:
+def _differs(runs: Sequence[StageRun], fact: str, among: Sequence[str]) -> bool:
     """Whether runs that are alike in some facts are not in this one."""
     found: defaultdict[tuple[str | None, ...], set[str | None]] = defaultdict(set)
     for run in runs:

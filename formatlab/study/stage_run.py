@@ -67,7 +67,7 @@ class StageRun(Task):
 
     @property
     def selectors(self) -> Mapping[str, str]:
-        """What it starts from, and the settings of its training."""
+        """The names and values that `--only` selects it by: scale, seed, algorithm, and so on."""
         of = self.facts
         assert of.seeds is not None
         return {

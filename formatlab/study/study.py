@@ -14,8 +14,8 @@ from formatlab.models.scale import find_scale
 from formatlab.store.config import config_hash
 from formatlab.study.ladder_run import LadderRun
 from formatlab.study.model_run import ModelRun
+from formatlab.study.stage_run import StageRun
 from formatlab.study.sweep import Sweep
-from formatlab.study.task import Task
 from formatlab.train.algorithm import AlgorithmName, Algorithms
 from formatlab.train.on_policy.engine import Engine
 from formatlab.train.on_policy.exploration import Exploration
@@ -67,7 +67,7 @@ class Study(Algorithms, ABC):
     """Further axes: the study trains every combination of their values."""
 
     @abstractmethod
-    def runs(self) -> Sequence[Task]:
+    def runs(self) -> Sequence[StageRun]:
         """Every run of the grid.
 
         Raises:
@@ -100,7 +100,7 @@ class Study(Algorithms, ABC):
         if len(set(values)) < len(values):
             raise InputError(f"study {self.name}: {axis} names one of {values} twice")
 
-    def _trainings(self, seed: int) -> Iterator[tuple[Training, str]]:
+    def _trainings(self, seed: int) -> list[tuple[Training, str]]:
         """Every training of one base, with the words that tell it from others of the same chain.
 
         Axes, reward and bonus apply to a chain's last stage. Earlier stages are results too; those
@@ -125,8 +125,7 @@ class Study(Algorithms, ABC):
             for beginning in reversed([training, *training.beginnings]):
                 found.setdefault(config_hash({"stages": beginning.decided}), beginning)
         trainings = list(found.values())
-        for training in trainings:
-            yield training, _words(training, trainings)
+        return [(training, _words(training, trainings)) for training in trainings]
 
     def _varied_chains(self) -> Iterator[tuple[Stage, ...]]:
         """The chains, the last stage of each with every value of the axes."""
@@ -167,7 +166,7 @@ class LadderStudy(Study):
     pretraining: Pretraining
     """How every base is made."""
 
-    def runs(self) -> Sequence[Task]:
+    def runs(self) -> Sequence[StageRun]:
         """All combinations, the largest scale of a seed first: it takes longest."""
         self._check()
         self._check_axis("scales", self.scales)
@@ -211,7 +210,7 @@ class ModelStudy(Study):
     probe: Probe = field(default_factory=lambda: Probe(prompts=128, samples=4))
     """How the policy is observed."""
 
-    def runs(self) -> Sequence[Task]:
+    def runs(self) -> Sequence[StageRun]:
         """One run a seed and training.
 
         Raises:

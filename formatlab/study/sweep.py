@@ -1,6 +1,5 @@
 """Sweeps: what a study varies besides scales and seeds, in every combination of the values."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
@@ -15,7 +14,6 @@ from formatlab.world.mixture import Mixture
 from formatlab.world.world import World
 
 _FAITHFUL = "none"
-_SHARE = re.compile(r"([a-z_]+)=([0-9.]+)")
 _OF_ALGORITHMS = (
     "kl_coefficient",
     "entropy_coefficient",
@@ -110,13 +108,11 @@ def _varied(own: _T, axes: Mapping[str, Sequence[Any]]) -> list[_T]:
 
 def _mixture(text: str, own: Mixture) -> Mixture:
     """Read a mixture; what its formats misread is as in the study's own."""
-    parts = [_SHARE.fullmatch(part.strip()) for part in text.split(",")]
     shares: dict[str, float] = {}
-    for part in parts:
+    for part in text.split(","):
+        form, _, share = part.partition("=")
         try:
-            if part is None:
-                raise ValueError
-            shares[part[1]] = float(part[2])
+            shares[form.strip()] = float(share)
         except ValueError:
             raise InputError(
                 f"sweep: {text!r} is no mixture; write formats with their shares, as in "

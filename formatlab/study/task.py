@@ -6,7 +6,7 @@ started from: it is outdated once they were made again and differ.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -68,10 +68,6 @@ class TaskFacts:
         return self.named("" if self.seeds is None else str(self.seeds))
 
 
-_WEIGHTS = ("policy_sha256", "sha256")
-"""Keys of DONE that hold the digest of the weights, of a run and of a base."""
-
-
 class Task(ABC):
     """A base or a run, as launchers see it; an interrupted one continues where it stopped."""
 
@@ -100,11 +96,6 @@ class Task(ABC):
         return self.facts.label
 
     @property
-    def selectors(self) -> Mapping[str, str]:
-        """The names and values that `--only` selects it by: scale, seed, algorithm, and so on."""
-        return {}
-
-    @property
     def steps(self) -> int | None:
         """Steps it has in all; None where that is not known beforehand."""
         return None
@@ -114,17 +105,12 @@ class Task(ABC):
         """Threads beyond which the work gets slower; None where more always help."""
         return None
 
-    @property
-    def together(self) -> bool:
-        """Whether several processes can do it together; if not, one does it and the others wait."""
-        return True
-
     def start_digest(self, runs: Path) -> str | None:
         """SHA-256 of the weights that it starts from; None if it needs no other task."""
-        for need in self.needs:
-            summary = RunFolder.open(runs / need.address).summary or {}
-            return next((summary[name] for name in _WEIGHTS if name in summary), None)
-        return None
+        if not self.needs:
+            return None
+        summary = RunFolder.open(runs / self.needs[0].address).summary or {}
+        return summary.get("policy_sha256") or summary.get("sha256")  # of a run, of a base
 
     def outdated(self, runs: Path) -> str | None:
         """Why its finished folder is not what it would make now; None if it is.

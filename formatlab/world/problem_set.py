@@ -1,12 +1,13 @@
 """Problems of real data sets, from the hub or from a local file."""
 
 import csv
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ _Row = tuple[str, Mapping[str, Any]]
 """Where a row is, in words for an error message, and its fields."""
 
 
-def load_problems(spec: str, *, split: str = "train", limit: int | None = None) -> list[Problem]:
+def load_problems(spec: str, *, split: str = "train") -> list[Problem]:
     """Read a set of problems with known answers.
 
     Rows are read as GSM8K (`question`, `answer` that ends in `#### N`), MAWPS (`input`, `target`),
@@ -61,14 +62,10 @@ def load_problems(spec: str, *, split: str = "train", limit: int | None = None) 
             the split; `gsm8k`; or a data set of the hub as `owner/name`, with `:configuration`
             where it has several.
         split: Which part of a folder or of a set of the hub. A file is taken as it is.
-        limit: Take the first so many problems; None for all.
 
     Raises:
-        InputError: nothing is found by that name, a row cannot be read, or there are fewer
-            problems than `limit`.
+        InputError: nothing is found by that name, or a row cannot be read.
     """
-    if limit is not None and limit < 1:
-        raise InputError(f"{limit} problems were asked for; ask for at least 1")
     path = Path(spec).expanduser()
     if path.is_dir():
         path = _split_file(path, split)
@@ -80,14 +77,9 @@ def load_problems(spec: str, *, split: str = "train", limit: int | None = None) 
         hub_id, _, configuration = HUB_IDS.get(spec, spec).partition(":")
         rows, where = _hub_rows(hub_id, configuration or None, split), f"{hub_id} ({split})"
         family = hub_id.rpartition("/")[2]
-    problems = list(islice(_distinct(_read_rows(rows, family)), limit))
+    problems = list(_distinct(_read_rows(rows, family)))
     if not problems:
         raise InputError(f"problems: {where} is empty")
-    if limit is not None and len(problems) < limit:
-        raise InputError(
-            f"problems: {where} holds {len(problems)} different ones, and {limit} were asked for; "
-            "ask for fewer or give a larger set"
-        )
     return problems
 
 
@@ -114,6 +106,15 @@ def take_problems(
             f"lower {option}, or give a larger set"
         )
     return found[:count]
+
+
+@cache
+def problems_digest(spec: str) -> str | None:
+    """SHA-256 of a problem set on this machine, its files in a row; None for one of the hub."""
+    path = Path(spec).expanduser()
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    found = [file.read_bytes() for file in files if file.is_file()]
+    return hashlib.sha256(b"".join(found)).hexdigest() if found else None
 
 
 def gold_answer(answer: object) -> str:

@@ -299,7 +299,7 @@ def real_run(**changes: Any) -> ModelRun:
 
 
 def test_real_models_and_vllm_are_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(model_run, "_model_digest", lambda model: None)  # there is no such model
+    monkeypatch.setattr(model_run, "model_digest", lambda model: None)  # there is no such model
     for task in (real_run(), run(engine=Engine(vllm="server"))):
         assert estimate(task, tmp_path) == Estimate(task=task, state="to make")
         assert gpu_bytes(task) is None
@@ -308,7 +308,7 @@ def test_real_models_and_vllm_are_unknown(tmp_path: Path, monkeypatch: pytest.Mo
 def test_of_a_real_model_its_finished_runs_tell_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(model_run, "_model_digest", lambda model: None)  # there is no such model
+    monkeypatch.setattr(model_run, "model_digest", lambda model: None)  # there is no such model
     finished(tmp_path, real_run(seed=1), 7.0, "some-model")
     assert estimate(real_run(), tmp_path).seconds == START + 4 * 7.0
 

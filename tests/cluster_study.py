@@ -38,15 +38,14 @@ PRESETS = {
         TINY,
         name="side_by_side",
         seeds=(0, 1),
-        pretraining=replace(TINY.pretraining, tokens=150_000),
-        grpo=replace(TINY.grpo, epochs=10, checkpoint_every=2),
+        grpo=replace(TINY.grpo, epochs=4, checkpoint_every=2),
     )
 }
 '''
 )
 """With the path of a file in place of HOLD."""
 STUDY = "side_by_side"
-STEPS = 20
+STEPS = 8
 PATIENCE = 900.0
 """Seconds after which something is taken to hang; the machine may be busy."""
 

@@ -20,12 +20,26 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile("laboratory", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("laboratory")
 
+BEGUN_FIRST = ("cli", "launch", "train")
+"""The folders of the long tests; with the short ones last, all processes end together."""
+
 REPOSITORY = Path(__file__).parents[1]
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name bytes by their argument: compressed bytes hold the time at which they were made."""
     return argname if isinstance(val, bytes) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long tests."""
+    last = len(BEGUN_FIRST)
+
+    def place(item: pytest.Item) -> int:
+        room = item.path.relative_to(REPOSITORY / "tests").parts[0]
+        return BEGUN_FIRST.index(room) if room in BEGUN_FIRST else last
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_once import common_folder
 
 from tests.faults.tally import Tally, summary
 from tests.faults.whole_study import WholeStudy, whole_study
@@ -19,10 +20,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> WholeStudy:
     """
     if kept := os.environ.get("FAULTS_STUDY"):
         return whole_study(Path(kept))
-    folder = tmp_path_factory.getbasetemp()
-    if folder.name.startswith("popen-"):  # of one process of several
-        folder = folder.parent
-    return whole_study(folder / "whole_study")
+    return whole_study(common_folder(tmp_path_factory) / "whole_study")
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ At some moments the process that is about to write a file copies the folder of i
 copy is what a kill at that moment would have left there.
 """
 
-import fcntl
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from made_once import made_once
 
 from tests.faults.command import Command
 from tests.faults.planted_faults import Strike
@@ -55,13 +56,7 @@ def _stages_before(run: Path) -> list[object]:
 
 def whole_study(folder: Path) -> WholeStudy:
     """The study in a folder, made by the first process that asks for it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "made").open("a") as made:
-        fcntl.flock(made, fcntl.LOCK_EX)
-        if made.tell() == 0:
-            _make(folder)
-            made.write("made\n")
-    return WholeStudy(folder)
+    return WholeStudy(made_once(folder, _make))
 
 
 def _make(folder: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from cluster_study import EXPERIMENT, ended, launch
+from made_once import common_folder, made_once
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,9 @@ def hold(experiment: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def reference(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runs folder of the local launcher."""
-    runs = tmp_path_factory.mktemp("reference") / "runs"
-    status, said = ended(launch(experiment, runs, "--jobs", 2))
-    assert status == 0, said
-    return runs
+
+    def make(folder: Path) -> None:
+        status, said = ended(launch(experiment, folder / "runs", "--jobs", 2))
+        assert status == 0, said
+
+    return made_once(common_folder(tmp_path_factory) / "reference", make) / "runs"

@@ -23,9 +23,9 @@ PRESETS = {"tiny": replace(TINY, name="together")}
 )
 
 
-@pytest.fixture
-def experiment(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.py"
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("experiment") / "tiny.py"
     path.write_text(EXPERIMENT)
     return path
 
@@ -42,22 +42,30 @@ def launch(*arguments: str | Path) -> subprocess.Popen[str]:
     )
 
 
-def test_they_wait_for_who_is_at_the_base_then_one_makes_it_and_both_train_the_run(
-    experiment: Path, tmp_path: Path
-):
-    runs_dir = tmp_path / "runs"
-    base, run = graph(load_experiment(experiment)[1]["tiny"].runs())
+@pytest.fixture(scope="module")
+def done(experiment: Path) -> tuple[Path, str]:
+    """The runs folder of a study that waited for who is at its base, and what was said."""
+    runs_dir = experiment.with_name("runs")
+    base, _ = graph(load_experiment(experiment)[1]["tiny"].runs())
     with ExitStack() as held:
         held.enter_context(locked(runs_dir / base.address))
         process = launch(experiment, "--runs-dir", runs_dir)
         assert process.stdout is not None
         waiting = next(line for line in process.stdout if "waiting for" in line)
         assert f"waiting for process {os.getpid()}" in waiting
-        time.sleep(5)  # in which they look again
+        time.sleep(3)  # in which they look again
         assert process.poll() is None
         assert not (runs_dir / base.address).exists()
     said, errors = process.communicate(timeout=1200)
     assert process.returncode == 0, errors
+    return runs_dir, said
+
+
+def test_they_wait_for_who_is_at_the_base_then_one_makes_it_and_both_train_the_run(
+    experiment: Path, done: tuple[Path, str]
+):
+    runs_dir, said = done
+    base, run = graph(load_experiment(experiment)[1]["tiny"].runs())
     assert said.count("0.04M  ") == 1  # one table, by the first process
     made = RunFolder.open(runs_dir / run.address)
     assert made.done
@@ -66,8 +74,8 @@ def test_they_wait_for_who_is_at_the_base_then_one_makes_it_and_both_train_the_r
     assert not RunFolder.open(runs_dir / base.address).resumes()
 
 
-def test_a_stage_for_one_process_says_so(experiment: Path, tmp_path: Path):
-    process = launch(experiment, "--runs-dir", tmp_path / "runs", "--algorithm", "sft")
+def test_a_stage_for_one_process_says_so(experiment: Path, done: tuple[Path, str]):
+    process = launch(experiment, "--runs-dir", done[0], "--algorithm", "sft")
     said, errors = process.communicate(timeout=1200)
     assert process.returncode != 0
     assert "sft: 2 processes were started" in errors

@@ -1,57 +1,19 @@
 """Small synthetic studies to show."""
 
-import json
-import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
-from synthetic_runs import SyntheticRun, write_run
+from small_runs import Factory, run_factory
 
 from formatlab.store import RunFolder
-
-Factory = Callable[..., RunFolder]
 
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> Factory:
-    """Write a small run; options of `SyntheticRun`, and `train` and `done` of `write_run`.
-
-    `config` has further keys of its configuration; runs with different ones get folders of their
-    own. `metrics` replaces the lines of its metrics.jsonl.
-    """
-
-    def make(
-        *,
-        train: bool = True,
-        done: bool = True,
-        config: Mapping[str, Any] | None = None,
-        metrics: Iterable[Mapping[str, Any]] | None = None,
-        **options: Any,
-    ) -> RunFolder:
-        plain: dict[str, Any] = {
-            "start": {"program": 0.4, "prose": 0.6},
-            "end": {"program": 0.95, "prose": 0.05},
-            "accuracy": {"program": 0.7, "prose": 0.3},
-            "steps_per_epoch": 4,
-            "rollouts_per_step": 32,
-            "probe_prompts": 24,
-            "probe_epochs": (0.0, 0.5, 1.0, 2.0),
-        }
-        folder = tmp_path / "runs"
-        if config:
-            folder /= str(zlib.crc32(json.dumps(config).encode()))
-        run = write_run(folder, SyntheticRun(**plain | options), train=train, done=done)
-        if config:
-            (run.path / "config.json").write_text(json.dumps(run.config | dict(config)))
-        if metrics is not None:
-            run.drop_metrics_from(0)
-            run.append_metrics(*metrics)
-        return run
-
-    return make
+    """What writes a small run into the folder of the test; see `run_factory`."""
+    return run_factory(tmp_path)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
+from small_runs import run_factory
 
 from formatlab.show.figures.layout import titled
 from formatlab.show.figures.training_signals import signal_rows
@@ -46,9 +47,12 @@ def arm_of(make_run, reward: str, *, seeds: int = 2, **options) -> list:
     return [make_run(seed=seed, config=config, **options) for seed in range(seeds)]
 
 
-@pytest.fixture(params=["random", "none", "inverted", NOISY])
-def named(request: pytest.FixtureRequest, make_run) -> tuple[str, Study]:
+@pytest.fixture(scope="module", params=["random", "none", "inverted", NOISY])
+def named(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Study]:
     """A reward, and a study of one arm that has it alone."""
+    make_run = run_factory(tmp_path_factory.mktemp("named"))
     return request.param, measured_study(arm_of(make_run, request.param))
 
 

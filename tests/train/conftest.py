@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from made_once import common_folder, made_once
 from on_policy_process import WORLD
 
 from formatlab.train.pretraining.base import Base, Pretraining
-from formatlab.train.pretraining.make_base import make_base
+from formatlab.train.pretraining.make_base import finished_base, make_base
 from formatlab.train.probe import Probe
 from formatlab.world.world import World
 
@@ -25,4 +26,9 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pretraining=Pretraining(tokens=700_000, vocabulary=300),
         probe=Probe(prompts=16, samples=2),
     )
-    return make_base(base, tmp_path_factory.mktemp("runs"), lambda *_: None).path.parent
+
+    def make(folder: Path) -> None:
+        make_base(base, folder, lambda *_: None)
+
+    runs = made_once(common_folder(tmp_path_factory) / "tiny_base", make)
+    return finished_base(base, runs).path.parent

@@ -1,8 +1,9 @@
 """Two processes train one PPO run, and it comes out as with one process.
 
-Run as a program, by each of the processes: folder of the base, run folder, kind of critic.
+Run as a program, by each of the processes: folder of the base, folder of the runs.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,21 +14,22 @@ from accelerate import PartialState
 from on_policy_process import SMALL, train
 from safetensors.torch import load_file
 
+from formatlab.store.run_folder import RunFolder
 from formatlab.train.on_policy.critic import CRITIC_FILE
 from formatlab.train.on_policy.settings import Ppo
 
 ROOT = Path(__file__).parents[2]
+CRITICS = ("head", "model")
 
 
 def settings(critic: str) -> Ppo:
     return Ppo(**SMALL, iterations=2, kl_coefficient=0.05, critic=cast(Any, critic))
 
 
-@pytest.mark.parametrize("critic", ["head", "model"])
-def test_two_processes_train_the_critic_and_the_policy_that_one_does(
-    tiny_base: Path, tmp_path: Path, critic: str, monkeypatch: pytest.MonkeyPatch
-):
-    one = train(tiny_base, tmp_path / "one" / "run", settings=settings(critic))
+@pytest.fixture(scope="module")
+def of_two(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the runs that two processes trained, one after the other."""
+    folder = tmp_path_factory.mktemp("two")
     launch = [
         sys.executable,
         "-m",
@@ -36,11 +38,19 @@ def test_two_processes_train_the_critic_and_the_policy_that_one_does(
         "--nproc-per-node",
         "2",
     ]
-    arguments = [__file__, str(tiny_base), str(tmp_path / "two" / "run"), critic]
-    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")
-    done = subprocess.run([*launch, *arguments], capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    arguments = [__file__, str(tiny_base), str(folder)]
+    done = subprocess.run([*launch, *arguments], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    two = type(one).open(tmp_path / "two" / "run")
+    return folder
+
+
+@pytest.mark.parametrize("critic", CRITICS)
+def test_two_processes_train_the_critic_and_the_policy_that_one_does(
+    tiny_base: Path, of_two: Path, tmp_path: Path, critic: str
+):
+    one = train(tiny_base, tmp_path / "run", settings=settings(critic))
+    two = RunFolder.open(of_two / critic)
     lines = zip(one.metrics(), two.metrics(), strict=True)
     for ours, theirs in lines:
         for name in ("reward", "loss", "kl", "value_loss", "value_mean", "kl_penalty"):
@@ -55,7 +65,8 @@ def test_two_processes_train_the_critic_and_the_policy_that_one_does(
 
 def main() -> None:
     PartialState(cpu=True)
-    train(Path(sys.argv[1]), Path(sys.argv[2]), settings=settings(sys.argv[3]))
+    for critic in CRITICS:
+        train(Path(sys.argv[1]), Path(sys.argv[2]) / critic, settings=settings(critic))
 
 
 if __name__ == "__main__":

@@ -1,33 +1,48 @@
-"""Two processes train one run: every rollout is recorded once, and the winners are equal."""
+"""Two processes train one run: every rollout is recorded once, and the winners are equal.
+
+Run as a program, by each of the processes: folder of the base, folder of the runs.
+"""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import on_policy_process
 import pyarrow.compute as pc
 import pytest
+from accelerate import PartialState
 from on_policy_process import ALGORITHMS, start
 
 from formatlab.measure import run_winners
 from formatlab.store.run_folder import RunFolder
 
+ROOT = Path(__file__).parents[2]
+TRAINED = ("grpo", "rloo", "bonus")
 
-@pytest.mark.parametrize("algorithm", ["grpo", "rloo", "bonus"])
-def test_two_processes_give_the_winners_of_one(tiny_base: Path, tmp_path: Path, algorithm: str):
+
+@pytest.fixture(scope="module")
+def of_two(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the runs that two processes trained, one after the other."""
+    folder = tmp_path_factory.mktemp("two")
     # Without a GPU this is two processes on the CPU; with --cpu accelerate would start one alone.
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    script = [on_policy_process.__file__, algorithm, str(tiny_base), str(tmp_path / "two"), "none"]
+    script = [__file__, str(tiny_base), str(folder)]
     done = subprocess.run(
         [sys.executable, *launch, "--num_machines", "1", "--main_process_port", "0", *script],
-        env=os.environ | {"MASTER_ADDR": "127.0.0.1"},
+        env=os.environ | {"MASTER_ADDR": "127.0.0.1", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("one of 2 processes") == 2
-    two, settings = RunFolder.open(tmp_path / "two"), ALGORITHMS[algorithm]
+    return folder
+
+
+@pytest.mark.parametrize("algorithm", TRAINED)
+def test_two_processes_give_the_winners_of_one(
+    tiny_base: Path, of_two: Path, tmp_path: Path, algorithm: str
+):
+    two, settings = RunFolder.open(of_two / algorithm), ALGORITHMS[algorithm]
     one = start(algorithm, tiny_base, tmp_path / "one")
 
     rows = two.rollouts("train")
@@ -43,3 +58,13 @@ def test_two_processes_give_the_winners_of_one(tiny_base: Path, tmp_path: Path, 
     assert ours.equals(theirs)
     winners = [run_winners(run).select(["epoch", "winner", "n_rollouts"]) for run in (two, one)]
     assert winners[0].equals(winners[1])
+
+
+def main() -> None:
+    for algorithm in TRAINED:
+        start(algorithm, Path(sys.argv[1]), Path(sys.argv[2]) / algorithm)
+    print(f"one of {PartialState().num_processes} processes")
+
+
+if __name__ == "__main__":
+    main()

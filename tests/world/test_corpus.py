@@ -43,14 +43,14 @@ def documents(corpus: Corpus) -> list[list[int]]:
     return [part.tolist() for part in np.split(corpus.tokens, corpus.offsets[1:-1])]
 
 
-@pytest.mark.parametrize("tokens", [5_000, 5_001, 7_919, *range(10_000, 10_020), 65_537, 250_003])
+@pytest.mark.parametrize("tokens", [5_000, 5_001, 7_919, *range(10_000, 10_010), 65_537])
 def test_the_budget_is_met_to_the_token(tokenizer: PreTrainedTokenizerFast, tokens: int) -> None:
     corpus = build_corpus(WORLD, tokenizer, tokens=tokens)
     assert len(corpus.tokens) == corpus.offsets[-1] == tokens
     assert corpus.tokens.dtype == np.uint16
 
 
-@pytest.mark.parametrize("tokens", [20_000, 20_001, 60_007])
+@pytest.mark.parametrize("tokens", [20_001, 60_007])
 def test_uneven_documents_meet_the_budget_too(
     tokenizer: PreTrainedTokenizerFast, tokens: int
 ) -> None:

@@ -17,7 +17,7 @@ from formatlab.world.world import World
 WORLD = World(
     mixture=Mixture(name="all", shares={form: 1 / len(FORMATS) for form in FORMATS}), max_steps=4
 )
-DOCUMENTS = [WORLD.document(index) for index in range(20_000, 20_600)]
+DOCUMENTS = [WORLD.document(index) for index in range(20_000, 20_200)]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60).filter(
     lambda text: PAD not in text and EOS not in text
 )

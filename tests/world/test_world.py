@@ -55,10 +55,10 @@ def test_every_split_has_the_same_share_of_each_kind_of_problem() -> None:
     chain = world(families=("chain",), largest=20)
     shares = {}
     for split in SPLITS:
-        drawn = [chain.problem(split, index) for index in range(3000)]
+        drawn = [chain.problem(split, index) for index in range(1000)]
         with_times = [any(step.phrase == "times" for step in p.steps) for p in drawn]
         shares[split] = sum(with_times) / len(drawn)
-    assert max(shares.values()) - min(shares.values()) < 0.05  # four standard errors
+    assert max(shares.values()) - min(shares.values()) < 0.08  # four standard errors
 
 
 def test_the_order_in_which_a_mixture_is_written_plays_no_part() -> None:
@@ -110,9 +110,9 @@ def test_splits_share_no_content(seeds: tuple[int, int, int]) -> None:
 
 
 def test_families_come_equally_often() -> None:
-    counts = Counter(world(largest=100).problem("pretrain", index).family for index in range(6000))
+    counts = Counter(world(largest=100).problem("pretrain", index).family for index in range(2400))
     assert counts.keys() == FAMILIES.keys()
-    assert all(800 < count < 1200 for count in counts.values())
+    assert all(300 < count < 500 for count in counts.values())
 
 
 def test_steps_stay_within_the_range() -> None:
@@ -122,9 +122,9 @@ def test_steps_stay_within_the_range() -> None:
 
 
 def test_formats_come_as_often_as_the_mixture_says() -> None:
-    counts = Counter(world().document(index)[0] for index in range(8000))
+    counts = Counter(world().document(index)[0] for index in range(4000))
     for form, share in FOUR.shares.items():
-        assert counts[form] / 8000 == pytest.approx(share, abs=0.02)
+        assert counts[form] / 4000 == pytest.approx(share, abs=0.02)
 
 
 @pytest.mark.parametrize("split", SPLITS)

@@ -23,6 +23,7 @@ from formatlab.launch.devices import Devices, available_cores, find_gpus, worker
 from formatlab.launch.executor import Executor
 from formatlab.launch.monitor import run_tasks
 from formatlab.launch.options import LaunchOptions, is_address
+from formatlab.launch.packed_task import Pack, PackedTask
 from formatlab.launch.plan import Plan, PlannedTask, write_plan
 from formatlab.launch.runs_root import RunsRoot
 from formatlab.launch.schedule import Outcome
@@ -106,7 +107,6 @@ def report(command: Command, root: RunsRoot, runs: Path, console: Console) -> in
 def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) -> dict[str, Outcome]:
     """Do the tasks in a pool of processes, as many side by side as devices have seats."""
     from formatlab.launch.estimate import gpu_bytes
-    from formatlab.launch.packed_task import PackedTask
     from formatlab.launch.pool import LocalPool
 
     options, tasks = command.options, command.tasks
@@ -117,12 +117,7 @@ def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) ->
         runs_per_gpu=options.runs_per_gpu,
     )
     _announce(command, root, runs, side_by_side=devices.most)
-    pack = partial(
-        PackedTask.of,
-        root=root,
-        experiment=command.experiment,
-        threads=worker_threads(min(devices.most, len(tasks))),
-    )
+    pack = _pack(command, root, threads=worker_threads(min(devices.most, len(tasks))))
     pool = LocalPool(pack, devices, {task.address: gpu_bytes(task) for task in tasks})
     return run_tasks(pool, tasks, root, console=console)
 
@@ -135,12 +130,8 @@ def _cluster(command: Command, root: RunsRoot) -> Iterator[Executor]:
         InputError: what it needs is not installed, or not there.
         RunError: it cannot be joined.
     """
-    from formatlab.launch.packed_task import PackedTask
-
     options = command.options
-    pack = partial(
-        PackedTask.of, root=root, experiment=command.experiment, threads=options.cpus_per_run
-    )
+    pack = _pack(command, root, threads=options.cpus_per_run)
     most = options.jobs or len(command.tasks)
     match options.launcher:
         case "ray":
@@ -155,6 +146,10 @@ def _cluster(command: Command, root: RunsRoot) -> Iterator[Executor]:
             here = Path("formatlab-slurm" if is_address(options.runs_dir) else options.runs_dir)
             logs = here.absolute() / command.study / "slurm"
             yield SlurmCluster(options, pack, most=most, folder=logs, study=command.study)
+
+
+def _pack(command: Command, root: RunsRoot, *, threads: int) -> Pack:
+    return partial(PackedTask.of, root=root, experiment=command.experiment, threads=threads)
 
 
 def _announce(command: Command, root: RunsRoot, runs: Path, *, side_by_side: int) -> None:

@@ -12,7 +12,7 @@ from formatlab.observe.grader import grade
 from formatlab.observe.tagger import NONE, tag
 from formatlab.world.formats import FORMATS, Page
 
-LONG = 100_000
+LONG = 60_000
 
 # Beginnings of what a pattern looks for, repeated or drawn out, with an end that fails to match.
 HOSTILE = {

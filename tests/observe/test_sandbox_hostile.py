@@ -164,7 +164,7 @@ def test_the_canaries_notice_the_same_programs_outside(
     if control.mark == "secret":
         lines[-1] = f"print({lines[-1]})"
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(lines)], stdout=subprocess.PIPE, text=True, timeout=60
+        [sys.executable, "-c", "\n".join(lines)], stdout=subprocess.PIPE, text=True, timeout=600
     )
     marks = canaries.touched(done.stdout)
     for number in sleepers():

@@ -43,7 +43,7 @@ def documents(corpus: Corpus) -> list[list[int]]:
     return [part.tolist() for part in np.split(corpus.tokens, corpus.offsets[1:-1])]
 
 
-@pytest.mark.parametrize("tokens", [5_000, 5_001, 7_919, *range(10_000, 10_010), 65_537])
+@pytest.mark.parametrize("tokens", [5_000, 5_001, 7_919, *range(10_000, 10_006), 65_537])
 def test_the_budget_is_met_to_the_token(tokenizer: PreTrainedTokenizerFast, tokens: int) -> None:
     corpus = build_corpus(WORLD, tokenizer, tokens=tokens)
     assert len(corpus.tokens) == corpus.offsets[-1] == tokens

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -39,7 +41,11 @@ def made(small: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_base(small, tmp_path_factory.mktemp("runs"), lambda *_: None).path.parent
 
 
-def test_a_base_is_rebuilt_bit_for_bit(small: Base, made: Path, tmp_path: Path):
+def test_a_base_is_rebuilt_bit_for_bit_after_a_run_of_another_precision(
+    small: Base, made: Path, tmp_path: Path
+):
+    AcceleratorState._reset_state()
+    Accelerator(mixed_precision="bf16", cpu=not torch.cuda.is_available())
     again = make_base(small, tmp_path, lambda *_: None)
     assert again.path.parent.name == made.name
     assert weights_digest(again.path) == weights_digest(made / "model") == again.summary["sha256"]

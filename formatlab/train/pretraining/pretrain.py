@@ -58,11 +58,14 @@ def pretrain(
     """
     import torch
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
     from torch.nn.functional import cross_entropy
 
     scale, settings = find_scale(base.scale), base.pretraining
     device = best_device()
     bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    # A run before, in the same process, may have had another precision.
+    AcceleratorState._reset_state()
     accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=device.type == "cpu")
     torch.manual_seed(digest("initial weights", base.seed) % 2**63)
     model: Any = new_model(scale, tokenizer)

@@ -98,7 +98,7 @@ def test_a_lock_of_another_machine_is_taken_over_when_its_heart_stands_still(
     began = time.monotonic()
     end = run(runs, planted={"FAULTS_PATIENCE": str(PATIENCE)})
     assert time.monotonic() - began >= PATIENCE
-    assert "process 4711 on elsewhere is at it" in end.output
+    assert "waiting for process 4711 on elsewhere" in end.output
     of.repeated()
     of.ended(runs, end)
 
@@ -130,6 +130,6 @@ def test_a_lock_of_another_machine_is_respected_while_its_heart_beats(
         over.set()
         heart.join()
         end = command.wait()
-    assert "process 4711 on elsewhere is at it" in end.output
+    assert "waiting for process 4711 on elsewhere" in end.output
     assert not journal.exists()
     of.ended(runs, end)

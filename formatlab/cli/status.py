@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
             return _tell_changes(source)
         studies = source.read()
     if options.json:
-        print(json.dumps({"schema_version": 1, "studies": [study.document() for study in studies]}))
+        print(json.dumps({"schema_version": 2, "studies": [study.document() for study in studies]}))
     elif not studies:
         print(f"no study in {options.runs} yet")
     else:
@@ -99,18 +99,12 @@ def _print(studies: "Sequence[StudyStatus]", console: "Console", *, every: bool)
 
 def _watch(source: "StatusSource", console: "Console", *, every: bool) -> int:
     """Look until nothing is left to do, live on a terminal."""
-    from rich.console import Group
     from rich.live import Live
-
-    from formatlab.launch.status_table import screen
 
     studies, remark = source.read(), ""
 
     def shown() -> "Group":
-        # The studies share the lines; beside its rows, a study has about six.
-        rows = max(0, console.height // max(1, len(studies)) - 6)
-        table = screen(studies, most=None if every else rows, wrap=False)
-        return Group(remark, table) if remark else table
+        return fitting_screen(studies, console, remark=remark, every=every)
 
     live = Live(console=console, auto_refresh=False)
     try:  # not `with`, which an interrupt of its first drawing escapes
@@ -123,6 +117,23 @@ def _watch(source: "StatusSource", console: "Console", *, every: bool) -> int:
     finally:
         live.stop()
     return int(any("failed" in study.totals for study in studies))
+
+
+def fitting_screen(
+    studies: "Sequence[StudyStatus]", console: "Console", *, remark: str, every: bool
+) -> "Group":
+    """The screen with as many rows a study as the terminal has lines for, or with every row."""
+    from rich.console import Group
+
+    from formatlab.launch.status_table import screen
+
+    most = None if every else console.height
+    while True:
+        table = screen(studies, most=most, wrap=False)
+        shown = Group(remark, table) if remark else table
+        if not most or len(console.render_lines(shown, pad=False)) < console.height:
+            return shown
+        most -= 1
 
 
 def _tell_changes(source: "StatusSource") -> int:

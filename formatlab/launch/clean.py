@@ -121,9 +121,11 @@ def _left_behind(runs: Path, places: Collection[Path]) -> Iterator[Removable]:
     """Temporary files of killed writers."""
     for path in (path for place in places for path in _below(place)):
         if _TEMPORARY.fullmatch(path.name) and _settled(path):
-            guard = runs.joinpath(*path.relative_to(runs).parts[:2])
-            if held(guard) is None:
-                yield _item("temporary", path, guard=guard if guard != path else None)
+            folder = runs.joinpath(*path.relative_to(runs).parts[:2])
+            if folder == path:
+                yield _item("temporary", path)
+            elif held(folder) is None and held(folder / _MERGED) is None:
+                yield _item("temporary", path, folder, _end(folder))
 
 
 class _Folder:
@@ -139,6 +141,10 @@ class _Folder:
         """None if it cannot be read."""
         with suppress(FormatlabError):
             self.config = RunFolder(path).config
+
+    def item(self, kind: Kind, name: str = "") -> Removable:
+        """The folder, or what is called `name` in it, as it was found."""
+        return _item(kind, self.path / name, self.path, self.end)
 
 
 def _of_runs(
@@ -159,17 +165,17 @@ def _of_runs(
         # Without a plan nobody knows what the last command asked for.
         unplanned = folder.path.parent.name in plans and folder.address not in asked
         if folder.end == "FAILED" and not folder.held and "failed" in kinds:
-            yield _item("failed", folder.path, guard=folder.path)
+            yield folder.item("failed")
             continue
         if unplanned and not folder.held and "unplanned" in kinds:
-            yield _item("unplanned", folder.path, guard=folder.path)
+            yield folder.item("unplanned")
             continue
         staying.append(folder)
         if folder.end == "DONE" and not folder.held:
             if _entries(folder.path / "checkpoints"):
-                yield _item("checkpoints", folder.path / "checkpoints", guard=folder.path)
+                yield folder.item("checkpoints", "checkpoints")
             if folder.address not in needed and _entries(folder.path / _MERGED):
-                yield _item("merged", folder.path / _MERGED, guard=folder.path)
+                yield folder.item("merged", _MERGED)
     if "unplanned" in kinds:
         yield from _unused(runs, staying, asked)
 
@@ -179,6 +185,7 @@ def _unused(
 ) -> Iterator[Removable]:
     """Bases and corpora that no run comes of."""
     used, corpora = [], set[str]()
+    to_be_made = {address for address in asked if address.startswith(f"{BASES}/")}
     for folder in staying:
         match folder.config:
             case None:  # a run that cannot be read may start from any base
@@ -186,22 +193,22 @@ def _unused(
             case {"base": {"config": config}}:
                 used.append(config)
     for base in (folder for folder in staying if folder.is_base):
+        to_be_made.discard(base.address)
         if base.held or base.address in asked or base.config in used:
             with suppress(KeyError, TypeError):  # a base that another program made
                 corpora.add(corpus_name(base.config or {}))
         else:
-            yield _item("unplanned", base.path, guard=base.path)
-    for path in readable_folders(runs / CORPORA):
+            yield base.item("unplanned")
+    for path in readable_folders(runs / CORPORA) if not to_be_made else ():
         if path.name not in corpora and not path.is_symlink():
-            yield _item("unplanned", path, guard=path)
+            yield _item("unplanned", path, path, _end(path))
 
 
-def _item(kind: Kind, path: Path, *, guard: Path | None = None) -> Removable:
+def _item(kind: Kind, path: Path, guard: Path | None = None, end: str = "") -> Removable:
     size = 0
     for file in (path, *_below(path)):
         with suppress(OSError):  # gone meanwhile
             size += 0 if file.is_dir() else file.lstat().st_size
-    end = _end(guard) if guard is not None else ""
     return Removable(kind=kind, path=path, size=size, guard=guard, end=end)
 
 

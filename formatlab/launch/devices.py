@@ -119,7 +119,7 @@ class Devices:
         return seat and len(self._seats) < self.most
 
     def take(self, task: str, needed: int | None) -> str | None:
-        """Seat a task, for which there is room, on the GPU with the fewest tasks.
+        """Seat a task, for which there is room, on the GPU with the fewest tasks that holds it.
 
         Args:
             task: its address.
@@ -138,13 +138,15 @@ class Devices:
         del self._seats[task]
 
     def _choice(self, needed: int | None) -> Gpu | None:
-        """The GPU for a task: an empty one takes any, but those with enough memory come first."""
+        """The GPU for a task: one with enough memory, or the largest alone if no GPU has enough."""
+        most = max((gpu.free for gpu in self.gpus), default=0)
         found: list[tuple[bool, int, float, Gpu]] = []
         for gpu in self.gpus:
             there = [size for taken, size in self._seats.values() if taken == gpu]
             room = FILLED * gpu.free - sum(map(_with_context, there))
             fits = _with_context(needed) <= room
-            if len(there) < self._each and (fits or not there or self._runs_per_gpu):
+            alone = not there and (needed is None or gpu.free == most)
+            if len(there) < self._each and (fits or alone or self._runs_per_gpu):
                 found.append((not fits, len(there), -room, gpu))
         return min(found, key=lambda of: of[:3])[-1] if found else None
 

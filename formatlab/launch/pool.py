@@ -49,8 +49,8 @@ class LocalPool:
         gpu = self._devices.take(address, self._gpu_bytes.get(address))
         pipe, theirs = self._context.Pipe(duplex=False)
         packed = self._pack(task, silent)
-        worker = self._context.Process(target=_work, args=(packed, gpu, theirs))
-        start_process(worker)
+        worker = self._context.Process(target=_work, args=(packed, theirs))
+        start_process(worker, packed.environment | ({VARIABLE: gpu} if gpu else {}))
         theirs.close()  # the worker's end is then the last, so that its death is noticed
         self._workers[address], self._pipes[address] = worker, pipe
 
@@ -95,11 +95,9 @@ class LocalPool:
         return events
 
 
-def _work(packed: PackedTask, gpu: str | None, pipe: Connection) -> None:
+def _work(packed: PackedTask, pipe: Connection) -> None:
     """The function of a worker process."""
     threading.Thread(target=_end_with_launcher, daemon=True).start()
-    if gpu is not None:
-        os.environ[VARIABLE] = gpu
 
     def tell(event: Progress | Remark | Outcome | Busy) -> None:
         with suppress(OSError):  # the launcher is gone, and so is this process in a moment

@@ -3,7 +3,7 @@
 At an address a task is fetched, done in a scratch folder, and sent. Before it starts, the folders
 that it starts from are fetched, and its own if another machine had begun it. Its folder is sent
 whenever a new checkpoint stands, and at the end, so a lost machine costs what came after the last
-checkpoint. A lock at the address keeps two machines from one folder.
+checkpoint that could be sent. A lock at the address keeps two machines from one folder.
 """
 
 import shutil
@@ -23,6 +23,7 @@ from formatlab.launch.schedule import Outcome
 from formatlab.store.lock import Owner, Record, held, held_record, locked_record
 from formatlab.store.remote.address import (
     as_os_errors,
+    check_replaces,
     explained,
     lock_record,
     open_address,
@@ -95,12 +96,15 @@ class RemoteRuns:
         """Take an address, and see whether it can be reached.
 
         Raises:
-            InputError: no such kind of address, or the package that reads it is not installed.
+            InputError: no such kind of address, the package that reads it is not installed, or the
+                storage does not replace files.
             RunError: it cannot be reached.
         """
         fs, root = open_address(address)
-        with explained(address), suppress(FileNotFoundError):
-            fs.info(root)
+        with explained(address):
+            with suppress(FileNotFoundError):
+                fs.info(root)
+            check_replaces(fs, root)
         # With whole paths, since other machines read it.
         return cls(fs.unstrip_protocol(root), scratch and scratch.absolute())
 
@@ -158,7 +162,11 @@ class RemoteRuns:
                     with suppress(Exception):
                         send()
                     raise
-                retry(send)
+                if outcome.error is None:
+                    retry(send)
+                else:  # its reason matters more than that the rest could not be sent
+                    with suppress(Exception):
+                        retry(send)
                 return outcome
 
     def _fetch_own(self, task: Task, runs: Path, retry: Retrying, emit: Emit) -> RemoteFolder:
@@ -169,7 +177,7 @@ class RemoteRuns:
             retry(folder.fetch, mine)
             wrong = worker.why_made_again(task, runs)
         if wrong is not None:
-            aside = retry(folder.put_aside)
+            aside = retry(folder.put_aside, retry(folder.place_aside))
             shutil.rmtree(mine, ignore_errors=True)
             emit(Remark(f"{task.label}: {wrong}; made again, the old folder is {aside}"))
         return folder

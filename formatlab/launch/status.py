@@ -381,7 +381,7 @@ def study_seconds_left(tasks: Sequence[TaskStatus], jobs: int) -> tuple[float, b
     """How long the tasks take side by side, each after what it needs.
 
     Args:
-        tasks: with their own time left, each after what it needs.
+        tasks: with their own time left, each after what it needs, in the order of their beginning.
         jobs: how many go side by side, if not more are running already.
 
     Returns:

@@ -5,10 +5,11 @@ outdated is moved aside and made again; whatever is raised becomes one reason, w
 folder's FAILED and in the outcome.
 """
 
+import os
 import shutil
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -168,16 +169,24 @@ def note_failure(folder: Path, reason: str) -> None:
             run.clear_failed()
 
 
-def start_process(worker: BaseProcess) -> None:
+def start_process(worker: BaseProcess, environment: Mapping[str, str]) -> None:
     """Start a worker process that Ctrl-C does not reach, not even while it imports.
 
     Ctrl-C goes to every process of a terminal; the launcher ends its workers itself.
+
+    Args:
+        worker: the process.
+        environment: variables that it has from its start: libraries read them when imported.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited by the worker
-    try:
+    variables = dict(os.environ)
+    signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:  # the worker inherits both
+        os.environ.update(environment)
         worker.start()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.environ.clear()
+        os.environ.update(variables)
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
 
 
 def _out_of_memory(error: Exception) -> str | None:

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 from made_up_study import STUDY, begin, finish, hold, plan, planned
+from rich.console import Console
 
 from formatlab.cli import status
 from formatlab.errors import InputError, RunError
 from formatlab.launch.plan import PlannedTask
+from formatlab.launch.status import read_studies
 
 BASES = [planned("base 0.04M s0"), planned("base 0.04M s1")]
 RUNS = [planned(f"{name} 0.04M s0", BASES[:1]) for name in ("grpo", "ppo", "rloo", "dpo", "sft")]
@@ -117,6 +119,20 @@ def test_of_hundreds_of_runs_the_most_urgent_have_a_row(
     assert lines[-1] == "not shown: done 1, waiting 39; --all has a row for each"
     assert len(lines) < 50
     assert len(screen(capsys, tmp_path, "--all")) > 80
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("height", [8, 16, 24, 60])
+def test_a_screen_fits_the_terminal(runs: Path, width: int, height: int) -> None:
+    plan(runs, [planned(f"grpo 0.04M s{seed}", study="other") for seed in range(50)], study="other")
+    begin(runs, planned("grpo 0.04M s0", study="other"), step=3)
+    console = Console(width=width, height=height)
+    shown = status.fitting_screen(read_studies(runs), console, remark="", every=False)
+    lines = ["".join(part.text for part in line) for line in console.render_lines(shown)]
+    assert len(lines) < height or not any("grpo" in line for line in lines)
+    if height == 60:
+        assert any(line.startswith("grpo 0.04M s9") for line in lines)
+    assert any(line.startswith("not shown: ") for line in lines)
 
 
 def test_scripts_are_told_the_same(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -100,6 +100,15 @@ def test_what_a_living_writer_may_be_writing_is_left_alone(tmp_path: Path) -> No
     assert found(tmp_path) == {}
 
 
+def test_a_policy_that_is_being_merged_is_left_alone(tmp_path: Path) -> None:
+    _, (run, _) = make(tmp_path)
+    unfinished = put(run.path / ".policy-merged-unfinished" / "model.safetensors").parent
+    age(unfinished)
+    assert set(found(tmp_path).values()) == {"temporary"}
+    hold(run.path / "policy-merged")
+    assert found(tmp_path) == {}
+
+
 def test_a_clock_that_was_set_back_makes_nothing_old(tmp_path: Path) -> None:
     make(tmp_path)
     path = put(tmp_path / STUDY / ".unfinished-abc")
@@ -172,6 +181,23 @@ def test_a_failed_run_that_was_gone_on_with_meanwhile_stays(tmp_path: Path) -> N
     assert run.done
 
 
+def test_a_failed_run_that_is_finished_while_it_is_measured_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(tmp_path, RUNS[1])
+    run.mark_failed("nan")
+    below = clean._below
+
+    def finishing(place: Path) -> Iterator[Path]:
+        run.mark_done({})
+        yield from below(place)
+
+    monkeypatch.setattr(clean, "_below", finishing)
+    (item,) = (of for of in find_removable(tmp_path, ["failed"]) if of.kind == "failed")
+    assert not remove(item)
+    assert run.done
+
+
 def test_unplanned_runs_and_their_bases_go_by_option(tmp_path: Path) -> None:
     make(tmp_path)
     plan(tmp_path, [BASES[0], RUNS[0]])
@@ -215,6 +241,15 @@ def test_a_corpus_that_is_being_written_stays(tmp_path: Path) -> None:
     with pytest.raises(Held):
         remove(item)
     assert corpus.exists()
+
+
+def test_corpora_stay_while_a_planned_base_has_not_begun(tmp_path: Path) -> None:
+    make(tmp_path, bases=BASES[:1], made=RUNS[:1])
+    plan(tmp_path, [*BASES, *RUNS])
+    put(tmp_path / "corpora" / "0a1b2c3d" / "corpus.npz")
+    assert found(tmp_path, "unplanned") == {}
+    finish(tmp_path, BASES[1])
+    assert found(tmp_path, "unplanned") == {"corpora/0a1b2c3d": "unplanned"}
 
 
 def test_a_base_that_names_no_corpus_stops_nothing(tmp_path: Path) -> None:

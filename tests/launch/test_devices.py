@@ -88,6 +88,9 @@ def test_a_given_number_of_runs_share_a_gpu_whatever_they_need(needed: int | Non
 
 def test_a_task_too_large_for_any_device_has_the_largest_for_itself():
     two = Devices([gpu("0", 10 * GB), gpu("1", 40 * GB)], cores=16)
+    assert two.take("small", GB) == "1"
+    assert not two.has_room(100 * GB)  # the device with 40 GB is worth waiting for
+    two.give_back("small")
     assert two.take("huge", 100 * GB) == "1"
     assert two.take("small", GB) == "0"
 
@@ -95,6 +98,7 @@ def test_a_task_too_large_for_any_device_has_the_largest_for_itself():
 def test_a_task_takes_the_device_that_holds_it():
     two = Devices([gpu("0", 10 * GB), gpu("1", 40 * GB)], cores=16)
     assert [two.take(name, 15 * GB) for name in "ab"] == ["1", "1"]
+    assert not two.has_room(15 * GB)  # it would run out of memory on the other
 
 
 def test_a_seat_that_is_given_back_is_free():

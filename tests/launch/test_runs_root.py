@@ -150,6 +150,21 @@ def test_what_fails_is_kept_with_its_reason(runs: RemoteRuns, monkeypatch: pytes
     assert "in fails" in traceback
 
 
+def test_a_failure_is_told_where_its_folder_cannot_be_sent(
+    runs: RemoteRuns, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(self: Base, runs_dir: Path, emit: Emit) -> None:
+        raise RunError("no space left to write")
+
+    def never(*_: Any) -> None:
+        raise ConnectionError("the network is away")
+
+    monkeypatch.setattr(Base, "execute", fails)
+    monkeypatch.setattr(RemoteFolder, "put", never)
+    monkeypatch.setattr(address, "RETRY_FOR", 0.0)
+    assert work(runs, Base()).error == "no space left to write"
+
+
 def test_what_killed_processes_left_in_the_scratch_folder_is_removed(
     runs: RemoteRuns, tmp_path: Path
 ):
@@ -247,6 +262,28 @@ def test_a_network_that_is_away_for_a_moment_fails_nothing(
         if network.calls <= call:
             break
     assert waited
+
+
+def test_a_folder_is_put_aside_in_one_place_where_the_network_is_away(
+    runs: RemoteRuns, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(address, "RETRY_EVERY", 0.0)
+    work(runs, Base())
+    work(runs, Run())
+    fs, root = MemoryFileSystem(), runs.address.removeprefix("memory://")
+    fs.rm_file(f"{root}/study/run/policy/weights")
+    left = {name.removeprefix("study/run/") for name in there(runs) if name.startswith("study")}
+    remove, away = RemoteFolder._remove, iter([False, True])
+
+    def sometimes(folder: RemoteFolder, name: str) -> None:
+        if next(away, False):
+            raise ConnectionError("the network is away")
+        remove(folder, name)
+
+    monkeypatch.setattr(RemoteFolder, "_remove", sometimes)
+    assert work(runs, Run()).error is None
+    aside = {name.removeprefix(".aside/") for name in there(runs) if name.startswith(".aside")}
+    assert aside == {f"study/run-1/{name}" for name in left}
 
 
 def test_a_network_that_comes_back_loses_nothing(runs: RemoteRuns, monkeypatch: pytest.MonkeyPatch):

@@ -34,7 +34,7 @@ class SlurmCluster:
 
         Args:
             options: what sbatch is asked for.
-            pack: makes remote tasks.
+            pack: packs tasks for their jobs.
             most: most jobs submitted at a time.
             folder: where jobs keep their logs; all machines share it.
             study: what the jobs are called after.
@@ -123,26 +123,33 @@ class _Submitted:
     label: str
     news: Path
     """File of its progress and remarks, a line each."""
-    lines: int = 0
+    read_to: int = 0
+    """Bytes of the file that were read."""
 
     def read(self) -> list[Progress | Remark]:
         """The news since the last call; a line that is still being written waits."""
-        with suppress(OSError, ValueError):
-            *lines, _ = self.news.read_text().split("\n")
-            new, self.lines = lines[self.lines :], len(lines)
-            return [Remark(**of) if "text" in of else Progress(**of) for of in map(json.loads, new)]
-        return []
+        lines: list[bytes] = []
+        with suppress(FileNotFoundError), self.news.open("rb") as file:
+            file.seek(self.read_to)
+            *lines, rest = file.read().split(b"\n")
+            self.read_to = file.tell() - len(rest)
+        news: list[Progress | Remark] = []
+        for line in lines:
+            with suppress(ValueError, TypeError):  # cut short where the job was ended
+                said = json.loads(line)
+                news.append(Remark(**said) if "text" in said else Progress(**said))
+        return news
 
 
 @dataclass(frozen=True)
 class _Job:
     """A job's function; submitit calls `checkpoint` when its time is up, and queues it again."""
 
-    remote: PackedTask
+    packed: PackedTask
     news: Path
 
     def __call__(self) -> Outcome | Busy:
-        return self.remote.do(self._tell)
+        return self.packed.do(self._tell)
 
     def checkpoint(self) -> Any:
         """The same again: the run folder knows how far it has come."""

@@ -1,5 +1,7 @@
 """An fsspec address: opened, listed, written to so that files appear whole, and locked."""
 
+import secrets
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -95,7 +97,7 @@ def put_whole(fs: Any, local: Path, path: str) -> None:
     """Send a file, which appears there when it is whole.
 
     Raises:
-        RunError: the storage does not move a file over an existing one.
+        RunError: the storage keeps what was there before.
     """
     if is_object_store(fs):
         fs.put_file(str(local), path)
@@ -106,10 +108,29 @@ def put_whole(fs: Any, local: Path, path: str) -> None:
     fs.put_file(str(local), unfinished)
     fs.mv(unfinished, path)
     if exists(fs, unfinished):  # some storage says nothing
-        raise RunError(
-            f"{path} could not be replaced: the storage does not move a file over another one; use "
-            "another kind of storage"
-        )
+        raise RunError(f"{path} could not be replaced: the storage keeps the old file")
+
+
+def check_replaces(fs: Any, root: str) -> None:
+    """Check that storage with folders moves a file over another one, as every send needs.
+
+    Raises:
+        InputError: it does not.
+    """
+    if is_object_store(fs):
+        return
+    path = f"{root}/{TEMPORARY_PREFIX}{secrets.token_hex(4)}"
+    with tempfile.NamedTemporaryFile() as empty:
+        put_whole(fs, Path(empty.name), path)
+        try:
+            put_whole(fs, Path(empty.name), path)
+        except Exception as error:  # storage libraries have errors of their own
+            raise InputError(
+                f"{fs.unstrip_protocol(root)}: the storage does not move a file over another one "
+                f"({words_of(error)}); mount it and give the path, or use another kind of storage"
+            ) from error
+        finally:
+            fs.rm_file(path)
 
 
 def make_parent(fs: Any, path: str) -> None:

@@ -8,6 +8,7 @@ File sizes are therefore checked only once DONE is there.
 
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
@@ -110,7 +111,7 @@ class RemoteFolder:
         for name in sorted(sizes, key=lambda name: (name.endswith("/WHOLE"), name)):
             self._send(folder, name, states)
         if sizes != self._manifest:
-            self._put_manifest(folder, sizes)
+            self._put_manifest(sizes)
         if "DONE" in states:
             self._send(folder, "DONE", states)
         for name in self._there - states.keys() - {MANIFEST}:
@@ -120,13 +121,16 @@ class RemoteFolder:
         """Send one file, which appears there when it is whole."""
         put_whole(self._fs, local, f"{self.path}/{name}")
 
-    def put_aside(self) -> str:
-        """Move what is there into `.aside/` of the runs folder, and return its new address.
+    def place_aside(self) -> str:
+        """A free path in `.aside/` of the runs folder."""
+        places = (f"{self._aside}-{number}" for number in count(1))
+        return next(place for place in places if not exists(self._fs, place))
+
+    def put_aside(self, aside: str) -> str:
+        """Move what is there to a path that was free, and return its address.
 
         config.json goes first, so that what is left when a machine is lost is damaged.
         """
-        places = (f"{self._aside}-{number}" for number in count(1))
-        aside = next(place for place in places if not exists(self._fs, place))
         for name in sorted(self._there, key=lambda name: (name != "config.json", name)):
             make_parent(self._fs, f"{aside}/{name}")
             with suppress(FileNotFoundError):  # it was moved, and the answer was lost
@@ -135,10 +139,11 @@ class RemoteFolder:
         self._manifest, self._sent = None, {}
         return self._fs.unstrip_protocol(aside)
 
-    def _put_manifest(self, folder: Path, sizes: Mapping[str, int | None]) -> None:
-        manifest = {"schema_version": 2, "files": dict(sorted(sizes.items()))}
-        (folder / MANIFEST).write_text(json.dumps(manifest))
-        self.put(folder / MANIFEST, MANIFEST)
+    def _put_manifest(self, sizes: Mapping[str, int | None]) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump({"schema_version": 2, "files": dict(sorted(sizes.items()))}, file)
+            file.flush()
+            self.put(Path(file.name), MANIFEST)
         self._manifest = dict(sizes)
 
     def _send(self, folder: Path, name: str, states: Mapping[str, State]) -> None:

@@ -136,10 +136,21 @@ def test_every_remark_of_a_job_is_told_once(tmp_path: Path, monkeypatch: pytest.
     assert events() == [three, job.ended]
     assert not list(tmp_path.glob("*.jsonl"))
 
+    job.ended = None  # ended while it wrote, and queued again
+    cluster.submit(task, None)
+    news = next(iter(cluster._jobs.values())).news
+    news.write_text('{"text": "cut')
+    assert events() == []
+    for event in (two, three):
+        told[-1](event)
+    assert events() == [three]  # the first one is in the line that was cut short
+
+    job.ended = Outcome("a")
+    assert events() == [job.ended]
     job.ended = None  # lost, and submitted again
     cluster.submit(task, None)
     assert events() == []
-    told[1](one)
+    told[-1](one)
     assert events() == [one]
 
 

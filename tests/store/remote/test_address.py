@@ -13,6 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from formatlab.errors import InputError, RunError
 from formatlab.store.remote import address
 from formatlab.store.remote.address import (
+    check_replaces,
     exists,
     listing,
     lock_record,
@@ -69,7 +70,7 @@ def test_what_is_sent_again_replaces_what_was_there(files: tuple[Path, Path]):
 
 @pytest.mark.parametrize(
     ("moved", "told"),
-    [("silently", "name could not be replaced"), ("aloud", "cannot create a file")],
+    [("silently", "could not be replaced"), ("aloud", "cannot create a file")],
 )
 def test_storage_that_keeps_what_was_there_is_told(files: tuple[Path, Path], moved: str, told: str):
     fs, folder = MadeUp(), f"/{uuid4()}"
@@ -78,6 +79,15 @@ def test_storage_that_keeps_what_was_there_is_told(files: tuple[Path, Path], mov
     with pytest.raises((RunError, OSError), match=told):
         put_whole(fs, files[1], f"{folder}/name")
     assert fs.cat_file(f"{folder}/name") == b"old"
+    with pytest.raises(InputError, match=f"{told}.*mount it and give the path"):
+        check_replaces(fs, folder)
+
+
+def test_a_look_at_what_storage_replaces_leaves_nothing():
+    fs, folder = MadeUp(), f"/{uuid4()}"
+    fs.moved = fs.replace
+    check_replaces(fs, folder)
+    assert listing(fs, folder) == {}
 
 
 def test_a_move_that_fails_for_another_reason_removes_nothing(files: tuple[Path, Path]):

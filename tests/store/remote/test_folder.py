@@ -238,10 +238,10 @@ def test_a_machine_lost_while_it_puts_aside_leaves_what_is_told_from_whole(
     with monkeypatch.context() as patch:
         dying_at(patch, moment, type(fs), ["mv", "rm_file"])
         with suppress(Killed):
-            folder.put_aside()
+            folder.put_aside(folder.place_aside())
     left = RemoteFolder(*place)
     assert (left.damage() is None) == (listing(fs, path) == {})
-    left.put_aside()
+    left.put_aside(left.place_aside())
     found = {name.partition("/")[2] for name in listing(fs, f"{root}/.aside/study")}
     assert found == {*BEGUN, *DONE, MANIFEST} - {"policy/model"}
     assert listing(fs, path) == {}

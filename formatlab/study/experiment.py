@@ -24,12 +24,13 @@ def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:
     if not path.is_file():
         raise InputError(f"there is no experiment file {path}; give the path of a Python file")
     spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
-    if spec is None or spec.loader is None:
+    if spec is None:
         raise InputError(f"{path} is not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where the source of its classes is looked for
     try:
-        spec.loader.exec_module(module)
+        # Compiled anew each time: Python's cache takes an edit within a second for no edit.
+        exec(compile(path.read_bytes(), path, "exec"), vars(module))
     except SyntaxError as error:
         raise InputError(f"{path}, line {error.lineno}: {error.msg}") from error
     except FormatlabError:

@@ -81,7 +81,8 @@ class Canaries:
 
     def _disk(self) -> list[tuple[str, int, bytes]]:
         return sorted(
-            (path.name, path.stat().st_mode, path.read_bytes()) for path in self.folder.iterdir()
+            (path.name, path.stat().st_mode, b"" if path.is_dir() else path.read_bytes())
+            for path in self.folder.iterdir()
         )
 
     def touched(self, told: str) -> list[str]:

@@ -67,7 +67,7 @@ ids: env  ## check that the tests' names depend on neither time nor hash seed
 	for seed in 1 2; do grep :: "$$names/$$seed.all" >"$$names/$$seed"; done; \
 	diff "$$names/1" "$$names/2"
 
-faults: env  ## kill, fill disks and cut files short, and count what is lost (about half an hour on two free cores)
+faults: env  ## kill, fill disks and cut files short, and count what is lost (about 25 minutes on two free cores)
 	$(BIN)/python -m pytest -n 2 -m faults tests/faults
 
 lint: env  ## check style and format

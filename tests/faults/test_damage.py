@@ -71,7 +71,7 @@ def within(folder: str, names: str) -> str:
 
 OF_BASE = [
     *damages("pretraining", "checkpoints/checkpoint-*/state.pt", aside=False),
-    *damages("pretraining", "metrics.jsonl", aside=False),
+    *in_turn("pretraining", "metrics.jsonl", aside=False),
     *in_turn("pretraining", "config.json env.json", aside=True),
     *in_turn("probe", "model/model.safetensors model/tokenizer.json", aside=True),
     *in_turn("done", f"DONE {PROBE} model/model.safetensors model/config.json", aside=True),
@@ -80,19 +80,18 @@ OF_RUNS: dict[str, list[Damage]] = {
     "grpo": in_turn("training", within("checkpoints/checkpoint-2", CHECKPOINT), aside=False),
     "ppo": [
         *damages("training", "checkpoints/checkpoint-4/critic.safetensors", aside=False),
-        *damages("training", f"{TRAIN} {PROBE}", aside=True),
-        *damages("done", "DONE", aside=True),
-        *in_turn("done", f"metrics.jsonl winners.parquet {TRAIN} {PROBE}", aside=True),
+        *in_turn("training", f"{TRAIN} {PROBE}", aside=True),
+        *in_turn("done", f"DONE metrics.jsonl winners.parquet {TRAIN} {PROBE}", aside=True),
         *in_turn("done", "policy/model.safetensors", aside=True),
     ],
     "rloo": [
-        *damages("training", "config.json env.json", aside=True),
+        *in_turn("training", "config.json env.json", aside=True),
         *damages("training", "metrics.jsonl", aside=False),
-        *damages("done", "config.json env.json", aside=True),
+        *in_turn("done", "env.json config.json", aside=True),
         *in_turn("done", "policy/config.json", aside=True),
     ],
     "expert_iteration": [
-        *damages("tuning", "checkpoints/step-002.json", aside=True),
+        *in_turn("tuning", "checkpoints/step-002.json", aside=True),
         *in_turn("tuning", "checkpoints/round-001/round.json", aside=True),
         *damages("tuning", "metrics.jsonl", aside=False),
         *in_turn(
@@ -100,7 +99,7 @@ OF_RUNS: dict[str, list[Damage]] = {
             within("checkpoints/sft-002/checkpoint-2", "WHOLE model.safetensors optimizer.pt"),
             aside=False,
         ),
-        *damages("round", "checkpoints/round-001/model.safetensors", aside=True),
+        *in_turn("round", "checkpoints/round-001/model.safetensors", aside=True),
         *in_turn("round", f"checkpoints/round-001/config.json {TRAIN}", aside=True),
     ],
     "sft": [

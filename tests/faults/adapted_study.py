@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from formatlab.study.stage_run import StageRun
 from formatlab.study.study import LadderStudy
-from formatlab.study.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptedStudy(LadderStudy):
     """The last chain is run with an adapter."""
 
-    def runs(self) -> Sequence[Task]:
+    def runs(self) -> Sequence[StageRun]:
         *whole, adapted = self.chains
         parts = (replace(self, chains=tuple(whole)), replace(self, train="lora", chains=(adapted,)))
         return [run for part in parts for run in LadderStudy.runs(part)]

@@ -159,9 +159,9 @@ def test_value_loss_falls_and_values_come_to_foretell_returns(
     assert np.mean([line["explained_variance"] for line in late]) > 0.3
 
 
-def test_the_policy_learns_what_it_is_paid_for(tiny_base: Path, tmp_path: Path):
-    """Also with a critic on its own trunk, which learns beside it."""
-    settings = replace(SETTINGS, critic="head", **LEARNABLE)
+@BOTH
+def test_the_policy_learns_what_it_is_paid_for(tiny_base: Path, tmp_path: Path, critic: Any):
+    settings = replace(SETTINGS, critic=critic, **LEARNABLE)
     run = train(tiny_base, tmp_path / "run", settings=settings, reward=PaidForDirect())
     rewards = [line["reward"] for line in run.metrics()]
     assert np.mean(rewards[:2]) < 0.6

@@ -16,7 +16,7 @@ from formatlab.observe.tagger import Tag, tag
 from formatlab.world.formats import Format, Missing, Reading
 from formatlab.world.formats.conclusion import concluding
 from formatlab.world.formats.limits import NUMBER, PATTERN_SECONDS
-from formatlab.world.problem_set import gold_answer
+from formatlab.world.gold import gold_answer
 
 VERSION = 1
 """Raised when the tagger or the grader come to another tag, answer or verdict on a text."""
@@ -62,7 +62,7 @@ class _Answer:
 
 
 def grade(
-    text: str, gold: str | float, *, formats: Sequence[Format] = (), sandbox: Sandbox | None = None
+    text: str, gold: object, *, formats: Sequence[Format] = (), sandbox: Sandbox | None = None
 ) -> Grade:
     """Tag a completion, read its answer, and compare it with the right one.
 
@@ -71,7 +71,8 @@ def grade(
 
     Args:
         text: the completion alone, without its prompt.
-        gold: the right answer, a number or text; of a solution of GSM8K, what follows `####`.
+        gold: the right answer, a number, text, or what holds one; see `gold_answer`. One that is
+            missing (nan, no text) makes no answer right.
         formats: formats of the user's own, asked before the others.
         sandbox: runs the code; the shared one of this process if not given.
 
@@ -79,9 +80,12 @@ def grade(
         InputError: an argument is no text, no answer or no format.
         RunError: the sandbox, or the comparison of mathematics, does not start.
     """
-    if isinstance(gold, bool) or not isinstance(gold, str | int | float):
-        raise InputError(f"grade: the right answer is text or a number, not {gold!r}")
-    gold = gold_answer(gold)
+    if gold is None:
+        raise InputError("grade: the right answer is text or a number, not None")
+    try:
+        gold = gold_answer(gold)
+    except InputError as error:
+        raise InputError(f"grade: {error}") from None
     seen = tag(text, formats=formats)
     if seen.missing is not None:
         return Grade(tag=seen, answer=None, correct=False, reason=seen.missing)

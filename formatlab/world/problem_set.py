@@ -3,15 +3,14 @@
 import csv
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from formatlab.errors import InputError
+from formatlab.world.gold import gold_answer
 from formatlab.world.problem import Problem
 
 VERSION = 1
@@ -22,8 +21,6 @@ HUB_IDS = {"gsm8k": "openai/gsm8k:main", "openai/gsm8k": "openai/gsm8k:main"}
 
 _SUFFIXES = (".jsonl", ".json", ".parquet", ".csv")
 _SPLITS = ("train", "test", "validation", "valid", "dev")
-_NUMBER = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?")
-_GSM8K_ANSWER = re.compile(r"####[ \t]*(.+?)\s*\Z")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,22 +114,6 @@ def problems_digest(spec: str) -> str | None:
     return hashlib.sha256(b"".join(found)).hexdigest() if found else None
 
 
-def gold_answer(answer: object) -> str:
-    """A right answer as canonical text: `1,000` and 1000.0 become `1000`, other text stays.
-
-    What GSM8K writes before `####` is left out.
-    """
-    text = str(answer).strip()
-    if marked := _GSM8K_ANSWER.search(text):
-        text = marked[1]
-    if not _NUMBER.fullmatch(text):
-        return text
-    plain = f"{Decimal(text.replace(',', '')):f}"
-    if "." in plain:
-        plain = plain.rstrip("0").rstrip(".")
-    return "0" if plain == "-0" else plain
-
-
 def _read_rows(rows: Iterator[_Row], family: str) -> Iterator[Problem]:
     layout = None
     for where, row in rows:
@@ -143,9 +124,13 @@ def _read_rows(rows: Iterator[_Row], family: str) -> Iterator[Problem]:
                 raise InputError(
                     f"{where}: field {name!r} {state} (fields present: {_listed(row)})"
                 )
+        try:
+            answer = gold_answer(row[layout.answer])
+        except InputError as error:
+            raise InputError(f"{where}: field {layout.answer!r}: {error}") from None
         yield Problem(
             question=_sentences([str(row[name]).strip() for name in layout.question]),
-            answer=gold_answer(row[layout.answer]),
+            answer=answer,
             family=family,
         )
 

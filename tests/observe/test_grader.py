@@ -3,9 +3,11 @@
 import inspect
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from product_limits import product_limits
 
@@ -224,7 +226,23 @@ def test_the_right_answer_may_be_a_number_or_as_gsm8k_has_it(gold: str | float) 
     assert not grade("The answer is 6.", gold).correct
 
 
-@pytest.mark.parametrize("gold", [None, True, [5], {"answer": 5}])
+@pytest.mark.parametrize(
+    "gold", [[5], {"answer": 5}, Decimal("5.0"), np.float32(5), np.array(["5"])]
+)
+def test_the_right_answer_may_be_of_any_kind(gold: object) -> None:
+    assert grade("The answer is 5.", gold).correct
+    assert not grade("The answer is 6.", gold).correct
+
+
+@pytest.mark.parametrize("gold", [float("nan"), "", []])
+@pytest.mark.parametrize("text", ["The answer is nan.", "", "The answer is 5.", "\\boxed{}"])
+def test_where_the_right_answer_is_missing_nothing_is_right(text: str, gold: object) -> None:
+    assert not grade(text, gold).correct
+
+
+@pytest.mark.parametrize("gold", [None, True, np.True_, b"5", {"right": 5}])
 def test_what_is_no_right_answer_is_refused(gold: Any) -> None:
     with pytest.raises(InputError, match="the right answer is text or a number, not"):
         grade("The answer is 5.", gold)
+    with pytest.raises(InputError, match="a list of 2 different answers"):
+        grade("The answer is 5.", ["5", "6"])

@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from recorder_process import Witness, make_trainer, problems, rows, seen, tokenizer
@@ -272,6 +274,19 @@ def test_right_answers_may_come_from_a_function(tmp_path: Path):
         known = not row["prompt"].startswith("0")
         assert row["gold"] == ("5" if known else None)
         assert (row["correct"] is not None) == known
+
+
+def test_right_answers_may_be_of_any_kind(tmp_path: Path):
+    kinds = [5, np.int64(5), Decimal("5.0"), ["5"], {"ground_truth": "5"}, np.array(["5"]), "5"]
+
+    def right(row: Any) -> Any:
+        return [*kinds, float("nan")][int(row["prompt"][0])]
+
+    trainer = make_trainer(tmp_path, witness=Witness())
+    FormatRecorder(tmp_path / "run", gold=right).attach(trainer)
+    trainer.train()
+    golds = {row["prompt"][0]: row["gold"] for row in rows(tmp_path / "run")}
+    assert golds == {str(number): "5" for number in range(7)} | {"7": None}
 
 
 def test_recording_changes_nothing_of_the_training(tmp_path: Path):

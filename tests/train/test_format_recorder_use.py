@@ -114,6 +114,16 @@ def test_a_missing_column_is_named_before_training(tmp_path: Path, evaluated: bo
     assert not (tmp_path / "run").exists()
 
 
+def test_a_right_answer_that_cannot_be_read_is_named_before_training(tmp_path: Path):
+    lists = problems(2).remove_columns("solution").add_column("solution", [["5"], ["5", "6"]])
+    trainer = make_trainer(tmp_path, witness=Witness(), evaluated=lists)
+    with pytest.raises(InputError) as caught:
+        FormatRecorder(tmp_path / "run", gold="solution").attach(trainer)
+    said = "column 'solution' of the eval_dataset, row 2: a list of 2 different answers"
+    assert said in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_streamed_dataset_is_recorded_too(tmp_path: Path):
     witness = Witness()
     trainer = make_trainer(tmp_path, witness=witness, streamed=True)

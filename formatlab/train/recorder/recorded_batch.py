@@ -10,7 +10,7 @@ from formatlab.observe.recorder import graded_rollout
 from formatlab.observe.tagger import tag
 from formatlab.store.rollout import Rollout
 from formatlab.world.formats.format import Format
-from formatlab.world.problem_set import gold_answer
+from formatlab.world.gold import gold_answer
 from formatlab.world.prompt import Prompt, prompt_id
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     Trainer = GRPOTrainer | RLOOTrainer
 
 Mode = Literal["train", "eval"]
-Gold = str | Callable[[Mapping[str, Any]], str | float | None]
-"""The column of a dataset with the right answer, or a function that gives it for a row."""
+Gold = str | Callable[[Mapping[str, Any]], Any]
+"""The column of a dataset with the right answer, or a function that gives it for a row; the answers
+are of any kind that `gold_answer` reads."""
 Turns = str | list[dict[str, Any]]
 """What TRL calls a prompt or a completion: a text, or the messages of a chat."""
 
@@ -153,7 +154,7 @@ class RecordedBatch:
 
 
 def check_columns(trainer: "Trainer", gold: str) -> None:
-    """Check that the datasets have the column with the right answer, and that TRL keeps it.
+    """Check that the datasets have readable right answers in the column, and that TRL keeps it.
 
     Raises:
         InputError: they do not, or it does not.
@@ -162,9 +163,15 @@ def check_columns(trainer: "Trainer", gold: str) -> None:
     named = found if isinstance(found, Mapping) else {"eval_dataset": found}
     for name, dataset in {"train_dataset": trainer.train_dataset, **named}.items():
         # A streamed dataset may not know its columns; then its first row is checked.
-        columns: Sequence[str] | None = dataset.column_names if dataset is not None else None
-        if columns is not None and gold not in columns:
+        if dataset is None or dataset.column_names is None:
+            continue
+        columns: Sequence[str] = dataset.column_names
+        if gold not in columns:
             raise _no_gold(gold, columns, where=str(name))
+        # A dataset that is not streamed is read whole, so that no answer ends the training later.
+        if hasattr(dataset, "__len__"):
+            for number, value in enumerate(dataset[gold], start=1):
+                _read(value, f"column {gold!r} of the {name}, row {number}")
     if trainer.args.remove_unused_columns:
         raise InputError(
             f"FormatRecorder: with remove_unused_columns=True the trainer drops the column "
@@ -183,9 +190,14 @@ def _right_answer(row: Mapping[str, Any], gold: Gold | None) -> str | None:
     if gold is None:
         return None
     if callable(gold):
-        value = gold(row)
-    elif gold in row:
-        value = row[gold]
-    else:
+        return _read(gold(row), "the function gold")
+    if gold not in row:
         raise _no_gold(gold, list(row), where="dataset")
-    return None if value is None else gold_answer(value)
+    return _read(row[gold], f"column {gold!r} of the dataset")
+
+
+def _read(value: object, where: str) -> str | None:
+    try:
+        return gold_answer(value) or None
+    except InputError as error:
+        raise InputError(f"FormatRecorder: {where}: {error}") from None

@@ -1,0 +1,94 @@
+"""Golds: right answers of any kind, as the one text that every answer is compared with."""
+
+import math
+import numbers
+import re
+from collections.abc import Mapping, Set
+from decimal import Decimal
+from typing import Any
+
+from formatlab.errors import InputError
+
+_NUMBER = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?")
+_GSM8K_ANSWER = re.compile(r"####[ \t]*(.+?)\s*\Z")
+_VALUE_NAMES = ("ground_truth", "answer", "value", "gold", "target", "expected_answer")
+"""Fields in which objects keep their right answer; the first that is there counts."""
+
+_MOST_DEEP = 8
+"""Lists and objects around a right answer."""
+
+
+def gold_answer(answer: object) -> str:
+    """A right answer as canonical text: `1,000` and 1000.0 become `1000`, other text stays.
+
+    Numbers may be of Python, numpy or torch, decimals or fractions. A list, set or array counts if
+    all that it holds is the same answer, an object by its field `ground_truth`, `answer`, `value`,
+    `gold`, `target` or `expected_answer`, or by its attribute `value`. What GSM8K writes before
+    `####` is left out.
+
+    Returns:
+        The text; empty where the answer is missing: nothing, no text, nan, an empty list.
+
+    Raises:
+        InputError: the value gives no answer, or several; the message says what it is instead.
+    """
+    return _read(answer, 0)
+
+
+def _read(value: Any, depth: int) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return _canonical(value)
+    if isinstance(value, bool) or depth > _MOST_DEEP:
+        raise _refused(value)
+    if isinstance(value, numbers.Real | Decimal):
+        return _canonical(_written(value))
+    if isinstance(value, Mapping):
+        name = next((name for name in _VALUE_NAMES if name in value), None)
+        if name is None:
+            raise _refused(value)
+        return _read(value[name], depth + 1)
+    if isinstance(value, list | tuple | Set):
+        given = {text for item in value if (text := _read(item, depth + 1))}
+        if len(given) > 1:
+            raise InputError(f"a list of {len(given)} different answers; one was expected")
+        return given.pop() if given else ""
+    for name in ("tolist", "value"):  # arrays and tensors; enumerations and wrappers
+        inner = getattr(value, name, None)
+        if inner is not None:
+            return _read(inner() if callable(inner) else inner, depth + 1)
+    raise _refused(value)
+
+
+def _written(number: Any) -> str:
+    try:
+        if not isinstance(number, numbers.Rational) and not math.isfinite(number):
+            return ""  # how tables mark a missing number
+        return f"{number:f}" if isinstance(number, Decimal) else str(number)
+    except ValueError:  # Python writes no number of more than some thousand digits
+        raise InputError("a number of too many digits to be compared with") from None
+
+
+def _canonical(text: str) -> str:
+    text = text.strip()
+    if marked := _GSM8K_ANSWER.search(text):
+        text = marked[1]
+    if not _NUMBER.fullmatch(text):
+        return text
+    plain = f"{Decimal(text.replace(',', '')):f}"
+    if "." in plain:
+        plain = plain.rstrip("0").rstrip(".")
+    return "0" if plain == "-0" else plain
+
+
+def _refused(value: object) -> InputError:
+    if isinstance(value, bool):
+        return InputError(f"the right answer is text or a number, not {value!r}")
+    if isinstance(value, Mapping):
+        there = ", ".join(map(str, list(value)[:6])) or "none"
+        return InputError(
+            "the right answer is text or a number, not an object without "
+            f"{', '.join(_VALUE_NAMES)} (fields present: {there})"
+        )
+    return InputError(f"the right answer is text or a number, not of type {type(value).__name__}")

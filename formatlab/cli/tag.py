@@ -14,16 +14,21 @@ is well formed, whether formats are mixed in it, whether it was cut off; and, wh
 answer is known, whether its own is right.
 
 FILES are JSONL, JSON, CSV or parquet, the first three also as .gz or .zst; globs and folders of
-such files do as well. Recognised without flags: completions_*.parquet of TRL, rollout_data_dir of
-verl, save_traces of open-instruct, samples of OpenRLHF, traces of prime-rl, formatlab's own
-rollouts, chats (the assistant's last messages are the completion), and columns with usual names.
+such files do as well. Recognised without flags: completions_*.parquet of TRL, rollout_data_dir and
+generations of verl, save_traces of open-instruct, samples of OpenRLHF, traces of prime-rl,
+evaluations of Qwen2.5-Math and lm-evaluation-harness, answers of the Chat Completions and Responses
+APIs, formatlab's own rollouts, chats (the assistant's last messages are the completion), and
+columns with usual names. Samples in a list, and results in lists of objects, are rows of their own.
 Only completions are tagged: a prompt or chat that stands before one in the same text is left out.
-Files may be larger than memory, except for JSON that is one object of columns.
+Files may be larger than memory, except for JSON that is one object.
 
 The output is parquet: every column of the input (lists and objects of JSON as JSON text), then tag,
 well_formed, mixed, mixed_formats, truncated, answer, correct, reason (these three null without a
-right answer), source_file, source_row, source_step. A column of the input that has one of these
-names is kept with _input behind it. Rows that cannot be tagged are named and counted.
+right answer); file_correct, file_reward, file_truncated (what the file itself says; its truncation
+is taken for `truncated`); step, sample (the number of the rollout among those of its prompt);
+source_file, source_row. A column of the input that has one of these names is kept with _input
+behind it. Where our verdicts part from the file's own, the summary says so and shows examples.
+Rows that cannot be tagged are named and counted.
 
 Formats of your own (--formats) are patterns in a TOML file, asked before the built-in ones:
   [final]
@@ -35,9 +40,12 @@ or a Python file with subclasses of formatlab.world.formats.Format that have a n
 recognise(page) and read(page), where page.text is the completion.
 
 examples:
-  formatlab tag out/completions/*.parquet --output tagged.parquet --plot shares.png
-  formatlab tag 'rollouts/*.jsonl.gz' --output tagged.parquet --text response --gold answer
-  formatlab tag traces/ --output tagged.parquet --tokenizer my_model
+  a run of TRL with log_completions, and a figure of the formats over its steps
+    formatlab tag out/completions/*.parquet --output tagged.parquet --plot shares.png
+  GSM8K by lm-evaluation-harness with --log_samples
+    formatlab tag results/samples_gsm8k_*.jsonl --output gsm8k.parquet
+  rollouts of your own: {"q": "2 + 3?", "tries": [{"said": "5", "n": 1}], "info": {"right": ["5"]}}
+    formatlab tag mine.jsonl --output mine.parquet --text said --gold info.right.0 --step n
 """
 
 _FIGURES = (".png", ".svg", ".pdf")
@@ -52,7 +60,7 @@ class TagOptions:
     output: Path
     """Parquet file that the tagged rows are written to."""
     text: str | None = None
-    """Column of the completion, if not recognised; a dot reaches into an object: `a.b`."""
+    """Column of the completion, if not recognised; dots reach into objects and lists: `a.0.b`."""
     gold: str | None = None
     """Column of the right answer, if not recognised."""
     step: str | None = None
@@ -105,6 +113,7 @@ def _check(options: TagOptions) -> None:
 def _tag(options: TagOptions, files: Sequence[str]) -> None:
     from rich.console import Console
 
+    from formatlab.cli.tagging_report import print_verdicts
     from formatlab.launch.devices import available_cores
     from formatlab.observe.files.layouts import Columns
     from formatlab.observe.files.source import RolloutReader, find_sources
@@ -142,6 +151,7 @@ def _tag(options: TagOptions, files: Sequence[str]) -> None:
     print(f"{run.rows:,} rows in {run.seconds:.1f} s ({run.rows / run.seconds:,.0f} a second)\n")
     reasons = dict(counts.reasons.most_common()) if options.grade else None
     print_tags(rows, steps, reasons=reasons, interval=run.interval)
+    print_verdicts(counts.verdicts, run.reader.layouts, counts.cells_by_cluster(), counts.tags)
     print(f"\ntagged {options.output}")
     if options.plot is not None:
         print(f"figure {options.plot}")

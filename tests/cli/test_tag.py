@@ -82,7 +82,9 @@ def test_every_kind_of_file(suffix: str, tmp_path: Path):
         pq.write_table(pa.Table.from_pylist(rows), path)
     assert tag(path, "--output", tmp_path / "out.parquet") == 0
     table = pq.read_table(tmp_path / "out.parquet")
-    assert table.select(["completion", "gold", "step"]).to_pylist() == rows
+    kept = table.select(["completion", "gold", "step_input"]).rename_columns(list(rows[0]))
+    assert kept.to_pylist() == rows
+    assert table["step"].to_pylist() == [1.0] * 3
     assert table["correct"].to_pylist() == [True] * 3
 
 
@@ -123,8 +125,9 @@ def test_bad_rows_and_files_are_named_and_the_rest_is_tagged(
     said = capsys.readouterr().err.splitlines()
     assert f"skipped: {tmp_path}/broken.parquet: not a parquet file" in said
     assert any("other.jsonl: no column is known to hold completions" in line for line in said)
-    assert f"bad row: {good}:19: not JSON" in "\n".join(said)
-    assert sum(line.startswith("bad row: ") for line in said) == 20
+    (line,) = [line for line in said if line.startswith("bad row: ")]
+    assert line.startswith(f"bad row: {good}:19: not JSON")
+    assert line.endswith("(and 29 more like it)")
     assert said[-1] == "bad rows: 30 in all, not in the output"
 
 
@@ -141,16 +144,17 @@ def test_own_formats_and_columns(tmp_path: Path):
 
 
 def test_what_was_tagged_can_be_tagged_again(tmp_path: Path):
-    path = jsonl(tmp_path / "a.jsonl", [{"completion": "5", "gold": "5"}])
+    row = {"completion": "The answer is 5.", "answer": "5", "correct": False, "truncated": None}
+    path = jsonl(tmp_path / "a.jsonl", [row, row | {"completion": "The answer is 6."}])
     first, second = tmp_path / "1.parquet", tmp_path / "2.parquet"
     assert tag(path, "--output", first) == 0
     assert tag(first, "--output", second) == 0
-    (row,) = pq.read_table(second).to_pylist()
-    assert (row["tag"], row["tag_input"], row["source_file_input"]) == (
-        "direct",
-        "direct",
-        str(path),
-    )
+    said = ("tag", "answer", "correct", "truncated", "file_correct", "file_truncated")
+    once, again = (pq.read_table(file).select(said).to_pylist() for file in (first, second))
+    assert again == once
+    assert [row["correct"] for row in again] == [True, False]
+    found = pq.read_table(second).to_pylist()[0]
+    assert (found["answer_input_input"], found["source_file_input"]) == ("5", str(path))
 
 
 @pytest.mark.parametrize(
@@ -285,10 +289,10 @@ def test_what_tag_wrote_can_be_tagged_again_but_only_alone(
 def test_rows_that_cannot_be_graded_are_said_to_be(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    file = jsonl(tmp_path / "a.jsonl", [{"response": "It is 5.", "answer": "5"}])
+    file = jsonl(tmp_path / "a.jsonl", [{"response": "It is 5.", "right": "5"}])
     assert tag(file, "--output", tmp_path / "o.parquet") == 0
     assert "not graded: no column is known to hold the right answer" in capsys.readouterr().out
-    assert tag(file, "--gold", "answer", "--output", tmp_path / "o.parquet") == 0
+    assert tag(file, "--gold", "right", "--output", tmp_path / "p.parquet") == 0
     assert "not graded" not in capsys.readouterr().out
 
 
@@ -314,3 +318,57 @@ def test_a_recorded_truncation_beats_the_look_of_the_text(tmp_path: Path):
     assert tag(file, "--output", tmp_path / "o.parquet") == 0
     table = pq.read_table(tmp_path / "o.parquet")
     assert table["truncated"].to_pylist() == [True, False]
+
+
+def test_an_alarm_where_the_file_and_we_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    texts = ["The answer is 5."] * 6 + ["It is hard to say."] * 4
+    rows = [{"response": text, "answer": "5", "correct": True, "reward": 0.5} for text in texts]
+    assert tag(jsonl(tmp_path / "a.jsonl", rows), "--output", tmp_path / "o.parquet") == 0
+    said = capsys.readouterr().out
+    assert "right by the file's own verdict ('correct')" in said
+    assert "we agree with the file on 60% of 10 rows" in said
+    assert f"1  {tmp_path}/a.jsonl:7: It is hard to say." in said
+    assert "mean reward of the file ('reward'): 0.5 where we call it right (6 rows)" in said
+    assert (
+        "ALARM: the file calls 100% right and we 60%; 4 of 4 disagreements are texts in which we "
+        "find no answer." in said
+    )
+
+
+def test_no_alarm_where_they_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    row = {"response": "The answer is 5.", "answer": "5", "finish_reason": "length"}
+    rows = [row | {"correct": True}] * 60 + [row | {"correct": False}] * 2
+    assert tag(jsonl(tmp_path / "a.jsonl", rows), "--output", tmp_path / "o.parquet") == 0
+    said = capsys.readouterr().out
+    assert "we agree with the file on 97% of 62 rows" in said
+    assert "cut off: the file says so ('finish_reason') of 62 rows" in said
+    assert "ALARM" not in said
+
+
+FIELD = {
+    "qwenmath_gsm8k_qwen3b_rlft.jsonl": (200, 173, 200),
+    "rg_rlvr_qwen3b_arithmetic_intra.json": (300, 288, 300),
+    "xling_grpo_vi_mgsm_en.json": (200, 0, 0),
+    "nemo_gym_math_with_code.jsonl": (5, 1, 0),
+    "nemo_gym_math_with_judge.jsonl": (5, 3, 5),
+    "nemo_gym_reasoning_gym.jsonl": (5, 2, 0),
+    "rasbt_math500_qwen3_answers.json": (200, 0, 200),
+    "rlvr_misalignment_math_step1300.jsonl": (12, 1, 12),
+    "countdown/grpo.jsonl": (500, 218, 0),
+}
+"""File -> its rollouts, those that it calls right, and those that have a gold."""
+
+
+@pytest.mark.parametrize("name", FIELD)
+def test_files_of_the_field_are_read_without_flags(
+    name: str, shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file = shared_data / "field" / name
+    if not file.exists():
+        pytest.skip(f"{file} is not there")
+    assert tag(file, "--output", tmp_path / "o.parquet") == 0
+    assert capsys.readouterr().err == ""
+    table = pq.read_table(tmp_path / "o.parquet")
+    called_right = [bool(right) for right in table["file_correct"].to_pylist()]
+    graded = table.num_rows - table["correct"].null_count
+    assert (table.num_rows, sum(called_right), graded) == FIELD[name]

@@ -3,6 +3,7 @@
 import ast
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
 _ASSISTANT = {"assistant", "model", "gpt", "bot"}
 _TOOL = {"tool", "function", "observation", "ipython"}
+_ITEM_ROLES = {
+    "function_call": "assistant",
+    "reasoning": "assistant",
+    "function_call_output": "tool",
+}
+"""Type of an item of a Responses API's output that has no role -> its role."""
+_HOLDERS = ("output", "choices", "message", "body")
+"""Fields of an answer of a server, or of a choice in one, that hold what the model wrote."""
 
 # How the chat templates of ChatML, Llama 3, Gemma, Mistral, Tulu and DeepSeek begin the model's
 # turn. The tagger removes the marks that end it.
@@ -36,8 +45,9 @@ def completion(value: object) -> str:
     """Find the completion in a value: text, or a chat, as messages or as text.
 
     In a chat it is what the assistant said last: the contents of its messages after the last
-    message of anyone but a tool, joined by newlines. Calls of tools, and reasoning that the server
-    keeps apart from the content, are left out.
+    message of anyone but a tool, joined by newlines. The items of the Responses API are a chat too.
+    Calls that a server keeps apart from the content are written as Qwen's template writes them, so
+    that the tagger sees them; reasoning kept apart, and what tools answer, is left out.
 
     Raises:
         NoCompletionError: the value holds none.
@@ -48,7 +58,7 @@ def completion(value: object) -> str:
     if value is None:
         raise NoCompletionError("no text (null)")
     if isinstance(value, Mapping):
-        return _reply([value])
+        return _of_object(value)
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         if value and all(isinstance(item, Mapping) for item in value):
             return _reply(value)
@@ -57,6 +67,16 @@ def completion(value: object) -> str:
         if value and all(isinstance(item, str) for item in value):
             raise NoCompletionError(f"a list of {len(value)} texts; one a row was expected")
     raise NoCompletionError(f"no text but {_described(value)}")
+
+
+def is_chat(value: object) -> bool:
+    """Whether a value is a list of messages, or of the items of a Responses API's output."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(item, Mapping) for item in value)
+        and any(_role(item) for item in value)
+    )
 
 
 def reply_of_nodes(nodes: object) -> str:
@@ -161,13 +181,50 @@ def _reply(messages: Sequence[Any]) -> str:
     return "\n".join(text for text in reversed(said) if text)
 
 
+def _of_object(value: Mapping[str, Any]) -> str:
+    """The completion in a message, a choice of a chat completion, or a whole answer of a server."""
+    inner = next((value[name] for name in _HOLDERS if value.get(name)), None)
+    if inner and is_chat(inner):
+        return _reply(inner)
+    if isinstance(inner, list) and len(inner) == 1:
+        inner = inner[0]
+    if isinstance(inner, Mapping):
+        return _of_object(inner)
+    if not _role(value) and value.keys() & {"content", "text"}:
+        return _content(value)
+    return _reply([value])
+
+
 def _role(message: Mapping[str, Any]) -> str:
-    return str(message.get("role") or message.get("from") or "").lower()
+    role = str(message.get("role") or message.get("from") or "").lower()
+    return role or _ITEM_ROLES.get(str(message.get("type")), "")
 
 
 def _content(message: Mapping[str, Any]) -> str:
-    content = message.get("content", message.get("value"))
-    if content is None:
+    if message.get("type") == "function_call":
+        return _call(message)
+    calls = message.get("tool_calls")
+    called = [_call(call) for call in calls or () if isinstance(call, Mapping)]
+    return "\n".join(text for text in (_said(message), *called) if text)
+
+
+def _call(call: Mapping[str, Any]) -> str:
+    """A call of a tool as Qwen's chat template writes it."""
+    function = call.get("function")
+    function = function if isinstance(function, Mapping) else call
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        with suppress(ValueError, RecursionError):
+            arguments = json.loads(arguments)
+    made = json.dumps(
+        {"name": function.get("name"), "arguments": arguments}, ensure_ascii=False, default=str
+    )
+    return f"<tool_call>\n{made}\n</tool_call>"
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    content = message.get("content", message.get("value", message.get("text")))
+    if content is None or message.get("type") == "reasoning":
         return ""
     if isinstance(content, str):
         return content

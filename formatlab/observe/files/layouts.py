@@ -7,8 +7,10 @@ names of columns. Each known layout cites the code that writes it: repository, f
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +22,16 @@ from formatlab.observe.files.completion import (
     decoded,
     reply_of_nodes,
 )
-from formatlab.observe.files.rows import Row
-from formatlab.world.problem_set import gold_answer
+from formatlab.observe.files.nesting import (
+    ONE_ROLLOUT,
+    Nesting,
+    lists_beside,
+    samples_in,
+    taken_out,
+)
+from formatlab.observe.files.rows import Row, value_at
+from formatlab.observe.files.tagged_file import WRITTEN_BY_TAG, kept_name
+from formatlab.world.gold import gold_answer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +47,16 @@ class Layout:
     """Column that rollouts of the same prompt share."""
     truncated: str | None = None
     """Column that says whether the completion was cut off by the length limit."""
+    verdict: str | None = None
+    """Column of the file's own verdict: right or wrong."""
+    reward: str | None = None
+    """Column of the reward, a number."""
+    sample: str | None = None
+    """Column of the number of the rollout among those of its prompt."""
+    nesting: Nesting = ONE_ROLLOUT
+    """The lists in which a row's rollouts are. All other columns are those of a rollout."""
+    one_prompt: bool = True
+    """Whether the rollouts of the innermost list are samples of one prompt."""
     form: Literal["text", "tokens", "nodes"] = "text"
     """What the text column holds: text or a chat; token ids; the message nodes of a trace."""
     cut: Literal["", "prompt", "turn"] = ""
@@ -49,10 +69,16 @@ class Layout:
     @property
     def columns(self) -> tuple[str, ...]:
         """The top-level columns to read."""
-        paths = [self.text, self.gold, self.step, self.prompt, self.truncated]
+        paths = [self.text, self.gold, self.step, self.prompt]
+        paths += [self.truncated, self.verdict, self.reward, self.sample]
         return tuple(
             dict.fromkeys(name for path in paths if path for name in (path, path.split(".")[0]))
         )
+
+    @property
+    def whole_file(self) -> bool:
+        """Whether a row is all that the file holds, so that each rollout counts for itself."""
+        return self.prompt is None and not self.one_prompt
 
     @property
     def of_any_file(self) -> "Layout":
@@ -70,7 +96,11 @@ class Layout:
         if self.file_step is not None:
             step = "in the file's path"
         gold = repr(self.gold) if self.gold else "none"
-        return f"{self.name}: completion {self.text!r}{held}{cut}, gold {gold}, step {step}"
+        lists = self.nesting.lists
+        names = lists if lists[-1:] == (self.text,) else (*lists, self.text)
+        each = "each of " if lists else ""
+        text = each + " > ".join(map(repr, names))
+        return f"{self.name}: completion {text}{held}{cut}, gold {gold}, step {step}"
 
     def completion_of(self, row: Row) -> str:
         """The completion of a row.
@@ -95,56 +125,90 @@ class Layout:
         return text
 
     def gold_of(self, row: Row) -> str | None:
-        """The gold as text; None where there is none to compare an answer with."""
+        """The gold as text; None where there is none to compare an answer with.
+
+        Raises:
+            InputError: there is one that cannot be read.
+        """
         value = value_at(row, self.gold) if self.gold else None
         if self.form == "tokens" and isinstance(value, list):
             tokens = all(type(token) is int for token in value)
             value = decoded(self.tokenizer or "", value) if tokens else value
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        if isinstance(value, float) and not math.isfinite(value):
-            return None  # how tables mark a missing number
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            return None
         return gold_answer(value) or None
 
     def step_of(self, row: Row) -> float | None:
-        """The step as a number; None where there is none."""
+        """The step as a number; None where there is none. `global_step_10` is step 10.
+
+        Raises:
+            InputError: there is one, and it is no number.
+        """
         value = value_at(row, self.step) if self.step else self.file_step
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
+        if value is None or value == "":
             return None
-        try:
-            step = float(value)
-        except (ValueError, OverflowError):
-            return None
-        return step if math.isfinite(step) else None
+        number = _number(value)
+        if number is None and isinstance(value, str) and len(found := _WHOLE.findall(value)) == 1:
+            number = float(found[0])
+        if number is None or not math.isfinite(number):
+            raise InputError(f"the step is no number but {value!r}"[:80])
+        return number
 
     def truncated_of(self, row: Row) -> bool | None:
         """Whether the completion was cut off; None where the row does not say."""
-        value = value_at(row, self.truncated) if self.truncated else None
-        return value if isinstance(value, bool) else None
+        return _was_cut(value_at(row, self.truncated)) if self.truncated else None
+
+    def verdict_of(self, row: Row) -> bool | None:
+        """Whether the file calls the completion right; None where it does not say."""
+        return _verdict(value_at(row, self.verdict)) if self.verdict else None
+
+    def reward_of(self, row: Row) -> float | None:
+        """The reward in the file; None where there is none."""
+        reward = _number(_only(value_at(row, self.reward))) if self.reward else None
+        return reward if reward is not None and math.isfinite(reward) else None
+
+    def sample_of(self, row: Row, place: int) -> int | None:
+        """The number of a rollout among those of its prompt; None where it is not known.
+
+        Args:
+            row: the rollout.
+            place: its place in the list that it was taken out of.
+        """
+        if self.nesting.lists:
+            return place if self.one_prompt else None
+        value = value_at(row, self.sample) if self.sample else None
+        return value if type(value) is int else None
 
     def prompt_of(self, row: Row) -> Any:
         """The prompt, text or not; None where there is none."""
         return value_at(row, self.prompt) if self.prompt else None
 
 
-def expanded(row: Row) -> Sequence[Row]:
-    """The rows of an episode, one for each trace; any other row as it is."""
-    if "traces" not in row or "task" not in row or not isinstance(row["traces"], list):
-        return (row,)
-    rest = {name: value for name, value in row.items() if name != "traces"}
-    return [rest | {"trace": trace} for trace in row["traces"]]
+def _only(value: object) -> object:
+    """The item of a list of one; any other value as it is."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def value_at(row: Row, path: str) -> Any:
-    """The value of a column, or of a dotted path into one; None where there is none."""
-    if path in row:
-        return row[path]
-    value: Any = row
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _verdict(value: object) -> bool | None:
+    value = _only(value)
+    if isinstance(value, str):
+        value = _WORDS.get(value.strip().lower(), value)
+    number = float(value) if isinstance(value, bool) else _number(value)
+    return {0.0: False, 1.0: True}.get(number) if number is not None else None
+
+
+def _was_cut(value: object) -> bool | None:
+    value = _only(value)
+    if isinstance(value, str) and value.strip().lower() in _ENDS:
+        return _ENDS[value.strip().lower()]
+    return _verdict(value)
 
 
 SAMPLE_ROWS = 64
@@ -155,7 +219,8 @@ SAMPLE_ROWS = 64
 class Columns:
     """Columns that the user names; those that are None are recognised.
 
-    A dot reaches into an object: `reward_model.ground_truth`.
+    A dot reaches into an object, or a list: `reward_model.ground_truth`, `choices.0.text`. For
+    rollouts in lists they are columns of a rollout, with those of the row around it.
     """
 
     text: str | None = None
@@ -201,18 +266,18 @@ _LAYOUTS = (
         golds=("ground_truth",),
     ),
     # Episode, verifiers/v1/episode.py of PrimeIntellect-ai/verifiers at 11eb4d611d99, as logged by
-    # src/prime_rl/monitors/file/monitor.py of PrimeIntellect-ai/prime-rl at 048a6e23428e. A row of
-    # it is taken once for each of its traces, which then is in the column `trace`.
+    # src/prime_rl/monitors/file/monitor.py of PrimeIntellect-ai/prime-rl at 048a6e23428e: a list
+    # `traces`, and the step in `run`.
     _Known(
         layout=Layout(
             name="prime-rl episodes",
-            text="trace.nodes",
-            gold="trace.task.data.answer",
+            text="nodes",
+            gold="task.data.answer",
             step="run.work.step",
             prompt="task",
             form="nodes",
         ),
-        requires={"trace"},
+        requires={"nodes", "task", "run"},
     ),
     # Trace, verifiers/v1/trace.py at 00eee6c6308d; one a line in rollouts/step_N/*/traces.jsonl of
     # prime-rl (its pull request 2983).
@@ -256,23 +321,107 @@ _LAYOUTS = (
     ),
 )
 
-_TEXTS = (
+_TEXT_NAMES = (
     "completion",
     "response",
+    "model_response",
+    "full_model_response",
     "output",
     "generated_text",
     "generation",
+    "raw_generation",
     "generated_solution",
     "model_output",
+    "message",
     "text",
     "messages",
-    "conversations",
     "conversation",
+    "trajectory",
+    "sample",
+    "candidate",
+    "rollout",
+    "resps",  # lm-evaluation-harness
+    "solution_str",
+    "raw_output",
+    "content",
+    "model_answer",
+    "generated_answer",
+    "prediction",
+    "code",  # evaluate/evaluation of Qwen2.5-Math: what the model wrote
 )
-# Not `answer`: it is as often the answer of the model.
-_GOLDS = ("gold", "gold_answer", "ground_truth", "gts", "gt", "expected_answer", "reference_answer")
-_STEPS = ("step", "global_step", "training_step")
-_PROMPTS = ("prompt", "question", "problem", "query", "input", "prompt_id")
+_TEXTS = tuple(dict.fromkeys(n for name in _TEXT_NAMES for n in (name, f"{name}s")))
+_GOLDS = (
+    "gold",
+    "gold_answer",
+    "golden_answers",
+    "ground_truth",
+    "ground_truth_answer",
+    "gts",
+    "gt",
+    "expected_answer",
+    "reference_answer",
+    "correct_answer",
+    "reward_model.ground_truth",
+    "target",
+    "doc.answer",
+    "info.answer",
+    "metadata.answer",
+    "extra_info.answer",
+    "answer",  # last: it may be the answer of the model, if another column holds the right one
+    "answers",
+)
+_STEPS = ("step", "global_step", "global_steps", "training_step", "train_step", "trainer_step")
+_PROMPTS = (
+    *("prompt", "question", "problem", "query", "input", "prompt_id", "instruction", "doc"),
+    *("responses_create_params.input", "prompts", "questions", "problems"),
+)
+_WITHIN = ("", "metrics.", "info.")
+_VERDICTS = tuple(
+    within + name
+    for within in _WITHIN
+    for name in (
+        "file_correct",  # what `formatlab tag` wrote
+        "correct",
+        "is_correct",
+        "correctness",
+        "correctness_math_verify",
+        "accuracy",
+        "acc",
+        "exact_match",
+        "passed",
+        "accuracy_reward",
+        "score",
+        "reward",
+    )
+)
+_REWARDS = tuple(
+    within + name for within in _WITHIN for name in ("file_reward", "reward", "rewards", "score")
+)
+_TRUNCATIONS = (
+    "file_truncated",
+    "truncated",
+    "is_truncated",
+    "finish_reason",
+    "stop_reason",
+    "finish_reasons",
+    "metrics.truncated",
+    "info.truncated",
+    "response.status",
+)
+_SAMPLES = ("sample", "sample_index", "sample_idx", "sample_id")
+_OURS = {"answer", "correct", "truncated"}
+"""Usual names that are those of columns which tagging writes."""
+_WORDS = {"true": True, "false": False}
+_ENDS = {
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "max_length"), True),
+    "incomplete": True,
+    **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence"), False),
+    **dict.fromkeys(("tool_calls", "completed", "end_of_text"), False),
+}
+"""Why generation stopped, in the words of servers -> whether at the limit of length."""
+_WHOLE = re.compile(r"\d+")
+_MOST_DEEP = 6
+"""Lists within lists that are looked through for rollouts."""
 _MOST_LISTED = 30
 _STEP_IN_PATH = re.compile(r"step[_=-]?(\d+)(?=\D|$)")
 
@@ -290,47 +439,167 @@ def find_layout(path: Path, rows: Sequence[Row], columns: Columns, tokenizer: st
         InputError: no column is known to hold completions, or one that the user names is not
             there.
     """
-    present = {name for row in rows for name in row}
-    layout = _recognised(path, rows, present, columns)
+    lists = _lists(rows, columns.text, _MOST_DEEP) or ()
+    beside = lists_beside(_within(rows, lists[:-1]), lists[-1]) if lists else ()
+    nesting = Nesting(lists=lists, beside=beside)
+    taken = [[rollout for rollout, _ in nesting.rollouts(row)] for row in rows]
+    rollouts = [rollout for of_row in taken for rollout in of_row][:SAMPLE_ROWS] or rows
+    layout = _recognised(path, rollouts, columns)
+    layout = replace(layout, nesting=nesting, one_prompt=not lists or _one_prompt(layout, taken))
     named = {
         flag: name
         for flag, name in (("text", columns.text), ("gold", columns.gold), ("step", columns.step))
         if name is not None
     }
     for flag, name in named.items():
-        if not any(_has(row, name) for row in rows):
+        if not any(_has(row, name) for row in rollouts):
             raise InputError(
-                f"{path}: no column {name!r}, which --{flag} names (columns: {_listed(present)})"
+                f"{path}: no column {name!r}, which --{flag} names (columns: {_listed(rollouts)})"
             )
     if layout.form == "tokens":
         return replace(layout, tokenizer=tokenizer or _trained_model(path))
-    return replace(layout, cut=_cut(layout, rows))
+    return replace(layout, cut=_cut(layout, rollouts))
 
 
-def _recognised(path: Path, rows: Sequence[Row], present: set[str], columns: Columns) -> Layout:
+def _lists(rows: Sequence[Row], text: str | None, depth: int) -> tuple[str, ...] | None:
+    """The lists, the outermost first, through which rows lead to completions.
+
+    Args:
+        rows: some rows.
+        text: the column of the completion, if the user names it.
+        depth: lists within lists that are looked through.
+
+    Returns:
+        Nothing for rows that are rollouts themselves, None where no completion is found.
+    """
+    known = next((k.layout for k in _LAYOUTS for row in rows if k.requires <= row.keys()), None)
+    if known and known.form != "text" and text is None:
+        return ()
+    names = (text,) if text else (known.text,) if known else _TEXTS
+    column = next((name for name in names if _holds_text(rows, name)), None)
+    if column is not None:
+        several = any(samples_in(value_at(row, column)) is not None for row in rows)
+        return (column,) if several else ()
+    for name in dict.fromkeys(name for row in rows for name in row) if depth else ():
+        inner = _within(rows, (name,))
+        if inner is not rows and (below := _lists(inner, text, depth - 1)) is not None:
+            return (name, *below)
+    return None
+
+
+def _within(rows: Sequence[Row], lists: Sequence[str]) -> Sequence[Row]:
+    """Some of the rows of the objects in lists of rows; the same rows if there are none."""
+    for column in lists:
+        items = [
+            taken_out(row, column, item)
+            for row in rows
+            for item in samples_in(value_at(row, column)) or ()
+            if isinstance(item, Mapping)
+        ]
+        rows = items[:SAMPLE_ROWS] or rows
+    return rows
+
+
+def _holds_text(rows: Sequence[Row], column: str) -> bool:
+    """Whether a column holds completions in any of some rows."""
+    for row in rows:
+        value = value_at(row, column)
+        samples = samples_in(value)
+        if samples is not None and any(isinstance(s, Mapping) and not s for s in samples):
+            continue
+        for held in (value,) if samples is None else samples[:1]:
+            try:
+                completion(held)
+            except NoCompletionError:
+                continue
+            return True
+    return False
+
+
+def _one_prompt(layout: Layout, taken: Sequence[Sequence[Row]]) -> bool:
+    """Whether rollouts of one list are samples of one prompt.
+
+    They are if a list has a prompt twice. Where no column tells prompts apart, a row stands for
+    one; but the only object of a file is the file, and no prompt.
+    """
+    if layout.prompt is None:
+        return len(taken) > 1
+    prompts = [[repr(layout.prompt_of(row)) for row in of_row] for of_row in taken]
+    return any(a == b for of_row in prompts for a, b in pairwise(of_row)) or all(
+        len(of_row) < 2 for of_row in prompts
+    )
+
+
+def _recognised(path: Path, rows: Sequence[Row], columns: Columns) -> Layout:
+    """The layout of rows that are rollouts."""
+    present = {name for row in rows for name in row}
+
+    def names(usual: Sequence[str], text: str) -> list[str]:
+        """The usual names without that of the completion; what tagging wrote is not the file's."""
+        tagged = present >= WRITTEN_BY_TAG
+        return [
+            kept_name(name) if tagged and name in _OURS else name for name in usual if name != text
+        ]
+
     known = next((k for k in _LAYOUTS if k.requires <= present), None)
     if known and columns.text in (None, known.layout.text):
         layout = known.layout
-        gold = layout.gold or next((name for name in known.golds if name in present), None)
-        if gold and not any(_has(row, gold) for row in rows):
-            gold = None
+        golds = (layout.gold,) if layout.gold else (*known.golds, *_GOLDS)
+        gold = _first(names(golds, layout.text), rows, _has_gold)
         step = layout.step
         file_step = _file_step(path) if known.step_in_path else None
     else:
-        text = columns.text or next((name for name in _TEXTS if name in present), None)
+        text = columns.text or next((n for n in _TEXTS if _holds_text(rows, n)), None)
+        text = text or next((name for name in _TEXTS if name in present), None)
         if text is None:
             raise InputError(
-                f"{path}: no column is known to hold completions (columns: {_listed(present)}); "
+                f"{path}: no column is known to hold completions (columns: {_listed(rows)}); "
                 "name it with --text COLUMN"
             )
-        gold = next((name for name in _GOLDS if name in present and name != text), None)
-        step = next((name for name in _STEPS if name in present), None)
-        prompt = next((name for name in _PROMPTS if name in present and name != text), None)
+        gold = _first(names(_GOLDS, text), rows, _has_gold)
+        step = _first(_STEPS, rows, _has)
+        prompt = _first(names(_PROMPTS, text), rows, _has)
         layout = Layout(name="columns by name", text=text, prompt=prompt)
         file_step = None
     if columns.step is not None:
         step, file_step = columns.step, None
-    return replace(layout, gold=columns.gold or gold, step=step, file_step=file_step)
+    return replace(
+        layout,
+        gold=columns.gold or gold,
+        step=step,
+        file_step=file_step,
+        truncated=layout.truncated or _first(names(_TRUNCATIONS, layout.text), rows, _says_cut),
+        verdict=next((n for n in names(_VERDICTS, layout.text) if _is_verdict(rows, n)), None),
+        reward=_first(_REWARDS, rows, _has_number),
+        sample=_first(_SAMPLES, rows, _has),
+    )
+
+
+def _first(
+    names: Sequence[str], rows: Sequence[Row], has: Callable[[Row, str], bool]
+) -> str | None:
+    return next((name for name in names if any(has(row, name) for row in rows)), None)
+
+
+def _has_gold(row: Row, path: str) -> bool:
+    try:
+        return bool(gold_answer(value_at(row, path)))
+    except InputError:
+        return True  # told row by row
+
+
+def _says_cut(row: Row, path: str) -> bool:
+    return _was_cut(value_at(row, path)) is not None
+
+
+def _has_number(row: Row, path: str) -> bool:
+    return _number(_only(value_at(row, path))) is not None
+
+
+def _is_verdict(rows: Sequence[Row], path: str) -> bool:
+    """Whether a column says right or wrong wherever it says anything; a graded reward does not."""
+    values = [value for row in rows if (value := value_at(row, path)) not in (None, "")]
+    return bool(values) and all(_verdict(value) is not None for value in values)
 
 
 def _cut(layout: Layout, rows: Sequence[Row]) -> Literal["", "prompt", "turn"]:
@@ -373,7 +642,14 @@ def _trained_model(path: Path) -> str | None:
     return name if isinstance(name, str) and name != "unknown" else None
 
 
-def _listed(names: set[str]) -> str:
-    shown = sorted(map(str, names))
+def _listed(rows: Sequence[Row]) -> str:
+    """The columns of some rows, and of the objects in their lists."""
+    names = {str(name) for row in rows for name in row}
+    for row in rows:
+        for name, value in row.items():
+            for item in (samples_in(value) or ()) if isinstance(value, list) else ():
+                if isinstance(item, Mapping):
+                    names |= {f"{name}.{inner}" for inner in item}
+    shown = sorted(names)
     more = f" and {len(shown) - _MOST_LISTED} more" if len(shown) > _MOST_LISTED else ""
     return (", ".join(shown[:_MOST_LISTED]) or "none") + more

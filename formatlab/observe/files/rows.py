@@ -9,7 +9,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -22,8 +22,28 @@ CHUNK_ROWS = 256
 CHUNK_BYTES = 1 << 20
 """Bytes of text at which a chunk ends."""
 
+_PLACE = re.compile(r"-?\d{1,9}")
+
 Row = Mapping[str, Any]
 """A row: column -> value."""
+
+
+def value_at(row: Row, path: str) -> Any:
+    """The value of a column, or of a dotted path into one; None where there is none.
+
+    A number in the path is the place of an item in a list, from 0; -1 is the last one.
+    """
+    if path in row:
+        return row[path]
+    value: Any = row
+    for name in path.split("."):
+        if isinstance(value, Mapping):
+            value = value.get(name)
+        elif isinstance(value, list) and _PLACE.fullmatch(name):
+            value = value[int(name)] if -len(value) <= int(name) < len(value) else None
+        else:
+            return None
+    return value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +57,46 @@ class BadRow:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.row}: {self.reason}"
+
+
+_DETAILS = re.compile(r"""'[^']*+'?|"[^"]*+"?|\d++""")
+
+
+@dataclass(slots=True)
+class Problems:
+    """Problems with rows, those of a kind counted: reasons that differ in quotes and numbers."""
+
+    kinds: dict[str, tuple[int, BadRow]] = field(default_factory=dict)
+    """Kind -> number of rows, and the first of them."""
+
+    def add(self, row: BadRow, count: int = 1) -> None:
+        """Count a row, or `count` rows of which it is the first."""
+        kind = _DETAILS.sub("", row.reason)
+        number, first = self.kinds.get(kind, (0, row))
+        self.kinds[kind] = (number + count, first)
+
+    def merge(self, other: "Problems") -> None:
+        """Add the problems of other rows, which come after these."""
+        for number, first in other.kinds.values():
+            self.add(first, number)
+
+    @property
+    def first(self) -> list[BadRow]:
+        """The first row of each kind."""
+        return [row for _, row in self.kinds.values()]
+
+    @property
+    def total(self) -> int:
+        """Number of rows."""
+        return sum(number for number, _ in self.kinds.values())
+
+    def lines(self, name: str) -> list[str]:
+        """One line for each kind, the commonest first: `name`, the first row, and how many more."""
+        found = sorted(self.kinds.values(), key=lambda kind: -kind[0])
+        return [
+            f"{name}: {row}" if number == 1 else f"{name}: {row} (and {number - 1:,} more like it)"
+            for number, row in found
+        ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -260,8 +320,9 @@ def json_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> Ite
     """Cut a JSON file: a list of rows, one object of columns or rows, or JSONL by this name.
 
     A list is read piece by piece, an object whole. The object `{"a": [...], "b": [...]}` is a table
-    of columns, as is that of pandas, `{"a": {"0": ...}}`; `{"data": [{...}, ...]}` holds rows; any
-    other object is a row.
+    of columns, as are those of pandas, `{"a": {"0": ...}}` and `{"columns": [...], "data": [...]}`;
+    `{"data": [{...}, ...]}` holds rows, which get its texts and numbers too, and so do objects with
+    the same fields by their keys, `{"q1": {...}, "q2": {...}}`; any other object is a row.
 
     Raises:
         InputError: it does not begin as JSON.
@@ -391,19 +452,46 @@ def _object_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> 
 
 
 def _rows(whole: Mapping[str, Any]) -> Iterator[Any]:
-    columns = {
-        name: list(values.values()) if isinstance(values, dict) else values
-        for name, values in whole.items()
-    }
-    lists = [values for values in columns.values() if isinstance(values, list)]
-    equal = bool(lists) and len(lists) == len(columns) and len({len(v) for v in lists}) == 1
-    of_rows = [v for v in whole.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
-    if equal and (len(lists) > 1 or not of_rows) and not _is_row(whole):
-        yield from (dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True))
-    elif len(of_rows) == 1 and not _is_row(whole):
-        yield from of_rows[0]
+    values = list(whole.values())
+    lists = [value for value in values if isinstance(value, list)]
+    objects = [value for value in values if isinstance(value, dict)]
+    of_rows = [value for value in lists if value and isinstance(value[0], dict)]
+    if _is_row(whole):
+        yield whole
+    elif _is_split(whole):
+        yield from (dict(zip(whole["columns"], row, strict=True)) for row in whole["data"])
+    elif len(objects) == len(values) > 0 and len({tuple(v) for v in objects}) == 1:
+        if all(key.isdigit() for key in objects[0]):
+            columns = [list(value.values()) for value in objects]
+            yield from (dict(zip(whole, row, strict=True)) for row in zip(*columns, strict=True))
+        elif len(objects) > 1:
+            yield from ({"key": key, **row} for key, row in whole.items())
+        else:
+            yield whole
+    elif (
+        len(lists) == len(values) > 0
+        and len({len(value) for value in lists}) == 1
+        and (len(lists) > 1 or not of_rows)
+    ):
+        yield from (dict(zip(whole, row, strict=True)) for row in zip(*lists, strict=True))
+    elif len(of_rows) == 1:
+        said = {
+            name: value for name, value in whole.items() if isinstance(value, str | int | float)
+        }
+        yield from (said | row if isinstance(row, dict) else row for row in of_rows[0])
     else:
         yield whole
+
+
+def _is_split(whole: Mapping[str, Any]) -> bool:
+    """Whether an object is a table of W&B, or one that pandas wrote with `orient="split"`."""
+    names, rows = whole.get("columns"), whole.get("data")
+    return (
+        isinstance(names, list)
+        and isinstance(rows, list)
+        and all(isinstance(name, str) for name in names)
+        and all(isinstance(row, list) and len(row) == len(names) for row in rows)
+    )
 
 
 def _is_row(whole: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 A file is JSONL, JSON, CSV or parquet; all but parquet may be compressed by gzip or zstd. Memory
 holds one chunk of rows at a time (and what Arrow buffers of a row group of parquet). Only a JSON
-file that is one object of columns is read whole.
+file that is one object is read whole.
 """
 
 import glob
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from formatlab.errors import InputError
 from formatlab.observe.files.completion import load_tokenizer
-from formatlab.observe.files.layouts import SAMPLE_ROWS, Columns, Layout, expanded, find_layout
+from formatlab.observe.files.layouts import SAMPLE_ROWS, Columns, Layout, find_layout
 from formatlab.observe.files.rows import (
     CHUNK_ROWS,
     BadRow,
@@ -27,7 +27,7 @@ from formatlab.observe.files.rows import (
     json_chunks,
     jsonl_chunks,
 )
-from formatlab.observe.files.tagged_file import TAG_SCHEMA
+from formatlab.observe.files.tagged_file import WRITTEN_BY_TAG
 from formatlab.store.atomic_file import TEMPORARY_PREFIX
 
 KINDS = {
@@ -255,12 +255,13 @@ class RolloutReader:
         chunks = source.chunks()
         begun: list[Chunk] = []
         rows: list[Row] = []
-        while not rows and len(begun) < _MOST_TRIED and (chunk := next(chunks, None)):
+        # A second row tells whether the first is all that the file holds.
+        while len(rows) < 2 and len(begun) < _MOST_TRIED and (chunk := next(chunks, None)):
             begun.append(chunk)
             rows += _sample(chunk)
         if not rows:
             raise InputError(f"{source.path}: {_no_rows(begun)}")
-        if len(self.sources) > 1 and set(TAG_SCHEMA.names) <= set(rows[0]):
+        if len(self.sources) > 1 and set(rows[0]) >= WRITTEN_BY_TAG:
             raise InputError(
                 f"{source.path}: written by `formatlab tag`; to tag it again, name it alone"
             )
@@ -284,7 +285,7 @@ def _sample(chunk: Chunk) -> list[Row]:
     rows: list[Row] = []
     for _, row in chunk.rows():
         if not isinstance(row, BadRow):
-            rows += (row,) if chunk.table is not None else expanded(row)
+            rows.append(row)
         if len(rows) >= SAMPLE_ROWS:
             break
     return rows

@@ -11,8 +11,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-COUNTED = ("rows", "well_formed", "mixed", "truncated", "graded", "correct")
-"""What is counted of each tag."""
+from formatlab.observe.files.verdict_counts import VerdictCounts
+
+COUNTED = (
+    *("rows", "well_formed", "mixed", "truncated", "graded", "correct"),
+    *("judged", "called_right"),
+)
+"""What is counted of each tag; the last two are rows with a verdict of their file."""
 
 _CLUSTERS = 1024
 
@@ -27,8 +32,8 @@ def cluster_of(prompt: object) -> int:
     return zlib.crc32(key.encode("utf-8", "replace")) % _CLUSTERS
 
 
-_Key = tuple[float | None, str, bool, bool, bool, bool | None]
-"""Step or cluster, tag, well formed, mixed, truncated, and correct."""
+_Key = tuple[float | None, str, bool, bool, bool, bool | None, bool | None]
+"""Step or cluster, tag, well formed, mixed, truncated, correct, and correct as the file says."""
 
 
 @dataclass(slots=True)
@@ -39,6 +44,7 @@ class TagCounts:
     by_cluster: Counter[_Key] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     """Why graded rows are not correct."""
+    verdicts: VerdictCounts = field(default_factory=VerdictCounts)
 
     def add(
         self,
@@ -50,16 +56,19 @@ class TagCounts:
         mixed: bool,
         truncated: bool,
         correct: bool | None,
+        theirs: bool | None = None,
     ) -> None:
-        """Count a row; `correct` is None where it was not graded."""
-        self.by_step[step, tag, well_formed, mixed, truncated, correct] += 1
-        self.by_cluster[cluster, tag, well_formed, mixed, truncated, correct] += 1
+        """Count a row; `correct` and `theirs` are None where we, or its file, did not judge it."""
+        key = (tag, well_formed, mixed, truncated, correct, theirs)
+        self.by_step[step, *key] += 1
+        self.by_cluster[cluster, *key] += 1
 
     def merge(self, other: "TagCounts") -> None:
         """Add the counts of other rows."""
         self.by_step.update(other.by_step)
         self.by_cluster.update(other.by_cluster)
         self.reasons.update(other.reasons)
+        self.verdicts.merge(other.verdicts)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -90,8 +99,8 @@ class TagCounts:
         place_of: dict[float | None, int] = {place: i for i, place in enumerate(places)}
         tag_of = {tag: i for i, tag in enumerate(self.tags)}
         cells = np.zeros((len(COUNTED), len(place_of), len(tag_of)))
-        for (place, name, well_formed, mixed, truncated, correct), number in counts.items():
+        for (place, name, *flags, correct, theirs), number in counts.items():
             if place in place_of:
-                held = (True, well_formed, mixed, truncated, correct is not None, bool(correct))
-                cells[held, place_of[place], tag_of[name]] += number
+                judged = (correct is not None, bool(correct), theirs is not None, bool(theirs))
+                cells[(True, *flags, *judged), place_of[place], tag_of[name]] += number
         return dict(zip(COUNTED, cells, strict=True))

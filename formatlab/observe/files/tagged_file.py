@@ -27,16 +27,23 @@ TAG_SCHEMA = pa.schema(
         _field("well_formed", pa.bool_(), "the reader of its format finds an answer in it"),
         _field("mixed", pa.bool_(), "two formats or more carry an answer"),
         _field("mixed_formats", pa.list_(pa.string()), "the formats that do, the tag first"),
-        _field("truncated", pa.bool_(), "cut off, as the row says or else as its structure does"),
+        _field("truncated", pa.bool_(), "cut off, as the file says or else as its structure does"),
         _field("answer", pa.string(), "the answer read or executed; null without a gold"),
         _field("correct", pa.bool_(), "the answer equals the gold; null without a gold"),
         _field("reason", pa.string(), "why not correct; empty where it is; null without a gold"),
+        _field("file_correct", pa.bool_(), "the file's own verdict; null where it has none"),
+        _field("file_reward", pa.float64(), "the reward in the file; null where it has none"),
+        _field("file_truncated", pa.bool_(), "cut off, as the file knows; null where it does not"),
+        _field("step", pa.float64(), "training step, of a column or the file's path; else null"),
+        _field("sample", pa.int64(), "number among the rollouts of its prompt, from 0; else null"),
         _field("source_file", pa.string(), "file that the row comes from"),
         _field("source_row", pa.int64(), "its line, list item or parquet row there, from 1"),
-        _field("source_step", pa.int64(), "step that the file's path names; else null"),
     ]
 )
 """Columns that tagging adds after those of the input; each has a `description`."""
+
+WRITTEN_BY_TAG = frozenset({"tag", "well_formed", "mixed_formats", "source_file", "source_row"})
+"""Columns by which a file that `formatlab tag` wrote is known, whatever its version."""
 
 _TAKEN = re.compile(rf"(?:{'|'.join(TAG_SCHEMA.names)})(?:_input)*")
 

@@ -20,20 +20,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from formatlab.errors import RunError
+from formatlab.errors import InputError, RunError
 from formatlab.observe.files.completion import NoCompletionError
-from formatlab.observe.files.layouts import Layout, expanded
-from formatlab.observe.files.rows import BadRow, Chunk, Row
+from formatlab.observe.files.layouts import Layout
+from formatlab.observe.files.rows import BadRow, Chunk, Problems, Row
 from formatlab.observe.files.tag_counts import TagCounts, cluster_of
 from formatlab.observe.files.tagged_file import TAG_SCHEMA, as_text, input_columns
+from formatlab.observe.files.verdict_counts import Compared
 from formatlab.observe.grader import grade
 from formatlab.observe.own_formats import own_formats
 from formatlab.observe.sandbox import Sandbox
 from formatlab.observe.tagger import tag
 from formatlab.world.formats import Format
-
-_MOST_BAD = 20
-"""Most bad rows of a chunk that are named; all are counted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,10 +54,10 @@ class TaggedChunk:
     table: bytes
     """The rows as one Arrow batch in a stream; empty where no row could be tagged."""
     counts: TagCounts
-    bad: tuple[BadRow, ...]
-    """The first rows that could not be tagged."""
-    n_bad: int
-    """Number of rows that could not be tagged."""
+    bad: Problems
+    """Rows that could not be tagged."""
+    notes: Problems
+    """Rows that were tagged, and of which something else could not be read."""
 
     def batch(self) -> pa.RecordBatch | None:
         """The rows, if there are any."""
@@ -73,21 +71,33 @@ def tag_chunk(chunk: Chunk, layout: Layout, job: TagJob) -> TaggedChunk:
     """Tag the rows of a chunk, and grade those that have a gold."""
     formats = _formats(job.formats)
     counts = TagCounts()
-    bad = list(chunk.bad)
+    bad, notes = Problems(), Problems()
+    for row in chunk.bad:
+        bad.add(row)
     kept: list[Row] = []
     places: list[int] = []
     cells: list[tuple[Any, ...]] = []
-    for place, (number, parsed) in enumerate(chunk.rows(layout.columns)):
+    lists = layout.nesting.lists
+    # A table whose rows are one rollout each stays as it is; of others all columns are parsed.
+    for place, (number, parsed) in enumerate(chunk.rows(None if lists else layout.columns)):
         if isinstance(parsed, BadRow):
-            bad.append(parsed)
+            bad.add(parsed)
             continue
-        # Rows of Arrow stay as they are; only episodes in JSON hold several rows.
-        rows = (parsed,) if chunk.table is not None else expanded(parsed)
-        if not rows:
-            bad.append(BadRow(file=chunk.file, row=number, reason="an episode without a trace"))
-        for row in rows:
+        rollouts = list(layout.nesting.rollouts(parsed))
+        if not rollouts:
+            reason = f"no rollout in {' > '.join(map(repr, lists))}: an empty list"
+            bad.add(BadRow(file=chunk.file, row=number, reason=reason))
+        for index, (row, item) in enumerate(rollouts):
+            rollout = _Rollout(
+                row=row,
+                item=item,
+                layout=layout,
+                file=chunk.file,
+                number=index + 1 if layout.whole_file else number,
+                notes=notes,
+            )
             try:
-                seen = _tagged(row, layout, formats, counts, f"{chunk.file}:{number}", job)
+                seen = _tagged(rollout, formats, counts, job)
             except NoCompletionError as error:
                 reason = f"column {layout.text!r}: {error}"
             except Exception as error:
@@ -97,30 +107,70 @@ def tag_chunk(chunk: Chunk, layout: Layout, job: TagJob) -> TaggedChunk:
             else:
                 kept.append(row)
                 places.append(place)
-                cells.append((*seen, chunk.file, number, layout.file_step))
+                cells.append((*seen, chunk.file, rollout.number))
                 continue
-            bad.append(BadRow(file=chunk.file, row=number, reason=reason))
+            bad.add(BadRow(file=chunk.file, row=rollout.number, reason=reason))
     return TaggedChunk(
         file=chunk.file,
         position=chunk.position,
-        table=_table(chunk, kept, places, cells) if kept else b"",
+        table=_table(None if lists else chunk.table, kept, places, cells) if kept else b"",
         counts=counts,
-        bad=tuple(bad[:_MOST_BAD]),
-        n_bad=len(bad),
+        bad=bad,
+        notes=notes,
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Rollout:
+    """A row that is one rollout, with what its layout says of it."""
+
+    row: Row
+    item: int
+    """Its place in the list that it was taken out of."""
+    layout: Layout
+    file: str
+    number: int
+    """Number of the row in the file; of the rollout, where the file is one row."""
+    notes: Problems
+
+    @property
+    def where(self) -> str:
+        """The file and the row."""
+        return f"{self.file}:{self.number}"
+
+    @property
+    def cluster(self) -> int:
+        """The cluster of its prompt; without a prompt each row counts for itself."""
+        prompt = self.layout.prompt_of(self.row)
+        return cluster_of(self.where if prompt in (None, "") else prompt)
+
+    def gold(self) -> str | None:
+        """The gold; None, with a note, where it cannot be read."""
+        try:
+            return self.layout.gold_of(self.row)
+        except InputError as error:
+            self._note(f"not graded: column {self.layout.gold!r}: {error}")
+            return None
+
+    def step(self) -> float | None:
+        """The step; None, with a note, where it is no number."""
+        try:
+            return self.layout.step_of(self.row)
+        except InputError as error:
+            self._note(f"without a step: column {self.layout.step!r}: {error}")
+            return None
+
+    def _note(self, reason: str) -> None:
+        self.notes.add(BadRow(file=self.file, row=self.number, reason=reason))
+
+
 def _tagged(
-    row: Row,
-    layout: Layout,
-    formats: tuple[Format, ...],
-    counts: TagCounts,
-    where: str,
-    job: TagJob,
+    rollout: _Rollout, formats: tuple[Format, ...], counts: TagCounts, job: TagJob
 ) -> tuple[Any, ...]:
-    """Count a row, and give its values for the first columns of `TAG_SCHEMA`."""
+    """Count a rollout, and give its values for the first columns of `TAG_SCHEMA`."""
+    row, layout = rollout.row, rollout.layout
     text = layout.completion_of(row)
-    gold = layout.gold_of(row) if job.grading else None
+    gold = rollout.gold() if job.grading else None
     if gold is None:
         seen, answer, correct, reason = tag(text, formats=formats), None, None, None
     else:
@@ -129,25 +179,34 @@ def _tagged(
         answer = None if verdict.answer is None else as_text(verdict.answer)
         if not correct:
             counts.reasons[reason] += 1
-    known = layout.truncated_of(row)
-    truncated = seen.truncated if known is None else known
-    prompt = layout.prompt_of(row)
+    theirs, reward, cut = layout.verdict_of(row), layout.reward_of(row), layout.truncated_of(row)
+    truncated = seen.truncated if cut is None else cut
+    if theirs is not None:
+        compared = Compared(tag=seen.format, theirs=theirs, ours=correct, reason=reason or "")
+        counts.verdicts.add(compared, text, rollout.where)
+    if reward is not None:
+        counts.verdicts.add_reward(correct, reward)
+    if cut is not None:
+        counts.verdicts.cut[cut, seen.truncated] += 1
+    step = rollout.step()
     counts.add(
-        layout.step_of(row),
-        # Without a prompt each row counts for itself.
-        cluster_of(where if prompt in (None, "") else prompt),
+        step,
+        rollout.cluster,
         seen.format,
         well_formed=seen.well_formed,
         mixed=seen.mixed,
         truncated=truncated,
         correct=correct,
+        theirs=theirs,
     )
     held = (seen.format, seen.well_formed, seen.mixed, seen.mixed_formats, truncated)
-    return *held, answer, correct, reason
+    sample = layout.sample_of(row, rollout.item)
+    return *held, answer, correct, reason, theirs, reward, cut, step, sample
 
 
-def _table(chunk: Chunk, rows: list[Row], places: list[int], cells: list[tuple[Any, ...]]) -> bytes:
-    table = chunk.table
+def _table(
+    table: pa.RecordBatch | None, rows: list[Row], places: list[int], cells: list[tuple[Any, ...]]
+) -> bytes:
     if table is not None and len(places) < table.num_rows:
         table = table.take(pa.array(places, pa.int64()))
     arrays = input_columns(rows, table)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from formatlab.errors import InputError
-from formatlab.observe.files.rows import BadRow
+from formatlab.observe.files.rows import Problems
 from formatlab.observe.files.source import RolloutReader
 from formatlab.observe.files.tag_counts import TagCounts
 from formatlab.observe.files.tagged_file import TaggedFile
@@ -22,7 +22,7 @@ _LINE_INTERVAL = 10.0
 """Least seconds between two lines of progress where there is no terminal."""
 
 _MOST_NAMED = 20
-"""Bad rows and files that are named; all are counted."""
+"""Kinds of bad rows, and files, that are named; all are counted."""
 
 
 @dataclass(slots=True)
@@ -37,10 +37,10 @@ class TaggingRun:
     counts: TagCounts = field(default_factory=TagCounts)
     rows: int = 0
     """Rows tagged."""
-    n_bad: int = 0
+    bad: Problems = field(default_factory=Problems)
     """Rows that could not be tagged."""
-    bad: list[BadRow] = field(default_factory=list)
-    """The first of them."""
+    notes: Problems = field(default_factory=Problems)
+    """Rows that were tagged, and of which something else could not be read."""
     seconds: float = 0.0
 
     def write(self, output: Path) -> None:
@@ -63,8 +63,8 @@ class TaggingRun:
                     tagged.append(batch)
                     self.rows += batch.num_rows
                 self.counts.merge(chunk.counts)
-                self.n_bad += chunk.n_bad
-                self.bad += chunk.bad[: max(0, _MOST_NAMED - len(self.bad))]
+                self.bad.merge(chunk.bad)
+                self.notes.merge(chunk.notes)
                 done += chunk.position - read.get(chunk.file, 0)
                 read[chunk.file] = chunk.position
                 show(done, self.rows)
@@ -74,29 +74,33 @@ class TaggingRun:
         self.seconds = time.monotonic() - began
 
     def _nothing(self) -> str:
-        reasons = [*self.reader.skipped.values(), *map(str, self.bad)][:_MOST_NAMED]
-        more = len(self.reader.skipped) + self.n_bad - len(reasons)
+        reasons = [*self.reader.skipped.values(), *map(str, self.bad.first)][:_MOST_NAMED]
+        more = len(self.reader.skipped) + self.bad.total - len(reasons)
         rest = f"; and {more:,} more" if more > 0 else ""
         return f"nothing could be tagged: {'; '.join(reasons)}{rest}"
 
     @property
     def layout_lines(self) -> list[str]:
         """The layouts found, with the number of files of each."""
+        files_of: dict[str, list[str]] = {}
+        for layout, files in self.reader.layouts.items():
+            files_of.setdefault(str(layout), []).extend(files)
         return [
-            f"{layout} ({files[0] if len(files) == 1 else f'{len(files):,} files'})"
-            for layout, files in self.reader.layouts.items()
+            f"{said} ({files[0] if len(files) == 1 else f'{len(files):,} files'})"
+            for said, files in files_of.items()
         ]
 
     @property
     def failure_lines(self) -> list[str]:
-        """The files and rows that could not be read: the first by name, and their number."""
+        """The files and rows that could not be read: a line for each kind, and their number."""
         skipped = list(self.reader.skipped.values())
         lines = [f"skipped: {message}" for message in skipped[:_MOST_NAMED]]
         if len(skipped) > _MOST_NAMED:
             lines.append(f"skipped: {len(skipped):,} files in all")
-        lines += [f"bad row: {row}" for row in self.bad]
-        if self.n_bad:
-            lines.append(f"bad rows: {self.n_bad:,} in all, not in the output")
+        lines += self.notes.lines("note")[:_MOST_NAMED]
+        lines += self.bad.lines("bad row")[:_MOST_NAMED]
+        if self.bad.total:
+            lines.append(f"bad rows: {self.bad.total:,} in all, not in the output")
         return lines
 
     @property

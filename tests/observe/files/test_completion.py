@@ -31,6 +31,9 @@ def assistant(content: object) -> dict:
         ([USER, assistant(None), {"role": "tool", "content": "5"}, assistant("2")], "2"),
         ([USER, assistant([{"type": "text", "text": "a"}, {"type": "image"}, "b"])], "ab"),
         ([{"from": "human", "value": "q"}, {"from": "gpt", "value": "2"}], "2"),
+        ({"content": "2"}, "2"),
+        ({"message": assistant("2"), "finish_reason": "stop"}, "2"),
+        ({"object": "chat.completion", "choices": [{"message": assistant("2")}]}, "2"),
     ],
 )
 def test_the_assistant_s_last_messages_are_the_completion(value: object, expected: str):
@@ -53,6 +56,30 @@ def test_the_assistant_s_last_messages_are_the_completion(value: object, expecte
 def test_what_holds_no_completion_says_what_it_is(value: object, said: str):
     with pytest.raises(NoCompletionError, match=said):
         completion(value)
+
+
+CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "1 + 1"}}\n</tool_call>'
+
+
+def test_the_items_of_the_responses_api_are_one_conversation():
+    call = {"type": "function_call", "name": "python", "arguments": '{"code": "1 + 1"}'}
+    output = [
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "a"}]},
+        call,
+        {"type": "function_call_output", "output": "2"},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "2"}]},
+    ]
+    assert completion({"id": "resp_1", "output": output}) == f"a\n{CALL}\n2"
+    assert completion(output) == f"a\n{CALL}\n2"
+    assert completion([output[0]]) == ""
+
+
+@pytest.mark.parametrize("arguments", ['{"code": "1 + 1"}', {"code": "1 + 1"}])
+def test_calls_beside_the_content_are_seen(arguments: object):
+    call = {"type": "function", "function": {"name": "python", "arguments": arguments}}
+    messages = [USER, assistant(None) | {"tool_calls": [call]}, {"role": "tool", "content": "2"}]
+    assert completion([*messages, assistant("It is 2.")]) == f"{CALL}\nIt is 2."
 
 
 def node(message: dict, parent: int | None, *, sampled: bool = False) -> dict:

@@ -1,4 +1,4 @@
-"""Layouts of public trainers are recognised and others explained; a row gives step and traces."""
+"""Layouts of public trainers are recognised and others explained; a row gives gold and step."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from formatlab.errors import InputError
-from formatlab.observe.files.layouts import Columns, Layout, expanded, find_layout, value_at
+from formatlab.observe.files.layouts import Columns, Layout, find_layout
+from formatlab.observe.files.rows import value_at
 
 CHAT = [{"role": "assistant", "content": "2"}]
 TRACE = {"id": "t", "task": {"type": "T", "data": {"answer": "2"}}, "nodes": [], "rewards": {}}
@@ -38,8 +39,8 @@ def layout(row: dict[str, Any], path: str = "a.jsonl", **columns: str):
         ({"input": "q", "output": "2", "reward": 0.5}, "OpenRLHF samples", "output", None, None),
         (TRACE, "prime-rl traces", "nodes", "task.data.answer", None),
         (
-            {"trace": TRACE, "task": {}, "run": {"work": {"step": 4}}},
-            "prime-rl episodes", "trace.nodes", "trace.task.data.answer", "run.work.step",
+            {"traces": [TRACE], "task": {}, "run": {"work": {"step": 4}}},
+            "prime-rl episodes", "nodes", "task.data.answer", "run.work.step",
         ),
         (
             {"example_id": 1, "prompt": CHAT, "completion": CHAT, "reward": 1, "answer": "2"},
@@ -117,19 +118,69 @@ def test_open_instruct_names_its_model_beside_the_rollouts(tmp_path: Path):
     assert layout(row, str(tmp_path / "other.jsonl")).tokenizer is None
 
 
-def test_an_episode_is_a_row_for_each_trace():
-    rows = expanded({"id": "e", "task": {}, "traces": [{"n": 1}, {"n": 2}]})
-    assert [row["trace"] for row in rows] == [{"n": 1}, {"n": 2}]
-    assert all(row["id"] == "e" and "traces" not in row for row in rows)
-    assert list(expanded({"task": {}, "traces": []})) == []
-    assert list(expanded({"a": 1})) == [{"a": 1}]
-
-
 @pytest.mark.parametrize(
     ("value", "step"),
-    [(3, 3.0), ("12", 12.0), (0.5, 0.5), (None, None), (True, None), ("last", None), ("inf", None)],
+    [(3, 3.0), ("12", 12.0), (0.5, 0.5), (None, None), ("", None), ("global_step_10", 10.0)],
 )
 def test_a_step_is_a_number(value: object, step: float | None):
     layout = Layout(name="x", text="completion", step="step", file_step=7)
     assert layout.step_of({"step": value}) == step
     assert Layout(name="x", text="completion", file_step=7).step_of({"step": value}) == 7
+
+
+@pytest.mark.parametrize("value", [True, "last", "inf", [3], "step_3_of_9"])
+def test_a_step_that_is_no_number_is_told(value: object):
+    with pytest.raises(InputError, match="the step is no number but"):
+        Layout(name="x", text="completion", step="step").step_of({"step": value})
+
+
+def test_paths_take_places_in_lists():
+    row = {"a": [{"b": [1, 2]}], "c.0": 3, "d": {"0": 4}}
+    assert value_at(row, "a.0.b.1") == 2
+    assert value_at(row, "a.-1.b.-1") == 2
+    assert (value_at(row, "c.0"), value_at(row, "d.0")) == (3, 4)
+    for path in ("a.1", "a.b", "a.0.b.0.c", "a.x", "a.-2"):
+        assert value_at(row, path) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "gold"),
+    [
+        ({"response": "5", "answer": "5"}, "answer"),
+        ({"response": "5", "answer": "six", "ground_truth": "5"}, "ground_truth"),
+        ({"answer": "5", "prediction": "5"}, "answer"),
+        ({"code": ["5"], "answer": "2 + 3 is 5", "gt": "5"}, "gt"),
+        ({"output": "5", "reward_model": {"ground_truth": "5"}}, "reward_model.ground_truth"),
+        ({"completion": "5", "gold": None, "target": 5}, "target"),
+        ({"step": 1, "prompt": "q", "completion": "5", "answer": "5"}, "answer"),
+    ],
+)
+def test_the_gold_stands_beside_the_completion(row: dict[str, Any], gold: str):
+    assert layout(row).gold == gold
+
+
+@pytest.mark.parametrize(
+    ("row", "verdict", "reward", "truncated"),
+    [
+        ({"correct": True, "reward": 0.5, "truncated": False}, "correct", "reward", "truncated"),
+        ({"score": "1.0", "finish_reason": "length"}, "score", "score", "finish_reason"),
+        ({"score": 0.7, "is_correct": 1}, "is_correct", "score", None),
+        ({"reward": -1.0}, None, "reward", None),
+        ({"metrics": {"acc": False, "reward": 0.2}}, "metrics.acc", "metrics.reward", None),
+        ({"correct": "yes", "finish_reason": "?"}, None, None, None),
+    ],
+)
+def test_what_a_file_says_itself_is_found(
+    row: dict[str, Any], verdict: str | None, reward: str | None, truncated: str | None
+):
+    found = layout({"completion": "5"} | row)
+    assert (found.verdict, found.reward, found.truncated) == (verdict, reward, truncated)
+
+
+@pytest.mark.parametrize(
+    ("value", "cut"),
+    [(True, True), ("False", False), ("length", True), ("stop", False), (["length"], True),
+     (1, True), ("incomplete", True), ("completed", False), ("abort", None), (None, None)],
+)  # fmt: skip
+def test_a_file_says_whether_a_text_was_cut_off(value: object, cut: bool | None):
+    assert Layout(name="x", text="t", truncated="cut").truncated_of({"cut": value}) is cut

@@ -47,10 +47,13 @@ JSON_FILES = {
     "named.json": JSONL,
     "list.json": json.dumps(ROWS),
     "indented.json": json.dumps(ROWS, indent=2),
-    "rows.json": json.dumps({"version": 1, "data": ROWS}),
+    "rows.json": json.dumps({"config": {"seed": 1}, "data": ROWS}),
     "columns.json": json.dumps({key: [row[key] for row in ROWS] for key in ROWS[0]}),
     "pandas.json": json.dumps(
         {key: {str(i): row[key] for i, row in enumerate(ROWS)} for key in ROWS[0]}
+    ),
+    "split.json": json.dumps(
+        {"columns": list(ROWS[0]), "data": [list(row.values()) for row in ROWS], "nrows": 3}
     ),
     "a.jsonl.gz": gzip.compress(JSONL),
     "members.jsonl.gz": gzip.compress(JSONL[:40]) + gzip.compress(JSONL[40:]),
@@ -69,6 +72,18 @@ def test_rows_of_json_in_every_guise(name: str, tmp_path: Path):
     assert [row for _, row in rows] == ROWS
     assert [number for number, _ in rows] == [1, 2, 3]
     assert bad == []
+
+
+def test_an_object_tells_its_rows_what_it_says_of_all(tmp_path: Path):
+    whole = {"step": 3, "n": 7, "config": {"step": 1}, "data": ROWS}
+    rows, _ = read(written(tmp_path / "a.json", json.dumps(whole)))
+    assert [row for _, row in rows] == [{"step": 3} | row for row in ROWS]
+
+
+def test_rows_may_be_kept_by_keys(tmp_path: Path):
+    keyed = {f"q{n}": row for n, row in enumerate(ROWS)}
+    rows, _ = read(written(tmp_path / "a.json", json.dumps(keyed)))
+    assert [row for _, row in rows] == [{"key": key} | row for key, row in keyed.items()]
 
 
 CSV_FILES = {

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pytest
 import tokenizers
 
 from formatlab.errors import RunError
-from formatlab.observe.files.layouts import Columns, Layout
+from formatlab.observe.files.layouts import Columns, Layout, find_layout
 from formatlab.observe.files.rows import Chunk
 from formatlab.observe.files.source import RolloutReader, find_sources
 from formatlab.observe.files.tagged_file import TAG_SCHEMA
 from formatlab.observe.files.tagging import TaggedChunk, TagJob, tag_chunk, tag_chunks
+from formatlab.observe.files.verdict_counts import Compared
 
 
 def chunk(rows: list[Any], file: str = "a.jsonl") -> Chunk:
@@ -33,6 +35,7 @@ def rows_of(done: TaggedChunk) -> list[dict[str, Any]]:
     return [] if batch is None else batch.to_pylist()
 
 
+RIGHT = "The answer is 5."
 PLAIN = Layout(name="x", text="completion", gold="gold", step="step", prompt="prompt")
 
 
@@ -49,7 +52,7 @@ def test_every_input_column_and_those_of_tagging():
     )
     assert (row["answer"], row["correct"], row["reason"]) == ("5", True, "")
     assert (row["extra"], row["tag_input"]) == ("[1]", "t")
-    assert (row["source_file"], row["source_row"], row["source_step"]) == ("a.jsonl", 1, None)
+    assert (row["source_file"], row["source_row"], row["step"]) == ("a.jsonl", 1, None)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,7 @@ def test_every_input_column_and_those_of_tagging():
         (True, None),
         ({"a": 1}, None),
         (["5", "6"], None),
+        ({"value": ["5"]}, True),
     ],
 )
 def test_what_is_no_gold_grades_nothing(gold: object, correct: bool | None):
@@ -73,6 +77,50 @@ def test_what_is_no_gold_grades_nothing(gold: object, correct: bool | None):
     assert row["correct"] is correct
     if correct is None:
         assert (row["answer"], row["reason"]) == (None, None)
+
+
+def test_a_gold_or_step_that_cannot_be_read_is_told_once():
+    rows = [
+        {"completion": RIGHT, "gold": gold, "step": step}
+        for gold, step in ((["5", "6"], 1), (["5", "7"], "last"), ("5", "x"), (None, None))
+    ]
+    done = tagged(rows, PLAIN)
+    assert [row["correct"] for row in rows_of(done)] == [None, None, True, None]
+    assert [row["step"] for row in rows_of(done)] == [1.0, None, None, None]
+    assert done.notes.lines("note") == [
+        "note: a.jsonl:1: not graded: column 'gold': a list of 2 different answers; one was "
+        "expected (and 1 more like it)",
+        "note: a.jsonl:2: without a step: column 'step': the step is no number but 'last' "
+        "(and 1 more like it)",
+    ]
+
+
+def test_what_the_file_says_is_kept_and_compared():
+    layout = replace(PLAIN, verdict="score", reward="reward", truncated="finish_reason")
+    rows = [
+        {"completion": text, "gold": gold, "score": score, "reward": 0.5, "finish_reason": why}
+        for text, gold, score, why in (
+            (RIGHT, "5", 1, "stop"),
+            ("The answer is 6.", "5", 0, "length"),
+            (RIGHT, "5", False, None),
+            ("Let me think. The", None, None, "length"),
+        )
+    ]
+    done = tagged(rows, layout)
+    found = rows_of(done)
+    assert [row["file_correct"] for row in found] == [True, False, False, None]
+    assert [row["file_truncated"] for row in found] == [False, True, None, True]
+    assert [row["truncated"] for row in found] == [False, True, False, True]
+    assert [row["file_reward"] for row in found] == [0.5] * 4
+    verdicts = done.counts.verdicts
+    ((kind, number),) = verdicts.disagreements
+    assert (kind, number) == (Compared("prose", False, True, ""), 1)
+    assert verdicts.examples == {kind: f"a.jsonl:3: {RIGHT}"}
+    assert verdicts.rewarded == {True: 2, False: 1, None: 1}
+    assert verdicts.cut == {(False, False): 1, (True, False): 1, (True, True): 1}
+    doubled = tagged(rows, layout).counts.verdicts
+    doubled.merge(verdicts)
+    assert (doubled.rows.total(), doubled.rewards) == (6, {True: 2.0, False: 1.0, None: 1.0})
 
 
 def test_grading_can_be_left_out():
@@ -84,8 +132,10 @@ def test_grading_can_be_left_out():
 def test_bad_rows_are_counted_and_the_first_named():
     rows = [*({"completion": None} for _ in range(30)), {"completion": "5"}, {"other": 1}]
     done = tagged(rows, PLAIN)
-    assert done.n_bad == 31
-    assert str(done.bad[0]) == "a.jsonl:1: column 'completion': no text (null)"
+    assert done.bad.total == 31
+    assert done.bad.lines("bad row") == [
+        "bad row: a.jsonl:1: column 'completion': no text (null) (and 30 more like it)"
+    ]
     assert [row["source_row"] for row in rows_of(done)] == [31]
 
 
@@ -113,6 +163,8 @@ def test_counts_by_step_and_reason():
         "truncated": 0,
         "graded": 3,
         "correct": 1,
+        "judged": 0,
+        "called_right": 0,
     }
     assert counts.reasons == {"wrong": 1, "no answer": 1}
 
@@ -138,7 +190,7 @@ def test_an_own_format_that_fails_is_a_bad_row(tmp_path: Path):
     job = TagJob(formats=tmp_path / "f.py")
     done = tagged([{"completion": "good"}, {"completion": "bad"}], PLAIN, job)
     assert [row["tag"] for row in rows_of(done)] == ["broken"]
-    assert "ZeroDivisionError" in done.bad[0].reason
+    assert "ZeroDivisionError" in done.bad.first[0].reason
 
 
 def test_token_ids_are_decoded(tmp_path: Path):
@@ -152,18 +204,21 @@ def test_token_ids_are_decoded(tmp_path: Path):
     done = tagged([{"ids": [1, 2, 3, 0, 4], "gold": [0]}, {"ids": "1"}], layout)
     (row,) = rows_of(done)
     assert (row["tag"], row["correct"]) == ("prose", True)
-    assert "no list of token ids" in done.bad[0].reason
+    assert "no list of token ids" in done.bad.first[0].reason
 
 
 def test_episodes_give_a_row_a_trace():
     nodes = [{"message": {"role": "assistant", "content": "5"}, "parent": None, "sampled": True}]
     trace = {"task": {"data": {"answer": "5"}}, "nodes": nodes}
-    layout = Layout(name="x", text="trace.nodes", gold="trace.task.data.answer", form="nodes")
-    done = tagged(
-        [{"id": "e", "task": {}, "traces": [trace, trace]}, {"task": {}, "traces": []}], layout
-    )
+    run = {"work": {"step": 4}}
+    rows = [
+        {"id": "e", "task": {}, "traces": [trace, trace], "run": run},
+        {"task": {}, "traces": [], "run": run},
+    ]
+    done = tagged(rows, find_layout(Path("a.jsonl"), rows, Columns(), None))
     assert [row["correct"] for row in rows_of(done)] == [True, True]
-    assert "without a trace" in done.bad[0].reason
+    assert [(row["step"], row["id"]) for row in rows_of(done)] == [(4.0, "e")] * 2
+    assert "no rollout in 'traces': an empty list" in done.bad.first[0].reason
 
 
 def test_a_lone_surrogate_and_nul(tmp_path: Path):

@@ -1,0 +1,191 @@
+"""Rollouts in lists are rows of their own: samples of a prompt, results of data sets, choices."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from formatlab.observe.files.layouts import Columns
+from formatlab.observe.files.nesting import Nesting, lists_beside, samples_in
+from formatlab.observe.files.source import RolloutReader, find_sources
+from formatlab.observe.files.tagging import TagJob, tag_chunk
+
+RIGHT, WRONG = "The answer is 5.", "The answer is 6."
+
+
+def chat(text: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": "2 + 3?"}, {"role": "assistant", "content": text}]
+
+
+def rollouts(path: Path, **columns: str) -> list[dict[str, Any]]:
+    """What `formatlab tag` makes of a file."""
+    reader = RolloutReader(sources=find_sources([str(path)]), columns=Columns(**columns))
+    found: list[dict[str, Any]] = []
+    for chunk, layout in reader.chunks():
+        done = tag_chunk(chunk, layout, TagJob())
+        assert done.bad.lines("bad") == []
+        batch = done.batch()
+        found += batch.to_pylist() if batch else []
+    assert reader.skipped == {}
+    return found
+
+
+def written(path: Path, row: dict[str, Any]) -> Path:
+    """A file of two rows with other questions."""
+    rows = [row | {"question": question} for question in ("q1", "q2")]
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+SAMPLES = {
+    "Qwen2.5-Math": {"code": [RIGHT, WRONG], "pred": ["5", "6"], "score": [True, False], "gt": "5"},
+    "responses": {"response": [RIGHT, WRONG], "answer": "5", "correct": [1, 0]},
+    "verl": {
+        "responses": [RIGHT, WRONG],
+        "reward_model": {"ground_truth": "5", "style": "rule"},
+        "score": [1.0, 0.0],
+        "prompt": [{"role": "user", "content": "2 + 3?"}],
+    },
+    "one text a list": {"completions": [[RIGHT], [WRONG]], "gold": 5, "score": [1, 0]},
+    "vLLM": {"outputs": [{"text": RIGHT, "score": 1}, {"text": WRONG, "score": 0}], "target": "5"},
+    "Chat Completions": {
+        "choices": [
+            {"message": chat(text)[1], "finish_reason": "stop", "correct": text == RIGHT}
+            for text in (RIGHT, WRONG)
+        ],
+        "ground_truth_answer": "5",
+    },
+    "a whole answer": {
+        "response": {
+            "body": {"choices": [{"message": chat(text)[1]} for text in (RIGHT, WRONG)]},
+        },
+        "is_correct": [True, False],
+        "gold": "5",
+    },
+    "rollouts": {
+        "gold": "5",
+        "rollouts": [{"text": RIGHT, "correct": True}, {"text": WRONG, "correct": False}],
+    },
+    "metrics": {
+        "samples": [
+            {"model_response": RIGHT, "metrics": {"correct": True}},
+            {"model_response": WRONG, "metrics": {"correct": False}},
+        ],
+        "ground_truth_answer": "5",
+    },
+    "chats": {"messages": [chat(RIGHT), chat(WRONG)], "answer": "5", "reward": [1.0, 0.0]},
+    "lm-evaluation-harness": {
+        "doc_id": 1,
+        "doc": {"question": "2 + 3?", "answer": "2 + 3 = <<2+3=5>>5\n#### 5"},
+        "target": "2 + 3 = <<2+3=5>>5\n#### 5",
+        "resps": [[RIGHT, WRONG]],
+        "filtered_resps": ["5", "6"],
+        "exact_match": [1.0, 0.0],
+    },
+    "lighteval": {"model_response": {"text": [RIGHT, WRONG]}, "gold": ["5"], "score": [1, 0]},
+    "SkyThought": {
+        "responses": {
+            "0": {"content": RIGHT, "correctness": True},
+            "1": {"content": WRONG, "correctness": False},
+        },
+        "answer": "5",
+    },
+    "OpenR1": {
+        "messages": chat(RIGHT),
+        "generations": [RIGHT, WRONG],
+        "correctness_math_verify": [True, False],
+        "finish_reasons": ["stop", "length"],
+        "answer": "5",
+    },
+    "OpenRLHF": {"input": "q", "output": [RIGHT, WRONG], "gold": "5", "reward": [1, 0]},
+}
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_samples_in_a_row_are_rollouts_of_its_prompt(name: str, suffix: str, tmp_path: Path):
+    found = rollouts(written(tmp_path / f"a{suffix}", SAMPLES[name]))
+    assert [row["correct"] for row in found] == [True, False] * 2
+    assert [row["file_correct"] for row in found] == [True, False] * 2
+    assert [row["sample"] for row in found] == [0, 1, 0, 1]
+    assert [row["source_row"] for row in found] == [1, 1, 2, 2]
+    assert [row["question"] for row in found] == ["q1", "q1", "q2", "q2"]
+
+
+def test_results_of_data_sets(tmp_path: Path):
+    results = [
+        {
+            "question": f"{n} + 3?",
+            "expected_answer": str(n + 3),
+            "completions": [
+                {"full_model_response": text, "model_answer": "5", "score": score}
+                for text, score in ((RIGHT, 1.0), (WRONG, 0.0), (RIGHT, 0.0))
+            ],
+        }
+        for n in (2, 3)
+    ]
+    sets = [{"name": "sums", "results": results}, {"name": "more", "results": results[:1]}]
+    whole = {"metadata": {"model": "m"}, "categories": [{"name": "easy", "datasets": sets}]}
+    (tmp_path / "a.json").write_text(json.dumps(whole, indent=1))
+    found = rollouts(tmp_path / "a.json")
+    assert [row["correct"] for row in found[:6]] == [True, False, True, False, True, False]
+    assert [row["file_correct"] for row in found[:3]] == [True, False, False]
+    assert [row["sample"] for row in found] == [0, 1, 2] * 3
+    assert [(row["name"], row["outer.name"]) for row in found[5:7]] == [
+        ("sums", "easy"),
+        ("more", "easy"),
+    ]
+
+
+def test_a_file_of_one_object_is_no_prompt(tmp_path: Path):
+    whole = {"language": "en", "responses": [RIGHT, WRONG, RIGHT], "metadata": {"seed": 1}}
+    (tmp_path / "a.json").write_text(json.dumps(whole))
+    found = rollouts(tmp_path / "a.json")
+    assert [row["responses"] for row in found] == whole["responses"]
+    assert [(row["sample"], row["source_row"]) for row in found] == [(None, n) for n in (1, 2, 3)]
+    assert {row["language"] for row in found} == {"en"}
+    (chunk, layout), *_ = RolloutReader(
+        sources=find_sources([str(tmp_path / "a.json")]), columns=Columns()
+    ).chunks()
+    assert len({key[0] for key in tag_chunk(chunk, layout, TagJob()).counts.by_cluster}) == 3
+
+
+def test_the_user_may_name_a_column_of_the_inner_rows(tmp_path: Path):
+    row = {"data": {"right": [5]}, "tries": [{"said": RIGHT, "n": 1}, {"said": WRONG, "n": 2}]}
+    found = rollouts(written(tmp_path / "a.jsonl", row), text="said", gold="data.right.0", step="n")
+    assert [row["correct"] for row in found] == [True, False] * 2
+    assert [row["step"] for row in found] == [1.0, 2.0] * 2
+
+
+def test_rows_with_one_text_stand_beside_rows_with_several():
+    nesting = Nesting(lists=("response",), beside=("score",))
+    assert list(nesting.rollouts({"response": "a", "score": [1]})) == [
+        ({"response": "a", "score": [1]}, 0)
+    ]
+    assert list(nesting.rollouts({"response": ["a", "b"], "score": [1]})) == [
+        ({"response": "a", "score": [1]}, 0),
+        ({"response": "b", "score": [1]}, 1),
+    ]
+    assert list(nesting.rollouts({"response": []})) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["text", 5, None, [], chat("5"), {"role": "assistant", "content": "5"}, [[-2.5, False]], [1]],
+)
+def test_what_holds_no_samples(value: object):
+    assert samples_in(value) is None
+
+
+def test_a_list_goes_along_if_it_is_as_long_in_every_row():
+    rows = [
+        {"response": ["a", "b"], "score": [1, 0], "numbers": [3, 4], "prompt": chat("5")},
+        {"response": ["a"], "score": [1], "numbers": [3, 4]},
+    ]
+    assert lists_beside(rows, "response") == ("score",)

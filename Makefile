@@ -39,7 +39,7 @@ demo: env  ## the smallest useful study: two scales, about four minutes on two c
 
 plots: env  ## make the gallery in plots/ again: four scales, five seeds
 	$(BIN)/formatlab run experiments/scale_attractors.py --preset cpu
-	$(BIN)/formatlab report runs/scale_attractors --gallery plots
+	$(BIN)/formatlab report runs/scale_attractors --gallery plots --overwrite
 
 # The folder of the real answers and problems that they are measured on.
 DATA ?= ../shared/data

@@ -29,7 +29,9 @@ class ExportOptions:
     """Options of `formatlab export`."""
 
     output: Path
-    """Folder to write: new, empty, or an earlier export, which is replaced."""
+    """Folder to write, new or empty."""
+    overwrite: bool = False
+    """Replace an earlier export in that folder."""
     models: bool = False
     """Whether to add the bases and policies, each with a model card."""
     licence: str | None = None
@@ -72,6 +74,7 @@ def main(arguments: list[str]) -> int:
         models=options.models,
         left_out=chosen.left_out,
         commands=[plan.command for plan in plans if plan is not None],
+        overwrite=options.overwrite,
     )
     _print_export(export, options)
     for damaged in chosen.damaged:

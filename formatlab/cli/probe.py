@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from formatlab.errors import InputError
+from formatlab.store.output_file import check_output
 from formatlab.train.probe import Probe
 from formatlab.world.prompt import Shots
 
@@ -45,7 +45,9 @@ class ProbeOptions:
     seed: int = 0
     """Decides all draws."""
     output: Path | None = None
-    """Parquet file that the rollouts are written to."""
+    """File that the rollouts are written to: .parquet or .jsonl."""
+    overwrite: bool = False
+    """Replace the output if it exists."""
 
 
 def main(arguments: list[str]) -> int:
@@ -55,12 +57,14 @@ def main(arguments: list[str]) -> int:
     options = tyro.cli(
         ProbeOptions, args=arguments, prog="formatlab probe", description=DESCRIPTION
     )
-    if options.output is not None and not options.output.parent.is_dir():
-        raise InputError(
-            f"--output: {options.output.parent} is no folder; make it, or choose another"
+    if options.output is not None:
+        check_output(
+            "--output",
+            options.output,
+            kinds=(".parquet", ".jsonl"),
+            inputs=[Path(of).expanduser() for of in (options.model, options.problems)],
+            overwrite=options.overwrite,
         )
-    if options.output is not None and options.output.is_dir():
-        raise InputError(f"--output: {options.output} is a folder; name a file")
     probe = Probe(
         prompts=options.prompts,
         samples=options.samples,

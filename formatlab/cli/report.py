@@ -21,6 +21,8 @@ class ReportOptions:
 
     gallery: Path | None = None
     """Folder that figures and tables are copied to as well."""
+    overwrite: bool = False
+    """Replace the figures and tables that the gallery has."""
 
 
 def main(arguments: list[str]) -> int:
@@ -36,7 +38,9 @@ def main(arguments: list[str]) -> int:
     from formatlab.show.report.report import report_folder
     from formatlab.show.tables.results import print_study
 
-    study, report, left_out = report_folder(options.study, gallery=options.gallery)
+    study, report, left_out = report_folder(
+        options.study, gallery=options.gallery, overwrite=options.overwrite
+    )
     print_study(study)
     print(f"\nreport  {report}\nfigures {report.parent / 'figures'}")
     if options.gallery is not None:

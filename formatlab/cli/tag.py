@@ -59,6 +59,8 @@ class TagOptions:
 
     output: Path
     """Parquet file that the tagged rows are written to."""
+    overwrite: bool = False
+    """Replace output and figure if they exist."""
     text: str | None = None
     """Column of the completion, if not recognised; dots reach into objects and lists: `a.0.b`."""
     gold: str | None = None
@@ -97,15 +99,6 @@ def main(arguments: list[str]) -> int:
 
 
 def _check(options: TagOptions) -> None:
-    if options.output.is_dir():
-        raise InputError(f"--output: {options.output} is a folder; name a file")
-    if options.output.suffix not in (".parquet", ".pq"):
-        raise InputError(f"--output: {options.output} will hold parquet; name it .parquet")
-    for flag, path in (("--output", options.output), ("--plot", options.plot)):
-        if path is not None and not path.parent.is_dir():
-            raise InputError(f"{flag}: {path.parent} is no folder; make it, or choose another")
-    if options.plot is not None and options.plot.suffix.lower() not in _FIGURES:
-        raise InputError(f"--plot: {options.plot} should be a {', '.join(_FIGURES)} file")
     if options.jobs < 0:
         raise InputError(f"--jobs is {options.jobs}; 0 (one for each core) or more")
 
@@ -121,12 +114,18 @@ def _tag(options: TagOptions, files: Sequence[str]) -> None:
     from formatlab.observe.files.tagging_run import TaggingRun
     from formatlab.observe.own_formats import own_formats
     from formatlab.show.tables.tags import format_rows, print_tags, step_rows
+    from formatlab.store.output_file import check_output
 
     if options.formats is not None:
         own_formats(options.formats)  # a mistake in them is told before anything is read
     sources = find_sources(files)
-    if options.output.exists() and any(s.path.samefile(options.output) for s in sources):
-        raise InputError(f"--output: {options.output} is also one of the files; choose another")
+    for flag, path, kinds in (
+        ("--output", options.output, (".parquet", ".pq")),
+        ("--plot", options.plot, _FIGURES),
+    ):
+        if path is not None:
+            inputs = [source.path for source in sources]
+            check_output(flag, path, kinds=kinds, inputs=inputs, overwrite=options.overwrite)
     columns = Columns(text=options.text, gold=options.gold, step=options.step)
     small = sum(source.size for source in sources) < _SMALL
     run = TaggingRun(

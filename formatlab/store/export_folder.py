@@ -22,18 +22,22 @@ _SCHEMA_VERSION = 1
 
 
 @contextmanager
-def export_folder(path: Path) -> Iterator[Path]:
+def export_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield an empty folder to fill, which replaces `path` when the block ends.
 
     If the block fails, `path` is left as it was.
 
+    Args:
+        path: the folder.
+        overwrite: whether an earlier export may be replaced.
+
     Raises:
-        InputError: `path` holds files that no export wrote, or a card that was edited since, or
-            it cannot be written to.
+        InputError: `path` holds an earlier export that may not be replaced, files that no export
+            wrote, or a card that was edited since, or it cannot be written to.
         RunError: no space left, or another failure of the file system.
     """
     path = path.resolve()
-    _check_replaceable(path)
+    _check_replaceable(path, overwrite=overwrite)
     unfinished = path.with_name(f".{path.name}-{os.getpid()}-unfinished")
     replaced = path.with_name(f".{path.name}-{os.getpid()}-replaced")
     with explained_os_errors(path):
@@ -41,7 +45,7 @@ def export_folder(path: Path) -> Iterator[Path]:
         try:
             yield unfinished
             _write_manifest(unfinished)
-            _check_replaceable(path)  # again: it may have changed meanwhile
+            _check_replaceable(path, overwrite=overwrite)  # again: it may have changed meanwhile
             if path.exists():
                 path.rename(replaced)
             unfinished.rename(path)
@@ -59,7 +63,7 @@ def _write_manifest(folder: Path) -> None:
     write_json_atomically(folder / MANIFEST, manifest | {"cards": cards, "files": names})
 
 
-def _check_replaceable(path: Path) -> None:
+def _check_replaceable(path: Path, *, overwrite: bool) -> None:
     if not path.exists():
         return
     if not path.is_dir():
@@ -78,6 +82,10 @@ def _check_replaceable(path: Path) -> None:
         raise InputError(
             f"{path} holds an export whose {changed[0]} was changed since; move the folder away, "
             "or choose another, so that what was written there is not lost"
+        )
+    if names and not overwrite:
+        raise InputError(
+            f"{path} holds an earlier export; choose another folder, or replace it with --overwrite"
         )
 
 

@@ -3,6 +3,7 @@
 A file that cannot be read is either damaged, or the machine gives out; the two are told apart.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from formatlab.errors import RunError
-from formatlab.store.atomic_file import write_atomically
+from formatlab.store.atomic_file import write_atomically, write_text_atomically
 from formatlab.store.rollout import READABLE_VERSIONS, ROLLOUT_SCHEMA, SCHEMA_VERSION
 
 _NAME = re.compile(r"epoch=(\d{3,}(?:\.\d+)?)(?:-part=(\d{3,}))?\.parquet")
@@ -59,7 +60,14 @@ def rollout_files(folder: Path) -> list[RolloutFile]:
 
 
 def write_rollout_file(path: Path, table: pa.Table) -> None:
-    """Write a table with `ROLLOUT_SCHEMA` as a whole file."""
+    """Write a table with `ROLLOUT_SCHEMA` as a whole file.
+
+    Where the name ends in .jsonl the file has an object a line, otherwise it is Parquet.
+    """
+    if path.suffix.lower() == ".jsonl":
+        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_pylist()]
+        write_text_atomically(path, "".join(lines))
+        return
     write_atomically(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
 

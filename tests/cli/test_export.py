@@ -71,7 +71,7 @@ def test_unfinished_runs_are_left_out_with_the_reason_unless_asked_for(
     assert "left out 0.15M-grpo-s1: not finished (4 steps so far)" in said
     assert "left out 0.15M-grpo-s2: failed (no space left)" in said
     assert "failed (no space left)" in (out / "README.md").read_text()
-    export([str(study), "--output", str(out), "--unfinished"])
+    export([str(study), "--output", str(out), "--unfinished", "--overwrite"])
     assert "left out" not in capsys.readouterr().out
     runs = pq.read_table(out / "runs.parquet").to_pylist()
     assert [run["done"] for run in runs] == [True, False, False]
@@ -88,10 +88,12 @@ def test_the_command_of_the_plan_is_told(study: Path, tmp_path: Path) -> None:
     assert " ".join(words) in (tmp_path / "out" / "README.md").read_text()
 
 
-def test_an_earlier_export_is_replaced(study: Path, tmp_path: Path) -> None:
+def test_an_earlier_export_is_replaced_on_demand(study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     export([str(study), "--output", str(out)])
-    export([str(study), "--output", str(out), "--licence", "mit"])
+    assert "replace it with --overwrite" in refusal(study, "--output", out, "--licence", "mit")
+    assert 'license: "mit"' not in (out / "README.md").read_text()
+    export([str(study), "--output", str(out), "--licence", "mit", "--overwrite"])
     assert 'license: "mit"' in (out / "README.md").read_text()
 
 

@@ -55,3 +55,20 @@ def test_a_runs_folder_is_refused_with_the_studies_in_it(
     assert main(["report", str(study.parent)]) == 2
     told = capsys.readouterr().err
     assert "holds the studies more, words; give one of them, such as " in told
+
+
+def test_a_gallery_is_replaced_on_demand_alone(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    theirs = tmp_path / "plots" / "figures" / "mine.svg"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine")
+    words = ["report", str(study), "--gallery", str(tmp_path / "plots")]
+    assert main(words) == 2
+    assert "has figures already" in capsys.readouterr().err
+    assert not (study / "report.html").exists()  # told before the work
+    assert main([*words, "--overwrite"]) == 0
+    assert (tmp_path / "plots" / "tables" / "results.csv").exists()
+    assert theirs.read_text() == "mine"
+    assert main(["report", str(study), "--gallery", str(study), "--overwrite"]) == 2
+    assert "is the study's own folder" in capsys.readouterr().err

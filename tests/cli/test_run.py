@@ -164,7 +164,8 @@ def test_report_makes_the_same_files_again(whole: tuple[Path, str], tmp_path: Pa
     runs, _ = whole
     page = (runs / "small" / "report.html").read_bytes()
     (runs / "small" / "report.html").unlink()
-    status, output, errors = call("report", runs / "small", "--gallery", tmp_path / "plots")
+    words = ("report", runs / "small", "--gallery", tmp_path / "plots")
+    status, output, errors = call(*words)
     assert (status, errors) == (0, "")
     assert (runs / "small" / "report.html").read_bytes() == page
     assert list((tmp_path / "plots" / "figures").glob("*.png"))

@@ -204,6 +204,22 @@ def test_the_output_may_not_be_an_input(tmp_path: Path, capsys: pytest.CaptureFi
     assert pq.read_table(path).schema.names == ["completion"]
 
 
+def test_an_existing_output_is_replaced_on_demand_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file = jsonl(tmp_path / "a.jsonl", [{"completion": "5"}])
+    for flag, name in (("--output", "out.parquet"), ("--plot", "shares.png")):
+        there = tmp_path / name
+        there.write_text("mine")
+        words = ["--output", tmp_path / "new.parquet"] if flag == "--plot" else []
+        assert tag(file, *words, flag, there) == 2
+        assert f"{flag}: {there} exists" in capsys.readouterr().err
+        assert there.read_text() == "mine"
+    assert not (tmp_path / "new.parquet").exists()
+    assert tag(file, "--output", tmp_path / "out.parquet", "--overwrite") == 0
+    assert pq.read_table(tmp_path / "out.parquet").num_rows == 1
+
+
 def test_help_is_cheap():
     program = (
         "import sys\nfrom formatlab.cli.main import main\n"

@@ -173,5 +173,5 @@ def test_datasets_reads_an_export_anew_after_it_was_replaced(
     datasets.disable_progress_bars()
     runs = [make_run(seed=0), make_run(seed=1)]
     for count in (1, 2):
-        write_export(out, runs[:count])
+        write_export(out, runs[:count], overwrite=True)
         assert datasets.load_dataset(str(out))["train"].num_rows == count * 256

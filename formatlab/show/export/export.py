@@ -111,6 +111,7 @@ def write_export(
     models: bool = False,
     left_out: Mapping[str, str] | None = None,
     commands: Sequence[Sequence[str]] = (),
+    overwrite: bool = False,
 ) -> StudyExport:
     """Write rollouts, the tables of runs, winners and metrics, cards, and models if asked for.
 
@@ -118,12 +119,14 @@ def write_export(
     at a time.
 
     Args:
-        output: the folder; new, empty, or an earlier export, which is replaced at the end.
+        output: the folder; new or empty, or with `overwrite` an earlier export, which is replaced
+            at the end.
         runs: at least one, each once.
         licence: its identifier on the hub; None if the owner has not chosen one.
         models: whether to add bases and policies.
         left_out: other run folders in the user's folders -> why they are not exported.
         commands: command lines that made the runs, if known.
+        overwrite: whether an earlier export may be replaced.
 
     Raises:
         InputError: a run is there twice, there are no rollouts, or `output` holds other things or
@@ -131,7 +134,7 @@ def write_export(
         RunError: a damaged rollout file, or no space left.
     """
     _check_once(runs)
-    with export_folder(output) as folder:
+    with export_folder(output, overwrite=overwrite) as folder:
         results = [measured_run(run) for run in runs]
         found, missing = exported_models(runs, results) if models else ([], {})
         tags = {

@@ -7,6 +7,7 @@ as images, and its content security policy forbids scripts and requests.
 import base64
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,27 +59,34 @@ FIGURES: list[StudyFigure] = [
 ]
 """The figures of a study, in the order of the report. A new figure is added here."""
 
+_COPIED = ("figures", "tables")
+"""Folders of a study that a gallery has copies of."""
+
 _TEMPLATE_NAME = "report.html.jinja"
 
 
 def report_folder(
-    folder: Path, *, gallery: Path | None = None
+    folder: Path, *, gallery: Path | None = None, overwrite: bool = False
 ) -> tuple[Study, Path, Sequence[LeftOut]]:
     """Write the report of a study from the run folders in its folder, without damaged ones.
 
     Args:
         folder: of the study, in a runs folder.
         gallery: folder that the figures and tables are copied to as well.
+        overwrite: whether figures and tables that the gallery has may be replaced.
 
     Returns:
         The study, the path of `report.html`, and the run folders that were left out.
 
     Raises:
-        InputError: there are no run folders, or no permission to write.
+        InputError: there are no run folders, the gallery has figures or tables that may not be
+            replaced or is the study's own folder, or no permission to write.
         RunError: all run folders are damaged, or no space is left.
     """
     if (folder / "config.json").exists():
         raise InputError(f"{folder} is one run; give the folder of its study, which holds it")
+    if gallery is not None:
+        _check_gallery(gallery, folder, overwrite=overwrite)
     found = reportable_runs(folder)
     if not found.runs:
         raise RunError(f"{folder}: {'; '.join(left.words for left in found.left_out)}")
@@ -86,9 +94,24 @@ def report_folder(
     report = write_report(folder, found.runs, study=study)
     if gallery is not None:
         with explained_os_errors(gallery):
-            for kind in ("figures", "tables"):
+            for kind in _COPIED:
                 shutil.copytree(folder / kind, gallery / kind, dirs_exist_ok=True)
     return study, report, found.left_out
+
+
+def _check_gallery(gallery: Path, folder: Path, *, overwrite: bool) -> None:
+    with explained_os_errors(gallery):
+        if gallery.resolve() == folder.resolve():
+            raise InputError(f"--gallery: {gallery} is the study's own folder; choose another")
+        for kind in _COPIED:
+            if not overwrite and (gallery / kind).exists() and any((gallery / kind).iterdir()):
+                raise InputError(
+                    f"--gallery: {gallery} has {kind} already; choose another folder, or replace "
+                    "them with --overwrite"
+                )
+        gallery.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=gallery):
+            pass
 
 
 def write_report(

@@ -8,9 +8,10 @@ import importlib.util
 import sys
 from dataclasses import fields
 from pathlib import Path
-from traceback import extract_tb
+from traceback import extract_tb, walk_tb
 
 from formatlab.errors import FormatlabError, InputError
+from formatlab.study.field_kinds import kind_fault
 from formatlab.study.study import SETTINGS, Study
 from formatlab.train.on_policy.settings import GRPO_PRESETS
 
@@ -33,16 +34,18 @@ def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:
         exec(compile(path.read_bytes(), path, "exec"), vars(module))
     except SyntaxError as error:
         raise InputError(f"{path}, line {error.lineno}: {error.msg}") from error
-    except FormatlabError:
-        raise
     except (Exception, SystemExit) as error:  # the author of the file has to mend it
+        fault = _kind_fault(error)
+        if isinstance(error, FormatlabError) and fault is None:
+            raise
         lines = [
             f.lineno
             for f in extract_tb(error.__traceback__)
             if Path(f.filename).resolve() == path.resolve()
         ]
         raise InputError(
-            f"{path}, line {lines[-1] if lines else '?'}: {type(error).__name__}: {error}"
+            f"{path}, line {lines[-1] if lines else '?'}: "
+            f"{fault or f'{type(error).__name__}: {error}'}"
         ) from error
     presets = getattr(module, "PRESETS", None)
     if not isinstance(presets, dict) or not presets:
@@ -56,7 +59,18 @@ def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:
                 f"{path}: PRESETS[{name!r}] is of type {type(study).__name__}, and no study (see "
                 "experiments/scale_attractors.py)"
             )
+        if fault := kind_fault(study):
+            raise InputError(f"{path}: PRESETS[{name!r}]: {fault}")
     return (module.__doc__ or "").strip(), presets
+
+
+def _kind_fault(error: BaseException) -> str | None:
+    """The field of a wrong kind in the settings whose own check ended in an error, in words."""
+    for frame, _ in walk_tb(error.__traceback__):
+        settings = frame.f_locals.get("self")
+        if frame.f_code.co_name == "__post_init__" and (fault := kind_fault(settings)):
+            return f"{type(settings).__name__}: {fault}"
+    return None
 
 
 def preset_of(arguments: list[str], presets: dict[str, Study], path: Path) -> Study:

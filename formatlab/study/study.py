@@ -12,6 +12,7 @@ from formatlab.errors import InputError
 from formatlab.models.lora import LoraSettings
 from formatlab.models.scale import find_scale
 from formatlab.store.config import config_hash
+from formatlab.study.field_kinds import kind_fault
 from formatlab.study.ladder_run import LadderRun
 from formatlab.study.model_run import ModelRun
 from formatlab.study.stage_run import StageRun
@@ -75,6 +76,8 @@ class Study(Algorithms, ABC):
         """
 
     def _check(self) -> None:
+        if fault := kind_fault(self):
+            raise InputError(f"study {self.name}: {fault}")
         if not _NAME.fullmatch(self.name) or self.name in _TAKEN:
             raise InputError(
                 f"study name {self.name!r}: letters, digits, '.', '_' and '-', beginning with a "

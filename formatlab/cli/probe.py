@@ -1,15 +1,26 @@
 """`formatlab probe`: what one model answers, in which formats, without training it."""
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from formatlab.errors import InputError, RunError
 from formatlab.store.output_file import check_output
 from formatlab.train.probe import Probe
 from formatlab.world.prompt import Shots
 
+if TYPE_CHECKING:
+    from formatlab.launch.probe_run import ProbeRun
+    from formatlab.models.source import ModelSource
+    from formatlab.store.rollout import Rollout
+    from formatlab.world.problem import Problem
+
 DESCRIPTION = """\
 Sample a model on a set of problems and say which formats it answers in, how often each is right,
-and how varied the answers are.
+and how varied the answers are. While it goes on, and if it ends early, the rollouts so far are kept
+beside the output, in NAME.partial.jsonl.
 
 examples:
   formatlab probe --model smollm2-135m --problems gsm8k --prompts 64 --samples 4 --chat
@@ -57,13 +68,9 @@ def main(arguments: list[str]) -> int:
     options = tyro.cli(
         ProbeOptions, args=arguments, prog="formatlab probe", description=DESCRIPTION
     )
-    if options.output is not None:
-        check_output(
-            "--output",
-            options.output,
-            kinds=(".parquet", ".jsonl"),
-            inputs=[Path(of).expanduser() for of in (options.model, options.problems)],
-            overwrite=options.overwrite,
+    if options.completion_length < 1:
+        raise InputError(
+            f"--completion-length is {options.completion_length}; it must be at least 1"
         )
     probe = Probe(
         prompts=options.prompts,
@@ -73,57 +80,119 @@ def main(arguments: list[str]) -> int:
         batch=options.batch,
         seed=options.seed,
     )
-    _observe(options, probe)
+    keep = None
+    if options.output is not None:
+        from formatlab.launch.probe_run import kept_beside
+
+        keep = kept_beside(options.output)
+        inputs = [Path(of).expanduser() for of in (options.model, options.problems)]
+        for path, kinds in ((options.output, (".parquet", ".jsonl")), (keep, (".jsonl",))):
+            check_output("--output", path, kinds=kinds, inputs=inputs, overwrite=options.overwrite)
+    _observe(options, probe, keep)
     return 0
 
 
-def _observe(options: ProbeOptions, probe: Probe) -> None:
-    import torch
+def _observe(options: ProbeOptions, probe: Probe, keep: Path | None) -> None:
+    from rich.console import Console
 
-    from formatlab.measure import winners
-    from formatlab.models.model import best_device, count_parameters, silence_libraries
-    from formatlab.models.source import find_model, load_model
-    from formatlab.observe.answers.number import parse_number
-    from formatlab.show.tables.probe import print_probe
-    from formatlab.store.rollout import rollouts_to_table
-    from formatlab.store.rollout_file import write_rollout_file
-    from formatlab.train.policy import observe_policy
+    from formatlab.launch.progress import ProgressDisplay
+    from formatlab.models.source import find_model
     from formatlab.world.problem_set import take_problems
-    from formatlab.world.prompt import real_prompts
 
-    silence_libraries()
     # What takes long comes after what can be wrong.
     source = find_model(options.model)
     problems = take_problems(options.problems, options.split, options.prompts, option="--prompts")
+    rows: list[Rollout] = []
+    run = None
+    try:
+        with ProgressDisplay(Console(stderr=True)) as display:
+            display.say(f"reading {options.model}")
+            run = _probe_run(options, probe, source, problems)
+            run.sample(rows, display, keep=keep)
+    except BaseException as error:
+        if run is not None:
+            _tell_of_failure(run, rows, options, keep)
+        if _is_out_of_memory(error):
+            said = str(error).partition("\n")[0] or "out of memory"
+            raise RunError(f"{said}; lower --batch, which is {probe.batch}") from error
+        raise
+    if options.output is not None and keep is not None:
+        from formatlab.store.rollout import rollouts_to_table
+        from formatlab.store.rollout_file import write_rollout_file
+
+        write_rollout_file(options.output, rollouts_to_table(rows))
+        keep.unlink()
+    _print_observed(run, rows, options)
+    if options.output is not None:
+        print(f"rollouts {options.output}")
+
+
+def _probe_run(
+    options: ProbeOptions, probe: Probe, source: "ModelSource", problems: "Sequence[Problem]"
+) -> "ProbeRun":
+    """Read the model and make the prompts; both take a while."""
+    import torch
+
+    from formatlab.launch.probe_run import ProbeRun
+    from formatlab.models.model import best_device, silence_libraries
+    from formatlab.models.source import load_model
+    from formatlab.world.prompt import real_prompts
+
+    silence_libraries()
     device = best_device()
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     model, tokenizer = load_model(source, device=device, dtype=dtype)
-    prompts = real_prompts(problems, options.shots, tokenizer if options.chat else None)
-    rows = observe_policy(
-        model,
-        tokenizer,
-        prompts,
-        probe,
+    return ProbeRun(
+        name=options.model,
+        model=model,
+        tokenizer=tokenizer,
+        prompts=real_prompts(problems, options.shots, tokenizer if options.chat else None),
+        probe=probe,
         limit=options.completion_length,
-        run_id=options.model,
-        step=0,
-        epoch=0.0,
     )
-    table = rollouts_to_table(rows)
-    if options.output is not None:
-        write_rollout_file(options.output, table)
-    count = count_parameters(model)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    torch = sys.modules.get("torch")
+    return isinstance(error, MemoryError) or (
+        torch is not None and isinstance(error, torch.OutOfMemoryError)
+    )
+
+
+def _tell_of_failure(
+    run: "ProbeRun", rows: "Sequence[Rollout]", options: ProbeOptions, keep: Path | None
+) -> None:
+    """Print what was sampled before it failed, and say where it is kept."""
+    if rows:
+        _print_observed(run, rows, options)
+        done, total = len({row.prompt_id for row in rows}), len(run.prompts)
+        where = "" if keep is None else f"; their rollouts are in {keep}"
+        print(
+            f"formatlab probe: it ended after {done} of {total} problems, and this is about "
+            f"them{where}",
+            file=sys.stderr,
+        )
+    elif keep is not None:
+        keep.unlink(missing_ok=True)
+
+
+def _print_observed(run: "ProbeRun", rows: "Sequence[Rollout]", options: ProbeOptions) -> None:
+    from formatlab.measure import winners
+    from formatlab.models.model import count_parameters
+    from formatlab.observe.answers.number import parse_number
+    from formatlab.show.tables.probe import print_probe
+    from formatlab.store.rollout import rollouts_to_table
+
+    count, done = count_parameters(run.model), len({row.prompt_id for row in rows})
     print(
         f"{options.model}: {count.total:,} parameters ({count.non_embedding:,} non-embedding); "
-        f"{len(prompts)} problems of {options.problems} x {probe.samples} samples, "
-        f"temperature {probe.temperature:g}, at most {options.completion_length} tokens"
+        f"{done} problems of {options.problems} x {run.probe.samples} samples, "
+        f"temperature {run.probe.temperature:g}, at most {options.completion_length} tokens"
     )
-    (winner,) = winners(table).to_pylist()
+    (winner,) = winners(rollouts_to_table(rows)).to_pylist()
     answers = {
         (row.prompt_id, parse_number(row.answer) or row.answer)
         for row in rows
         if row.answer is not None
     }
-    print_probe(rows, winner, samples=probe.samples, distinct=len(answers) / len(prompts))
-    if options.output is not None:
-        print(f"rollouts {options.output}")
+    print_probe(rows, winner, samples=run.probe.samples, distinct=len(answers) / done)

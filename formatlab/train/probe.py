@@ -1,5 +1,6 @@
 """The probe: a fixed set of held-out prompts, sampled the same way at every checkpoint."""
 
+import math
 from dataclasses import dataclass
 
 from formatlab.errors import InputError
@@ -27,8 +28,10 @@ class Probe:
         for name in ("prompts", "samples", "batch"):
             if getattr(self, name) < 1:
                 raise InputError(f"probe: {name} is {getattr(self, name)}; it must be at least 1")
-        if self.temperature < 0:
-            raise InputError(f"probe: temperature is {self.temperature}; it cannot be negative")
+        if not 0 <= self.temperature < math.inf:
+            raise InputError(
+                f"probe: temperature is {self.temperature}; it must be a number from 0 on"
+            )
         for fraction in self.fractions:
             if not 0 < fraction < 1:
                 raise InputError(f"probe: fraction {fraction} of the first epoch; between 0 and 1")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -69,3 +70,84 @@ def test_its_own_problems_are_never_replaced(
     assert problems.read_text() == PROBLEMS
     assert probe(model, problems, "--output", problems.with_suffix(".json")) == 2
     assert "should be a .parquet or .jsonl file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--completion-length", "0"], "--completion-length is 0; it must be at least 1"),
+        (["--completion-length", "-3"], "--completion-length is -3"),
+        (["--temperature", "nan"], "temperature is nan; it must be a number from 0 on"),
+        (["--temperature", "inf"], "temperature is inf"),
+        (["--temperature", "-1"], "temperature is -1"),
+        (["--samples", "0"], "samples is 0"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(
+    words: list[str], said: str, problems: Path, capsys: pytest.CaptureFixture[str]
+):
+    output = problems.with_name("out.parquet")
+    places = ["--model", "nowhere", "--problems", str(problems), "--output", str(output)]
+    assert main(["probe", *places, *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.strip().splitlines()) == 1
+    assert [path.name for path in problems.parent.iterdir()] == ["problems.jsonl"]
+
+
+def test_what_goes_on_is_told(model: Path, problems: Path, capsys: pytest.CaptureFixture[str]):
+    assert probe(model, problems) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == f"reading {model}"
+    assert told[1].startswith("sampling: step 0/3")
+
+
+def test_batches_change_nothing(model: Path, problems: Path):
+    files = [problems.with_name(f"{batch}.parquet") for batch in (2, 4, 64)]
+    for batch, file in zip((2, 4, 64), files, strict=True):
+        assert probe(model, problems, "--batch", batch, "--output", file) == 0
+    texts = [pq.read_table(file)["completion"].to_pylist() for file in files]
+    assert texts[0] == texts[1] == texts[2]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), ValueError("a defect")])
+def test_what_was_sampled_is_kept_when_it_fails(
+    error: BaseException,
+    model: Path,
+    problems: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    from formatlab.train import policy
+
+    whole, calls = policy.observe_policy, []
+
+    def fails_at_the_third(*words: Any, **options: Any) -> Any:
+        calls.append(words)
+        if len(calls) == 3:
+            raise error
+        return whole(*words, **options)
+
+    monkeypatch.setattr(policy, "observe_policy", fails_at_the_third)
+    output = problems.with_name("out.parquet")
+    words = (model, problems, "--batch", "2", "--output", output)
+    if isinstance(error, ValueError):
+        with pytest.raises(ValueError, match="a defect"):
+            probe(*words)
+    else:
+        assert probe(*words) == (130 if isinstance(error, KeyboardInterrupt) else 1)
+    told = capsys.readouterr()
+    kept = problems.with_name("out.partial.jsonl")
+    assert "it ended after 2 of 3 problems, and this is about them" in told.err
+    assert f"their rollouts are in {kept}" in told.err
+    assert "accuracy" in told.out
+    if isinstance(error, MemoryError):
+        assert "out of memory; lower --batch, which is 2" in told.err
+    assert len(kept.read_text().splitlines()) == 4
+    assert not output.exists()
+    monkeypatch.undo()
+    assert probe(*words) == 2  # what is kept is not lost by trying again
+    assert f"{kept} exists" in capsys.readouterr().err
+    assert probe(*words, "--overwrite") == 0
+    assert pq.read_table(output).num_rows == 6
+    assert not kept.exists()

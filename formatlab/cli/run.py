@@ -103,6 +103,7 @@ def main(arguments: list[str]) -> int:
         if options.dry_run:
             _dry_run(command, view, console)
             return 0
+        _check_formats(command, view)
         try:
             outcomes = launch(command, root, view, console)
         except KeyboardInterrupt:
@@ -115,6 +116,19 @@ def main(arguments: list[str]) -> int:
         if not outcomes:  # not the first of several processes
             return 0
         return max(_exit_status(outcomes), report(command, root, view, console))
+
+
+def _check_formats(command: Command, runs: Path) -> None:
+    """Check the formats of every world in which a base is still to be made."""
+    from formatlab.observe.format_check import check_formats
+    from formatlab.study.ladder_run import BaseTask
+
+    to_make = (task for task in command.tasks if not (runs / task.address / "DONE").exists())
+    worlds = {
+        str(task.base.world): task.base.world for task in to_make if isinstance(task, BaseTask)
+    }
+    for world in worlds.values():
+        check_formats(world)
 
 
 def _dry_run(command: Command, view: Path, console: Console) -> None:

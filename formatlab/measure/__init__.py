@@ -10,6 +10,7 @@ from formatlab.measure.winners import (
     FROM_DOCUMENTS,
     UNDECIDED,
     run_winners,
+    up_to_date,
     winners,
     winners_schema,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "run_winners",
     "seed_interval",
     "shares",
+    "up_to_date",
     "winners",
     "winners_schema",
 ]

@@ -5,8 +5,10 @@ hard for all of them), so prompts are resampled, not rollouts. A resample is the
 each prompt was drawn, and a resampled count is a product of matrices:
 `weights (B, P) @ counts (P, F) = (B, F)`.
 
-`resampled` draws, `percentile_interval` takes the bounds of any statistic of the resamples, and
-`ratio_intervals` does both for shares and accuracies given as counts.
+`resampled` draws, `cluster_interval` takes the bounds of a share or a difference of shares over the
+resamples, and `ratio_intervals` does both for shares and accuracies given as counts. Where all
+resamples agree, as for 0 right answers of 32, they say nothing of prompts that were not drawn;
+Wilson's interval stands there, with the prompts, and not the rollouts, as its observations.
 
 B: resamples, P: prompts or other clusters, F: tags.
 Source: Davison & Hinkley, Bootstrap Methods and their Application (1997), section 3.8; percentile
@@ -17,11 +19,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from formatlab.measure.wilson import wilson_interval
+
 DEFAULT_RESAMPLES = 2_000
 DEFAULT_LEVEL = 0.95
 
 FEWEST_CLUSTERS = 10
-"""Clusters below which `ratio_intervals` gives no interval."""
+"""Clusters below which there is no interval, and so no winner: a bootstrap of few clusters looks
+more certain than it is."""
 
 _MOST_WEIGHTS = 1 << 20
 """Weights held in memory at a time; 8 MiB."""
@@ -80,6 +85,31 @@ def percentile_interval(
     return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
 
 
+def cluster_interval(
+    statistics: np.ndarray, clusters: np.ndarray | int, *, lowest: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 95% bounds of shares, or of differences of shares, over the resamples.
+
+    Args:
+        statistics: (B, ...); nan where a resample has no value.
+        clusters: how many each rests on, at least 1 where it has a value; (...) or one for all.
+        lowest: the smallest possible value: 0 of shares, -1 of differences. The largest is 1.
+
+    Returns:
+        Two arrays of shape (...): percentile bounds, or Wilson's where all resamples agree (the
+        range is then taken for that of a share); nan where no resample has a value.
+    """
+    low, high = percentile_interval(statistics)
+    agree = high - low < 1e-12  # False for nan; equal ratios may differ in the last bit
+    width = 1 - lowest
+    share = np.clip((np.where(agree, low, 0.0) - lowest) / width, 0.0, 1.0)
+    wide = wilson_interval(share, np.maximum(clusters, 1))
+    return (
+        np.where(agree, lowest + width * wide[0], low),
+        np.where(agree, lowest + width * wide[1], high),
+    )
+
+
 def ratio_intervals(
     numerators: np.ndarray,
     denominators: np.ndarray,
@@ -97,8 +127,7 @@ def ratio_intervals(
 
     Returns:
         Lower and upper bound for each tag; None without a ratio, or where fewer than
-        `FEWEST_CLUSTERS` clusters have a denominator: a bootstrap of few clusters looks more
-        certain than it is.
+        `FEWEST_CLUSTERS` clusters have a denominator.
     """
     tags = numerators.shape[1]
     bearing = np.broadcast_to(denominators > 0, numerators.shape).sum(axis=0)  # (F,)
@@ -107,7 +136,7 @@ def ratio_intervals(
     above, below = resampled([numerators, denominators], resamples, seed)  # (B, F), (B, F or 1)
     below = np.broadcast_to(below, above.shape)
     ratios = np.where(below > 0, above / np.maximum(below, 1), np.nan)
-    bounds = zip(*percentile_interval(ratios), strict=True)
+    bounds = zip(*cluster_interval(ratios, bearing), strict=True)
     return [
         (float(low), float(high)) if count >= FEWEST_CLUSTERS and not np.isnan(low) else None
         for count, (low, high) in zip(bearing, bounds, strict=True)

@@ -20,7 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, resampled
+from formatlab.measure.bootstrap import (
+    DEFAULT_RESAMPLES,
+    FEWEST_CLUSTERS,
+    cluster_interval,
+    percentile_interval,
+    resampled,
+)
 from formatlab.measure.counts import Rollouts, tally
 
 DRIFT_COLUMNS = ("prompt_id", "tag", "correct")
@@ -39,9 +45,9 @@ class Drift:
     total_variation: float
     """Between the format shares; 0 to 1."""
     low: float | None
-    """Lower bound, 95%; None with one prompt. Never above `total_variation`."""
+    """Lower bound, 95%; None below 10 prompts. Never above `total_variation`."""
     high: float | None
-    """Upper bound, 95%; None with one prompt."""
+    """Upper bound, 95%; None below 10 prompts."""
     floor: float
     """What two probes of an unchanged policy stay within in 95 of 100 cases."""
     p_value: float
@@ -49,9 +55,9 @@ class Drift:
     accuracy_change: float | None
     """Final accuracy less that of the base, whatever the format; None if none was graded."""
     accuracy_low: float | None
-    """Lower bound, 95%; None with one prompt or without a change."""
+    """Lower bound, 95%; None below 10 prompts or without a change."""
     accuracy_high: float | None
-    """Upper bound, 95%; None with one prompt or without a change."""
+    """Upper bound, 95%; None below 10 prompts or without a change."""
     n_prompts: int
     """Prompts in both probes."""
 
@@ -83,7 +89,8 @@ def drift(
 
     The interval is the 95% percentile interval of a cluster bootstrap over prompts, each drawn
     with its rollouts in both probes (paired). Below the noise floor it says little: resampling adds
-    its own noise to a distance, so the interval is widened to hold the distance itself.
+    its own noise to a distance, so the interval is widened to hold the distance itself. A change of
+    accuracy that is the same in all resamples has Wilson's interval.
 
     Args:
         base: probe rollouts of the base with `DRIFT_COLUMNS`.
@@ -107,12 +114,12 @@ def drift(
     low = high = None
     change = _change(pair.graded.sum(axis=1), pair.correct.sum(axis=1))
     change_low = change_high = None
-    if prompts > 1:
+    if prompts >= FEWEST_CLUSTERS:
         counts = [pair.base, pair.final, pair.graded.T, pair.correct.T]
         before, after, graded, correct = resampled(counts, resamples, seed)  # (B, F) or (B, 2)
         bounds = percentile_interval(_distances(before, after))
         low, high = min(float(bounds[0]), distance), max(float(bounds[1]), distance)
-        bounds = percentile_interval(_change(graded.T, correct.T))
+        bounds = cluster_interval(_change(graded.T, correct.T), prompts, lowest=-1.0)
         if not np.isnan(bounds[0]):
             change_low, change_high = float(bounds[0]), float(bounds[1])
     return Drift(

@@ -4,19 +4,16 @@ The table is written by `python -m benchmarks.grading` and comes with the packag
 """
 
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from formatlab.errors import RunError
+from formatlab.measure.wilson import wilson_interval
 
 TABLE = "grader_error_rates.json"
 """Name of the packaged table."""
-
-_Z = 1.959963984540054
-"""Normal quantile of two-sided 95% intervals."""
 
 _FIELDS = frozenset(("source", "right", "refused", "wrong", "paid"))
 
@@ -49,14 +46,11 @@ class ErrorRate:
 
 
 def wilson(count: int, total: int) -> tuple[float, float, float] | None:
-    """A share, and the ends of its 95% Wilson score interval (Wilson 1927); None of nothing."""
+    """A share, and the ends of its 95% Wilson score interval; None of nothing."""
     if total == 0:
         return None
-    share = count / total
-    scale = 1 + _Z**2 / total
-    middle = (share + _Z**2 / (2 * total)) / scale
-    half = _Z * math.sqrt(share * (1 - share) / total + _Z**2 / (4 * total**2)) / scale
-    return share, max(0.0, middle - half), min(1.0, middle + half)
+    low, high = wilson_interval(count / total, total)
+    return count / total, float(low), float(high)
 
 
 @cache

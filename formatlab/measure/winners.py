@@ -10,14 +10,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, percentile_interval, resampled
+from formatlab.measure.bootstrap import (
+    DEFAULT_RESAMPLES,
+    FEWEST_CLUSTERS,
+    cluster_interval,
+    resampled,
+)
 from formatlab.measure.collapse import DEFAULT_THRESHOLD, collapse_step
 from formatlab.measure.counts import Rollouts, Tally, counts, tally_of_counts
 from formatlab.measure.probe_measures import MEASURES
 from formatlab.store import RunFolder
 
 UNDECIDED = "undecided"
-"""The winner where the interval of the margin covers 0."""
+"""The winner where the interval of the margin covers 0, or where there is none."""
+
+VERSION = "2"
+"""Raised when the same rollouts are measured otherwise; kept in the metadata of the table."""
 
 PROBE_COLUMNS = ("epoch", "step", "prompt_id", "tag", "correct")
 """Columns of the probe rollouts that `winners` reads."""
@@ -38,15 +46,19 @@ _FORMAT = pa.struct(
         _field("tag", pa.string(), "format, or none where no format was recognised"),
         _field("rollouts", pa.int64(), "probe rollouts with this tag"),
         _field("share", pa.float64(), "rollouts / n_rollouts"),
-        _field("share_low", pa.float64(), "lower bound, 95%; null with one prompt"),
-        _field("share_high", pa.float64(), "upper bound, 95%; null with one prompt"),
+        _field("share_low", pa.float64(), "lower bound, 95%; null below 10 prompts"),
+        _field("share_high", pa.float64(), "upper bound, 95%; null below 10 prompts"),
         _field("correct", pa.int64(), "correct rollouts with this tag"),
         _field("accuracy", pa.float64(), "correct / graded rollouts; null if none was graded"),
         _field(
-            "accuracy_low", pa.float64(), "lower bound, 95%; null with one prompt, or no accuracy"
+            "accuracy_low",
+            pa.float64(),
+            "lower bound, 95%; null below 10 prompts, or if none",
         ),
         _field(
-            "accuracy_high", pa.float64(), "upper bound, 95%; null with one prompt, or no accuracy"
+            "accuracy_high",
+            pa.float64(),
+            "upper bound, 95%; null below 10 prompts, or if none",
         ),
     ]
 )
@@ -59,8 +71,8 @@ _WINNER = (
     _field("runner_up", pa.string(), "the format with the second largest share; null if none"),
     _field("share", pa.float64(), "share of the leader"),
     _field("margin", pa.float64(), "share of the leader less that of the runner-up"),
-    _field("margin_low", pa.float64(), "lower bound, 95%; null with one prompt"),
-    _field("margin_high", pa.float64(), "upper bound, 95%; null with one prompt"),
+    _field("margin_low", pa.float64(), "lower bound, 95%; null below 10 prompts"),
+    _field("margin_high", pa.float64(), "upper bound, 95%; null below 10 prompts"),
     _field("n_prompts", pa.int64(), "prompts of the probe: the clusters of the bootstrap"),
     _field("n_rollouts", pa.int64(), "rollouts of the probe"),
     _field("samples_per_prompt", pa.int64(), "rollouts of each prompt; null if they differ"),
@@ -70,12 +82,23 @@ _COLLAPSE = _field("collapse_step", pa.int64(), "of the run, the same in every r
 
 
 def winners_schema() -> pa.Schema:
-    """Return the schema of `winners.parquet`; each field's metadata has a `description`."""
+    """Return the schema of `winners.parquet`.
+
+    Each field's metadata has a `description`, that of the whole the `version` of the measurement.
+    """
     measures = [
         _field(name, pa.float64(), measure.meaning, measure.unit)
         for name, measure in MEASURES.items()
     ]
-    return pa.schema([*_WINNER, *measures, _FORMATS, _COLLAPSE])
+    fields = [*_WINNER, *measures, _FORMATS, _COLLAPSE]
+    return pa.schema(fields, metadata={"version": VERSION})
+
+
+def up_to_date(table: pa.Table) -> bool:
+    """Whether a stored table is what `winners` would make of the same rollouts today."""
+    schema = winners_schema()
+    version = (table.schema.metadata or {}).get(b"version", b"1").decode()
+    return version == VERSION and table.schema.equals(schema)
 
 
 def winners(
@@ -87,11 +110,12 @@ def winners(
 ) -> pa.Table:
     """Find the winner of each epoch of a probe.
 
-    Intervals are 95% percentile intervals of a cluster bootstrap over prompts. The margin of a
+    Intervals are 95% percentile intervals of a cluster bootstrap over prompts, or Wilson's where
+    all resamples agree. The margin of a
     resample is the share of the leader (of the whole sample) less the largest other share of that
     resample, so that a lead over two close rivals is judged against whichever comes second. With
-    one prompt there is no interval and no winner. `none` (no format recognised) is counted like a
-    format and may win.
+    fewer than `FEWEST_CLUSTERS` prompts there is no interval and no winner. `none` (no format
+    recognised) is counted like a format and may win.
 
     Args:
         probe: probe rollouts with `PROBE_COLUMNS`.
@@ -174,7 +198,7 @@ def _bounds(counts: Tally, leader: int, drawn: Sequence[np.ndarray]) -> dict:
         drawn: rollouts, graded rollouts and correct rollouts of each resample; (B, F) each.
     """
     prompts, tags = counts.rollouts.shape
-    if prompts < 2:
+    if prompts < FEWEST_CLUSTERS:
         nothing = (None, None)
         return {"margin": nothing, "share": [nothing] * tags, "accuracy": [nothing] * tags}
     rollouts, graded, correct = drawn
@@ -182,13 +206,14 @@ def _bounds(counts: Tally, leader: int, drawn: Sequence[np.ndarray]) -> dict:
     accuracy = np.where(graded > 0, correct / np.maximum(graded, 1), np.nan)
     others = np.delete(share, leader, axis=1)
     margin = share[:, leader] - others.max(axis=1, initial=0.0)  # (B,)
-    low, high = percentile_interval(margin)
+    low, high = cluster_interval(margin, prompts, lowest=-1.0)
+    bearing = (counts.graded > 0).sum(axis=0)  # (F,)
     return {
         "margin": (float(low), float(high)),
-        "share": list(zip(*percentile_interval(share), strict=True)),
+        "share": list(zip(*cluster_interval(share, prompts), strict=True)),
         "accuracy": [
             (None, None) if np.isnan(low) else (low, high)
-            for low, high in zip(*percentile_interval(accuracy), strict=True)
+            for low, high in zip(*cluster_interval(accuracy, bearing), strict=True)
         ],
     }
 

@@ -13,7 +13,7 @@ from formatlab.measure import (
     drift,
     run_winners,
     shares,
-    winners_schema,
+    up_to_date,
 )
 from formatlab.show.run_facts import RunFacts, run_facts
 from formatlab.show.wording import epoch_text, name_text
@@ -181,12 +181,12 @@ class RunResult:
 def measured_run(run: RunFolder) -> RunResult:
     """Read and measure a run folder.
 
-    The stored winners of a finished run are used if they have today's schema; all others are
+    The stored winners of a finished run are used if they were measured as today; all others are
     measured from the rollouts.
     """
     facts = run_facts(run.config)
     winners = run.winners() if run.done else None
-    if winners is None or not winners.schema.equals(winners_schema()):
+    if winners is None or not up_to_date(winners):
         winners = run_winners(run)
     rows = winners.to_pylist()
     training: list[dict[str, Any]] = []

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from formatlab.measure import bootstrap
-from formatlab.measure.bootstrap import percentile_interval, ratio_intervals, resampled
+from formatlab.measure.bootstrap import (
+    cluster_interval,
+    percentile_interval,
+    ratio_intervals,
+    resampled,
+)
 
 
 def prompt_weights(prompts: int, resamples: int, seed: int) -> np.ndarray:
@@ -50,6 +55,34 @@ def test_resamples_without_a_value_are_passed_over() -> None:
     assert np.isnan(low[1]) and np.isnan(high[1])
 
 
+@pytest.mark.parametrize(
+    ("value", "clusters", "lowest", "low", "high"),
+    [
+        (0.0, 32, 0.0, 0.0, 0.1072),
+        (1.0, 10, 0.0, 0.7225, 1.0),
+        (0.5, 16, 0.0, 0.2800, 0.7200),
+        (1.0, 10, -1.0, 0.4449, 1.0),
+        (0.0, 10, -1.0, -0.5268, 0.5268),
+    ],
+)
+def test_where_all_resamples_agree_it_is_wilsons_with_the_clusters(
+    value: float, clusters: int, lowest: float, low: float, high: float
+) -> None:
+    found = cluster_interval(np.full((50, 1), value), clusters, lowest=lowest)
+    assert [of[0] for of in found] == pytest.approx([low, high], abs=1e-4)
+
+
+def test_where_resamples_differ_it_is_that_of_the_percentiles() -> None:
+    statistics = np.random.default_rng(0).random((400, 3))
+    statistics[:, 1] = np.nan
+    statistics[:, 2] = 1 / 3
+    low, high = cluster_interval(statistics, np.array([10, 0, 20]))
+    expected = percentile_interval(statistics)
+    assert (low[0], high[0]) == (expected[0][0], expected[1][0])
+    assert np.isnan(low[1]) and np.isnan(high[1])
+    assert low[2] < 1 / 3 < high[2]
+
+
 def test_intervals_cover_the_ratio_and_widen_with_clusters():
     generator = np.random.default_rng(0)
     rows = np.full((200, 1), 8.0)
@@ -67,7 +100,7 @@ def test_intervals_cover_the_ratio_and_widen_with_clusters():
     ("numerators", "denominators", "expected"),
     [
         ([[3.0]], [[4.0]], [None]),
-        ([[0.0, 2.0]] * 10, [[0.0, 2.0]] * 10, [None, (1.0, 1.0)]),
+        ([[0.0, 2.0]] * 10, [[0.0, 2.0]] * 10, [None, (pytest.approx(0.722, abs=1e-3), 1.0)]),
         ([[0.0, 2.0]] * 9, [[0.0, 2.0]] * 9, [None, None]),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from synthetic_runs import SyntheticRun, probe_rollouts, write_run
 
 from formatlab.measure.bootstrap import resampled
-from formatlab.measure.winners import run_winners, winners, winners_schema
+from formatlab.measure.winners import run_winners, up_to_date, winners, winners_schema
 from formatlab.store import ROLLOUT_SCHEMA, RunFolder, rollout_file
 from formatlab.store.rollout import rollouts_to_table
 
@@ -48,7 +48,9 @@ def test_a_clear_winner() -> None:
     by_tag = {of["tag"]: of for of in row["formats"]}
     assert [of["rollouts"] for of in by_tag.values()] == [240, 60, 20]
     assert by_tag["a"]["accuracy"] == pytest.approx(5 / 6)
-    assert by_tag["b"]["accuracy"] == by_tag["b"]["accuracy_high"] == 0
+    assert by_tag["b"]["accuracy"] == by_tag["b"]["accuracy_low"] == 0
+    # None of its answers is right, in 40 prompts that have any: Wilson's interval.
+    assert by_tag["b"]["accuracy_high"] == pytest.approx(0.0876, abs=1e-4)
 
 
 def test_a_lead_within_the_noise_is_undecided() -> None:
@@ -58,27 +60,33 @@ def test_a_lead_within_the_noise_is_undecided() -> None:
 
 
 def test_a_tie_leads_by_name_and_is_undecided() -> None:
-    row = winner({f"p{i}": "bbaac" for i in range(9)})
+    row = winner({f"p{i}": "bbaac" for i in range(10)})
     assert (row["winner"], row["leader"], row["runner_up"]) == ("undecided", "a", "b")
-    assert row["margin"] == row["margin_low"] == row["margin_high"] == 0
+    assert row["margin"] == 0
+    assert row["margin_low"] == pytest.approx(-row["margin_high"])
+    assert row["margin_low"] < 0
 
 
-def test_one_prompt_has_no_interval_and_no_winner() -> None:
-    row = winner({"p": "AAAAAAAa"})
+@pytest.mark.parametrize("prompts", [1, 2, 9])
+def test_few_prompts_have_no_interval_and_no_winner(prompts: int) -> None:
+    row = winner({f"p{i}": "AAAAAAAa" for i in range(prompts)})
     assert (row["winner"], row["leader"], row["runner_up"]) == ("undecided", "a", None)
     assert (row["share"], row["margin"]) == (1.0, 1.0)
     assert row["margin_low"] is row["margin_high"] is None
-    assert row["formats"][0]["accuracy_low"] is None
+    assert row["formats"][0]["accuracy_low"] is row["formats"][0]["share_low"] is None
 
 
 def test_one_format_wins_alone() -> None:
-    row = winner({"p": "Aa", "q": "aa"})
-    assert (row["winner"], row["runner_up"], row["margin_low"]) == ("a", None, 1.0)
+    row = winner({f"p{i}": "Aa" for i in range(10)})
+    assert (row["winner"], row["runner_up"], row["margin_high"]) == ("a", None, 1.0)
+    # As if a share of 1 over 10 prompts were that of the leader beside one rival.
+    assert row["margin_low"] == pytest.approx(2 * 0.7225 - 1, abs=1e-3)
+    assert row["formats"][0]["share_low"] == pytest.approx(0.7225, abs=1e-3)
     assert row["format_entropy"] == row["format_entropy_given_prompt"] == 0
 
 
 def test_unrecognised_output_may_win() -> None:
-    rows = [row for i in range(9) for row in probe_rollouts({f"p{i}": "xxx"})]
+    rows = [row for i in range(10) for row in probe_rollouts({f"p{i}": "xxx"})]
     table = rollouts_to_table(rows)
     tags = pa.array(["none"] * table.num_rows)
     table = table.set_column(table.schema.get_field_index("tag"), "tag", tags)
@@ -98,8 +106,8 @@ def test_unequal_samples_are_marked() -> None:
 
 
 def test_epochs_are_measured_apart_and_ordered() -> None:
-    late = probe({f"p{i}": "bbb" for i in range(5)}, epoch=1.0, step=16)
-    early = probe({f"p{i}": "aaa" for i in range(5)}, epoch=0.125, step=2)
+    late = probe({f"p{i}": "bbb" for i in range(10)}, epoch=1.0, step=16)
+    early = probe({f"p{i}": "aaa" for i in range(10)}, epoch=0.125, step=2)
     table = winners(pa.concat_tables([late, early]), collapse_step=7)
     assert table.schema.equals(winners_schema())
     assert table.select(["epoch", "step", "winner", "collapse_step"]).to_pylist() == [
@@ -137,9 +145,12 @@ def test_intervals_agree_with_a_loop_over_resamples(shares: list[float]) -> None
         np.quantile(margins, [0.025, 0.975])
     )
     for of in row["formats"]:
-        assert [of["accuracy_low"], of["accuracy_high"]] == pytest.approx(
-            np.quantile(accuracies[of["tag"]], [0.025, 0.975])
-        )
+        low, high = np.quantile(accuracies[of["tag"]], [0.025, 0.975])
+        if low == high:  # all resamples agree; Wilson's interval is wider
+            assert of["accuracy_low"] <= low <= high <= of["accuracy_high"]
+            assert of["accuracy_high"] - of["accuracy_low"] > 0.1
+        else:
+            assert [of["accuracy_low"], of["accuracy_high"]] == pytest.approx([low, high])
 
 
 def test_the_interval_of_the_margin_covers_the_truth_as_often_as_it_says() -> None:
@@ -199,6 +210,17 @@ def test_rollouts_are_never_all_in_memory(tmp_path: Path, monkeypatch: pytest.Mo
     found = run_winners(run, threshold=0.8, resamples=100)
     assert found.drop_columns(["collapse_step"]) == whole.drop_columns(["collapse_step"])
     assert 0 < found["collapse_step"][0].as_py() < 32
+
+
+def test_what_was_measured_by_an_older_rule_is_not_up_to_date(tmp_path: Path) -> None:
+    run = write_run(tmp_path, SPEC)
+    table = run_winners(run, resamples=10)
+    run.write_winners(table)
+    stored = run.winners()
+    assert stored is not None
+    assert up_to_date(stored)
+    assert not up_to_date(stored.replace_schema_metadata(None))
+    assert not up_to_date(stored.drop_columns(["accuracy"]))
 
 
 def test_a_run_without_training_has_no_collapse(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from formatlab.measure.bootstrap import FEWEST_CLUSTERS
 from formatlab.show.tables.grader import print_grader_errors
 from formatlab.store.rollout import Rollout
 
@@ -57,7 +58,10 @@ def _format_table(formats: Sequence[Mapping[str, Any]]) -> "Table":
 
 def _winner(row: Mapping[str, Any]) -> str:
     if row["margin_low"] is None:
-        return f"leader {row['leader']}, no interval with one prompt"
+        return (
+            f"leader {row['leader']}, no winner: {row['n_prompts']} prompts, and intervals need "
+            f"{FEWEST_CLUSTERS} or more"
+        )
     return (
         f"winner {row['winner']} (leader {row['leader']}, margin {row['margin']:.3f} "
         f"[{row['margin_low']:.3f}, {row['margin_high']:.3f}])"

@@ -33,8 +33,15 @@ def planned(
     )
 
 
-def plan(runs: Path, tasks: Sequence[PlannedTask], *, jobs: int = 1, study: str = STUDY) -> None:
-    """Write the plan of a study's last command."""
+def plan(
+    runs: Path,
+    tasks: Sequence[PlannedTask],
+    *,
+    jobs: int = 1,
+    study: str = STUDY,
+    selected: Sequence[PlannedTask] | None = None,
+) -> None:
+    """Write the plan of a study's last command; it selects all tasks unless some are named."""
     write_plan(
         runs / study,
         Plan(
@@ -43,6 +50,7 @@ def plan(runs: Path, tasks: Sequence[PlannedTask], *, jobs: int = 1, study: str 
             written="2026-11-21T15:00:00+00:00",
             jobs=jobs,
             tasks=tuple(tasks),
+            selected=None if selected is None else tuple(task.address for task in selected),
         ),
     )
 

@@ -154,12 +154,15 @@ def _pack(command: Command, root: RunsRoot, *, threads: int) -> Pack:
 
 def _announce(command: Command, root: RunsRoot, runs: Path, *, side_by_side: int) -> None:
     """Write the plan of the study, which `formatlab status` reads."""
+    tasks = tuple(map(PlannedTask.of, graph(command.runs)))
+    selected = tuple(task.address for task in command.tasks)
     plan = Plan(
         study=command.study,
         command=tuple(command.words),
         written=datetime.now(UTC).isoformat(timespec="seconds"),
         jobs=side_by_side,
-        tasks=tuple(map(PlannedTask.of, graph(command.runs))),
+        tasks=tasks,
+        selected=selected if len(selected) < len(tasks) else None,
     )
     write_plan(runs / command.study, plan)
     root.publish(runs, command.study)

@@ -1,4 +1,4 @@
-"""The plan of a study: the tasks of its last command, in a file that `formatlab status` reads."""
+"""The plan of a study: its tasks and which its last command does, for `formatlab status`."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,11 +10,12 @@ from formatlab.store.atomic_file import write_json_atomically
 from formatlab.store.runs_folder import PLAN_FILE
 from formatlab.study.task import Seeds, Task, TaskFacts
 
-PLAN_SCHEMA_VERSION = 2
+PLAN_SCHEMA_VERSION = 3
 """Version of the file."""
 
-_READABLE_VERSIONS = (1, 2)
-"""Versions that are read; version 1 had kind and label, and no facts."""
+_READABLE_VERSIONS = (1, 2, 3)
+"""Versions that are read; version 1 had kind and label, and no facts; up to version 2 it was not
+known what a command had selected."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +50,7 @@ class PlannedTask:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """The tasks of one command."""
+    """The tasks of a study, as of one command."""
 
     study: str
     """Name of the study's folder."""
@@ -61,6 +62,12 @@ class Plan:
     """How many tasks run side by side."""
     tasks: tuple[PlannedTask, ...]
     """Each after what it needs."""
+    selected: tuple[str, ...] | None = None
+    """Addresses of those that the command does, where `--only` selected some; None for all."""
+
+    def asks_for(self, task: PlannedTask) -> bool:
+        """Whether the command does a task."""
+        return self.selected is None or task.address in self.selected
 
 
 def write_plan(study_folder: Path, plan: Plan) -> None:
@@ -88,6 +95,8 @@ def read_plan(study_folder: Path) -> Plan | None:
         if version not in _READABLE_VERSIONS:
             raise ValueError(f"it has schema version {version}")
         content["command"] = tuple(content["command"])
+        if (selected := content.get("selected")) is not None:
+            content["selected"] = tuple(selected)
         return Plan(**content | {"tasks": tuple(map(_task, content["tasks"]))})
     except (FileNotFoundError, NotADirectoryError):
         return None

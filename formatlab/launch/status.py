@@ -105,9 +105,10 @@ class StudyStatus:
     beside: Mapping[State, int]
     """How many runs of its folder the last command did not ask for, by state."""
     seconds_left: float
-    """Until all tasks are done, as many side by side as the plan says."""
+    """Until the tasks that the last command asks for are done, and those that other launchers are
+    at, as many side by side as the plan says."""
     complete: bool
-    """Whether the time left of every task is known, and counted."""
+    """Whether the time left of each of these tasks is known, and counted."""
     remark: str = ""
     """What is wrong with the plan."""
 
@@ -118,8 +119,14 @@ class StudyStatus:
 
     @property
     def left(self) -> bool:
-        """Whether anything is running or still to be done."""
-        return any(task.left for task in self.tasks)
+        """Whether anything is running, or asked for by the last command and still to be done."""
+        return any(task.left for task in under_way(self.tasks, self.plan))
+
+    @property
+    def unselected(self) -> int:
+        """How many tasks are still to be done that the last command does not ask for."""
+        asked = under_way(self.tasks, self.plan)
+        return sum(task.left for task in self.tasks) - sum(task.left for task in asked)
 
     def document(self) -> dict[str, Any]:
         """Everything about the study as JSON values."""
@@ -131,6 +138,7 @@ class StudyStatus:
             "totals": self.totals,
             "beside": dict(self.beside),
             "seconds_left": self.seconds_left if self.complete else None,
+            "unselected": self.unselected,
             "remark": self.remark,
             "tasks": [task.document() for task in self.tasks],
         }
@@ -227,7 +235,7 @@ def _read_study(runs: Path, name: str) -> StudyStatus:
     asked = plan.tasks if plan else made
     planned = {task.address for task in asked}
     tasks = with_time_left(_with_needs([read_task(runs, task) for task in asked]))
-    seconds, complete = study_seconds_left(tasks, plan.jobs if plan else 1)
+    seconds, complete = study_seconds_left(under_way(tasks, plan), plan.jobs if plan else 1)
     return StudyStatus(
         name=name,
         plan=plan,
@@ -237,6 +245,15 @@ def _read_study(runs: Path, name: str) -> StudyStatus:
         complete=complete,
         remark=remark,
     )
+
+
+def under_way(tasks: Sequence[TaskStatus], plan: Plan | None) -> list[TaskStatus]:
+    """The tasks that the command of a plan asks for, and those that are running anyhow."""
+    return [
+        task
+        for task in tasks
+        if plan is None or plan.asks_for(task.task) or task.state == "running"
+    ]
 
 
 def _made(runs: Path, name: str) -> list[PlannedTask]:

@@ -114,6 +114,9 @@ def _about(study: StudyStatus) -> Iterator[str]:
         yield f"last command, {written:%Y-%m-%d %H:%M}: {shlex.join(study.plan.command)}"
         if study.left and not study.totals.get("running"):
             yield "nothing is running; the same command resumes it"
+        if study.unselected:
+            tasks = "1 task" if study.unselected == 1 else f"{study.unselected} tasks"
+            yield f"it leaves {tasks} out by --only; the same command without it does them too"
     if study.beside:
         yield f"runs of earlier commands, not among these: {_count_words(study.beside)}"
 

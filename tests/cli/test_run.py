@@ -298,3 +298,6 @@ def test_part_of_a_study_is_selected_by_facts(
     assert "2 of 2 done before" in capsys.readouterr().out
     assert [path.name.split("-")[3] for path in tmp_path.glob("small/0*")] == ["s0"]
     assert [path.name.split("-")[2] for path in tmp_path.glob("bases/*")] == ["s0"]
+    plan = json.loads((tmp_path / "small" / "plan.json").read_text())
+    assert sorted(name.split("-s")[1][0] for name in plan["selected"]) == ["0", "0"]
+    assert len(plan["tasks"]) == 4

@@ -75,6 +75,23 @@ def test_a_study_of_which_nothing_runs_says_so(
     assert "nothing is running; the same command resumes it" in screen(capsys, tmp_path)
 
 
+def test_the_advice_is_about_the_selected_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resumes = "nothing is running; the same command resumes it"
+    plan(tmp_path, RUNS, selected=RUNS[:1])
+    said = screen(capsys, tmp_path)
+    assert resumes in said
+    others = len(RUNS) - 1
+    words = f"it leaves {others} tasks out by --only; the same command without it does them too"
+    assert words in said
+    finish(tmp_path, RUNS[0])
+    said = screen(capsys, tmp_path)
+    assert resumes not in said
+    assert "time left" not in said[0]
+    assert status.main([str(tmp_path), "--watch"]) == 0  # it has nothing to wait for
+
+
 def test_the_runs_folder_is_that_of_the_working_folder(
     runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

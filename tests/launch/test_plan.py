@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,22 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     )
     write_plan(tmp_path / STUDY, there)
     assert read_plan(tmp_path / STUDY) == there
+    assert there.asks_for(RUN)
+    part = replace(there, selected=(BASE.address,))
+    write_plan(tmp_path / STUDY, part)
+    assert read_plan(tmp_path / STUDY) == part
+    assert (part.asks_for(BASE), part.asks_for(RUN)) == (True, False)
+
+
+def test_before_version_3_a_plan_says_nothing_of_a_selection(tmp_path: Path) -> None:
+    plan(tmp_path, [BASE, RUN])
+    path = tmp_path / STUDY / PLAN_FILE
+    there = json.loads(path.read_text()) | {"schema_version": 2}
+    del there["selected"]
+    path.write_text(json.dumps(there))
+    found = read_plan(tmp_path / STUDY)
+    assert found is not None
+    assert found.selected is None
 
 
 def facts(kind: str, chain: str, algorithm: str) -> dict[str, object]:
@@ -39,7 +56,7 @@ def facts(kind: str, chain: str, algorithm: str) -> dict[str, object]:
 def test_the_file_is_as_the_design_says(tmp_path: Path) -> None:
     plan(tmp_path, [BASE, RUN], jobs=2)
     there = json.loads((tmp_path / STUDY / "plan.json").read_text())
-    assert there["schema_version"] == 2
+    assert there["schema_version"] == 3
     assert there["command"] == ["formatlab", "run", "experiments/formats.py"]
     assert there["tasks"] == [
         {
@@ -116,6 +133,6 @@ def test_addresses_outside_the_runs_folder_are_refused(tmp_path: Path, address: 
 
 
 def test_one_of_another_version_is_refused(tmp_path: Path) -> None:
-    (tmp_path / PLAN_FILE).write_text('{"schema_version": 3}')
-    with pytest.raises(InputError, match="schema version 3"):
+    (tmp_path / PLAN_FILE).write_text('{"schema_version": 4}')
+    with pytest.raises(InputError, match="schema version 4"):
         read_plan(tmp_path)

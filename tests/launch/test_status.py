@@ -230,6 +230,25 @@ def test_runs_of_earlier_commands_are_counted_beside(tmp_path: Path) -> None:
     assert study.beside == {"done": 2, "interrupted": 1}
 
 
+def test_time_left_and_what_is_left_are_those_of_the_selected_runs(tmp_path: Path) -> None:
+    plan(tmp_path, [*BASES[:2], *RUNS[:2]], selected=[BASES[0], RUNS[0]])
+    finish(tmp_path, BASES[0])
+    begin(tmp_path, RUNS[0], step=16, seconds=2.0)
+    begin(tmp_path, BASES[1], step=3, seconds=9.0)
+    (study,) = read_studies(tmp_path)
+    assert study.seconds_left == 32
+    assert study.complete
+    assert (study.left, study.unselected) == (True, 2)
+    finish(tmp_path, RUNS[0])
+    (study,) = read_studies(tmp_path)
+    assert (study.seconds_left, study.left, study.unselected) == (0, False, 2)
+    assert study.totals == {"done": 2, "interrupted": 1, "waiting": 1}
+    hold_here(tmp_path / BASES[1].address, alive=True)  # by another launcher
+    (study,) = read_studies(tmp_path)
+    assert (study.left, study.unselected) == (True, 1)
+    assert study.document()["unselected"] == 1
+
+
 def test_without_a_plan_there_is_what_is_there(tmp_path: Path) -> None:
     finish(tmp_path, BASES[0])
     finish(tmp_path, RUNS[0])

@@ -96,12 +96,13 @@ def _observe(options: ProbeOptions, probe: Probe, keep: Path | None) -> None:
     from rich.console import Console
 
     from formatlab.launch.progress import ProgressDisplay
-    from formatlab.models.source import find_model
+    from formatlab.models.source import check_tokenizer, find_model
     from formatlab.world.problem_set import take_problems
 
     # What takes long comes after what can be wrong.
     source = find_model(options.model)
     problems = take_problems(options.problems, options.split, options.prompts, option="--prompts")
+    check_tokenizer(source)
     rows: list[Rollout] = []
     run = None
     try:

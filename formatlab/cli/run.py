@@ -130,9 +130,7 @@ def _check_inputs(command: Command, runs: Path) -> None:
     from formatlab.world.problem_set import find_problems
 
     to_do = [task for task in command.tasks if not (runs / task.address / "DONE").exists()]
-    worlds = {str(of.base.world): of.base.world for of in to_do if isinstance(of, BaseTask)}
-    for world in worlds.values():
-        check_formats(world)
+    check_formats(of.base.world for of in to_do if isinstance(of, BaseTask))
     for task in to_do:
         if isinstance(task, ModelRun):
             find_problems(task.problems, split="train")

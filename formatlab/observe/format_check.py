@@ -5,12 +5,14 @@ A format that its own recogniser misses would be counted as another, and that ot
 
 import traceback
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from random import Random
 
 from formatlab.errors import FormatlabError, InputError
 from formatlab.observe.grader import Grade, grade
 from formatlab.world.formats import FORMATS
+from formatlab.world.mixture import Mixture
 from formatlab.world.problem import Problem, digest
 from formatlab.world.world import World
 
@@ -30,19 +32,26 @@ class _Fault:
     gold: str
 
 
-def check_formats(world: World) -> None:
-    """Tag, read and grade renderings of every format of a world, each of a problem of its own.
+def check_formats(worlds: Iterable[World]) -> None:
+    """Tag, read and grade renderings of every format of some worlds, each of a problem of its own.
 
-    Nothing is mistranslated in them, so every answer has to be right.
+    Nothing is mistranslated in them, so every answer has to be right. Worlds that differ in their
+    seeds, shares or fidelity alone are checked once.
 
     Raises:
         InputError: a format raises an error, or a rendering is not taken for its format, has no
             answer or a wrong one; the message has one of them.
         RunError: the sandbox does not start.
     """
-    problems = [world.problem("pretrain", index) for index in range(RENDERINGS)]
-    for form, share in world.mixture.shares.items():
-        if share > 0:
+    checked: set[str] = set()
+    for world in worlds:
+        problems = None
+        for form, share in world.mixture.shares.items():
+            alike = replace(world, seed=0, mixture=Mixture(name=form, shares={form: 1.0}))
+            if share <= 0 or (key := repr(alike)) in checked:
+                continue
+            checked.add(key)
+            problems = problems or [world.problem("pretrain", n) for n in range(RENDERINGS)]
             _check(form, problems)
 
 

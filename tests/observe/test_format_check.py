@@ -1,5 +1,6 @@
 """Formats of a world that do not hold together are told before anything is pretrained."""
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -45,13 +46,13 @@ def world(form: Format) -> World:
 
 def refusal(form: Format) -> str:
     with pytest.raises(InputError) as caught:
-        check_formats(world(form))
+        check_formats([world(form)])
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
 
 
 def test_a_format_that_holds_together_passes():
-    check_formats(world(Shout()))
+    check_formats([world(Shout())])
 
 
 @pytest.mark.parametrize("families", [(family,) for family in FAMILIES])
@@ -59,7 +60,24 @@ def test_the_lab_s_own_formats_pass(families: tuple[str, ...]):
     own = dict.fromkeys(FORMATS, 1 / 9)
     misread = {"prose": ("times",)} if "chain" in families else {}
     mixture = Mixture(name="own", shares=own, mistranslates=misread)
-    check_formats(World(mixture=mixture, families=families, seed=3))
+    check_formats([World(mixture=mixture, families=families, seed=3)])
+
+
+def test_worlds_of_the_same_problems_are_checked_once():
+    class Counted(Shout):
+        rendered = 0
+
+        def render(self, problem: Problem, random: Random) -> str:
+            self.rendered += 1
+            return super().render(problem, random)
+
+    form = Counted()
+    one = world(form)
+    other = Mixture(name="other", shares={"shout": 0.9, "prose": 0.1})
+    check_formats([one, replace(one, seed=7), replace(one, mixture=other)])
+    assert form.rendered == 100
+    check_formats([one, replace(one, largest=9)])
+    assert form.rendered == 300
 
 
 def test_one_that_its_recogniser_misses_is_named_with_an_example():

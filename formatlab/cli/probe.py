@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from formatlab.errors import InputError, RunError
-from formatlab.store.output_file import check_output
 from formatlab.train.probe import Probe
 from formatlab.world.prompt import Shots
 
@@ -83,6 +82,7 @@ def main(arguments: list[str]) -> int:
     keep = None
     if options.output is not None:
         from formatlab.launch.probe_run import kept_beside
+        from formatlab.store.output_file import check_output
 
         keep = kept_beside(options.output)
         inputs = [Path(of).expanduser() for of in (options.model, options.problems)]

@@ -1,5 +1,7 @@
 """Golds: right answers of any kind, as the one text that every answer is compared with."""
 
+import ast
+import json
 import math
 import numbers
 import re
@@ -11,6 +13,7 @@ from formatlab.errors import InputError
 
 _NUMBER = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?")
 _GSM8K_ANSWER = re.compile(r"####[ \t]*(.+?)\s*\Z")
+_PRINTED = re.compile(r"""\s*(?:\[|\{(?=[^:]*:))\s*['"]""")
 _VALUE_NAMES = ("ground_truth", "answer", "value", "gold", "target", "expected_answer")
 """Fields in which objects keep their right answer; the first that is there counts."""
 
@@ -23,8 +26,8 @@ def gold_answer(answer: object) -> str:
 
     Numbers may be of Python, numpy or torch, decimals or fractions. A list, set or array counts if
     all that it holds is the same answer, an object by its field `ground_truth`, `answer`, `value`,
-    `gold`, `target` or `expected_answer`, or by its attribute `value`. What GSM8K writes before
-    `####` is left out.
+    `gold`, `target` or `expected_answer`, or by its attribute `value`. A list of texts and such an
+    object may be written as text, in JSON or Python. What GSM8K writes before `####` is left out.
 
     Returns:
         The text; empty where the answer is missing: nothing, no text, nan, an empty list.
@@ -39,7 +42,8 @@ def _read(value: Any, depth: int) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return _canonical(value)
+        held = _parsed(value)
+        return _canonical(value) if held is None else _read(held, depth + 1)
     if isinstance(value, bool) or depth > _MOST_DEEP:
         raise _refused(value)
     if isinstance(value, numbers.Real | Decimal):
@@ -59,6 +63,20 @@ def _read(value: Any, depth: int) -> str:
         if inner is not None:
             return _read(inner() if callable(inner) else inner, depth + 1)
     raise _refused(value)
+
+
+def _parsed(text: str) -> Any:
+    """The list or object that a text stands for, as CSV files have it; None if it is an answer."""
+    if not _PRINTED.match(text):
+        return None
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            held = parse(text.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        named = isinstance(held, dict) and not held.keys().isdisjoint(_VALUE_NAMES)
+        return held if named or isinstance(held, list) else None
+    return None
 
 
 def _written(number: Any) -> str:

@@ -144,6 +144,8 @@ def _read_rows(rows: Iterator[_Row], family: str) -> Iterator[Problem]:
             answer = gold_answer(row[layout.answer])
         except InputError as error:
             raise InputError(f"{where}: field {layout.answer!r}: {error}") from None
+        if not answer:
+            raise InputError(f"{where}: field {layout.answer!r} holds no answer")
         yield Problem(
             question=_sentences([str(row[name]).strip() for name in layout.question]),
             answer=answer,

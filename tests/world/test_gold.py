@@ -24,6 +24,7 @@ class Answer(Enum):
         np.int64(5), np.float32(5), np.str_("5"), np.array(5), np.array(["5"]), np.array([[5.0]]),
         torch.tensor(5), torch.tensor([5.0]), ["5"], ("5",), {"5"}, [[5]], ["5", 5.0], [None, "5"],
         {"ground_truth": "5", "style": "rule"}, {"answer": ["5"]}, {"value": np.int8(5)},
+        "['5']", '["5"]', '{"ground_truth": "5"}', "{'value': 5}",
         Answer.FIVE, SimpleNamespace(value=5),
     ],
     ids=repr,
@@ -50,6 +51,7 @@ def test_a_missing_answer_is_no_text(missing: object):
         (b"5", "not of type bytes"),
         (object(), "not of type object"),
         (5 + 0j, "not of type complex"),
+        ("['5', '6']", "a list of 2 different answers"),
         (["5", "6"], "a list of 2 different answers; one was expected"),
         (np.array([5, 6, 7]), "a list of 3 different answers"),
         ({"right": 5}, r"not an object without ground_truth, .* \(fields present: right\)"),
@@ -61,6 +63,24 @@ def test_a_missing_answer_is_no_text(missing: object):
 def test_what_is_no_answer_is_refused_by_name(value: object, said: str):
     with pytest.raises(InputError, match=said):
         gold_answer(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[0, 5)",
+        "[5]",
+        "{1, 2}",
+        '{"x": 5}',
+        "['",
+        '{"a", "b"}',
+        "[" * 99 + '"',
+        "['5'], ['6']",
+        r"\{'5'\}",
+    ],
+)
+def test_text_that_looks_like_a_list_is_an_answer(text: str):
+    assert gold_answer(text) == text
 
 
 def test_numbers_keep_the_digits_that_they_are_written_with():

@@ -220,3 +220,19 @@ def test_too_few_problems_are_said_with_the_option_to_lower(numbered: str):
         take_problems(numbered, "train", 7, option="--grpo.prompts")
     with pytest.raises(InputError, match=r"holds 5 .*not trained on.*--probe\.prompts"):
         take_problems(numbered, "test", 6, option="--probe.prompts", without={"0 + 1?"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [(["8", "9"], "field 'answer': a list of 2 different"), ([], "field 'answer' holds no answer"),
+     (True, "field 'answer': the right answer is text or a number, not True")],
+)  # fmt: skip
+def test_an_answer_of_another_kind_is_refused_by_name(
+    answer: object, said: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.jsonl", [*ROWS, ROWS[0] | {"answer": answer}])
+    with pytest.raises(InputError) as caught:
+        load_problems(str(path))
+    assert f"{path}, line 3: {said}" in str(caught.value)
+    write(path, [ROWS[0] | {"answer": [8]}])
+    assert load_problems(str(path))[0].answer == "8"

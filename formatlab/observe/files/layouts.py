@@ -321,7 +321,13 @@ _LAYOUTS = (
     ),
 )
 
-_TEXT_NAMES = (
+
+def _usual(*names: str, within: Sequence[str] = ("",)) -> tuple[str, ...]:
+    """Names of columns, each followed by its plural, by themselves and in objects."""
+    return tuple(place + name + end for place in within for name in names for end in ("", "s"))
+
+
+_TEXTS = _usual(
     "completion",
     "response",
     "model_response",
@@ -349,14 +355,12 @@ _TEXT_NAMES = (
     "prediction",
     "code",  # evaluate/evaluation of Qwen2.5-Math: what the model wrote
 )
-_TEXTS = tuple(dict.fromkeys(n for name in _TEXT_NAMES for n in (name, f"{name}s")))
-_GOLDS = (
+_GOLDS = _usual(
     "gold",
     "gold_answer",
-    "golden_answers",
+    "golden_answer",
     "ground_truth",
     "ground_truth_answer",
-    "gts",
     "gt",
     "expected_answer",
     "reference_answer",
@@ -368,45 +372,32 @@ _GOLDS = (
     "metadata.answer",
     "extra_info.answer",
     "answer",  # last: it may be the answer of the model, if another column holds the right one
-    "answers",
 )
-_STEPS = ("step", "global_step", "global_steps", "training_step", "train_step", "trainer_step")
-_PROMPTS = (
+_STEPS = _usual("step", "global_step", "training_step", "train_step", "trainer_step")
+_PROMPTS = _usual(
     *("prompt", "question", "problem", "query", "input", "prompt_id", "instruction", "doc"),
-    *("responses_create_params.input", "prompts", "questions", "problems"),
+    "responses_create_params.input",
 )
-_WITHIN = ("", "metrics.", "info.")
-_VERDICTS = tuple(
-    within + name
-    for within in _WITHIN
-    for name in (
-        "file_correct",  # what `formatlab tag` wrote
-        "correct",
-        "is_correct",
-        "correctness",
-        "correctness_math_verify",
-        "accuracy",
-        "acc",
-        "exact_match",
-        "passed",
-        "accuracy_reward",
-        "score",
-        "reward",
-    )
+_WITHIN = ("", "metrics.", "metric.", "info.")
+_VERDICTS = _usual(
+    "file_correct",  # what `formatlab tag` wrote
+    "correct",
+    "is_correct",
+    "correctness",
+    "correctness_math_verify",
+    "accuracy",
+    "acc",
+    "exact_match",
+    "passed",
+    "accuracy_reward",
+    "score",
+    "reward",
+    within=_WITHIN,
 )
-_REWARDS = tuple(
-    within + name for within in _WITHIN for name in ("file_reward", "reward", "rewards", "score")
-)
+_REWARDS = _usual("file_reward", "reward", "score", within=_WITHIN)
 _TRUNCATIONS = (
-    "file_truncated",
-    "truncated",
-    "is_truncated",
-    "finish_reason",
-    "stop_reason",
-    "finish_reasons",
-    "metrics.truncated",
-    "info.truncated",
-    "response.status",
+    *_usual("file_truncated", "truncated", "is_truncated", "finish_reason", within=_WITHIN),
+    *_usual("stop_reason", "response.status"),
 )
 _SAMPLES = ("sample", "sample_index", "sample_idx", "sample_id")
 _OURS = {"answer", "correct", "truncated"}

@@ -79,7 +79,7 @@ SAMPLES = {
         ],
         "ground_truth_answer": "5",
     },
-    "chats": {"messages": [chat(RIGHT), chat(WRONG)], "answer": "5", "reward": [1.0, 0.0]},
+    "chats": {"messages": [chat(RIGHT), chat(WRONG)], "answer": "5", "rewards": [1.0, 0.0]},
     "lm-evaluation-harness": {
         "doc_id": 1,
         "doc": {"question": "2 + 3?", "answer": "2 + 3 = <<2+3=5>>5\n#### 5"},

@@ -373,7 +373,7 @@ _GOLDS = _usual(
     "extra_info.answer",
     "answer",  # last: it may be the answer of the model, if another column holds the right one
 )
-_STEPS = _usual("step", "global_step", "training_step", "train_step", "trainer_step")
+_STEPS = ("step", "global_step", "global_steps", "training_step", "train_step", "trainer_step")
 _PROMPTS = _usual(
     *("prompt", "question", "problem", "query", "input", "prompt_id", "instruction", "doc"),
     "responses_create_params.input",
@@ -548,7 +548,7 @@ def _recognised(path: Path, rows: Sequence[Row], columns: Columns) -> Layout:
                 "name it with --text COLUMN"
             )
         gold = _first(names(_GOLDS, text), rows, _has_gold)
-        step = _first(_STEPS, rows, _has)
+        step = _first(_STEPS, rows, _is_one)
         prompt = _first(names(_PROMPTS, text), rows, _has)
         layout = Layout(name="columns by name", text=text, prompt=prompt)
         file_step = None
@@ -577,6 +577,11 @@ def _has_gold(row: Row, path: str) -> bool:
         return bool(gold_answer(value_at(row, path)))
     except InputError:
         return True  # told row by row
+
+
+def _is_one(row: Row, path: str) -> bool:
+    """Whether a column holds one value; `step` may also be a list of the steps of a solution."""
+    return path in row and not isinstance(row[path], list | Mapping)
 
 
 def _says_cut(row: Row, path: str) -> bool:

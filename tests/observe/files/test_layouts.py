@@ -52,6 +52,10 @@ def layout(row: dict[str, Any], path: str = "a.jsonl", **columns: str):
         ),
         ({"question": "q", "gold": "2", "text": "2"}, "columns by name", "text", "gold", None),
         ({"messages": CHAT, "global_step": 1}, "columns by name", "messages", None, "global_step"),
+        (
+            {"step": ["a", "b"], "text": "2", "train_step": 3},
+            "columns by name", "text", None, "train_step",
+        ),
         ({"problem": "q", "generated_solution": "2", "expected_answer": "2"},
          "columns by name", "generated_solution", "expected_answer", None),
     ],

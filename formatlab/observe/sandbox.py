@@ -5,10 +5,11 @@ import builtins
 import importlib.util
 import os
 import shlex
+import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,11 +31,22 @@ from formatlab.errors import RunError
 
 OUTPUT_BYTES = 64 * 2**10
 """Most that a program may print, in UTF-8."""
-_LIMITS = ResourceLimits(
-    max_feed_duration_secs=0.25, max_memory=64 * 2**20, max_recursion_depth=200
+_SECONDS = 0.25
+"""Processor time that a program may take."""
+_FIRST_SECONDS = 0.05
+"""Wall time of its first try. The interpreter limits wall time alone, which other work on the
+machine uses up too; so a program that does not end in this time has a second try, with a worker of
+its own that the system ends by its processor time. What ends within the first limit is within the
+other as well. Programs mostly take a millisecond, and a second try costs twenty at least."""
+_PATIENCE = 60.0
+"""Seconds after which a worker that does not answer is killed; no program waits for anything."""
+_NO_TIMER_SECONDS = 2.0
+"""Wall time of a second try where the folder of temporary files does not let scripts run."""
+_TIMER = (
+    "import os, signal, sys; signal.setitimer(signal.ITIMER_PROF, float(sys.argv[1])); "
+    "os.execv(sys.argv[2], sys.argv[2:])"
 )
-_WORKER_SECONDS = 5.0
-"""After which a worker that does not answer is killed; sound code never comes near it."""
+"""Starts a worker with a timer, which lasts over the change of program."""
 
 # A grade must come out the same every time, and sleeping code must not hold up a run: sleeps do
 # not count towards the time limit.
@@ -77,9 +89,10 @@ class Sandbox:
 
     The interpreter (pydantic-monty) has no files, network, processes or imports of the host. Every
     program starts from an empty state, with a clock that stands still and the same random numbers;
-    limits are 0.25 s, 64 MiB, 200 nested calls and 64 KiB of output. Importing a common module that
-    the interpreter lacks (such as numpy) is no error as long as the program never uses it.
-    Thread-safe; called from several threads, it runs as many programs at once as there are cores.
+    limits are 0.25 s of processor time, 64 MiB, 200 nested calls and 64 KiB of output. What runs
+    out of time or memory is tried once more. Importing a common module that the interpreter lacks
+    (such as numpy) is no error as long as the program never uses it. Thread-safe; called from
+    several threads, it runs as many programs at once as there are cores.
 
     Raises:
         RunError: the workers cannot be started.
@@ -90,30 +103,34 @@ class Sandbox:
         _refuse_forks()
         self._folder = tempfile.TemporaryDirectory(prefix="formatlab-sandbox-")
         try:
-            self._pool = Monty(
-                binary_path=_quiet(find_monty_binary(), Path(self._folder.name)),
-                max_processes=os.cpu_count() or 1,
-                request_timeout=_WORKER_SECONDS,
-                feed_duration_limit_grace=None,
+            interpreter, folder = find_monty_binary(), Path(self._folder.name)
+            with_timer = (sys.executable, "-I", "-S", "-c", _TIMER, str(_SECONDS), interpreter)
+            timed = _script(folder / "timed", with_timer)
+            self._first = _Tries(
+                _pool(_script(folder / "monty", (interpreter,)) or interpreter),
+                _limits(_FIRST_SECONDS),
             )
-            self._pool.__enter__()
+            self._second = _Tries(
+                _pool(timed or interpreter, min_processes=0, max_checkouts_per_worker=1),
+                _limits(None if timed else _NO_TIMER_SECONDS),
+            )
+            for tries in (self._first, self._second):
+                tries.pool.__enter__()
         except (OSError, RuntimeError) as error:
             self._folder.cleanup()
-            raise RunError(
-                f"sandbox: the interpreter for model-written code does not start ({error}); "
-                "install pydantic-monty anew, and see that MONTY_BIN is not set"
-            ) from error
+            raise _does_not_work(error) from error
 
     def run(self, code: str) -> Execution:
         """Run code and give the value of its last expression, or why there is none.
 
         Raises:
-            RunError: this process is a fork of the one that uses sandboxes.
+            RunError: this process is a fork of the one that uses sandboxes, or the interpreter
+                does not work.
         """
         _refuse_forks()
-        execution = self._run(code)
+        execution = self._twice(code)
         if execution.failure == "unsupported":
-            with_stand_ins = self._run(code, modules=_OFTEN_UNUSED)
+            with_stand_ins = self._twice(code, modules=_OFTEN_UNUSED)
             if with_stand_ins.failure is None:
                 return with_stand_ins
         return execution
@@ -122,44 +139,100 @@ class Sandbox:
         """End the workers; in a fork of the process that started them, do nothing."""
         if _user != os.getpid():
             return
-        self._pool.__exit__(None, None, None)
+        for tries in (self._first, self._second):
+            tries.pool.__exit__(None, None, None)
         self._folder.cleanup()
 
-    def _run(
-        self,
-        code: str,
-        *,
-        modules: Mapping[str, ExternalModule] | None = None,
-        again: bool = False,
+    def _twice(
+        self, code: str, *, modules: Mapping[str, ExternalModule] | None = None
     ) -> Execution:
+        """Run code, and once more if that took too much time or memory, or the worker ended."""
+        try:
+            execution = self._first.run(code, modules)
+        except MontyCrashedError:  # perhaps something outside killed it
+            execution = None
+        if execution is not None and execution.failure not in ("time", "memory"):
+            return execution
+        try:
+            return self._second.run(code, modules)
+        except MontyCrashedError as error:
+            self._check()
+            return Execution(failure="memory", message=str(error))
+
+    def _check(self) -> None:
+        """Tell code that ends its worker from workers that cannot work at all."""
+        try:
+            self._second.run("", None)
+        except MontyCrashedError as error:
+            raise _does_not_work(error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Tries:
+    """Workers and the limits that they have."""
+
+    pool: Monty
+    limits: ResourceLimits
+
+    def run(self, code: str, modules: Mapping[str, ExternalModule] | None) -> Execution:
+        """Run code in one of the workers.
+
+        Raises:
+            MontyCrashedError: the worker ended, and not by a limit of time.
+        """
         value, failure, message = None, None, ""
         printed = CollectString(max_bytes=OUTPUT_BYTES)
         try:
-            with self._pool.checkout(
-                limits=_LIMITS, os_policy=_POLICY, external_modules=modules
+            with self.pool.checkout(
+                limits=self.limits, os_policy=_POLICY, external_modules=modules
             ) as session:
                 value = session.feed_run(code, print_callback=printed)
         except MontyCrashedError as error:
-            if not error.timed_out and not again:  # something outside may have killed the worker
-                return self._run(code, modules=modules, again=True)
-            failure, message = "time" if error.timed_out else "memory", str(error)
+            if not error.timed_out and signal.SIGPROF.name not in str(error):
+                raise
+            failure, message = "time", "the program took too long"
         except MontyError as error:
             failure, message = _failure(error.exception()), str(error)
         except ValueError as error:  # code that is no text: lone surrogates
             failure, message = "error", str(error)
+        except (OSError, RuntimeError) as error:
+            raise _does_not_work(error) from error
         return Execution(value=value, output=printed.output, failure=failure, message=message)
 
 
-def _quiet(interpreter: str, folder: Path) -> str:
-    """A script that starts the interpreter without its standard error.
+def _limits(seconds: float | None) -> ResourceLimits:
+    """What the interpreter itself limits, wall time included."""
+    return ResourceLimits(
+        max_feed_duration_secs=seconds, max_memory=64 * 2**20, max_recursion_depth=200
+    )
+
+
+def _pool(interpreter: str, **options: int) -> Monty:
+    return Monty(
+        binary_path=interpreter,
+        max_processes=os.cpu_count() or 1,
+        request_timeout=_PATIENCE,
+        feed_duration_limit_grace=None,
+        **options,
+    )
+
+
+def _does_not_work(error: Exception) -> RunError:
+    return RunError(
+        f"sandbox: the interpreter for model-written code does not start ({error}); "
+        "install pydantic-monty anew, and see that MONTY_BIN is not set"
+    )
+
+
+def _script(place: Path, command: Sequence[str]) -> str | None:
+    """A script that starts the interpreter without its standard error; None where it cannot run.
 
     A worker that meets its memory limit says so there, in the middle of a progress display.
     """
-    script = folder / "monty"
-    script.write_text(f'#!/bin/sh\nexec {shlex.quote(interpreter)} "$@" 2>/dev/null\n')
-    script.chmod(0o700)
-    runs = os.access(interpreter, os.X_OK) and os.access(script, os.X_OK)
-    return str(script) if runs else interpreter
+    place.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@" 2>/dev/null\n')
+    place.chmod(0o700)
+    runs = os.access(command[-1], os.X_OK) and os.access(place, os.X_OK)
+    return str(place) if runs else None
 
 
 def _failure(raised: BaseException) -> Failure:

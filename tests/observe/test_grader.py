@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from product_limits import product_limits
 
 from formatlab.errors import InputError
 from formatlab.observe.grader import grade, same_answer
@@ -79,8 +78,7 @@ def test_answers_that_earn_nothing(text: str, reason: str) -> None:
 
 
 def test_code_that_does_not_end_earns_nothing() -> None:
-    with product_limits():
-        seen = grade("def f():\n    while True:\n        pass\n    return 5", "5")
+    seen = grade("def f():\n    while True:\n        pass\n    return 5", "5")
     assert (seen.correct, seen.reason) == (False, "time")
 
 
@@ -152,8 +150,7 @@ def test_a_string_returned_is_read_as_a_number() -> None:
 def test_mathematics_is_compared_in_its_box() -> None:
     assert grade(r"So $x = \boxed{\sqrt{117}}$.", r"3\sqrt{13}").correct
     assert grade(r"So $x = \boxed{\sqrt{118}}$.", r"3\sqrt{13}").reason == "wrong"
-    with product_limits():
-        endless = grade(r"It is \boxed{(9^{9^{9^9}})!}.", r"3\sqrt{13}")
+    endless = grade(r"It is \boxed{(9^{9^{9^9}})!}.", r"3\sqrt{13}")
     assert endless.reason in ("time", "memory")
 
 

@@ -5,7 +5,6 @@ and NEAR for numbers that are not it.
 """
 
 import pytest
-from product_limits import product_limits
 
 from formatlab.observe.grader import grade
 
@@ -266,8 +265,7 @@ def filled(text: str, gold: str) -> str:
 @pytest.mark.parametrize("name", TABLE)
 def test_nothing_is_paid_without_one_answer(name: str) -> None:
     for gold in GOLDS:
-        with product_limits():  # one of them never ends
-            seen = grade(filled(TABLE[name], gold), gold)
+        seen = grade(filled(TABLE[name], gold), gold)
         assert not seen.correct, (gold, seen.tag, seen.answer)
         assert seen.reason
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from product_limits import product_limits
 
 import formatlab.observe.sandbox as sandbox_module
 from formatlab.errors import RunError
@@ -25,16 +24,28 @@ def sandbox() -> Iterator[Sandbox]:
     sandbox.close()
 
 
-def workers() -> list[int]:
-    """Process numbers of this process's interpreters."""
-    children = [
+def children() -> list[int]:
+    """Numbers of the processes that this one started."""
+    return [
         int(child)
         for task in Path("/proc/self/task").iterdir()
         for child in (task / "children").read_text().split()
     ]
+
+
+def state(process: int) -> str:
+    """One letter: T stands still; X where there is no process."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "X"
+
+
+def workers() -> list[int]:
+    """Process numbers of this process's interpreters."""
     return [
         child
-        for child in children
+        for child in children()
         if b"monty" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0]
     ]
 
@@ -131,8 +142,7 @@ def test_what_fails_fails_alone(sandbox: Sandbox, code: str, failure: str) -> No
 def test_what_does_not_end_is_stopped(
     sandbox: Sandbox, code: str, output: str, failure: str
 ) -> None:
-    with product_limits():
-        execution = sandbox.run(code)
+    execution = sandbox.run(code)
     assert (execution.value, execution.failure) == (None, failure)
     assert execution.output == output
     assert execution.message
@@ -271,6 +281,68 @@ def test_a_worker_killed_at_work_is_replaced_and_asked_again() -> None:
         (execution,) = executions
         assert (execution.value, execution.failure) == (5, None)
         assert worker not in workers()
+    finally:
+        sandbox.close()
+
+
+LOOP = "total = 0\nfor number in range({}):\n    total += number\ntotal"
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
+def test_the_processor_time_of_others_is_not_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    # the worker of a second try stands still for longer than the program may work
+    stopped = sandbox_module._TIMER.replace("os.execv", "os.kill(os.getpid(), 19); os.execv")
+    monkeypatch.setattr(sandbox_module, "_TIMER", stopped)
+    monkeypatch.setattr(sandbox_module, "_FIRST_SECONDS", 1e-6)
+    sandbox = Sandbox()
+    executions: list[Execution] = []
+    caller = threading.Thread(target=lambda: executions.append(sandbox.run(LOOP.format(10**5))))
+    try:
+        caller.start()
+        while not (still := [child for child in children() if state(child) == "T"]):
+            time.sleep(0.01)
+        caller.join(2 * sandbox_module._SECONDS)
+        assert caller.is_alive()
+        os.kill(still[0], signal.SIGCONT)
+        caller.join()
+        assert (executions[0].value, executions[0].failure) == (4999950000, None)
+    finally:
+        sandbox.close()
+
+
+def test_a_first_try_without_time_or_memory_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sandbox_module, "_FIRST_SECONDS", 1e-6)
+    sandbox = Sandbox()
+    try:
+        for code, value in (("2 + 3", 5), (LOOP.format(10**5), 4999950000), ("print(5)", None)):
+            execution = sandbox.run(code)
+            assert (execution.value, execution.failure) == (value, None)
+        assert sandbox.run(LOOP.format(10**5)).value == 4999950000  # nothing is added up
+        assert sandbox.run(LOOP.format(10**9)).failure == "time"
+    finally:
+        sandbox.close()
+
+
+def test_a_program_ends_without_a_timer_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox_module, "_script", lambda place, command: None)
+    sandbox = Sandbox()
+    try:
+        assert sandbox.run(LOOP.format(10**9)).failure == "time"
+        assert sandbox.run("2 + 3").value == 5
+    finally:
+        sandbox.close()
+
+
+@pytest.mark.parametrize("broken", ["exit 3", None])
+def test_workers_that_cannot_work_are_no_fault_of_the_program(broken: str | None) -> None:
+    sandbox = Sandbox()
+    script = Path(sandbox._folder.name) / "timed"
+    try:
+        _ = script.unlink() if broken is None else script.write_text(f"#!/bin/sh\n{broken}\n")
+        with pytest.raises(RunError, match="does not start"):
+            sandbox.run("while True:\n    pass")
     finally:
         sandbox.close()
 

@@ -2,7 +2,8 @@
 
 The parent holds a `Child`; the child's program ends in a call of `serve`. They exchange JSON over
 pipes, each message after its length in four bytes. A library that works on hostile input in a child
-can waste no more than the deadline.
+can waste no more than a limit of processor time: a timer that only the child's own work moves, so
+that other work on the machine ends no request.
 """
 
 import contextlib
@@ -14,11 +15,13 @@ import select
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import IO, NoReturn, Self
 
@@ -26,10 +29,13 @@ _MOST_BYTES = 16 * 2**20
 """Longest message; a child that announces a longer one is ended."""
 _STDERR_BYTES = 2000
 """How much of what a dead child wrote to its standard error is repeated in ours."""
+_PATIENCE = 40.0
+"""Wall time until there must be a reply, as a multiple of the processor time allowed for it. Only
+a child that waits for something comes near it, and it has nothing to wait for."""
 
 
 class ChildTimeout(Exception):
-    """The child did not reply in time; it was killed."""
+    """The child used up its time before it replied; it was killed."""
 
 
 class ChildDied(Exception):
@@ -39,16 +45,16 @@ class ChildDied(Exception):
 class Child:
     """A process of this Python that runs a program ending in `serve`. Safe from any thread.
 
-    It starts with the first request, in a session of its own, without environment variables,
+    It starts with the first request, in a session of its own, without our environment variables,
     without the current folder or the user's own packages on its path, and with a fixed hash seed.
     It ends when its parent ends, even by a kill.
 
     Args:
         program: arguments of the interpreter, such as `("-m", "formatlab.observe.some_child")`.
-        start_seconds: how long it may take from its start to `serve`, imports included.
+        start_seconds: wall time from its start to `serve`, imports included.
     """
 
-    def __init__(self, program: Sequence[str], *, start_seconds: float = 60.0) -> None:
+    def __init__(self, program: Sequence[str], *, start_seconds: float = 300.0) -> None:
         """Remember what to start."""
         self._program = tuple(program)
         self._start_seconds = start_seconds
@@ -60,18 +66,18 @@ class Child:
 
         Args:
             request: anything that JSON can carry.
-            seconds: wall time for the reply; waiting for other threads or for a start is not
-                counted.
+            seconds: processor time of the child for the reply. A child that waits instead of
+                working is ended after 40 times as much wall time.
 
         Raises:
-            ChildTimeout: there was no reply in time.
+            ChildTimeout: the time was used up before there was a reply.
             ChildDied: it ended before the reply was whole, or could not start.
         """
-        message = _with_length(request)
+        message = _with_length([seconds, request])
         with self._lock:
             running = self._ready()
             try:
-                return running.exchange(message, deadline=time.monotonic() + seconds)
+                return running.exchange(message, deadline=time.monotonic() + _PATIENCE * seconds)
             except BaseException:  # an interrupt too leaves a reply that nobody waits for
                 self._end()
                 raise
@@ -100,7 +106,10 @@ class Child:
             self._end()
             running = None
         if running is None:
-            running = self._running = _Running(self._program)
+            try:
+                running = self._running = _Running(self._program)
+            except OSError as error:
+                raise ChildDied(f"the child process does not start: {error}") from error
             try:
                 running.exchange(b"", deadline=time.monotonic() + self._start_seconds)
             except BaseException as error:
@@ -131,7 +140,7 @@ class _Running:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                env={"PYTHONHASHSEED": "0"},
+                env={"PYTHONHASHSEED": "0", **_way_to_this_package()},
                 pass_fds=(lifeline,),
                 start_new_session=True,
                 bufsize=0,
@@ -163,7 +172,7 @@ class _Running:
             except BlockingIOError:
                 continue
             except BrokenPipeError:
-                raise ChildDied(self._how_it_ended()) from None
+                raise self._ended() from None
 
     def _read(self, size: int, *, deadline: float) -> bytes:
         received = bytearray()
@@ -171,18 +180,21 @@ class _Running:
             _wait(self._replies.fileno(), select.POLLIN, deadline=deadline)
             part = os.read(self._replies.fileno(), size - len(received))
             if not part:
-                raise ChildDied(self._how_it_ended())
+                raise self._ended()
             received += part
         return bytes(received)
 
-    def _how_it_ended(self) -> str:
+    def _ended(self) -> ChildTimeout | ChildDied:
+        """What to raise when the child has closed its pipes."""
         self._kill()
         status = self.process.returncode
+        if status == -signal.SIGPROF:
+            return ChildTimeout("the child process took too long")
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
         end = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, end - _STDERR_BYTES))
         words = self._stderr.read().decode(errors="replace").strip()
-        return f"the child process ended {how}" + (f": {words}" if words else "")
+        return ChildDied(f"the child process ended {how}" + (f": {words}" if words else ""))
 
     def _kill(self) -> None:
         """Kill the child and all that it started, and collect its exit status."""
@@ -206,6 +218,13 @@ class _Running:
             stream.close()
 
 
+def _way_to_this_package() -> dict[str, str]:
+    """What lets the child import the package that its parent runs, where that is not installed."""
+    folder = str(Path(__file__).parents[3])
+    installed = folder in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+    return {} if installed else {"PYTHONPATH": folder}
+
+
 def _wait(descriptor: int, event: int, *, deadline: float) -> None:
     """Wait until a pipe can be read or written (or has lost its other end)."""
     poll = select.poll()
@@ -224,13 +243,15 @@ def serve(answer: Callable[[object], object], *, memory: int | None = None) -> N
     """Answer requests until the parent closes the pipe or ends. Called by the child's program.
 
     Nothing that the program prints is kept. An exception from `answer` ends the process; the parent
-    sees it as `ChildDied`.
+    sees it as `ChildDied`. The system ends the process when a request has used up its processor
+    time, even within one long operation.
 
     Args:
         answer: from a request to a reply that JSON can carry.
         memory: most bytes of address space (`RLIMIT_AS`); not limited if not given.
     """
     _die_with_parent(int(sys.argv[-1]))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     if memory is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     requests, replies, errors = os.dup(0), os.dup(1), os.dup(2)
@@ -242,8 +263,11 @@ def serve(answer: Callable[[object], object], *, memory: int | None = None) -> N
         with open(requests, "rb") as source, open(replies, "wb", buffering=0) as sink:
             _write(sink, _with_length(None))
             while header := source.read(4):
-                request = json.loads(source.read(int.from_bytes(header, "big")))
-                _write(sink, _with_length(answer(request)))
+                seconds, request = json.loads(source.read(int.from_bytes(header, "big")))
+                signal.setitimer(signal.ITIMER_PROF, seconds)
+                reply = _with_length(answer(request))
+                signal.setitimer(signal.ITIMER_PROF, 0)
+                _write(sink, reply)
     except BaseException:
         os.write(errors, traceback.format_exc().encode(errors="replace"))
         os._exit(1)

@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 
+import formatlab
+from formatlab.observe.answers import child as child_module
 from formatlab.observe.answers.child import Child, ChildDied, ChildTimeout
+
+LIMIT = 0.5
+"""Seconds of processor time that a request may take where a test is about the limit."""
 
 PROGRAM = """
 import os, sys, time
@@ -32,6 +37,11 @@ def answer(request):
         case "noise":
             print("noise"); print("noise", file=sys.stderr); os.write(1, b"noise")
         case "memory": return len(bytearray(2 ** 32))
+        case "wait": time.sleep(600)
+        case ["work", seconds]:
+            start = time.process_time()
+            while time.process_time() - start < seconds: pass
+        case "package": return sys.modules["formatlab"].__file__
         case "sleeper":
             if os.fork() == 0: time.sleep(60)
             time.sleep(60)
@@ -95,6 +105,49 @@ def test_the_same_process_answers_until_it_must_be_replaced(child: Child) -> Non
     assert child.ask(5, seconds=30) == 5
 
 
+@pytest.mark.parametrize("request_", ["loop", "long operation"])
+def test_its_own_work_ends_it(child: Child, request_: str) -> None:
+    with pytest.raises(ChildTimeout, match="took too long"):
+        child.ask(request_, seconds=0.2)
+    assert child.ask(5, seconds=30) == 5
+
+
+def test_a_child_that_waits_is_ended_too(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_module, "_PATIENCE", 0.5)
+    assert child.ask(5, seconds=60) == 5
+    with pytest.raises(ChildTimeout, match="took too long"):
+        child.ask("wait", seconds=1)
+
+
+def test_the_processor_time_of_others_is_not_its_own(child: Child) -> None:
+    # it stands still for longer than it may work, as on a machine that has other things to do
+    process = child.ask("process", seconds=30)
+    assert isinstance(process, int)
+    os.kill(process, signal.SIGSTOP)
+    wait_for(lambda: state(process) == "T")
+    replies: list[object] = []
+    asking = threading.Thread(
+        target=lambda: replies.append(child.ask(["work", 0.1], seconds=LIMIT))
+    )
+    asking.start()
+    asking.join(2 * LIMIT)
+    assert asking.is_alive()
+    os.kill(process, signal.SIGCONT)
+    asking.join()
+    assert replies == [["work", 0.1]]
+
+
+def test_it_works_again_and_again_within_the_limit_of_each_request(child: Child) -> None:
+    process = child.ask("process", seconds=30)
+    for _ in range(4):  # together more than one may take
+        assert child.ask(["work", 0.4 * LIMIT], seconds=LIMIT) == ["work", 0.4 * LIMIT]
+    assert child.ask("process", seconds=30) == process
+
+
+def test_it_runs_the_package_of_its_parent(child: Child) -> None:
+    assert child.ask("package", seconds=30) == formatlab.__file__
+
+
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
@@ -132,6 +185,12 @@ def test_a_program_that_does_not_start(program: str, words: str) -> None:
         Child(("-c", program), start_seconds=start_seconds) as child,
         pytest.raises(ChildDied, match=words),
     ):
+        child.ask(5, seconds=30)
+
+
+def test_an_interpreter_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    with Child(("-c", PROGRAM)) as child, pytest.raises(ChildDied, match="does not start"):
         child.ask(5, seconds=30)
 
 

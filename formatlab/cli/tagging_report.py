@@ -30,6 +30,7 @@ _MEANINGS = {
     "unsupported": "code that asks for what the sandbox lacks",
     "time": "answers that take too long to be run or compared",
     "memory": "answers that take too much memory to be run or compared",
+    "fault": "texts over which formatlab itself fails",
 }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from formatlab.errors import FormatlabError, InputError
-from formatlab.observe.grader import Grade, grade
+from formatlab.observe.grader import Grade, grade_or_raise
 from formatlab.world.formats import FORMATS
 from formatlab.world.mixture import Mixture
 from formatlab.world.problem import Problem, digest
@@ -73,7 +73,7 @@ def _fault(form: str, number: int, problem: Problem) -> _Fault | None:
     text = ""
     try:
         text = FORMATS[form].render(problem, Random(digest("format check", form, number)))
-        words = _words(form, grade(text, problem.answer))
+        words = _words(form, grade_or_raise(text, problem.answer))
     except FormatlabError:
         raise
     except Exception as error:  # the author of the format has to mend it
@@ -91,5 +91,4 @@ def _words(form: str, seen: Grade) -> str:
         return f"are taken for {seen.tag.format}"
     if seen.tag.missing is not None:
         return f"have no answer that its read finds ({seen.tag.missing})"
-    # A busy machine may leave code no time; that is no fault of the format.
-    return "" if seen.correct or seen.reason == "time" else f"are graded as {seen.reason}"
+    return "" if seen.correct else f"are graded as {seen.reason}"

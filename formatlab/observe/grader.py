@@ -7,21 +7,22 @@ from typing import Literal
 
 import regex
 
-from formatlab.errors import InputError
+from formatlab.errors import FormatlabError, InputError
 from formatlab.observe.answers import mathematics
 from formatlab.observe.answers.mathematics import Verdict
 from formatlab.observe.answers.number import MOST_DIGITS, read_number, same_number
+from formatlab.observe.fault import say_fault
 from formatlab.observe.sandbox import Failure, Sandbox, shared_sandbox
-from formatlab.observe.tagger import Tag, tag
+from formatlab.observe.tagger import Tag, Unread, tag, tag_or_raise
 from formatlab.world.formats import Format, Missing, Reading
 from formatlab.world.formats.conclusion import concluding
-from formatlab.world.formats.limits import NUMBER, PATTERN_SECONDS
+from formatlab.world.formats.limits import NUMBER
 from formatlab.world.gold import gold_answer
 
 VERSION = 1
 """Raised when the tagger or the grader come to another tag, answer or verdict on a text."""
 
-Reason = Literal[Missing, Failure, "", "wrong"]
+Reason = Literal[Missing, Failure, Unread, "", "wrong"]
 
 _LONGEST = 200
 """Most characters of a text that code gives as its answer; rollout rows keep every answer."""
@@ -67,7 +68,7 @@ def grade(
     """Tag a completion, read its answer, and compare it with the right one.
 
     Where several formats carry an answer, all answers must be right: a text with two different ones
-    is ambiguous and earns nothing.
+    is ambiguous and earns nothing. No text raises an error: what goes wrong with one is a reason.
 
     Args:
         text: the completion alone, without its prompt.
@@ -80,13 +81,27 @@ def grade(
         InputError: an argument is no text, no answer or no format.
         RunError: the sandbox, or the comparison of mathematics, does not start.
     """
+    try:
+        return grade_or_raise(text, gold, formats=formats, sandbox=sandbox)
+    except FormatlabError:
+        raise
+    except Exception as error:  # a text must not end a training run
+        say_fault(error, text)
+        seen = tag(text, formats=formats)
+        return Grade(tag=seen, answer=None, correct=False, reason="fault")
+
+
+def grade_or_raise(
+    text: str, gold: object, *, formats: Sequence[Format] = (), sandbox: Sandbox | None = None
+) -> Grade:
+    """`grade`, for whoever can say which text an error is about: raises what goes wrong with it."""
     if gold is None:
         raise InputError("grade: the right answer is text or a number, not None")
     try:
         gold = gold_answer(gold)
     except InputError as error:
         raise InputError(f"grade: {error}") from None
-    seen = tag(text, formats=formats)
+    seen = tag_or_raise(text, formats=formats)
     if seen.missing is not None:
         return Grade(tag=seen, answer=None, correct=False, reason=seen.missing)
     (_, reading), *others = seen.carriers
@@ -170,7 +185,7 @@ def _printed(output: str) -> _Answer:
 
 
 def _shape(line: str) -> str:
-    return _DIGITS.sub("#", line[:_LONGEST], timeout=PATTERN_SECONDS)
+    return _DIGITS.sub("#", line[:_LONGEST])
 
 
 def _said(text: str) -> str | None:
@@ -183,7 +198,7 @@ def _said(text: str) -> str | None:
         return None
     if read_number(text) is not None:
         return text
-    numbers = _NUMBERS.findall(text, timeout=PATTERN_SECONDS)
+    numbers = _NUMBERS.findall(text)
     if len(numbers) == 1 and text.count(" "):
         return numbers[0]
     said: Reading | Missing = concluding(text)

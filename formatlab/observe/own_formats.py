@@ -31,7 +31,9 @@ Own formats are asked before the built-in ones, in the order of the file.
 """
 
 import inspect
+import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,7 +42,12 @@ import regex
 
 from formatlab.errors import InputError
 from formatlab.world.formats import FORMATS, Format, Missing, Page, Reading
-from formatlab.world.formats.limits import PATTERN_SECONDS
+
+SECONDS = 2.0
+"""Processor time that a pattern of the user's own may take on one text. Nobody has shown that it
+takes time in proportion to the text, as the patterns of formatlab do."""
+
+Found = regex.Match[str] | None
 
 _LABEL = regex.compile(r"[\w.-]{1,40}")
 _KEYS = {"recognise": str, "answer": str, "code": bool}
@@ -59,7 +66,8 @@ class PatternFormat(Format):
 
     def recognise(self, page: Page) -> bool:
         """Whether the first pattern is found."""
-        return self._recognised.search(page.text, timeout=PATTERN_SECONDS) is not None
+        found = _in_time(lambda seconds: self._recognised.search(page.text, timeout=seconds))
+        return found is not None
 
     def includes(self, page: Page) -> frozenset[str]:
         """An answer in tags belongs to this format, not to `tool_tags`."""
@@ -67,13 +75,40 @@ class PatternFormat(Format):
 
     def read(self, page: Page) -> Reading | Missing:
         """The last match of the second pattern."""
-        last = None
-        for match in self._answer.finditer(page.text, timeout=PATTERN_SECONDS):
-            last = match
+        last = _in_time(lambda seconds: self._last_answer(page.text, seconds))
         if last is None or last["answer"] is None:
             return "malformed"
         content = last["answer"].strip()
         return Reading(content=content, code=self._code) if content else "no answer"
+
+    def _last_answer(self, text: str, seconds: float) -> Found:
+        last = None
+        for match in self._answer.finditer(text, timeout=seconds):
+            last = match
+        return last
+
+
+def _in_time(match: Callable[[float], Found]) -> Found:
+    """What a match finds within `SECONDS` of the processor time of this thread.
+
+    The limit that `regex` has counts what all threads of the process do, so where it is met and
+    this thread has time left, the match begins anew with twice the limit.
+
+    Raises:
+        TimeoutError: the time is used up.
+    """
+    limit = SECONDS
+    while True:
+        start, found, ended = time.thread_time(), None, True
+        try:
+            found = match(limit)
+        except TimeoutError:
+            ended = False
+        if time.thread_time() - start > 0.9 * SECONDS:
+            raise TimeoutError(f"a pattern takes more than {0.9 * SECONDS:g} s")
+        if ended:
+            return found
+        limit *= 2
 
 
 def own_formats(path: Path) -> tuple[Format, ...]:

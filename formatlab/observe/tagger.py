@@ -6,15 +6,23 @@ gives the tag. A text that mostly repeats itself (`is_loop`, at the end) has no 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 import regex
 
-from formatlab.errors import InputError
+from formatlab.errors import FormatlabError, InputError
+from formatlab.observe.fault import say_fault
 from formatlab.world.formats import FORMATS, Format, Missing, Page, Reading
 
 NONE = "none"
 """Tag of a text in no format: empty, a loop, or noise."""
+
+Unread = Literal["time", "fault"]
+"""Why a text was not read to its end: it, or a pattern of the user's own on it, takes too long; or
+there was an error, which a warning tells of once."""
+
+LONGEST = 1_000_000
+"""Characters of the longest text that is read."""
 
 _PRECEDENCE = (
     *("direct", "json", "tool_tags", "code_tags", "code_fenced"),
@@ -40,7 +48,7 @@ class Tag:
     """A format's name, or `none`."""
     carriers: tuple[tuple[str, Reading], ...] = ()
     """Every format whose reader finds an answer in the text, with its reading; the tag first."""
-    missing: Missing | None = None
+    missing: Missing | Unread | None = None
     """Why the reader of the text's own format finds no answer; None where it finds one."""
     truncated: bool = False
     """Whether the text looks cut off: it ends inside something that it opened, or without an answer
@@ -71,23 +79,37 @@ class Tag:
 def tag(text: str, *, formats: Sequence[Format] = ()) -> Tag:
     """Find the format of one completion, without its prompt and its right answer.
 
-    The tag is `none` where a pattern runs out of time.
+    No text raises an error. Where one cannot be read, the tag is `none`, and `missing` says why.
 
     Args:
         text: the completion alone, without its prompt.
         formats: formats of the user's own, asked before the others.
 
     Raises:
-        InputError: the completion is no text, or `formats` holds something else than formats.
+        InputError: the completion is no text, or `formats` holds something else than formats, or
+            one whose `read` gives something else than it may.
     """
+    try:
+        return tag_or_raise(text, formats=formats)
+    except FormatlabError:
+        raise
+    except Exception as error:  # a text must not end a training run
+        say_fault(error, text)
+        return Tag(format=NONE, missing="fault")
+
+
+def tag_or_raise(text: str, *, formats: Sequence[Format] = ()) -> Tag:
+    """`tag`, for whoever can say which text an error is about: raises what goes wrong with it."""
     if not isinstance(text, str):
         raise InputError(f"tag: a completion is text, not {type(text).__name__}")
     if formats:
         check_formats(formats)
+    if len(text) > LONGEST:
+        return Tag(format=NONE, missing="time")
     try:
         return _tag(Page(text), formats)
     except TimeoutError:
-        return Tag(format=NONE, missing="no answer")
+        return Tag(format=NONE, missing="time")
 
 
 def check_formats(formats: object) -> None:

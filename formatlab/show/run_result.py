@@ -1,6 +1,7 @@
 """A run as figures and tables see it: its facts, its measures, its events and what it lacks."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,9 @@ from formatlab.store import RunFolder
 
 _MOST_KINDS = 3
 _MESSAGE_WIDTH = 320
+
+LIMITS = ("time", "memory", "fault")
+"""Reasons of a grade that say nothing about the answer: a limit was met, or formatlab failed."""
 
 _ENOUGH_ROLLOUTS = 20
 """Rollouts of a format at the base below which its accuracy says nothing about the base."""
@@ -94,6 +98,8 @@ class RunResult:
     training from documents, even if these were sampled beforehand."""
     metrics: Sequence[Mapping[str, Any]]
     """Lines of `metrics.jsonl`, ascending by step."""
+    limited: Mapping[str, int]
+    """Rollouts of training and the probe, by each of `LIMITS` that ended their grading."""
     resumes: Sequence[Mapping[str, Any]]
     """For each resume its step and the number of steps lost."""
     drift: Drift | None
@@ -170,6 +176,9 @@ class RunResult:
             found.append(f"Only {start} has been probed.")
         if not self.training_shares and not self.facts.from_documents:
             found.append("There are no training rollouts.")
+        if self.limited:
+            counts = ", ".join(f"{n:,} {reason}" for reason, n in self.limited.items())
+            found.append(f"Rollouts counted as wrong because grading met a limit: {counts}.")
         if self.resumes:
             times = "once" if len(self.resumes) == 1 else f"{len(self.resumes)} times"
             again = sum(row["lost"] for row in self.resumes)
@@ -190,14 +199,16 @@ def measured_run(run: RunFolder) -> RunResult:
         winners = run_winners(run)
     rows = winners.to_pylist()
     training: list[dict[str, Any]] = []
+    limited: Counter[str] = Counter()
     if facts.from_documents:
         # Rollouts to learn from were sampled before the first step. Early folders store a collapse.
         rows = [row | {"collapse_step": None} for row in rows]
     else:
-        train = run.rollout_batches(
-            "train", columns=["epoch", "step", "tag", "correct", "well_formed"]
-        )
+        columns = ["epoch", "step", "tag", "correct", "well_formed", "reason"]
+        train = _counting(run.rollout_batches("train", columns=columns), limited)
         training = shares(train, by=["epoch", "step"]).to_pylist()
+    for _ in _counting(run.rollout_batches("probe", columns=["reason"]), limited):
+        pass
     return RunResult(
         name=run.name,
         facts=facts,
@@ -206,6 +217,7 @@ def measured_run(run: RunFolder) -> RunResult:
         winners=rows,
         training_shares=training,
         metrics=run.metrics(),
+        limited={reason: limited[reason] for reason in LIMITS if limited[reason]},
         resumes=run.resumes(),
         drift=_drift(run, [row["epoch"] for row in rows]),
         done=run.done,
@@ -252,6 +264,14 @@ def _drift(run: RunFolder, epochs: Sequence[float]) -> Drift | None:
     if len(epochs) < 2 or epochs[0] != 0:
         return None
     return drift(_probe(run, epochs[0]), _probe(run, epochs[-1]))
+
+
+def _counting(tables: Iterable[pa.Table], into: Counter[str]) -> Iterator[pa.Table]:
+    """Pass rollouts on, and count their reasons."""
+    for table in tables:
+        for found in table["reason"].value_counts().to_pylist():
+            into[found["values"]] += found["counts"]
+        yield table
 
 
 def _probe(run: RunFolder, epoch: float) -> Iterator[pa.Table]:

@@ -97,8 +97,8 @@ ROLLOUT_SCHEMA = pa.schema(
             "reason",
             pa.string(),
             "why not correct: no answer, malformed, ambiguous, wrong, error, unsupported (asks for "
-            "more than the sandbox has), time or memory; empty where correct, and where the right "
-            "answer is not known but one was found",
+            "more than the sandbox has), time, memory, or fault (formatlab itself failed); empty "
+            "where correct, and where the right answer is not known but one was found",
         ),
         _field(
             "reward",

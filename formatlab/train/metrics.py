@@ -23,6 +23,7 @@ class RolloutSummary:
         self._graded: Counter[str] = Counter()
         self._correct: Counter[str] = Counter()
         self._flags: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
         self._tokens = 0
         self._longest = 0
         self._rewards: list[float] = []
@@ -39,6 +40,7 @@ class RolloutSummary:
             self._flags["well_formed"] += row.well_formed
             self._flags["mixed"] += row.mixed
             self._flags["truncated"] += row.truncated
+            self._reasons[row.reason] += 1
             self._tokens += row.tokens
             self._longest = max(self._longest, row.tokens)
             if row.reward is not None:
@@ -62,6 +64,12 @@ class RolloutSummary:
         graded = {tag: count for tag, count in sorted(self._graded.items()) if count}
         return {tag: self._correct[tag] / count for tag, count in graded.items()}
 
+    @property
+    def reasons(self) -> dict[str, float]:
+        """Reason -> share of the rollouts that are not right for it; of at least one."""
+        found = sorted(self._reasons.items())
+        return {reason: count / self.total for reason, count in found if reason}
+
     def line(self) -> dict[str, Any]:
         """The metrics in a line of `metrics.jsonl`; of at least one rollout."""
         return {
@@ -73,6 +81,7 @@ class RolloutSummary:
             "well_formed": self.flags["well_formed"],
             "share": {tag: count / self.total for tag, count in sorted(self._tags.items())},
             "accuracy": self.accuracy,
+            "reason": self.reasons,
         }
 
     def logs(self, tags: Iterable[str]) -> dict[str, float]:

@@ -1,18 +1,42 @@
-"""Texts made to break a tagger: each must come back with a grade, and none may run a pattern dry.
+"""Texts made to break a tagger: each comes back with a grade, in time that grows with its length.
 
-`regex` raises TimeoutError where a pattern takes too long, so that one that backtracks without
-bound fails here by its exception and not by a clock.
+Patterns have no limit of time: one that backtracked without bound would hang here, and one that
+takes the square of a text's length fails by the processor time of this thread.
 """
+
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formatlab.observe.grader import grade
-from formatlab.observe.tagger import NONE, tag
+from formatlab.observe.grader import grade_or_raise
+from formatlab.observe.tagger import NONE, Tag, tag_or_raise
 from formatlab.world.formats import FORMATS, Page
+from formatlab.world.formats.box import boxed
+from formatlab.world.formats.conclusion import marked
 
 LONG = 60_000
+
+DEEP = {
+    "objects": '{"a":' * 520 + "1" + "}" * 520,
+    "answers": '{"answer":' * 520 + "6" + "}" * 520,
+    "more answers": '{"answer":' * 60_000 + "6" + "}" * 60_000,
+    "lists": '{"answer":' + "[" * 520 + "6" + "]" * 520 + "}",
+    "lists and objects": '{"answer":[' * 300 + "6" + "]}" * 300,
+    "dictionary": "{'answer':" * 300 + "6" + "}" * 300,
+    "many objects": '{"a":{"b":{"c":1}}}' * 5_000,
+    "code": "def f():\n    return " + "(" * 520 + "6" + ")" * 520,
+    "branches": "".join(
+        f"{'if' if i == 0 else 'elif'} x == {i}:\n    y = {i}\n" for i in range(3000)
+    ),
+    "sum": "x = " + "1 + " * 3000 + "1",
+    "calls": "x = " + "abs(" * 150 + "6" + ")" * 150,
+    "boxes": r"\boxed{" * 3000 + "6" + "}" * 3000,
+    "tags": "<step>\n" * 3000 + "6" + "</step>\n" * 3000,
+    "answers in tags": "<answer>" * 3000 + "6" + "</answer>" * 3000,
+    "fractions": r"\boxed{" + r"\frac{1}{" * 90 + "x" + "}" * 90 + "}",
+}
 
 # Beginnings of what a pattern looks for, repeated or drawn out, with an end that fails to match.
 HOSTILE = {
@@ -150,16 +174,50 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_texts_are_graded(text: str) -> None:
-    seen = grade(text, "5")
+    seen = grade_or_raise(text, "5")
     assert not seen.correct and seen.reason
     assert seen.tag.format in (*FORMATS, NONE)
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_no_pattern_runs_out_of_time(text: str) -> None:
+@pytest.mark.parametrize("text", DEEP.values(), ids=DEEP.keys())
+def test_what_lies_deep_within_itself_is_graded(text: str) -> None:
+    for gold in ("5", r"\frac{x}{y}"):
+        seen = grade_or_raise(text, gold)
+        assert not seen.correct and seen.reason
+
+
+def deeper(frames: int, text: str) -> Tag:
+    """The tag of a text, with so many calls of the caller's beneath."""
+    return deeper(frames - 1, text) if frames else tag_or_raise(text)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_the_caller_s_own_depth_changes_nothing(name: str) -> None:
+    assert deeper(500, DEEP[name]) == tag_or_raise(DEEP[name])
+
+
+def seconds(text: str) -> float:
+    """Processor time of this thread in which every format recognises and reads a text anew."""
+    boxed.cache_clear()
+    marked.cache_clear()
+    start = time.thread_time()
+    page = Page(text)
     for form in FORMATS.values():
-        form.recognise(Page(text))
-        form.read(Page(text))
+        form.recognise(page)
+        form.read(page)
+    return time.thread_time() - start
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_four_times_the_text_takes_about_four_times_as_long(name: str) -> None:
+    text = HOSTILE[name][-LONG // 2 :]
+    part = text[: len(text) // 8] + text[-len(text) // 8 :]  # the same beginning and end
+    times = []
+    for _ in range(3):  # a busy machine makes the same work take longer, now and then
+        times.append((seconds(part), seconds(text)))
+        if times[-1][1] < 8 * times[-1][0] + 0.01:
+            return
+    pytest.fail(f"a quarter and the whole take, in seconds of processor time: {times}")
 
 
 PIECES = (
@@ -171,13 +229,13 @@ PIECES = (
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 def test_any_pieces_of_formats_are_graded(text: str) -> None:
-    seen = grade(text, "6")
+    seen = grade_or_raise(text, "6")
     assert not seen.correct and seen.reason
     assert seen.tag.well_formed or seen.reason == seen.tag.missing
 
 
 @given(st.text(st.characters(), max_size=200))
 def test_any_text_is_tagged(text: str) -> None:
-    seen = tag(text)
+    seen = tag_or_raise(text)
     assert seen.format in (*FORMATS, NONE)
-    assert tag(text) == seen
+    assert tag_or_raise(text) == seen

@@ -1,10 +1,15 @@
 """A user's own formats, as patterns or classes, and what is said of those that do not work."""
 
+import hashlib
+import threading
+import time
 from pathlib import Path
 
 import pytest
+import regex
 
 from formatlab.errors import InputError
+from formatlab.observe import own_formats as own_formats_module
 from formatlab.observe.own_formats import own_formats
 from formatlab.observe.tagger import tag
 
@@ -67,7 +72,37 @@ def test_code_is_marked_as_such_and_the_order_is_the_file_s(tmp_path: Path):
 def test_a_pattern_that_never_ends_is_stopped(tmp_path: Path):
     slow = "[slow]\nrecognise = '(a|aa)+$'\nanswer = '(?P<answer>a)'\n"
     formats = own_formats(written(tmp_path, "f.toml", slow))
-    assert tag("a" * 60 + "b", formats=formats).format == "none"
+    seen = tag("a" * 60 + "b", formats=formats)
+    assert (seen.format, seen.missing) == ("none", "time")
+
+
+def test_other_threads_use_up_no_time_of_a_pattern(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pattern = "(a|aa)+$"
+    text, taken = "b", 0.0
+    while taken < 0.05:
+        text, start = "a" + text, time.thread_time()
+        regex.search(pattern, text)
+        taken = time.thread_time() - start
+    monkeypatch.setattr(own_formats_module, "SECONDS", 4 * taken)
+    slow = f"[slow]\nrecognise = '{pattern}'\nanswer = '(?P<answer>a)'\n"
+    formats = own_formats(written(tmp_path, "f.toml", slow))
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.is_set():
+            hashlib.sha256(bytes(10**6)).digest()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert [tag(text, formats=formats).missing for _ in range(5)] == ["no answer"] * 5
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_classes_of_a_python_file(tmp_path: Path):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formatlab.errors import InputError
-from formatlab.observe.tagger import _PRECEDENCE, NONE, tag
+from formatlab.observe.tagger import _PRECEDENCE, LONGEST, NONE, Tag, tag
 from formatlab.world.formats import FORMATS, Format, Missing, Page, Reading
 
 FENCED = "```python\ndef solve():\n    return 5\n```"
@@ -277,6 +277,14 @@ def test_a_pattern_that_runs_out_of_time_leaves_a_text_untagged(
             patch.setattr(FORMATS["prose"], method, late, raising=True)
             seen = tag("The answer is 5.")
         assert (seen.format, seen.reading, seen.mixed) == (NONE, None, False)
+        assert seen.missing == "time"
+
+
+def test_a_text_that_is_too_long_is_not_read() -> None:
+    words = " ".join(f"word{number}" for number in range(LONGEST // 5))[:LONGEST]
+    end = ". The answer is 5."
+    assert tag(words[: -len(end)] + end).well_formed
+    assert tag(words + end) == Tag(format=NONE, missing="time")
 
 
 @pytest.mark.filterwarnings("error")

@@ -2,6 +2,8 @@
 
 import io
 
+from synthetic_runs import rollout
+
 from formatlab.show.run_result import RunEvent, event_notes, measured_run, run_events
 from formatlab.show.study import measured_study
 from formatlab.show.tables.results import print_study
@@ -35,6 +37,18 @@ def test_further_kinds_are_only_counted() -> None:
     notes = event_notes([event(step, f"kind {step % 5}") for step in range(25)])
     assert len(notes) == 4
     assert notes[-1] == "10 more of 2 further kinds, in metrics.jsonl."
+
+
+def test_rollouts_that_met_a_limit_are_counted(make_run) -> None:
+    run = make_run(probe_epochs=(0.0, 1.0))
+    reasons = ["time", "time", "memory", "fault", "wrong", ""]
+    for split, epoch in (("train", 5.0), ("probe", 1.0)):
+        rows = [rollout(split=split, epoch=epoch, reason=reason) for reason in reasons]
+        run.write_rollouts(split, epoch, rows)
+    found = measured_run(run)
+    assert found.limited == {"time": 4, "memory": 2, "fault": 2}
+    said = "Rollouts counted as wrong because grading met a limit: 4 time, 2 memory, 2 fault."
+    assert said in found.notes
 
 
 def test_a_run_tells_its_events_and_its_failure_once(make_run) -> None:

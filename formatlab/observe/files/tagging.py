@@ -27,10 +27,10 @@ from formatlab.observe.files.rows import BadRow, Chunk, Problems, Row
 from formatlab.observe.files.tag_counts import TagCounts, cluster_of
 from formatlab.observe.files.tagged_file import TAG_SCHEMA, as_text, input_columns
 from formatlab.observe.files.verdict_counts import Compared
-from formatlab.observe.grader import grade
+from formatlab.observe.grader import grade_or_raise
 from formatlab.observe.own_formats import own_formats
 from formatlab.observe.sandbox import Sandbox
-from formatlab.observe.tagger import tag
+from formatlab.observe.tagger import tag_or_raise
 from formatlab.world.formats import Format
 
 
@@ -100,6 +100,8 @@ def tag_chunk(chunk: Chunk, layout: Layout, job: TagJob) -> TaggedChunk:
                 seen = _tagged(rollout, formats, counts, job)
             except NoCompletionError as error:
                 reason = f"column {layout.text!r}: {error}"
+            except RunError:
+                raise  # what is wrong is the sandbox or the like, not the text
             except Exception as error:
                 # One text on which the tagger or a format of the user's own fails must not cost the
                 # others; it is named like a line that cannot be parsed.
@@ -172,9 +174,9 @@ def _tagged(
     text = layout.completion_of(row)
     gold = rollout.gold() if job.grading else None
     if gold is None:
-        seen, answer, correct, reason = tag(text, formats=formats), None, None, None
+        seen, answer, correct, reason = tag_or_raise(text, formats=formats), None, None, None
     else:
-        verdict = grade(text, gold, formats=formats, sandbox=_sandbox())
+        verdict = grade_or_raise(text, gold, formats=formats, sandbox=_sandbox())
         seen, correct, reason = verdict.tag, verdict.correct, verdict.reason
         answer = None if verdict.answer is None else as_text(verdict.answer)
         if not correct:

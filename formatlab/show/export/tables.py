@@ -65,6 +65,7 @@ _METRICS = {
 _BY_FORMAT = {
     "share": "share of the rollouts that are in this format",
     "accuracy": "share of the rollouts in this format that are right",
+    "reason": "share of the rollouts that are not right for this reason",
 }
 
 

@@ -27,8 +27,8 @@ class Reading:
 class Format(ABC):
     """A way to write a solution.
 
-    `recognise` and `read` take any text, as a page. They raise TimeoutError where a pattern runs
-    out of time, which the tagger turns into a tag.
+    `recognise` and `read` take any text, as a page. One that takes too long may raise TimeoutError,
+    which the tagger turns into a tag.
     """
 
     name: ClassVar[str]

@@ -29,6 +29,8 @@ _COMMAND = regex.compile(
 """Commands of LaTeX that begin like an escape of JSON."""
 
 _LONGEST = 100_000
+_DEEPEST = 50
+"""Objects and lists within one another up to which an object is read; what reads them recurses."""
 
 
 class Pairs(list[tuple[str, Any]]):
@@ -95,8 +97,23 @@ def _decoded(text: str) -> tuple[Any, int]:
             value, length = decoder.raw_decode(candidate)
         except (ValueError, RecursionError):
             continue
+        if _is_deep(value):
+            return None, 0
         return value, length - candidate[:length].count("\\\\") + text[:length].count("\\\\")
     return _python_literal(text)
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether objects and lists lie within one another too deeply to be read."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        pairs = [item for item in level if isinstance(item, Pairs)]
+        lists = [item for item in level if isinstance(item, list) and not isinstance(item, Pairs)]
+        level = [inner for item in pairs for _, inner in item]
+        level += [inner for item in lists for inner in item]
+        if not level:
+            return False
+    return True
 
 
 def _python_literal(text: str) -> tuple[Any, int]:

@@ -31,6 +31,8 @@ THIRD_PARTY = {
 }
 HEAVY = {"torch", "trl", "transformers", "matplotlib", "datasets", "peft", "scipy", "pandas"}
 LONGEST_FILE = 700
+MOST_LINES = {("study", "launch"): 5_000}
+"""Lines that rooms may have together: planning and starting runs is not what the lab is for."""
 
 
 def modules() -> Iterator[Path]:
@@ -170,3 +172,9 @@ def test_files_stay_short() -> None:
         for path in (REPOSITORY / folder).rglob("*.py")
     }
     assert {path: length for path, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_rooms_stay_small() -> None:
+    for rooms, most in MOST_LINES.items():
+        files = [path for room in rooms for path in (PACKAGE / room).rglob("*.py")]
+        assert sum(len(path.read_text().splitlines()) for path in files) <= most, rooms

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from formatlab.errors import InputError, RunError
 from formatlab.train.probe import Probe
+from formatlab.train.shortage import out_of_memory
 from formatlab.world.prompt import Shots
 
 if TYPE_CHECKING:
-    from formatlab.launch.probe_run import ProbeRun
     from formatlab.models.source import ModelSource
     from formatlab.store.rollout import Rollout
+    from formatlab.train.probe_run import ProbeRun
     from formatlab.world.problem import Problem
 
 DESCRIPTION = """\
@@ -81,8 +82,8 @@ def main(arguments: list[str]) -> int:
     )
     keep = None
     if options.output is not None:
-        from formatlab.launch.probe_run import kept_beside
         from formatlab.store.output_file import check_output
+        from formatlab.train.probe_run import kept_beside
 
         keep = kept_beside(options.output)
         inputs = [Path(of).expanduser() for of in (options.model, options.problems)]
@@ -109,12 +110,11 @@ def _observe(options: ProbeOptions, probe: Probe, keep: Path | None) -> None:
         with ProgressDisplay(Console(stderr=True)) as display:
             display.say(f"reading {options.model}")
             run = _probe_run(options, probe, source, problems)
-            run.sample(rows, display, keep=keep)
+            run.sample(rows, display.update, keep=keep)
     except BaseException as error:
         if run is not None:
             _tell_of_failure(run, rows, options, keep)
-        if _is_out_of_memory(error):
-            said = str(error).partition("\n")[0] or "out of memory"
+        if said := out_of_memory(error):
             raise RunError(f"{said}; lower --batch, which is {probe.batch}") from error
         raise
     if options.output is not None and keep is not None:
@@ -134,9 +134,9 @@ def _probe_run(
     """Read the model and make the prompts; both take a while."""
     import torch
 
-    from formatlab.launch.probe_run import ProbeRun
     from formatlab.models.model import best_device, silence_libraries
     from formatlab.models.source import load_model
+    from formatlab.train.probe_run import ProbeRun
     from formatlab.world.prompt import real_prompts
 
     silence_libraries()
@@ -150,13 +150,6 @@ def _probe_run(
         prompts=real_prompts(problems, options.shots, tokenizer if options.chat else None),
         probe=probe,
         limit=options.completion_length,
-    )
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    torch = sys.modules.get("torch")
-    return isinstance(error, MemoryError) or (
-        torch is not None and isinstance(error, torch.OutOfMemoryError)
     )
 
 

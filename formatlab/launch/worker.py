@@ -6,7 +6,6 @@ folder's FAILED and in the outcome.
 """
 
 import os
-import shutil
 import signal
 import traceback
 from collections.abc import Iterator, Mapping
@@ -22,24 +21,7 @@ from formatlab.store.run_folder import RunFolder
 from formatlab.store.runs_folder import put_aside
 from formatlab.study.task import Task
 from formatlab.train.progress import Emit, Progress, Remark
-
-_MEMORY_SIGNS = (
-    "can't allocate memory",  # torch, on a CPU
-    "Cannot allocate memory",
-    "can't start new thread",
-    "Failed to launch worker thread",  # pyarrow
-    "error return without exception set",  # compiled code that did not foresee it
-    "std::bad_alloc",
-)
-_DISK_SIGNS = (
-    "No space left on device",
-    "Disk quota exceeded",
-    "File too large",
-    "PytorchStreamWriter failed writing",
-    "unexpected pos",  # what torch.save says when a write was cut short
-)
-_LEAST_FREE = 2**20
-"""Free bytes below which any failure is put down to a full disk."""
+from formatlab.train.shortage import is_disk_full, out_of_memory
 
 
 def work(task: Task, runs: Path, *, threads: int, emit: Emit) -> Outcome:
@@ -134,14 +116,20 @@ def why_made_again(task: Task, runs: Path) -> str | None:
 
 
 def explained(error: Exception, runs: Path) -> Exception:
-    """The error itself, or a `RunError` in words where it came of a full disk or memory.
-
-    Libraries raise errors of their own there, often without the system's error number.
-    """
+    """The error itself, or a `RunError` in words where it came of a full disk or memory."""
     if isinstance(error, FormatlabError):
         return error
-    words = _out_of_memory(error) or _disk_full(error, runs)
-    return RunError(words) if words else error
+    if said := out_of_memory(error):
+        return RunError(
+            f"{said}; lower the algorithm's micro_batch or --probe.batch, or run fewer --jobs; the "
+            "same command goes on"
+        )
+    if is_disk_full(error, runs):
+        return RunError(
+            f"no space left to write in {runs}: free some, or choose another runs folder with "
+            "--runs-dir; the same command then goes on from the last checkpoint"
+        )
+    return error
 
 
 def failure_reason(error: Exception) -> str:
@@ -187,31 +175,3 @@ def start_process(worker: BaseProcess, environment: Mapping[str, str]) -> None:
         os.environ.clear()
         os.environ.update(variables)
         signal.pthread_sigmask(signal.SIG_SETMASK, signals)
-
-
-def _out_of_memory(error: Exception) -> str | None:
-    import torch
-
-    said = str(error).partition("\n")[0]
-    kinds = (MemoryError, torch.OutOfMemoryError)
-    if not isinstance(error, kinds) and not any(sign in said for sign in _MEMORY_SIGNS):
-        return None
-    return (
-        f"{said or 'out of memory'}; lower the algorithm's micro_batch or --probe.batch, or run "
-        "fewer --jobs; the same command goes on"
-    )
-
-
-def _disk_full(error: Exception, runs: Path) -> str | None:
-    causes: list[BaseException] = []
-    link: BaseException | None = error
-    while link is not None:
-        causes.append(link)
-        link = link.__cause__ or link.__context__
-    told = any(sign in str(cause) for cause in causes for sign in _DISK_SIGNS)
-    if not told and shutil.disk_usage(runs).free >= _LEAST_FREE:
-        return None
-    return (
-        f"no space left to write in {runs}: free some, or choose another runs folder with "
-        "--runs-dir; the same command then goes on from the last checkpoint"
-    )

@@ -11,7 +11,7 @@ from pathlib import Path
 from traceback import extract_tb, walk_tb
 
 from formatlab.errors import FormatlabError, InputError
-from formatlab.study.field_kinds import kind_fault
+from formatlab.store.field_kinds import kind_fault
 from formatlab.study.study import SETTINGS, Study
 from formatlab.train.on_policy.settings import GRPO_PRESETS
 

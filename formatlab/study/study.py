@@ -12,7 +12,7 @@ from formatlab.errors import InputError
 from formatlab.models.lora import LoraSettings
 from formatlab.models.scale import find_scale
 from formatlab.store.config import config_hash
-from formatlab.study.field_kinds import kind_fault
+from formatlab.store.field_kinds import kind_fault
 from formatlab.study.ladder_run import LadderRun
 from formatlab.study.model_run import ModelRun
 from formatlab.study.stage_run import StageRun

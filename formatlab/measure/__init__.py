@@ -6,6 +6,7 @@ from formatlab.measure.counts import shares
 from formatlab.measure.drift import DRIFT_COLUMNS, Drift, drift
 from formatlab.measure.entropy import format_entropy, format_entropy_given_prompt
 from formatlab.measure.error_rates import ErrorRate, grader_errors
+from formatlab.measure.pass_at_k import PassRate, pass_at_k, pass_rates
 from formatlab.measure.winners import (
     FROM_DOCUMENTS,
     UNDECIDED,
@@ -22,6 +23,7 @@ __all__ = [
     "Attractor",
     "Drift",
     "ErrorRate",
+    "PassRate",
     "SeedInterval",
     "attractor",
     "collapse_step",
@@ -29,6 +31,8 @@ __all__ = [
     "format_entropy",
     "format_entropy_given_prompt",
     "grader_errors",
+    "pass_at_k",
+    "pass_rates",
     "run_winners",
     "seed_interval",
     "shares",

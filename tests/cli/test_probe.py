@@ -1,6 +1,7 @@
 """`formatlab probe` on a model of random weights: every number that it promises is printed."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from tiny_llama import tiny_model, tiny_tokenizer
 
 from formatlab.cli.main import main
+from formatlab.cli.probe import short_names
+from formatlab.errors import InputError
 
 PROBLEMS = "".join(f'{{"question": "{n}+1?", "answer": {n + 1}}}\n' for n in range(3))
 
@@ -45,7 +48,7 @@ def test_a_model_is_observed(model: Path, problems: Path, capsys: pytest.Capture
     for tag in set(rollouts["tag"].to_pylist()):
         assert tag in said
         assert ("the grader's errors by format" in said) or tag == "none"
-    for words in ("accuracy 0.", "H(F|X)", "distinct answers", "truncated"):
+    for words in ("accuracy 0.", "H(F|X)", "distinct answers", "truncated", "pass@1 0.", "pass@2"):
         assert words in said
 
 
@@ -136,6 +139,59 @@ def test_what_goes_on_is_told(model: Path, problems: Path, capsys: pytest.Captur
     told = capsys.readouterr().err.splitlines()
     assert told[0] == f"reading {model}"
     assert told[1].startswith("sampling: step 0/3")
+
+
+@pytest.fixture
+def models(model: Path, tmp_path: Path) -> list[Path]:
+    """Two models whose folders have the same name, as those of bases have."""
+    return [shutil.copytree(model, tmp_path / name / "model") for name in ("small", "large")]
+
+
+def test_several_models_have_a_row_and_a_file_each(
+    models: list[Path], problems: Path, capsys: pytest.CaptureFixture[str]
+):
+    output = problems.with_name("out.parquet")
+    words = ["--problems", problems, "--prompts", 3, "--samples", 2, "--completion-length", 8]
+    assert main(["probe", *map(str, models), *map(str, words), "--output", str(output)]) == 0
+    told = capsys.readouterr()
+    *_, head, first, second = told.out.splitlines()
+    titles = ["model", "parameters", "accuracy", "pass@2", "winner", "leader's share", "H(F)"]
+    assert [head.index(title) for title in titles] == sorted(head.index(title) for title in titles)
+    assert [first.split()[0], second.split()[0]] == ["small-model", "large-model"]
+    assert [line for line in told.err.splitlines() if line.startswith("reading")] == [
+        f"reading {model} ({number} of 2 models)" for number, model in enumerate(models, start=1)
+    ]
+    files = [problems.with_name(f"out-{name}-model.parquet") for name in ("small", "large")]
+    tables = [pq.read_table(file) for file in files]
+    assert [set(of["run_id"].to_pylist()) for of in tables] == [{str(of)} for of in models]
+    assert tables[0].drop_columns("run_id").equals(tables[1].drop_columns("run_id"))
+    assert not output.exists()
+    assert main(["probe", *map(str, models), *map(str, words), "--output", str(output)]) == 2
+    assert f"{files[0]} exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("models", "names"),
+    [
+        (["runs/a/model/"], ["model"]),
+        (["owner/one", "owner/two"], ["one", "two"]),
+        (["owner/one", "other/one", "./two.gguf"], ["owner-one", "other-one", "two.gguf"]),
+        (["model", "runs/model"], ["model", "runs-model"]),
+    ],
+)
+def test_a_model_is_called_by_what_tells_it_from_the_others(models: list[str], names: list[str]):
+    assert list(short_names(models).values()) == names
+
+
+@pytest.mark.parametrize("models", [["a", "a"], ["a", "./a"], ["b/a", "b/a/"]])
+def test_the_same_model_twice_is_refused(models: list[str]):
+    with pytest.raises(InputError, match="name each once"):
+        short_names(models)
+
+
+def test_a_model_is_needed(problems: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["probe", "--problems", str(problems)]) == 2
+    assert "name a model" in capsys.readouterr().err
 
 
 def test_batches_change_nothing(model: Path, problems: Path):

@@ -1,43 +1,128 @@
-"""One probe of one model: the table of its formats, and the sentences below it."""
+"""Probes of models: the formats and other measures of one, and a row for each of several."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from formatlab.measure import PassRate, pass_rates, winners
 from formatlab.measure.bootstrap import FEWEST_CLUSTERS
 from formatlab.show.tables.grader import print_grader_errors
-from formatlab.store.rollout import Rollout
+from formatlab.show.wording import name_text, parameters_text
+from formatlab.store.rollout import Rollout, rollouts_to_table
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
+_ANY_WIDTH = 10_000
+"""Columns of what is no terminal: a file gets whole rows."""
+_NAME_WIDTH = 60
 
-def print_probe(
-    rows: Sequence[Rollout], winner: Mapping[str, Any], *, samples: int, distinct: float
-) -> None:
-    """Print the formats, the winner, entropies and truncation.
+
+@dataclass(frozen=True, kw_only=True)
+class ProbedModel:
+    """A model and its rollouts, measured."""
+
+    name: str
+    """Short, and different from those of the others."""
+    parameters: int
+    rows: Sequence[Rollout]
+    winner: Mapping[str, Any]
+    """The row of `winners.parquet` that the rollouts make."""
+    passes: Sequence[PassRate]
+    """pass@k by k; empty where nothing was graded."""
+    distinct: float
+    """Different answers of a prompt, on average."""
+
+    @property
+    def truncated(self) -> float:
+        """Share of the rollouts that the length limit ended."""
+        return sum(row.truncated for row in self.rows) / len(self.rows)
+
+    @property
+    def leader(self) -> Mapping[str, Any]:
+        """The leading format: its share and accuracy, with intervals."""
+        return next(of for of in self.winner["formats"] if of["tag"] == self.winner["leader"])
+
+
+def probed_model(
+    name: str, parameters: int, rows: Sequence[Rollout], *, distinct: float
+) -> ProbedModel:
+    """Measure the rollouts of a model.
 
     Args:
-        rows: the rollouts, at least one.
-        winner: the row of `winners.parquet` that they make.
-        samples: of each prompt.
+        name: of the model.
+        parameters: total.
+        rows: its rollouts, at least one.
         distinct: different answers of a prompt, on average.
     """
-    from rich.console import Console
+    graded = [row for row in rows if row.correct is not None]
+    samples = Counter(row.prompt_id for row in graded)
+    correct = Counter(row.prompt_id for row in graded if row.correct)
+    (winner,) = winners(rollouts_to_table(rows)).to_pylist()
+    return ProbedModel(
+        name=name,
+        parameters=parameters,
+        rows=rows,
+        winner=winner,
+        passes=pass_rates([correct[prompt] for prompt in samples], list(samples.values())),
+        distinct=distinct,
+    )
 
-    console = Console(highlight=False, markup=False, emoji=False)
-    formats = sorted(winner["formats"], key=lambda of: -of["share"])
+
+def print_probe(of: ProbedModel) -> None:
+    """Print the formats of a model, pass@k, the winner, entropies and truncation."""
+    winner, samples = of.winner, of.winner["samples_per_prompt"]
+    console = _console()
+    formats = sorted(winner["formats"], key=lambda row: -row["share"])
     console.print(_format_table(formats))
-    print_grader_errors((of["tag"] for of in formats), console)
-    entropies = [row.entropy for row in rows if row.entropy is not None]
+    print_grader_errors((row["tag"] for row in formats), console)
+    entropies = [row.entropy for row in of.rows if row.entropy is not None]
+    rates = [f"pass@{one.k} {_with_interval(one.rate, one.interval)}" for one in of.passes]
     print(
         f"\naccuracy {winner['accuracy']:.3f}; {_winner(winner)}\n"
+        f"{', '.join(rates)} (unbiased, intervals over prompts)\n"
         f"H(F) {winner['format_entropy']:.3f} nats, "
         f"H(F|X) {winner['format_entropy_given_prompt']:.3f} "
         f"nats (plug-in; compare at {samples} samples a prompt only)\n"
-        f"distinct answers {distinct:.2f} of {samples} a prompt; "
+        f"distinct answers {of.distinct:.2f} of {samples} a prompt; "
         f"entropy {sum(entropies) / len(entropies):.3f} nats a token; "
-        f"truncated {sum(row.truncated for row in rows) / len(rows):.1%}"
+        f"truncated {of.truncated:.1%}"
     )
+
+
+def print_models(models: Sequence[ProbedModel]) -> None:
+    """Print a row for each of several models that answered the same problems."""
+    from rich.table import Table
+
+    most = min(one.passes[-1].k for one in models)
+    table = Table("model", "parameters", box=None, pad_edge=False)
+    for title in ("accuracy", *([f"pass@{most}"] if most > 1 else []), "winner", "leader's share"):
+        table.add_column(title)
+    for title in ("H(F)", "truncated"):
+        table.add_column(title, justify="right")
+    for of in models:
+        rates = [one for one in of.passes if one.k in (1, most)]
+        table.add_row(
+            name_text(of.name, _NAME_WIDTH),
+            parameters_text(of.parameters),
+            *(_with_interval(one.rate, one.interval) for one in rates),
+            of.winner["winner"],
+            f"{of.winner['leader']} {_cell(of.leader, 'share')}",
+            f"{of.winner['format_entropy']:.3f}",
+            f"{of.truncated:.1%}",
+        )
+    _console().print(table)
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _ANY_WIDTH
+    return console
 
 
 def _format_table(formats: Sequence[Mapping[str, Any]]) -> "Table":
@@ -46,14 +131,19 @@ def _format_table(formats: Sequence[Mapping[str, Any]]) -> "Table":
 
     table = Table("format", "rollouts", "share", "accuracy", box=None, pad_edge=False)
     for row in formats:
-        cells = [
-            f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
-            if row[f"{name}_low"] is not None
-            else f"{row[name]:.3f}"
-            for name in ("share", "accuracy")
-        ]
-        table.add_row(row["tag"], str(row["rollouts"]), *cells)
+        table.add_row(row["tag"], str(row["rollouts"]), _cell(row, "share"), _cell(row, "accuracy"))
     return table
+
+
+def _cell(row: Mapping[str, Any], name: str) -> str:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return _with_interval(row[name], None if low is None else (low, high))
+
+
+def _with_interval(value: float, interval: tuple[float, float] | None) -> str:
+    if interval is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def _winner(row: Mapping[str, Any]) -> str:

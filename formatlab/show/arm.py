@@ -68,11 +68,14 @@ def mixtures_of(runs: Sequence[RunFacts]) -> list[Mixture]:
                     mistranslates=run.mistranslates,
                 )
             )
+    numbers = list(map(str, range(1, len(mixtures) + 1)))
     names = [mixture.name for mixture in mixtures]
-    unique = all(names) and len(set(names)) == len(names)
+    short = list(map(name_text, names))
+    unique = [of for of in (short, names) if all(of) and len(set(of)) == len(of)]
+    labels = [*unique, numbers][0]
     return [
-        replace(mixture, label=f"mixture {mixture.name if unique else number}")
-        for number, mixture in enumerate(mixtures, start=1)
+        replace(mixture, label=f"mixture {label}")
+        for mixture, label in zip(mixtures, labels, strict=True)
     ]
 
 

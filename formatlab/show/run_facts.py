@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from formatlab.measure import FROM_DOCUMENTS
-from formatlab.show.wording import name_text, visible_text
+from formatlab.show.wording import visible_text
 
 _CORRECTNESS = "correctness"
 _WITHOUT_SIGNAL = ("random", "none")
@@ -142,10 +142,10 @@ def run_facts(config: Mapping[str, Any]) -> RunFacts:
         parameters=scale["parameters"],
         non_embedding_parameters=scale["non_embedding_parameters"],
         mixture=config["mixture"],
-        mixture_name=name_text(str(config.get("mixture_name", ""))),
+        # Not cut to a width: mixtures and chains that differ only in the middle stay different.
+        mixture_name=_one_line(config.get("mixture_name", "")),
         mistranslates=mixture.get("mistranslates", {}) if isinstance(mixture, Mapping) else {},
         stages=(*(of["algorithm"] for of in config.get("before", [])), config["algorithm"]),
-        # Not cut to a width: chains that differ only in the middle must stay different.
         chain=_one_line(config.get("chain") or ""),
         reward=reward_of(config),
         exploration=config.get("exploration"),

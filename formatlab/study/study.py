@@ -100,7 +100,7 @@ class Study(Algorithms, ABC):
     def _check_axis(self, axis: str, values: tuple[object, ...]) -> None:
         if not values:
             raise InputError(f"study {self.name}: {axis} is empty; name at least one")
-        if len(set(values)) < len(values):
+        if any(value in values[:place] for place, value in enumerate(values)):
             raise InputError(f"study {self.name}: {axis} names one of {values} twice")
 
     def _trainings(self, seed: int) -> list[tuple[Training, str]]:

@@ -1,9 +1,12 @@
 """Sweeps: what a study varies besides scales and seeds, in every combination of the values."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+
+import tyro
 
 from formatlab.errors import InputError
 from formatlab.train.algorithm import AlgorithmName
@@ -13,7 +16,6 @@ from formatlab.train.stage import StageSettings
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World
 
-_FAITHFUL = "none"
 _OF_ALGORITHMS = (
     "kl_coefficient",
     "entropy_coefficient",
@@ -23,6 +25,18 @@ _OF_ALGORITHMS = (
     "epochs",
 )
 """The axes that are settings of an algorithm."""
+
+MixtureText = Annotated[
+    str | Mixture,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="MIXTURE",
+        instance_from_str=lambda words: words[0],
+        is_instance=lambda value: isinstance(value, str | Mixture),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
+"""A mixture, on the command line as text."""
 
 _T = TypeVar("_T", Reward, Exploration, StageSettings, World)
 
@@ -49,8 +63,10 @@ class Sweep:
     """Peak learning rates."""
     epochs: tuple[int, ...] = ()
     """Passes over the prompts."""
-    mixture: tuple[str, ...] = ()
-    """Mixtures of the pretraining documents, each as text: program=.5,prose=.5."""
+    mixture: tuple[MixtureText, ...] = ()
+    """Mixtures of the pretraining documents, each as text: program=.5,prose=.5. A name stands in
+    front, phrases that a format misreads behind it: half:program=.5/times+fold,prose=.5. In a file
+    a mixture may also be a Mixture."""
     mistranslated: tuple[str, ...] = ()
     """Phrases that the unfaithful formats of the mixture misread, each as text: times+fold, times,
     or none for documents without mistakes."""
@@ -89,13 +105,20 @@ class Sweep:
         """Every combination of mixture, fidelity and seed, in the study's own world.
 
         Raises:
-            InputError: a text that is no mixture, or phrases of a mixture without mistakes.
+            InputError: a text that is no mixture, phrases of a mixture without mistakes, or two
+                mixtures of one name.
         """
-        mixtures = [_mixture(text, own.mixture) for text in self.mixture] or [own.mixture]
+        mixtures = [
+            of if isinstance(of, Mixture) else Mixture.read(of, own.mixture) for of in self.mixture
+        ] or [own.mixture]
         if self.mistranslated:
-            mixtures = [
-                _unfaithful(mixture, text) for mixture in mixtures for text in self.mistranslated
-            ]
+            mixtures = [of.misreading(text) for of in mixtures for text in self.mistranslated]
+        for name, times in Counter(of.name for of in mixtures).items():
+            if times > 1:
+                raise InputError(
+                    f"sweep: two mixtures are called {name!r}; give each a name of its own, as in "
+                    "half:program=.5,prose=.5"
+                )
         return _varied(own, {"mixture": mixtures, "seed": self.world_seed})
 
 
@@ -104,35 +127,3 @@ def _varied(own: _T, axes: Mapping[str, Sequence[Any]]) -> list[_T]:
     given = {name: values for name, values in axes.items() if values}
     combinations = product(*given.values())
     return [replace(own, **dict(zip(given, values, strict=True))) for values in combinations]
-
-
-def _mixture(text: str, own: Mixture) -> Mixture:
-    """Read a mixture; what its formats misread is as in the study's own."""
-    shares: dict[str, float] = {}
-    for part in text.split(","):
-        form, _, share = part.partition("=")
-        try:
-            shares[form.strip()] = float(share)
-        except ValueError:
-            raise InputError(
-                f"sweep: {text!r} is no mixture; write formats with their shares, as in "
-                "program=.5,prose=.5"
-            ) from None
-    name = "-".join(f"{form}{100 * share:g}" for form, share in shares.items()).replace("_", "")
-    misread = {form: of for form, of in own.mistranslates.items() if form in shares}
-    return Mixture(name=name, shares=shares, mistranslates=misread)
-
-
-def _unfaithful(mixture: Mixture, text: str) -> Mixture:
-    """The mixture with other phrases misread, in the formats that misread any."""
-    if not mixture.mistranslates:
-        raise InputError(
-            f"sweep: no format of the mixture {mixture.name!r} misreads anything, so there is "
-            "nothing to vary; name formats and phrases in its mistranslates first"
-        )
-    phrases = () if text == _FAITHFUL else tuple(text.split("+"))
-    return replace(
-        mixture,
-        name=f"{mixture.name}-{'faithful' if not phrases else text.replace('+', '-')}",
-        mistranslates=dict.fromkeys(mixture.mistranslates, phrases) if phrases else {},
-    )

@@ -191,6 +191,12 @@ def test_mixtures_of_equal_shares_go_by_their_names(make_run) -> None:
     assert study.mixtures_text.endswith("(program mistranslates times and fold).")
 
 
+def test_mixtures_whose_long_names_differ_in_the_middle_stay_apart(make_run) -> None:
+    names = [f"codefenced50-latex25-{phrase}-mathematics25-none" for phrase in ("times", "fold")]
+    runs = [make_run(seed=i, config={"mixture_name": name}) for i, name in enumerate(names)]
+    assert measured_study(runs).settings == sorted(f"mixture {name}" for name in names)
+
+
 @pytest.mark.parametrize("algorithm", ["sft", "dpo"])
 def test_no_rollouts_are_missed_where_training_is_from_documents(make_run, algorithm: str) -> None:
     assert measured_run(make_run(train=False, algorithm=algorithm)).notes == []

@@ -1,9 +1,11 @@
 import inspect
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+import tyro
 
 from formatlab.errors import InputError
 from formatlab.models.lora import LoraSettings
@@ -12,6 +14,7 @@ from formatlab.models.source import model_digest
 from formatlab.study.experiment import check_options_used, load_experiment
 from formatlab.study.ladder_run import LadderRun
 from formatlab.study.model_run import ModelRun
+from formatlab.study.selection import selected
 from formatlab.study.study import LadderStudy, ModelStudy
 from formatlab.study.sweep import Sweep
 from formatlab.study.task import graph
@@ -21,6 +24,7 @@ from formatlab.train.on_policy.exploration import Exploration
 from formatlab.train.on_policy.settings import Grpo, Ppo
 from formatlab.train.reward import Reward
 from formatlab.train.stage import StageSettings
+from formatlab.world.mixture import Mixture
 from formatlab.world.problem_set import problems_digest
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -164,10 +168,48 @@ def test_mixtures_and_their_fidelity_are_axes(demo: LadderStudy):
         replace(demo, sweep=sweep).runs()
 
 
+def test_a_mixture_of_a_sweep_has_a_name_and_a_fidelity_of_its_own(demo: LadderStudy):
+    given = Mixture(name="given", shares={"latex": 1}, mistranslates={"latex": ("fold",)})
+    texts = ("half:program=.5/times+fold,prose=.5/none", "program=.5,prose=.5/times", given)
+    study = replace(demo, scales=("0.04M",), sweep=Sweep(mixture=texts))
+    runs = ladder_runs(study)
+    assert [dict(run.base.world.mixture.mistranslates) for run in runs] == [
+        {"program": ("times", "fold")},
+        {**_of(demo.world.mixture.mistranslates, "program"), "prose": ("times",)},
+        {"latex": ("fold",)},
+    ]
+    names = ["half", "program50-prose50-times", "given"]
+    assert [run.base.world.mixture.name for run in runs] == names
+    for name, run in zip(names, runs, strict=True):
+        assert f"-{name}-" in run.address
+        assert f"-{name}-" in run.base.name
+        assert name in run.label
+    assert [run.base for run in selected(runs, ["mixture=half"])] == [runs[0].base]
+
+
+def _of(mapping: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: mapping[name] for name in names if name in mapping}
+
+
+def test_mixtures_on_the_command_line_are_those_of_a_file(demo: LadderStudy):
+    given = Mixture(name="given", shares={"latex": 1 / 3, "prose": 2 / 3})
+    preset = replace(demo, sweep=Sweep(mixture=(given, "prose=1")))
+    assert tyro.cli(LadderStudy, args=[], default=preset) == preset
+    words = ["--sweep.mixture", str(given), "prose=1"]
+    study = tyro.cli(LadderStudy, args=words, default=demo)
+    assert [run.address for run in study.runs()] == [run.address for run in preset.runs()]
+
+
 @pytest.mark.parametrize(
     ("sweep", "named"),
     [
         (Sweep(mixture=("prose",)), "is no mixture"),
+        (Sweep(mixture=("half:prose=1/",)), "''"),
+        (Sweep(mixture=("prose=.5,prose=.5",)), "each once"),
+        (Sweep(mixture=("prose=1/bogus",)), "bogus"),
+        (Sweep(mixture=("a/b:prose=1",)), "part of folders"),
+        (Sweep(mixture=("a:prose=1", "a:latex=1")), "two mixtures are called 'a'"),
+        (Sweep(mixture=("prose=.5,latex=.5", "prose=.50,latex=.5")), "two mixtures are called"),
         (Sweep(mixture=("prose=.5,program=.2",)), "sum to 0.7"),
         (Sweep(epochs=(1, 1)), "twice"),
         (Sweep(algorithm=("sft",), group_size=(4,)), "sft has no group_size"),

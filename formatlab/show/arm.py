@@ -3,23 +3,28 @@
 Where a study draws several sampling seeds for each base, the runs of one base are an arm; where it
 has several worlds, the runs of one world.
 
-A label gives the scale, then whichever of mixture, chain and reward differ within the study. If
-runs of one setting still differ in more than their seeds, `variant_labels` names what differs in
+A label gives the scale, then whichever of mixture, data, chain and reward differ within the study.
+If runs of one setting still differ in more than their seeds, `variant_labels` names what differs in
 their configurations.
+
+Of a recorded run the configuration does not say all that its script decides. There the folder's
+name, without its seed, is part of the label, so that runs are pooled as seeds only if they are
+called so: `long-s0` and `long-s1`, but not `long` and `short`.
 """
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from formatlab.errors import InputError
 from formatlab.measure import Attractor, attractor
-from formatlab.show.run_facts import RunFacts, RunReward
+from formatlab.show.run_facts import RunData, RunFacts, RunReward
 from formatlab.show.run_result import RunResult
 from formatlab.show.settings_wording import bonus_text, lora_text, setting_text, with_reward
-from formatlab.show.wording import model_text, name_text, parameters_text
+from formatlab.show.wording import model_text, name_text, parameters_text, visible_text
 
 # Keys that differ between seeds at any depth; the run's own name does so at the top.
 _SEED_KEYS = (
@@ -148,11 +153,13 @@ def grouped_arms(runs: Sequence[RunResult], mixtures: Sequence[Mixture]) -> list
         bases=any(run.several_of_base for run in runs)
         and len({run.facts.base_seed for run in runs}) > 1,
         worlds=len({run.facts.world_seed for run in runs}) > 1,
+        data=_data_labels([run.facts for run in runs]),
+        folders=_folder_labels([run for run in runs if run.facts.recorded]),
     )
     groups: dict[tuple[str, RunReward, int, str], list[RunResult]] = {}
     for run in runs:
         of = run.facts
-        key = (labels.setting(of), of.reward, of.parameters, of.scale)
+        key = (labels.setting(run), of.reward, of.parameters, of.scale)
         groups.setdefault(key, []).append(run)
     return sorted(
         (
@@ -182,9 +189,13 @@ class _Labels:
     bases: bool
     """Where each base was trained with several sampling seeds."""
     worlds: bool
+    data: Mapping[RunData | None, str]
+    folders: Mapping[str, str]
+    """The folder's name without its seed, of each recorded run by name."""
 
-    def setting(self, run: RunFacts) -> str:
+    def setting(self, of: RunResult) -> str:
         """Return the setting of a run, without its variant."""
+        run = of.facts
         # If the study has a single chain, its words are given unless they only name the algorithm.
         words = [run.chain or run.algorithm]
         if not self.chains and words[0] == run.algorithm:
@@ -192,16 +203,59 @@ class _Labels:
         if self.mixtures:
             label = next(mixture.label for mixture in self.mixtures if mixture.is_of(run))
             words = [label] * (label not in run.chain.split(", ")) + words
+        of_recorded = self.folders.get(of.name) if run.recorded else None
+        words += [word for word in (of_recorded, self.data.get(run.data)) if word]
         words += [f"world {run.world_seed}"] * self.worlds + [f"base s{run.base_seed}"] * self.bases
         text = ", ".join(words)
         unnamed = run.reward.is_correctness and (run.from_documents or not self.rewards)
         return text if unnamed else with_reward(text, run.reward)
 
 
+def _data_labels(runs: Sequence[RunFacts]) -> dict[RunData | None, str]:
+    """Return the label of each data set; none if all runs have the same."""
+    found = list(dict.fromkeys(run.data for run in runs))
+    if len(found) < 2:
+        return {}
+    names = Counter(of.name for of in found if of)
+    labels: dict[RunData | None, str] = {}
+    for of in found:
+        if of is not None:
+            parts = (of.name, of.digest * (not of.name or names[of.name] > 1))
+            labels[of] = f"data {' '.join(filter(None, parts))}"
+    return labels
+
+
+def _folder_labels(runs: Sequence[RunResult]) -> dict[str, str]:
+    """Return the names of folders without their seeds, by whole name; none if all are the same.
+
+    A name keeps its seed where another of the same name and seed would be pooled with it.
+    """
+    stems = {run.name: _without_seed(run.name, run.seed) for run in runs}
+    times = Counter((stems[run.name], run.seed) for run in runs)
+    for run in runs:
+        if times[stems[run.name], run.seed] > 1:
+            stems[run.name] = run.name
+    several = len(set(stems.values())) > 1
+    return {name: visible_text(stem) for name, stem in stems.items()} if several else {}
+
+
+def _without_seed(name: str, seed: int) -> str:
+    """Return a folder's name without its seed: `long` for `long-seed0`, `long_s0` or `long0`."""
+    number = rf"0*{seed}(?![0-9])"
+    for before in (r"(?<![A-Za-z])seed[-_=. ]?", r"(?<![A-Za-z0-9])s", r"(?<![A-Za-z0-9.])"):
+        without = re.sub(rf"[-_=. ]*{before}{number}(?![A-Za-z.])", "", name, flags=re.IGNORECASE)
+        if without != name:
+            return without.strip("-_=. ") or "run"
+    return re.sub(rf"(?<=[A-Za-z])0*{seed}$", "", name)
+
+
 def _settings(group: str, runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
-    """Return setting -> runs; several settings, one a variant, if the group has a seed twice."""
+    """Return setting -> runs; several settings, one a variant, if the group has a seed twice.
+
+    Recorded runs are variants wherever their configurations differ.
+    """
     seeds = [run.seed for run in runs]
-    if len(set(seeds)) == len(seeds):
+    if len(set(seeds)) == len(seeds) and not any(run.facts.recorded for run in runs):
         return {group: list(runs)}
     settings: dict[str, list[RunResult]] = {}
     for run, variant in zip(runs, variant_labels([run.config for run in runs]), strict=True):

@@ -10,6 +10,7 @@ from typing import Any
 
 from formatlab.measure import FROM_DOCUMENTS
 from formatlab.show.wording import visible_text
+from formatlab.store.config import config_hash
 
 _CORRECTNESS = "correctness"
 _WITHOUT_SIGNAL = ("random", "none")
@@ -44,6 +45,29 @@ class RunReward:
         """In words, without a comma: `no reward`, `random reward`."""
         text = "no reward" if self.kind == "none" else f"{self.kind} reward"
         return f"{text} with {' and '.join(self.errors)}" if self.errors else text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunData:
+    """The problems of a run that does not take them from a controlled world."""
+
+    name: str
+    """Of the data set; empty where it has none."""
+    digest: str
+    """Different for other problems, of training or of the probe."""
+
+
+def data_of(config: Mapping[str, Any]) -> RunData | None:
+    """Return the data in a configuration; None in a controlled world, or where it is not stored."""
+    data = config.get("data")
+    if isinstance(data, Mapping):  # of a recorded trainer
+        name = (data.get("train") or {}).get("name") or ""
+        return RunData(name=_one_line(name), digest=config_hash(data))
+    if "problems" not in config:
+        return None
+    keys = ("problems", "probe_problems", "probe_split", "prompts_sha256")
+    digest = config_hash({key: config.get(key) for key in keys})
+    return RunData(name=_one_line(config["problems"]), digest=digest)
 
 
 def reward_of(config: Mapping[str, Any]) -> RunReward:
@@ -89,6 +113,10 @@ class RunFacts:
     """The bonus for exploration; None where the algorithm has none."""
     lora: Mapping[str, Any] | None
     """The adapter; None where all weights are trained."""
+    data: RunData | None
+    """The problems; None in a controlled world, and where they are not stored."""
+    recorded: bool
+    """Whether `FormatRecorder` recorded another's trainer, of which not all settings are known."""
     world_seed: int
     """Seed of problems and documents; 0 for real problems."""
     base_seed: int
@@ -150,6 +178,8 @@ def run_facts(config: Mapping[str, Any]) -> RunFacts:
         reward=reward_of(config),
         exploration=config.get("exploration"),
         lora=config.get("lora"),
+        data=data_of(config),
+        recorded="trainer" in config,
         world_seed=world.get("seed", 0),
         base_seed=base.get("config", {}).get("seed", seed),
         sampling_seed=seed,

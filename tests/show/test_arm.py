@@ -1,8 +1,14 @@
 """What tells configurations apart."""
 
-import pytest
+from typing import Any
 
-from formatlab.show.arm import variant_labels
+import pytest
+from small_runs import Factory
+
+from formatlab.errors import InputError
+from formatlab.show.arm import _without_seed, variant_labels
+from formatlab.show.study import measured_study
+from formatlab.store import RunFolder
 
 
 def test_seeds_make_no_variant() -> None:
@@ -111,3 +117,94 @@ def test_what_a_base_of_another_seed_came_to_makes_no_variant() -> None:
 def test_what_is_stored_twice_is_told_once() -> None:
     configs = [{"world": {"largest": i}, "base": {"world": {"largest": i}}} for i in (9, 20)]
     assert variant_labels(configs) == ["largest 9", "largest 20"]
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "left"),
+    [
+        ("long-s0", 0, "long"),
+        ("long_seed_3", 3, "long"),
+        ("seed=3 long", 3, "long"),
+        ("long-SEED03-x", 3, "long-x"),
+        ("qwen2-s2", 2, "qwen2"),
+        ("long-1-x", 1, "long-x"),
+        ("long7", 7, "long"),
+        ("s4", 4, "run"),
+        ("long", 0, "long"),
+        ("steps-s1", 0, "steps-s1"),
+        ("0.04M-long", 0, "0.04M-long"),
+        ("run10", 0, "run10"),
+        ("lr1e-4", 4, "lr1e"),
+        ("loss-10", 1, "loss-10"),
+    ],
+)
+def test_a_folder_is_called_without_its_seed(name: str, seed: int, left: str) -> None:
+    assert _without_seed(name, seed) == left
+
+
+def recorded(make_run: Factory, name: str, *, seed: int = 0, **config: Any) -> RunFolder:
+    """A run as `FormatRecorder` leaves it, in a folder of this name."""
+    run = make_run(seed=seed, config={"trainer": {"beta": 0.0}, **config})
+    return RunFolder.open(run.path.rename(run.path.with_name(name)))
+
+
+def data(name: str, digest: str) -> dict[str, Any]:
+    return {"data": {"train": {"name": name, "rows": 8, "digest": digest}, "eval": None}}
+
+
+def settings_of(runs: list[RunFolder]) -> dict[str, int]:
+    return {arm.setting: len(arm.runs) for arm in measured_study(runs).arms}
+
+
+def test_recorded_runs_are_seeds_only_if_they_are_called_so(make_run) -> None:
+    runs = [recorded(make_run, f"{name}-s{seed}", seed=seed) for name in "ab" for seed in (0, 1)]
+    assert settings_of(runs) == {"a": 2, "b": 2}
+    assert settings_of(runs[:2]) == {"": 2}
+
+
+def test_recorded_runs_of_one_seed_go_by_their_folders(make_run) -> None:
+    names = ("first", "second", "third-s42", "third")
+    runs = [recorded(make_run, name, seed=42) for name in names]
+    assert settings_of(runs) == dict.fromkeys(sorted(names), 1)
+
+
+def test_recorded_runs_on_other_data_are_no_seeds(make_run) -> None:
+    runs = [
+        recorded(make_run, f"x-s{seed}", seed=seed, **data("", digest))
+        for seed, digest in enumerate(("ab", "ab", "cd"))
+    ]
+    counts = settings_of(runs)
+    assert sorted(counts.values()) == [1, 2]
+    assert all(setting.startswith("data ") for setting in counts)
+    named = [
+        recorded(make_run, f"y-s{seed}", seed=seed, **data(name, name))
+        for seed, name in enumerate(("gsm8k", "math", "gsm8k"))
+    ]
+    assert settings_of(named) == {"data gsm8k": 2, "data math": 1}
+    same_name = [
+        recorded(make_run, f"z-s{seed}", seed=seed, **data("gsm8k", digest))
+        for seed, digest in enumerate(("ab", "cd"))
+    ]
+    assert [label[:11] for label in settings_of(same_name)] == ["data gsm8k "] * 2
+
+
+def test_recorded_runs_with_other_settings_are_no_seeds(make_run) -> None:
+    runs = [
+        recorded(make_run, f"x-s{seed}", seed=seed, trainer={"beta": beta})
+        for seed, beta in enumerate((0.0, 0.1, 0.1))
+    ]
+    assert settings_of(runs) == {"beta 0": 1, "beta 0.1": 2}
+
+
+def test_a_real_model_on_other_problems_is_no_seed(make_run) -> None:
+    runs = [
+        make_run(seed=seed, config={"problems": name, "prompts_sha256": name})
+        for seed, name in enumerate(("gsm8k", "math", "gsm8k"))
+    ]
+    assert settings_of(runs) == {"data gsm8k": 2, "data math": 1}
+
+
+def test_the_same_run_twice_is_refused(make_run) -> None:
+    run = recorded(make_run, "first")
+    with pytest.raises(InputError, match="is there twice"):
+        measured_study([run, run])

@@ -108,3 +108,14 @@ def test_prompts_evaluated_again_at_an_epoch_are_replaced(tmp_path: Path) -> Non
         ("b", "prose"),
         ("c", "prose"),
     ]
+
+
+def test_a_folder_from_before_data_were_noted_is_resumed(tmp_path: Path) -> None:
+    record(opened(tmp_path / "run"), range(3), every=1)
+    run = RecordedRun(tmp_path / "run", Accelerator(cpu=True))
+    run.open({"seed": 0, "data": {"train": None}}, {})
+    assert RunFolder.open(run.path).config == {"seed": 0}
+    noted = RecordedRun(tmp_path / "noted", Accelerator(cpu=True))
+    noted.open({"seed": 0, "data": {"train": 1}}, {})
+    with pytest.raises(InputError, match=r"data\.train is 1 there and 2 here"):
+        noted.open({"seed": 0, "data": {"train": 2}}, {})

@@ -13,6 +13,7 @@ from formatlab.observe.recorder import TrainRecorder
 from formatlab.store.rollout import Rollout, rollouts_from_table
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.environment import environment
+from formatlab.train.recorder.recorded_data import data_config
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -100,6 +101,10 @@ class RecordedRun:
             InputError: it is of another configuration, holds something else, or cannot be written
                 to.
         """
+        if (self.path / "config.json").exists():
+            there = RunFolder.open(self.path).config
+            # Folders recorded before it was noted have no data.
+            config = {key: of for key, of in config.items() if key != "data" or key in there}
         self._folder = RunFolder.create(self.path, config=config, env={**environment(), **env})
 
     @_on_main
@@ -177,6 +182,7 @@ def run_config(path: Path, trainer: "Trainer", gold: str | None) -> dict[str, An
         "reward": list(trainer.reward_func_names),
         "seed": options["seed"],
         "gold": gold,
+        "data": data_config(trainer, gold),
         "processes": trainer.accelerator.num_processes,
         "trainer": {key: options[key] for key in _SETTINGS if key in options},
     }

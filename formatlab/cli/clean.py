@@ -62,12 +62,19 @@ def main(arguments: list[str]) -> int:
         """The runs folder."""
 
     options = tyro.cli(Options, args=arguments, prog="formatlab clean", description=DESCRIPTION)
+    from formatlab.cli.shown_work import shown_work
     from formatlab.launch.clean import BY_OPTION, GARBAGE, find_removable
 
     runs = options.runs
     asked: list[Kind] = [kind for kind in BY_OPTION if getattr(options, kind)]
-    found = find_removable(runs, [*GARBAGE, *asked])
-    others = {kind: find_removable(runs, [*asked, kind]) for kind in BY_OPTION if kind not in asked}
+    further: list[Kind] = [kind for kind in BY_OPTION if kind not in asked]
+    sought: list[list[Kind]] = [[*GARBAGE, *asked], *([*asked, kind] for kind in further)]
+    with shown_work("clean") as track:
+        found, *rest = [
+            find_removable(runs, kinds)
+            for kinds in track(sought, "looking through the runs folder")
+        ]
+    others = dict(zip(further, rest, strict=True))
     if not found:
         print(f"nothing to clean in {runs}")
     status = _remove(found, runs) if options.yes else _show(found, runs)
@@ -101,18 +108,20 @@ def _show(found: "Sequence[Removable]", runs: Path) -> int:
 
 
 def _remove(found: "Sequence[Removable]", runs: Path) -> int:
+    from formatlab.cli.shown_work import shown_work
     from formatlab.launch.clean import remove
     from formatlab.store.lock import Held
 
     gone: list[Removable] = []
     status = 0
-    for item in found:
-        try:
-            if remove(item):
-                gone.append(item)
-        except FormatlabError as error:
-            print(f"formatlab clean: {_place(item, runs)} is left: {error}", file=sys.stderr)
-            status = status if isinstance(error, Held) else 1
+    with shown_work("clean") as track:
+        for item in track(found, "removing"):
+            try:
+                if remove(item):
+                    gone.append(item)
+            except FormatlabError as error:
+                print(f"formatlab clean: {_place(item, runs)} is left: {error}", file=sys.stderr)
+                status = status if isinstance(error, Held) else 1
     for kind, words in _WORDS.items():
         items = [item for item in gone if item.kind == kind]
         if items:

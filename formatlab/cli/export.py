@@ -55,27 +55,31 @@ def main(arguments: list[str]) -> int:
         for all of its studies."""
 
     options = tyro.cli(Options, args=arguments, prog="formatlab export", description=DESCRIPTION)
+    from formatlab.cli.shown_work import shown_work
     from formatlab.launch.plan import read_plan
     from formatlab.show.export.export import choose_runs, write_export
 
     if not options.runs:
         raise InputError("name the studies to export: formatlab export RUNS --output FOLDER")
-    chosen = choose_runs(
-        options.runs,
-        licence=options.licence,
-        models=options.models,
-        unfinished=options.unfinished,
-    )
-    plans = [read_plan(path) for path in dict.fromkeys(run.path.parent for run in chosen.runs)]
-    export = write_export(
-        options.output,
-        chosen.runs,
-        licence=options.licence,
-        models=options.models,
-        left_out=chosen.left_out,
-        commands=[plan.command for plan in plans if plan is not None],
-        overwrite=options.overwrite,
-    )
+    with shown_work("export") as track:
+        chosen = choose_runs(
+            options.runs,
+            licence=options.licence,
+            models=options.models,
+            unfinished=options.unfinished,
+            track=track,
+        )
+        plans = [read_plan(path) for path in dict.fromkeys(run.path.parent for run in chosen.runs)]
+        export = write_export(
+            options.output,
+            chosen.runs,
+            licence=options.licence,
+            models=options.models,
+            left_out=chosen.left_out,
+            commands=[plan.command for plan in plans if plan is not None],
+            overwrite=options.overwrite,
+            track=track,
+        )
     _print_export(export, options)
     for damaged in chosen.damaged:
         print(f"formatlab export: {damaged.words}", file=sys.stderr)

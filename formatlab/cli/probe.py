@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from formatlab.errors import InputError, RunError
+from formatlab.train.failure import out_of_memory
 from formatlab.train.probe import Probe
-from formatlab.train.shortage import out_of_memory
 from formatlab.world.prompt import Shots
 
 if TYPE_CHECKING:

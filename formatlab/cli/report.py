@@ -35,12 +35,14 @@ def main(arguments: list[str]) -> int:
         """Folder of a study in the runs folder."""
 
     options = tyro.cli(Options, args=arguments, prog="formatlab report", description=DESCRIPTION)
+    from formatlab.cli.shown_work import shown_work
     from formatlab.show.report.report import report_folder
     from formatlab.show.tables.results import print_study
 
-    study, report, left_out = report_folder(
-        options.study, gallery=options.gallery, overwrite=options.overwrite
-    )
+    with shown_work("report") as track:
+        study, report, left_out = report_folder(
+            options.study, gallery=options.gallery, overwrite=options.overwrite, track=track
+        )
     print_study(study)
     print(f"\nreport  {report}\nfigures {report.parent / 'figures'}")
     if options.gallery is not None:

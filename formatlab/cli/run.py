@@ -62,6 +62,7 @@ def main(arguments: list[str]) -> int:
     from rich.console import Console
 
     from formatlab.cli.experiment_help import experiment_help
+    from formatlab.cli.shown_work import shown_work
     from formatlab.launch.accelerate import processes
     from formatlab.launch.launcher import Command, exit_status_of_interrupt, launch, report
     from formatlab.launch.runs_root import runs_root
@@ -115,7 +116,16 @@ def main(arguments: list[str]) -> int:
             return exit_status_of_interrupt()
         if not outcomes:  # not the first of several processes
             return 0
-        return max(_exit_status(outcomes), report(command, root, view, console))
+        failed = _exit_status(outcomes)
+        with shown_work("run") as track:
+            results, left_out = report(command, root, view, track=track)
+        if results is not None:
+            from formatlab.show.tables.results import print_study
+
+            print_study(results)
+            there = f"{options.runs_dir.rstrip('/')}/{command.study}"
+            console.print(f"\nreport  {there}/report.html\nfigures {there}/figures", markup=False)
+        return max(failed, left_out)
 
 
 def _check_inputs(command: Command, runs: Path) -> None:
@@ -124,13 +134,16 @@ def _check_inputs(command: Command, runs: Path) -> None:
     Raises:
         InputError: a format of a world does not hold together, or a file of problems is missing.
     """
+    from formatlab.cli.shown_work import shown_work
     from formatlab.observe.format_check import check_formats
     from formatlab.study.ladder_run import BaseTask
     from formatlab.study.model_run import ModelRun
     from formatlab.world.problem_set import find_problems
 
     to_do = [task for task in command.tasks if not (runs / task.address / "DONE").exists()]
-    check_formats(of.base.world for of in to_do if isinstance(of, BaseTask))
+    bases = [task for task in to_do if isinstance(task, BaseTask)]
+    with shown_work("run") as track:
+        check_formats(of.base.world for of in track(bases, "checking the formats of bases"))
     for task in to_do:
         if isinstance(task, ModelRun):
             find_problems(task.problems, split="train")
@@ -138,12 +151,14 @@ def _check_inputs(command: Command, runs: Path) -> None:
 
 
 def _dry_run(command: Command, view: Path, console: Console) -> None:
+    from formatlab.cli.shown_work import shown_work
     from formatlab.launch.dry_run import print_dry_run
 
     options = command.options
     if is_address(options.runs_dir):
         console.print(f"as if nothing were at {options.runs_dir} yet:", markup=False)
-    print_dry_run(command.tasks, view, options=options, console=console)
+    with shown_work("run") as track:
+        print_dry_run(command.tasks, view, options=options, console=console, track=track)
 
 
 def _exit_status(outcomes: Mapping[str, Outcome]) -> int:

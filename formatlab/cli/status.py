@@ -63,6 +63,7 @@ def main(arguments: list[str]) -> int:
         raise InputError("--json writes one document; give it without --watch")
     from rich.console import Console
 
+    from formatlab.cli.shown_work import shown_work
     from formatlab.launch.status import StatusSource
 
     console = Console(highlight=False)
@@ -72,7 +73,8 @@ def main(arguments: list[str]) -> int:
             return _watch(source, console, every=options.all)
         if options.watch:
             return _tell_changes(source)
-        studies = source.read()
+        with shown_work("status") as track:
+            studies = source.read(track)
     if options.json:
         print(json.dumps({"schema_version": 2, "studies": [study.document() for study in studies]}))
     elif not studies:

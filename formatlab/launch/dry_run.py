@@ -17,8 +17,9 @@ from formatlab.launch.devices import Devices, available_cores, available_memory,
 from formatlab.launch.estimate import Estimate, State, estimates, gpu_bytes, time_machine
 from formatlab.launch.options import LaunchOptions
 from formatlab.launch.plan import PlannedTask
-from formatlab.launch.progress import duration
 from formatlab.launch.status import TaskStatus, study_seconds_left
+from formatlab.show.wording import duration_text
+from formatlab.store.track import Track, untracked
 from formatlab.study.task import Task
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ _ANY_WIDTH = 10_000
 
 
 def print_dry_run(
-    tasks: Sequence[Task], runs: Path, *, options: LaunchOptions, console: "Console"
+    tasks: Sequence[Task],
+    runs: Path,
+    *,
+    options: LaunchOptions,
+    console: "Console",
+    track: Track = untracked,
 ) -> None:
     """Print which tasks there are, what each of them takes, and whether it all fits.
 
@@ -45,6 +51,7 @@ def print_dry_run(
         runs: the runs folder.
         options: of the command.
         console: where to print.
+        track: shows how far it is.
 
     Raises:
         FormatlabError: a task's folder is of another version of formatlab.
@@ -56,7 +63,7 @@ def print_dry_run(
     local = options.launcher == "local"
     workers = min(devices.most, len(tasks)) if local else max(1, cores // options.cpus_per_run)
     gpu = gpus[0].model if gpus else None
-    found = estimates(tasks, runs, workers=workers, gpu=gpu, timed=time_machine)
+    found = estimates(tasks, runs, workers=workers, gpu=gpu, timed=time_machine, track=track)
     if not console.is_terminal:  # a file gets whole lines, however long
         console = Console(file=console.file, width=_ANY_WIDTH)
     console.print(dry_run_table(found))
@@ -68,7 +75,7 @@ def print_dry_run(
         free = shutil.disk_usage(folder).free
         lines += local_totals(left, devices, cores, memory=available_memory(), disk=free)
     elif left:
-        work = _total([of.seconds for of in left], sum, duration, "about ")
+        work = _total([of.seconds for of in left], sum, duration_text, "about ")
         disk = _total([of.disk for of in left], sum, decimal, "about ")
         lines += [f"time    {work} of work in all", f"disk    {disk}"]
     for line in lines:
@@ -90,7 +97,7 @@ def dry_run_table(found: Sequence[Estimate]) -> "Table":
         table.add_row(
             arm,
             _states(tasks),
-            _total([of.seconds for of in left], mean, duration),
+            _total([of.seconds for of in left], mean, duration_text),
             _total([of.memory for of in left], max, decimal),
             _total([of.disk for of in left], sum, decimal),
         )
@@ -122,8 +129,9 @@ def local_totals(
         for of in left
     ]
     clock, _ = study_seconds_left(waiting, min(seats, cores))
-    words = _total(times, lambda _: clock, duration, "about ")
-    yield f"time    {words}, {seats} side by side; {_total(times, sum, duration)} of work in all"
+    words = _total(times, lambda _: clock, duration_text, "about ")
+    in_all = _total(times, sum, duration_text)
+    yield f"time    {words}, {seats} side by side; {in_all} of work in all"
 
     largest = sorted((of.memory or 0 for of in left), reverse=True)[:seats]
     held = [LAUNCHER + together for together in accumulate(largest)]

@@ -27,6 +27,7 @@ from formatlab.models.scale import find_scale
 from formatlab.store.config import config_hash
 from formatlab.store.metrics_log import metrics_tail
 from formatlab.store.run_folder import RunFolder
+from formatlab.store.track import Track, untracked
 from formatlab.study.ladder_run import BaseTask, LadderRun
 from formatlab.study.stage_run import StageRun
 from formatlab.study.task import Task
@@ -182,6 +183,7 @@ def estimates(
     workers: int,
     gpu: str | None,
     timed: Callable[[int], Timing],
+    track: Track = untracked,
 ) -> list[Estimate]:
     """What tasks will still take, in their order; the first base of a corpus writes it.
 
@@ -193,6 +195,7 @@ def estimates(
         workers: that share this machine.
         gpu: model of the GPU that tasks are done on; None for the CPU.
         timed: `time_machine`, or what stands in for it.
+        track: shows how many are estimated.
 
     Raises:
         FormatlabError: a task's folder is of another version of formatlab.
@@ -200,7 +203,7 @@ def estimates(
     paces = _past_paces(runs, gpu)
     corpora = {folder.name for folder in runs.glob("corpora/*")}
     found: list[Estimate] = []
-    for task in tasks:
+    for task in track(tasks, "estimating tasks"):
         estimate = Estimate(task=task, state=state_of(task, runs))
         if estimate.state != "done" and isinstance(task, BaseTask | StageRun):
             written = 0  # tokens of a corpus

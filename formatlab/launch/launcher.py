@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 
@@ -27,7 +27,11 @@ from formatlab.launch.packed_task import Pack, PackedTask
 from formatlab.launch.plan import Plan, PlannedTask, write_plan
 from formatlab.launch.runs_root import RunsRoot
 from formatlab.launch.schedule import Outcome
+from formatlab.store.track import Track
 from formatlab.study.task import Task, graph
+
+if TYPE_CHECKING:
+    from formatlab.show.study import Study as StudyResults
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +79,27 @@ def launch(command: Command, root: RunsRoot, runs: Path, console: Console) -> di
             )
 
 
-def report(command: Command, root: RunsRoot, runs: Path, console: Console) -> int:
+def report(
+    command: Command, root: RunsRoot, runs: Path, *, track: Track
+) -> tuple["StudyResults | None", int]:
     """Write the report of the study's finished runs, whichever command did them.
 
+    Args:
+        command: the work.
+        root: the runs folder.
+        runs: its view on this machine.
+        track: shows how far it is.
+
     Returns:
-        1 if a run could not be looked at, which is said, else 0.
+        The measured study, None if no run is finished; and 1 if a run could not be looked at, which
+        is said, else 0.
     """
     from formatlab.show.report.report import write_report
     from formatlab.show.study import measured_study
-    from formatlab.show.tables.results import print_study
     from formatlab.store.run_folder import RunFolder
 
-    status, folders = 0, list[RunFolder]()
-    for task in command.runs:
+    study, status, folders = None, 0, list[RunFolder]()
+    for task in track(command.runs, "collecting runs"):
         try:
             if root.bring(runs, task):
                 folders.append(RunFolder.open(runs / task.address))
@@ -95,13 +107,10 @@ def report(command: Command, root: RunsRoot, runs: Path, console: Console) -> in
             print(f"formatlab run: {task.label} is not in the report: {error}", file=sys.stderr)
             status = 1
     if folders:
-        study = measured_study(folders)
-        path = write_report(runs / command.study, folders, study=study)
-        print_study(study)
-        there = f"{command.options.runs_dir.rstrip('/')}/{command.study}"
-        console.print(f"\nreport  {there}/{path.name}\nfigures {there}/figures", markup=False)
+        study = measured_study(folders, track=track)
+        write_report(runs / command.study, folders, study=study, track=track)
     root.publish(runs, command.study)
-    return status
+    return study, status
 
 
 def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) -> dict[str, Outcome]:

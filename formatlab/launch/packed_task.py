@@ -18,10 +18,10 @@ from formatlab.errors import FormatlabError
 from formatlab.launch.executor import Busy
 from formatlab.launch.runs_root import RunsRoot
 from formatlab.launch.schedule import Outcome
-from formatlab.launch.worker import failure_reason
 from formatlab.store.lock import Owner
 from formatlab.study.experiment import load_experiment
 from formatlab.study.task import Task
+from formatlab.train.failure import failure_reason
 from formatlab.train.progress import Emit
 
 _PASSED_ON = (

@@ -17,6 +17,7 @@ from math import inf
 from statistics import median
 from typing import TYPE_CHECKING
 
+from formatlab.show.wording import duration_text
 from formatlab.train.progress import Progress
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class ProgressDisplay:
 
     def _end(self, name: str, outcome: str, words: str, colour: str) -> None:
         stage = self._stages.pop(name, None)
-        took = "" if stage is None else f" after {duration(self._clock() - stage.started)}"
+        took = "" if stage is None else f" after {duration_text(self._clock() - stage.started)}"
         self._draw()
         self.say(f"{name}: {outcome}{took}{words}", style=colour)
 
@@ -170,14 +171,5 @@ def _cells(stage: _Stage) -> tuple[str, str, str, str]:
     leader = event.leader or ""
     if event.leader is not None and event.share is not None:
         leader = f"{event.leader} {event.share:.0%}"
-    told = "" if left is None else f"{duration(left)} left"
+    told = "" if left is None else f"{duration_text(left)} left"
     return f"step {event.step}/{event.total}", leader, told, event.note
-
-
-def duration(seconds: float | None) -> str:
-    """Write a time in seconds as `m:ss` or `h:mm:ss`; `--` while it is unknown."""
-    if seconds is None:
-        return "--"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

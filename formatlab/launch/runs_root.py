@@ -40,6 +40,7 @@ from formatlab.store.remote.folder import (
 )
 from formatlab.store.remote.scratch import work_folder
 from formatlab.study.task import Task, graph
+from formatlab.train.failure import failure_reason
 from formatlab.train.progress import Emit, Progress, Remark
 
 
@@ -133,7 +134,7 @@ class RemoteRuns:
         except FormatlabError as error:
             return Outcome(task.label, str(error), error.exit_status)
         except Exception as error:
-            told = words_of(error) if isinstance(error, OSError) else worker.failure_reason(error)
+            told = words_of(error) if isinstance(error, OSError) else failure_reason(error)
             return Outcome(task.label, f"cannot work at {self.address}: {told}", 1)
 
     def _work(self, task: Task, threads: int, emit: Emit) -> Outcome:

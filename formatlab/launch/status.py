@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from formatlab.errors import FormatlabError, InputError, RunError
 from formatlab.launch.options import is_address
 from formatlab.launch.plan import Plan, PlannedTask, read_plan
-from formatlab.launch.progress import RATE_WINDOW, duration
+from formatlab.launch.progress import RATE_WINDOW
+from formatlab.show.wording import duration_text
 from formatlab.store.integrity import integrity_error
 from formatlab.store.lock import PATIENCE, RecordFile, held
 from formatlab.store.metrics_log import metrics_tail
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.runs_folder import BASES, CORPORA, MODELS, PLAN_FILE, readable_folders
+from formatlab.store.track import Track, untracked
 from formatlab.study.task import TaskFacts
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ class TaskStatus:
         if self.owner is not None:
             notes.append(f"held by {self.owner}")
         if self.silent is not None and self.silent > PATIENCE:
-            notes.append(f"no sign of life for {duration(self.silent)}")
+            notes.append(f"no sign of life for {duration_text(self.silent)}")
         if self.resumed:
             notes.append(f"resumed {'once' if self.resumed == 1 else f'{self.resumed} times'}")
         return [*notes, *self.remarks]
@@ -168,9 +170,9 @@ class StatusSource:
         else:
             self._runs, self._names = find_study(Path(place))
 
-    def read(self) -> list[StudyStatus]:
+    def read(self, track: Track = untracked) -> list[StudyStatus]:
         """Read all studies; at an address, as of the latest `refresh`."""
-        studies, mirror = read_studies(self._runs, self._names), self._mirror
+        studies, mirror = read_studies(self._runs, self._names, track), self._mirror
         return studies if mirror is None else [_at_address(study, mirror) for study in studies]
 
     def refresh(self) -> str:
@@ -208,17 +210,20 @@ def _at_address(study: StudyStatus, mirror: "Mirror") -> StudyStatus:
     return replace(study, remark=mirror.at_address(study.remark), tasks=tuple(tasks))
 
 
-def read_studies(runs: Path, names: Sequence[str] | None = None) -> list[StudyStatus]:
+def read_studies(
+    runs: Path, names: Sequence[str] | None = None, track: Track = untracked
+) -> list[StudyStatus]:
     """Read the status of a runs folder's studies.
 
     Args:
         runs: the runs folder.
         names: of the studies; None for all.
+        track: shows how many are read.
     """
     if names is None:
         folders = [folder for folder in readable_folders(runs) if _is_study(folder)]
         names = [of.name for of in folders if of.name not in (BASES, CORPORA, MODELS)]
-    return [_read_study(runs, name) for name in names]
+    return [_read_study(runs, name) for name in track(names, "reading studies")]
 
 
 def _is_study(folder: Path) -> bool:

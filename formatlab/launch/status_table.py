@@ -8,9 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from formatlab.launch.progress import duration
 from formatlab.launch.status import State, StudyStatus, TaskStatus, counted
-from formatlab.show.wording import name_text, percent_text, visible_text
+from formatlab.show.wording import duration_text, name_text, percent_text, visible_text
 
 MOST_ROWS = 40
 """Rows of a study beyond which its tasks are counted, unless all are asked for."""
@@ -64,7 +63,7 @@ def totals_words(study: StudyStatus) -> str:
     if not study.seconds_left:
         return f"{words}; time left --"
     about = "about" if study.complete else "more than"
-    return f"{words}; time left {about} {duration(study.seconds_left)}"
+    return f"{words}; time left {about} {duration_text(study.seconds_left)}"
 
 
 def task_words(task: TaskStatus) -> str:
@@ -100,7 +99,7 @@ def _cells(task: TaskStatus) -> tuple[str, ...]:
         task.state,
         _steps(task),
         _leading(task),
-        duration(task.seconds_left) if task.left else "",
+        duration_text(task.seconds_left) if task.left else "",
         name_text("; ".join(notes), _NOTE_WIDTH),
     )
 

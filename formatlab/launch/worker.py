@@ -7,7 +7,6 @@ folder's FAILED and in the outcome.
 
 import os
 import signal
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing.process import BaseProcess
@@ -20,8 +19,8 @@ from formatlab.store.lock import locked
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.runs_folder import put_aside
 from formatlab.study.task import Task
+from formatlab.train.failure import failure_reason, is_disk_full, out_of_memory
 from formatlab.train.progress import Emit, Progress, Remark
-from formatlab.train.shortage import is_disk_full, out_of_memory
 
 
 def work(task: Task, runs: Path, *, threads: int, emit: Emit) -> Outcome:
@@ -130,22 +129,6 @@ def explained(error: Exception, runs: Path) -> Exception:
             "--runs-dir; the same command then goes on from the last checkpoint"
         )
     return error
-
-
-def failure_reason(error: Exception) -> str:
-    """The text of a failure: its message, or for a bug its place and then the traceback.
-
-    The author of an added format has to see at once which line of it is wrong.
-    """
-    if isinstance(error, FormatlabError):
-        return str(error)
-    said = str(error).strip().partition("\n")[0]
-    words = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    frames = traceback.extract_tb(error.__traceback__)
-    if frames:
-        last = frames[-1]
-        words += f" ({Path(last.filename).name}, line {last.lineno}, in {last.name})"
-    return f"{words}\n\n{''.join(traceback.format_exception(error)).rstrip()}"
 
 
 def note_failure(folder: Path, reason: str) -> None:

@@ -11,6 +11,7 @@ from formatlab.show.run_facts import RunReward
 from formatlab.show.run_result import RunResult, measured_run, with_distance_from_base
 from formatlab.show.wording import mixture_text, name_text
 from formatlab.store import RunFolder
+from formatlab.store.track import Track, untracked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +100,12 @@ class Study:
         return " or ".join(texts) or "0 prompts"
 
 
-def measured_study(runs: Sequence[RunFolder]) -> Study:
+def measured_study(runs: Sequence[RunFolder], *, track: Track = untracked) -> Study:
     """Read and measure the runs of a study.
+
+    Args:
+        runs: their folders.
+        track: shows how many are measured.
 
     Raises:
         InputError: no runs, or the same run twice.
@@ -109,7 +114,9 @@ def measured_study(runs: Sequence[RunFolder]) -> Study:
         raise InputError(
             "There are no runs to show. Give a runs folder in which a study has been run."
         )
-    results = with_distance_from_base(runs, [measured_run(run) for run in runs])
+    results = with_distance_from_base(
+        runs, [measured_run(run) for run in track(runs, "measuring runs")]
+    )
     facts = [run.facts for run in results]
     bases = {(of.world_seed, of.base_seed) for of in facts}
     samplings = {(of.world_seed, of.base_seed, of.sampling_seed) for of in facts}

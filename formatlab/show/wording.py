@@ -36,6 +36,15 @@ def fraction_text(value: float | None) -> str:
     return text.removeprefix("0") if text.startswith("0.") else text
 
 
+def duration_text(seconds: float | None) -> str:
+    """Return a time in seconds as `m:ss` or `h:mm:ss`; `--` while it is unknown."""
+    if seconds is None:
+        return "--"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def epoch_text(epoch: float) -> str:
     """Return an epoch without needless decimals; `base` for 0."""
     return "base" if epoch == 0 else f"{epoch:g}"

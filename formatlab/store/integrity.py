@@ -17,6 +17,7 @@ from formatlab.store.metrics_log import MetricsLog
 from formatlab.store.rollout_file import is_damage, unreadable
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.runs_folder import is_run_folder, studies_in
+from formatlab.store.track import Track, untracked
 from formatlab.store.weights import weights_digest, weights_whole
 
 _DOCUMENTS = ("config.json", "env.json", "DONE")
@@ -72,12 +73,15 @@ class ReportableRuns:
     left_out: Sequence[LeftOut]
 
 
-def reportable_runs(path: Path, *, models: bool = False) -> ReportableRuns:
+def reportable_runs(
+    path: Path, *, models: bool = False, track: Track = untracked
+) -> ReportableRuns:
     """Check the runs of a study, or one run.
 
     Args:
         path: folder of a study, or of a run.
         models: whether their models have to be sound too, or may even be gone.
+        track: shows how many are checked.
 
     Raises:
         InputError: it is not there, or holds no run folders.
@@ -87,9 +91,8 @@ def reportable_runs(path: Path, *, models: bool = False) -> ReportableRuns:
     one = (path / "config.json").exists()
     runs: list[RunFolder] = []
     left_out: list[LeftOut] = []
-    for folder in [path] if one else sorted(path.glob("[!.]*/")):
-        if not is_run_folder(folder):
-            continue
+    folders = [of for of in ([path] if one else sorted(path.glob("[!.]*/"))) if is_run_folder(of)]
+    for folder in track(folders, "checking runs"):
         wrong = _reason_to_leave_out(folder, models=models)
         if wrong is not None:
             left_out.append(wrong)

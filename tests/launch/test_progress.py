@@ -4,7 +4,8 @@ import pickle
 import pytest
 from rich.console import Console
 
-from formatlab.launch.progress import LINE_INTERVAL, ProgressDisplay, duration
+from formatlab.launch.progress import LINE_INTERVAL, ProgressDisplay
+from formatlab.show.wording import duration_text
 from formatlab.train.progress import Progress
 
 
@@ -294,4 +295,4 @@ def test_draws_only_on_a_terminal(output: io.StringIO, terminal: bool) -> None:
     ],
 )
 def test_durations(seconds: float | None, written: str) -> None:
-    assert duration(seconds) == written
+    assert duration_text(seconds) == written

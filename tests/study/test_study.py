@@ -184,7 +184,7 @@ def test_a_mixture_of_a_sweep_has_a_name_and_a_fidelity_of_its_own(demo: LadderS
         assert f"-{name}-" in run.address
         assert f"-{name}-" in run.base.name
         assert name in run.label
-    assert [run.base for run in selected(runs, ["mixture=half"])] == [runs[0].base]
+    assert [run.address for run in selected(runs, ["mixture=half"])] == [runs[0].address]
 
 
 def _of(mapping: Mapping[str, Any], *names: str) -> dict[str, Any]:

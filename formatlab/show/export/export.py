@@ -21,6 +21,7 @@ from formatlab.store.atomic_file import write_text_atomically
 from formatlab.store.export_folder import CARD, export_folder
 from formatlab.store.integrity import LeftOut, ReportableRuns, reportable_runs
 from formatlab.store.runs_folder import studies_in
+from formatlab.store.track import Track, untracked
 
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
@@ -37,7 +38,12 @@ class ChosenRuns:
 
 
 def choose_runs(
-    folders: Sequence[Path], *, licence: str | None, models: bool, unfinished: bool
+    folders: Sequence[Path],
+    *,
+    licence: str | None,
+    models: bool,
+    unfinished: bool,
+    track: Track = untracked,
 ) -> ChosenRuns:
     """Find the runs to export.
 
@@ -46,6 +52,7 @@ def choose_runs(
         licence: its identifier on the hub; real models and problems need one.
         models: whether the models of the runs have to be intact.
         unfinished: whether to export runs that are not finished.
+        track: shows how far it is.
 
     Raises:
         InputError: no run folders or no finished run, or a licence that is missing or no
@@ -57,7 +64,7 @@ def choose_runs(
             f"--licence is {licence!r}; give an identifier of the hub in small letters, "
             "such as cc-by-4.0, apache-2.0, mit or other"
         )
-    found = [runs for folder in folders for runs in _found(folder, models)]
+    found = [runs for folder in folders for runs in _found(folder, models, track)]
     intact = [run for of in found for run in of.runs]
     damaged = [left for of in found for left in of.left_out]
     runs = [run for run in intact if run.done or unfinished]
@@ -80,10 +87,10 @@ def choose_runs(
     return ChosenRuns(runs=runs, left_out=left_out, damaged=damaged)
 
 
-def _found(folder: Path, models: bool) -> Iterator[ReportableRuns]:
+def _found(folder: Path, models: bool, track: Track) -> Iterator[ReportableRuns]:
     is_run = (folder / "config.json").exists()
     for of in ([] if is_run else studies_in(folder)) or [folder]:
-        yield reportable_runs(of, models=models)
+        yield reportable_runs(of, models=models, track=track)
 
 
 def _reason(run: RunFolder) -> str:
@@ -112,6 +119,7 @@ def write_export(
     left_out: Mapping[str, str] | None = None,
     commands: Sequence[Sequence[str]] = (),
     overwrite: bool = False,
+    track: Track = untracked,
 ) -> StudyExport:
     """Write rollouts, the tables of runs, winners and metrics, cards, and models if asked for.
 
@@ -127,6 +135,7 @@ def write_export(
         left_out: other run folders in the user's folders -> why they are not exported.
         commands: command lines that made the runs, if known.
         overwrite: whether an earlier export may be replaced.
+        track: shows how far it is.
 
     Raises:
         InputError: a run is there twice, there are no rollouts, or `output` holds other things or
@@ -135,14 +144,14 @@ def write_export(
     """
     _check_once(runs)
     with export_folder(output, overwrite=overwrite) as folder:
-        results = [measured_run(run) for run in runs]
-        found, missing = exported_models(runs, results) if models else ([], {})
+        results = [measured_run(run) for run in track(runs, "measuring runs")]
+        found, missing = exported_models(runs, results, track=track) if models else ([], {})
         tags = {
             run.name: {
                 split: _write_split(folder / "rollouts" / split / f"{run.name}.parquet", run, split)
                 for split in SPLITS
             }
-            for run in runs
+            for run in track(runs, "writing rollouts of runs")
         }
         counts = {
             name: {split: tags_of[split].total() for split in SPLITS}
@@ -165,7 +174,7 @@ def write_export(
             licence=licence,
         )
         write_text_atomically(folder / CARD, data_card(data))
-        for model in found:
+        for model in track(found, "copying models"):
             model.copy(folder / model.name)
             card = model_card(model, licence=licence, commands=commands)
             write_text_atomically(folder / model.name / CARD, card)

@@ -13,6 +13,7 @@ from formatlab.errors import FormatlabError
 from formatlab.show.export.card import published_value
 from formatlab.show.run_result import RunResult
 from formatlab.store import RunFolder
+from formatlab.store.track import Track, untracked
 from formatlab.store.weights import weights_digest
 
 _FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
@@ -91,20 +92,21 @@ def hub_id(name: str) -> str | None:
 
 
 def exported_models(
-    folders: Sequence[RunFolder], results: Sequence[RunResult]
+    folders: Sequence[RunFolder], results: Sequence[RunResult], *, track: Track = untracked
 ) -> tuple[list[ExportedModel], dict[str, str]]:
     """Find the models of runs, and the bases that they started from.
 
     Args:
         folders: the run folders, in their studies' folders.
         results: of each, in the same order.
+        track: shows of how many runs the weights are checked.
 
     Returns:
         The models, and the name of each run or base whose model is missing -> why.
     """
     models: dict[str, ExportedModel] = {}
     missing: dict[str, str] = {}
-    for folder, run in zip(folders, results, strict=True):
+    for folder, run in track(list(zip(folders, results, strict=True)), "checking models of runs"):
         base = _base_of(folder)
         if base is not None:
             _add(models, missing, base, base.path / "model", run=None)

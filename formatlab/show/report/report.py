@@ -50,6 +50,7 @@ from formatlab.show.wording import visible_text
 from formatlab.store import RunFolder
 from formatlab.store.atomic_file import explained_os_errors, write_text_atomically
 from formatlab.store.integrity import LeftOut, reportable_runs
+from formatlab.store.track import Track, untracked
 
 FIGURES: list[StudyFigure] = [
     SHARE_OVER_TRAINING,
@@ -66,7 +67,11 @@ _TEMPLATE_NAME = "report.html.jinja"
 
 
 def report_folder(
-    folder: Path, *, gallery: Path | None = None, overwrite: bool = False
+    folder: Path,
+    *,
+    gallery: Path | None = None,
+    overwrite: bool = False,
+    track: Track = untracked,
 ) -> tuple[Study, Path, Sequence[LeftOut]]:
     """Write the report of a study from the run folders in its folder, without damaged ones.
 
@@ -74,6 +79,7 @@ def report_folder(
         folder: of the study, in a runs folder.
         gallery: folder that the figures and tables are copied to as well.
         overwrite: whether figures and tables that the gallery has may be replaced.
+        track: shows how far it is.
 
     Returns:
         The study, the path of `report.html`, and the run folders that were left out.
@@ -87,11 +93,11 @@ def report_folder(
         raise InputError(f"{folder} is one run; give the folder of its study, which holds it")
     if gallery is not None:
         _check_gallery(gallery, folder, overwrite=overwrite)
-    found = reportable_runs(folder)
+    found = reportable_runs(folder, track=track)
     if not found.runs:
         raise RunError(f"{folder}: {'; '.join(left.words for left in found.left_out)}")
-    study = measured_study(found.runs)
-    report = write_report(folder, found.runs, study=study)
+    study = measured_study(found.runs, track=track)
+    report = write_report(folder, found.runs, study=study, track=track)
     if gallery is not None:
         with explained_os_errors(gallery):
             for kind in _COPIED:
@@ -115,7 +121,11 @@ def _check_gallery(gallery: Path, folder: Path, *, overwrite: bool) -> None:
 
 
 def write_report(
-    study_folder: Path, runs: Sequence[RunFolder], *, study: Study | None = None
+    study_folder: Path,
+    runs: Sequence[RunFolder],
+    *,
+    study: Study | None = None,
+    track: Track = untracked,
 ) -> Path:
     """Write the report, the figures and the tables of a study.
 
@@ -127,6 +137,7 @@ def write_report(
         study_folder: where to write; made if needed.
         runs: the runs of one study.
         study: the result of `measured_study` for these runs, if there is one already.
+        track: shows how far it is.
 
     Returns:
         The path of `report.html`.
@@ -144,7 +155,7 @@ def write_report(
         "drift": drift_rows(study),
         "grader_errors": grader_rows(study.tags),
     }
-    for figure in FIGURES:
+    for figure in track(FIGURES, "drawing figures"):
         drawn, path = figure.draw(study), study_folder / "figures" / figure.name
         for kind in ("png", "svg"):
             save_figure(drawn, path.with_suffix(f".{kind}"))
@@ -155,11 +166,11 @@ def write_report(
     write_text_atomically(study_folder / "tables" / "results.md", markdown(study))
 
     report = study_folder / "report.html"
-    write_text_atomically(report, _page(study, runs, images))
+    write_text_atomically(report, _page(study, runs, images, track))
     return report
 
 
-def _page(study: Study, runs: Sequence[RunFolder], images: Mapping[str, str]) -> str:
+def _page(study: Study, runs: Sequence[RunFolder], images: Mapping[str, str], track: Track) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -195,7 +206,10 @@ def _page(study: Study, runs: Sequence[RunFolder], images: Mapping[str, str]) ->
             (run.name, _json(own)) for run, own in zip(study.runs, differing, strict=True) if own
         ],
         environments=[(run.name, _json(run.env)) for run in study.runs],
-        arms=[_examples(arm, by_name[arm.runs[0].name]) for arm in study.arms],
+        arms=[
+            _examples(arm, by_name[arm.runs[0].name])
+            for arm in track(study.arms, "reading examples of arms")
+        ],
         badge=_badge,
     )
 

@@ -1,11 +1,15 @@
-"""Shortage: whether what a library raised came of too little memory, or of a full disk.
+"""Failures: what an error came of, and its text for a folder's FAILED.
 
-Libraries raise errors of their own there, often without the system's error number.
+Where memory or a disk runs short libraries raise errors of their own, often without the system's
+error number.
 """
 
 import shutil
 import sys
+import traceback
 from pathlib import Path
+
+from formatlab.errors import FormatlabError
 
 _MEMORY_SIGNS = (
     "can't allocate memory",  # torch, on a CPU
@@ -49,3 +53,19 @@ def is_disk_full(error: BaseException, folder: Path) -> bool:
             return True
         link = link.__cause__ or link.__context__
     return shutil.disk_usage(folder).free < _LEAST_FREE
+
+
+def failure_reason(error: Exception) -> str:
+    """The text of a failure: its message, or for a bug its place and then the traceback.
+
+    The author of an added format has to see at once which line of it is wrong.
+    """
+    if isinstance(error, FormatlabError):
+        return str(error)
+    said = str(error).strip().partition("\n")[0]
+    words = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames:
+        last = frames[-1]
+        words += f" ({Path(last.filename).name}, line {last.lineno}, in {last.name})"
+    return f"{words}\n\n{''.join(traceback.format_exception(error)).rstrip()}"

@@ -13,6 +13,7 @@ import regex
 from formatlab.errors import FormatlabError, InputError
 from formatlab.observe.fault import say_fault
 from formatlab.world.formats import FORMATS, Format, Missing, Page, Reading
+from formatlab.world.formats.limits import LONGEST
 
 NONE = "none"
 """Tag of a text in no format: empty, a loop, or noise."""
@@ -20,9 +21,6 @@ NONE = "none"
 Unread = Literal["time", "fault"]
 """Why a text was not read to its end: it, or a pattern of the user's own on it, takes too long; or
 there was an error, which a warning tells of once."""
-
-LONGEST = 1_000_000
-"""Characters of the longest text that is read."""
 
 _PRECEDENCE = (
     *("direct", "json", "tool_tags", "code_tags", "code_fenced"),

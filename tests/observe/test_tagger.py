@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formatlab.errors import InputError
-from formatlab.observe.tagger import _PRECEDENCE, LONGEST, NONE, Tag, tag
+from formatlab.observe.tagger import _PRECEDENCE, NONE, Tag, tag
 from formatlab.world.formats import FORMATS, Format, Missing, Page, Reading
+from formatlab.world.formats.limits import LONGEST
 
 FENCED = "```python\ndef solve():\n    return 5\n```"
 RUN = "```python\nx = 2 + 3\nprint(x)\n```"

@@ -1,20 +1,16 @@
-"""How long a pattern may take on text that a model wrote, and how such text writes a number."""
+"""How long a text may be, and how it writes a number."""
 
-PATTERN_SECONDS = 2.0
-"""Time limit of a pattern match on text that a model wrote; `regex` then raises TimeoutError."""
-
-_SHORT = 2_000
-"""Characters up to which a match is not timed."""
+LONGEST = 1_000_000
+"""Characters of the longest text that is read."""
 
 
-def limit(text: str) -> float | None:
-    """The time limit of a match on a text, in seconds; none for a short one.
+def limit(text: str) -> None:
+    """The time limit of a pattern on a text: none.
 
-    No pattern comes near it: they take time in proportion to the text, and texts of 100,000
-    characters made to break them hold them to it (`tests/observe/test_hostile_text.py`). Timing
-    costs ten times as much as matching a short text.
+    A limit of time depends on what else the process does. Patterns are written to take time in
+    proportion to the text instead, and texts made to break them hold them to it
+    (`tests/observe/test_hostile_text.py`).
     """
-    return PATTERN_SECONDS if len(text) > _SHORT else None
 
 
 NUMBER = r"[-\u2212]?[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?(?:[eE][+-]?\d+)?"

@@ -11,7 +11,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +28,7 @@ from formatlab.world.formats import FORMATS
 _BOX = regex.compile(r"\\boxed\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 _SOLUTION = regex.compile(r"<(solution|answer)>([^<]*)</\1>")
 _FENCED = regex.compile(r"```(?:python)?\n(.*?)```", regex.DOTALL)
+_CALCULATION = regex.compile(r"<<[^<>\n]*>>")
 _LETTERS = regex.compile(r"\w+")
 _NUMBER = regex.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
@@ -56,6 +57,8 @@ class Case:
     right: bool
     note: str = ""
     """What the source read in the text."""
+    ended: bool = False
+    """Whether the text is known to be whole, though it may not look like it."""
 
     @property
     def key(self) -> str:
@@ -95,6 +98,33 @@ def human_prose(folder: Path) -> Iterator[Case]:
         for row in rows(folder / "gsm8k" / "test.jsonl")
     ]
     yield from _with_misses("GSM8K's own solutions, and near misses", "gsm8k/test", pairs)
+
+
+def unmarked(folder: Path) -> Iterator[Case]:
+    """Worked prose without the mark behind which it states its answer, as base models write it.
+
+    Answers of Rho-1B (a base model) without their last sentence, `The answer is N.`, which says
+    what they lead to, with the published verdict; and GSM8K's solutions without their last line.
+    """
+    for number, row in enumerate(rows(folder / "graded" / "rho-1b-cot.jsonl")):
+        before, mark, stated = row["text"].rpartition("The answer is")
+        if mark and len(stated) <= 40 and "answer is" not in before:
+            yield Case(
+                source="answers of Rho-1B without `The answer is N.`",
+                place=f"rho-1b-cot.jsonl:{number} unmarked",
+                text=before.rstrip().removesuffix("So").rstrip(),
+                gold=str(row["gold"]),
+                right=bool(row["upstream_correct"]),
+                note=str(row["upstream_pred"]),
+                ended=True,
+            )
+    pairs = []
+    for row in rows(folder / "gsm8k" / "test.jsonl"):
+        solution, _, gold = row["answer"].rpartition("####")
+        pairs.append((_CALCULATION.sub("", solution).strip(), gold.strip()))
+    source = "GSM8K's own solutions without their last line, and near misses"
+    for case in _with_misses(source, "gsm8k/test unmarked", pairs):
+        yield replace(case, ended=True)
 
 
 def human_latex(folder: Path) -> Iterator[Case]:

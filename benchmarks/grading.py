@@ -27,10 +27,11 @@ from benchmarks.answer_sources import (
     rendered,
     rows,
     run_otherwise,
+    unmarked,
 )
 from benchmarks.page import write_measured
 from formatlab.errors import FormatlabError, InputError
-from formatlab.measure.error_rates import TABLE, ErrorRate
+from formatlab.measure.error_rates import TABLE, ErrorRate, wilson
 from formatlab.observe.grader import Grade, grade
 from formatlab.show.tables.grader import error_text
 
@@ -55,7 +56,8 @@ def main() -> None:
         rendered(per_format=_RENDERED),
     )
     rates = _rates(chain(published.seen, _graded(others)))
-    measured = f"{published.agreement()}\n\n{_shown(rates)}"
+    readings = _readings(unmarked(options.folder))
+    measured = f"{published.agreement()}\n\n{_shown(rates)}\n\n{readings}"
     print(f"\n{measured}")
     _write(rates)
     if options.write is not None:
@@ -152,6 +154,32 @@ def _rates(cases: Iterable[tuple[Case, Grade]]) -> list[ErrorRate]:
         )
         for (form, source), count in sorted(counts.items())
     ]
+
+
+def _readings(cases: Iterable[Case]) -> str:
+    """A table of the errors of the strict and the flexible reading on prose without a mark."""
+    counts: dict[str, Counter[str]] = {}
+    for case in cases:
+        seen = grade(case.text, case.gold, truncated=False if case.ended else None)
+        verdicts = {"strict": seen.correct, "flexible": seen.flexible_correct}
+        count = counts.setdefault(case.source, Counter())
+        count["right" if case.right else "wrong"] += 1
+        for reading, correct in verdicts.items():
+            count[f"{reading} refused"] += case.right and not correct
+            count[f"{reading} paid"] += correct and not case.right
+        if case.right != seen.flexible_correct:
+            _print_disagreement(case, seen, f"flexible: {seen.flexible_answer!r}")
+    lines = [
+        "| reading | right answers refused | wrong answers paid | prose without a mark |",
+        "|---|---|---|---|",
+    ]
+    for source, count in counts.items():
+        for reading in ("strict", "flexible"):
+            refused, paid = count[f"{reading} refused"], count[f"{reading} paid"]
+            of_right = error_text(refused, count["right"], wilson(refused, count["right"]))
+            of_wrong = error_text(paid, count["wrong"], wilson(paid, count["wrong"]))
+            lines.append(f"| {reading} | {of_right} | {of_wrong} | {source} |")
+    return "\n".join(lines)
 
 
 def _write(rates: list[ErrorRate]) -> None:

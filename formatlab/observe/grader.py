@@ -15,6 +15,7 @@ from formatlab.observe.fault import say_fault
 from formatlab.observe.sandbox import Failure, Sandbox, shared_sandbox
 from formatlab.observe.tagger import Tag, Unread, tag, tag_or_raise
 from formatlab.world.formats import Format, Missing, Reading
+from formatlab.world.formats.commitment import is_altered
 from formatlab.world.formats.conclusion import concluding
 from formatlab.world.formats.limits import NUMBER
 from formatlab.world.gold import gold_answer
@@ -38,6 +39,10 @@ _REASONS: dict[Verdict, Reason] = {
 }
 _NUMBERS = regex.compile(rf"(?<![\w.,]){NUMBER}(?:\s?\\?%)?")
 _DIGITS = regex.compile(r"[-\u2212]?[0-9][0-9.,]*")
+_OPTION = regex.compile(
+    r"(?:[Oo]ption\s)?\(?(?P<letter>[A-J])[).:]\s++(?P<words>\S.*)", regex.DOTALL
+)
+_LETTER = regex.compile(r"\s*\(?(?P<letter>[A-J])\)?\.?\s*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +56,10 @@ class Grade:
     correct: bool
     reason: Reason
     """Why it is not correct; empty where it is."""
+    flexible_answer: str | None = None
+    """`answer`; or, where sentences state none, the last number that they commit to."""
+    flexible_correct: bool = False
+    """Whether the flexible answer is right."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,12 +72,18 @@ class _Answer:
 
 
 def grade(
-    text: str, gold: object, *, formats: Sequence[Format] = (), sandbox: Sandbox | None = None
+    text: str,
+    gold: object,
+    *,
+    formats: Sequence[Format] = (),
+    sandbox: Sandbox | None = None,
+    truncated: bool | None = None,
 ) -> Grade:
     """Tag a completion, read its answer, and compare it with the right one.
 
-    Where several formats carry an answer, all answers must be right: a text with two different ones
-    is ambiguous and earns nothing. No text raises an error: what goes wrong with one is a reason.
+    All answers that the text commits to, in whatever format, must be right: a text with two
+    different ones is ambiguous and earns nothing. No text raises an error: what goes wrong with
+    one is a reason.
 
     Args:
         text: the completion alone, without its prompt.
@@ -76,13 +91,15 @@ def grade(
             missing (nan, no text) makes no answer right.
         formats: formats of the user's own, asked before the others.
         sandbox: runs the code; the shared one of this process if not given.
+        truncated: whether the generation was cut off, where that is known; else the look of the
+            text decides (`Tag.truncated`). The flexible reading needs a text that was not.
 
     Raises:
         InputError: an argument is no text, no answer or no format.
         RunError: the sandbox, or the comparison of mathematics, does not start.
     """
     try:
-        return grade_or_raise(text, gold, formats=formats, sandbox=sandbox)
+        return grade_or_raise(text, gold, formats=formats, sandbox=sandbox, truncated=truncated)
     except FormatlabError:
         raise
     except Exception as error:  # a text must not end a training run
@@ -92,7 +109,12 @@ def grade(
 
 
 def grade_or_raise(
-    text: str, gold: object, *, formats: Sequence[Format] = (), sandbox: Sandbox | None = None
+    text: str,
+    gold: object,
+    *,
+    formats: Sequence[Format] = (),
+    sandbox: Sandbox | None = None,
+    truncated: bool | None = None,
 ) -> Grade:
     """`grade`, for whoever can say which text an error is about: raises what goes wrong with it."""
     if gold is None:
@@ -103,21 +125,62 @@ def grade_or_raise(
         raise InputError(f"grade: {error}") from None
     seen = tag_or_raise(text, formats=formats)
     if seen.missing is not None:
-        return Grade(tag=seen, answer=None, correct=False, reason=seen.missing)
-    (_, reading), *others = seen.carriers
-    answer = _answer(reading, sandbox)
+        cut = seen.truncated if truncated is None else truncated
+        return _unanswered(seen, gold, cut=cut)
+    answers = _committed(seen)
+    answer = _answer(answers[0], sandbox)
     if answer.text is None:
         return Grade(tag=seen, answer=None, correct=False, reason=answer.reason)
     reason = _REASONS[_verdict(answer.text, gold)]
     if reason in ("", "wrong"):
-        for _, other in others:
+        for other in answers[1:]:
             given = _answer(other, sandbox).text
             if given is not None and not same_answer(given, answer.text if reason else gold):
                 reason = "ambiguous"
                 break
-    number = read_number(answer.text)
-    written = answer.text if number is None else number.text
-    return Grade(tag=seen, answer=written, correct=not reason, reason=reason)
+    written = _written(answer.text)
+    return Grade(
+        tag=seen,
+        answer=written,
+        correct=not reason,
+        reason=reason,
+        flexible_answer=written,
+        flexible_correct=not reason,
+    )
+
+
+def _unanswered(seen: Tag, gold: str, *, cut: bool) -> Grade:
+    """The grade of a text that states no answer; the flexible reading may find one."""
+    assert seen.missing is not None, "it is asked for texts that are not well formed"
+    last = None if cut or seen.flexible is None else seen.flexible.content
+    return Grade(
+        tag=seen,
+        answer=None,
+        correct=False,
+        reason=seen.missing,
+        flexible_answer=None if last is None else _written(last),
+        flexible_correct=last is not None and same_answer(last, gold),
+    )
+
+
+def _committed(seen: Tag) -> list[Reading]:
+    """Every answer that a text commits to, in any of its formats; the tag's own first.
+
+    Beside a number, words are no further answer: `The answer is the number of sheep:` leads to one.
+    """
+    answers = [answer for _, reading in seen.carriers for answer in (reading, *reading.also)]
+    if not _has_digit(answers[0]):
+        return answers
+    return [answers[0], *filter(_has_digit, answers[1:])]
+
+
+def _has_digit(answer: Reading) -> bool:
+    return any(map(str.isdigit, answer.content))
+
+
+def _written(answer: str) -> str:
+    number = read_number(answer)
+    return answer if number is None else number.text
 
 
 def same_answer(answer: str, gold: str) -> bool:
@@ -134,11 +197,30 @@ def same_answer(answer: str, gold: str) -> bool:
 
 
 def _verdict(answer: str, gold: str) -> Verdict:
+    option = _OPTION.fullmatch(answer)
+    if option:  # `(B) 20` answers with its letter and with what stands behind it
+        letter = _LETTER.fullmatch(gold)
+        answer = option["letter"] if letter else option["words"]
+        gold = letter["letter"] if letter else gold
     right = read_number(gold)
     if right is None or "=" in gold:  # `y = 5` is an equation, not the number 5
         return mathematics.compare(answer, gold)
     given = read_number(answer)
+    if given is not None and _alters_itself(answer):
+        return "different"
     return "same" if given is not None and same_number(given, right) else "different"
+
+
+def _alters_itself(answer: str) -> bool:
+    """Whether the words of an answer deny, bound, hedge or alter its number: `18, perhaps more`."""
+    if not any(map(str.isalpha, answer)):
+        return False
+    numbers = list(_NUMBERS.finditer(answer))
+    if not numbers:
+        return False
+    number = numbers[-1]  # before the last one may stand a name or a calculation
+    after = answer[number.end() :].replace("\\text", " ").lstrip("{ ")
+    return is_altered(answer[: number.start()], after)
 
 
 def _answer(reading: Reading, sandbox: Sandbox | None) -> _Answer:
@@ -198,8 +280,10 @@ def _said(text: str) -> str | None:
         return None
     if read_number(text) is not None:
         return text
-    numbers = _NUMBERS.findall(text)
+    numbers = list(_NUMBERS.finditer(text))
     if len(numbers) == 1 and text.count(" "):
-        return numbers[0]
+        (number,) = numbers
+        altered = is_altered(text[: number.start()], text[number.end() :])
+        return text if altered else number[0]
     said: Reading | Missing = concluding(text)
     return said.content if isinstance(said, Reading) else text

@@ -13,6 +13,7 @@ import regex
 from formatlab.errors import FormatlabError, InputError
 from formatlab.observe.fault import say_fault
 from formatlab.world.formats import FORMATS, Format, Missing, Page, Reading
+from formatlab.world.formats.conclusion import last_committed
 from formatlab.world.formats.limits import LONGEST
 
 NONE = "none"
@@ -34,6 +35,12 @@ _IN_ORDER = tuple(FORMATS[name] for name in _PRECEDENCE)
 _BUILT = frozenset(("json", "tool_tags", "code_tags", "code_fenced", "program"))
 """Formats that show in how a text is built; a loop keeps such a tag."""
 
+_BEHIND = {"tool_tags": (FORMATS["json"],)}
+"""Formats that come before a format and may yet carry an answer behind its turns."""
+
+_IN_SENTENCES = ("prose", "latex")
+"""Formats of which the last number is read where they state no answer."""
+
 _FINISHED = frozenset(".!?。؟)]}'\"”’*`|>$")
 """Characters that may end a finished text."""
 
@@ -48,6 +55,9 @@ class Tag:
     """Every format whose reader finds an answer in the text, with its reading; the tag first."""
     missing: Missing | Unread | None = None
     """Why the reader of the text's own format finds no answer; None where it finds one."""
+    flexible: Reading | None = None
+    """The last number that the text commits to, where sentences or mathematics state no answer.
+    Of a text that was cut off it is no answer."""
     truncated: bool = False
     """Whether the text looks cut off: it ends inside something that it opened, or without an answer
     in the middle of a sentence. A trainer knows better, by the number of tokens."""
@@ -146,15 +156,28 @@ def _tag(page: Page, own: Sequence[Format]) -> Tag:
             f"is none ({', '.join(get_args(Missing))})"
         )
     carriers = [(form.name, reading)] if isinstance(reading, Reading) else []
+    missing = None if isinstance(reading, Reading) else reading
     included = form.includes(page)
-    for other in order[place + 1 :]:
-        if other.name not in included and isinstance(seen := other.read(page), Reading):
+    behind = _BEHIND.get(form.name, ())
+    for other in (*behind, *order[place + 1 :]):
+        if other.name in included:
+            continue
+        seen = other.read(page)
+        if isinstance(seen, Reading):
             carriers.append((other.name, seen))
+        elif seen == "ambiguous" and missing is None:
+            missing = seen  # beside its own answer the text offers several others
+    truncated = _is_cut(page, form.name, answered=isinstance(reading, Reading))
+    flexible = None
+    if missing == "no answer" and form.name in _IN_SENTENCES and not page.open_ended:
+        last = last_committed(page.statement)
+        flexible = last if isinstance(last, Reading) else None
     return Tag(
         format=form.name,
         carriers=tuple(carriers),
-        missing=None if isinstance(reading, Reading) else reading,
-        truncated=_is_cut(page, form.name, answered=isinstance(reading, Reading)),
+        missing=missing,
+        flexible=flexible,
+        truncated=truncated,
     )
 
 
@@ -187,6 +210,7 @@ _TIMES = 4
 """Times that it must be repeated."""
 
 _PARTS = regex.compile(r"[.!?]\s|\n|<\|[^<>\n]*\|>")
+_PART_ENDS = (".", "!", "?", "\n", "<|")
 _MANY, _DISTINCT = 20, 0.1
 """Sentences or lines that a text must have to be a loop if less than this share of them differ."""
 
@@ -206,7 +230,7 @@ def is_loop(text: str) -> bool:
         return True
     if _repeating(sample) >= _COVERAGE * len(sample):
         return True
-    if len(sample) < _MANY * _TAIL:
+    if len(sample) < _MANY * _TAIL or sum(map(sample.count, _PART_ENDS)) < _MANY - 1:
         return False
     parts = [part for part in _PARTS.split(sample) if len(part) > 3]
     return len(parts) >= _MANY and len(set(parts)) < _DISTINCT * len(parts)

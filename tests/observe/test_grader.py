@@ -177,7 +177,8 @@ def test_formats_that_contradict_each_other_earn_nothing(
 
 
 def test_the_prompt_cannot_play_a_part() -> None:
-    assert list(inspect.signature(grade).parameters) == ["text", "gold", "formats", "sandbox"]
+    parameters = list(inspect.signature(grade).parameters)
+    assert parameters == ["text", "gold", "formats", "sandbox", "truncated"]
 
 
 def test_the_right_answer_does_not_reach_the_code() -> None:

@@ -1,22 +1,69 @@
-"""How running text says what the answer is: after a mark, or in its last sentence."""
+"""How running text says what the answer is: after a mark, or in its last sentence.
 
+Every answer that a text commits to has to agree (`commitment` says what is no commitment): those
+behind marks of all kinds, one in a box, and what the last sentence concludes after them.
+"""
+
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import regex
 
-from formatlab.world.formats.box import answer_key, boxed, has_box
+from formatlab.world.formats.box import boxed, has_box
+from formatlab.world.formats.commitment import (
+    agreed,
+    is_altered,
+    is_taken_back,
+    offers_another,
+    opens_plainly,
+)
 from formatlab.world.formats.format import Missing, Reading
 from formatlab.world.formats.limits import NUMBER, QUANTITY, limit
+from formatlab.world.formats.plain_text import plain_text
 
 _OTHER_LANGUAGES = (
     *("respuesta", "risposta", "réponse", "resposta", "antwort", "antwoord", "svar", "svaret"),
-    *("ответ", "відповідь", "odpowiedź", "cevap", "đáp án", "答案", "答え", "答", "정답"),
+    *("ответ", "відповідь", "odpowiedź", "cevap", "đáp án", "答案", "答え", "答", "故选", "정답"),
     *("الجواب", "الإجابة", "תשובה", "उत्तर"),
 )
 """What an answer is called in other languages, in lower case."""
+_LATIN = tuple(word for word in _OTHER_LANGUAGES if word.isascii())
 
-_HEADING, _SENTENCE, _LABEL = range(3)
-_MARKS = tuple(
+_Kind = Literal["heading", "sentence", "label"]
+_IS = (
+    r"(?:is|was|(?:should|would|will|must|has\s+to)\s+be|comes?\s+(?:out\s+)?to|equals"
+    r"|turns\s+out\s+to\s+be)\b"
+)
+_WRITTEN_MARKS: tuple[tuple[_Kind, tuple[str, ...], str], ...] = (
+    ("heading", ("####",), r"(?:^|(?<=[\s.]))####"),
+    (
+        "sentence",
+        ("answer", "option", "choice"),
+        r"(?:\banswers?(?:\s*+\([^()\n]{0,40}+\))?(?:\s+(?:to|for|of)\s[^\n.:=?\d]{1,60}?)?"
+        rf"|\b(?:correct|right|best)\s+(?:option|choice))\s*+{_IS}",
+    ),
+    (
+        "label",
+        (
+            *("answer:", "answer*", "answer_", "answer=", "answer =", "answer :", "answer -"),
+            *("answer  ", "answer\t", "#answer", "# answer", "# the", "# final", "\tfinal"),
+        ),
+        r"answer[ \t*_]*+(?:[:=]|-\s)|^#+[ \t]*+(?:the\s)?(?:final\s)?answer\b",
+    ),
+    (
+        "label",
+        ("\na:", "\na.", "\nans", "\na :", "\na*", "\n a", "*a", "  a", "\ta"),
+        r"^[ \t*]*+A(?:ns)?[ \t*]*+[:.]",
+    ),
+    (
+        "label",
+        _OTHER_LANGUAGES,
+        rf"(?:{'|'.join(_OTHER_LANGUAGES)})[\s*】\]]*+"
+        r"(?:[:\N{FULLWIDTH COLON}=]|是|为|為|は|은|는|هو|(?:è|é|es|est|ist|is)\b)",
+    ),
+)
+_MARKS: tuple[tuple[_Kind, tuple[str, ...], regex.Pattern[str]], ...] = tuple(
     (
         kind,
         words,
@@ -24,38 +71,48 @@ _MARKS = tuple(
             rf"(?:{mark})(?=(?P<rest>[^\n]{{0,300}}))", regex.IGNORECASE | regex.MULTILINE
         ),
     )
-    for kind, words, mark in (
-        (_HEADING, ("####",), r"(?:^|(?<=[\s.]))####"),
-        (
-            _SENTENCE,
-            ("answer",),
-            r"answer(?:\s*+\([^()\n]{0,40}+\))?\s*+(?:is|was|should\s+be|would\s+be|comes?\s+to)\b",
-        ),
-        (
-            _LABEL,
-            ("answer",),
-            r"answer[ \t*_]*+(?:[:=]|-\s)|^#+[ \t]*+(?:the\s)?(?:final\s)?answer\b",
-        ),
-        (_LABEL, ("a:", "a.", "ans", "a "), r"^[ \t*]*+A(?:ns)?[ \t]*+[:.]"),
-        (
-            _LABEL,
-            _OTHER_LANGUAGES,
-            rf"(?:{'|'.join(_OTHER_LANGUAGES)})[\s*】\]]*+"
-            r"(?:[:\N{FULLWIDTH COLON}=]|是|为|は|은|는|هو|(?:è|é|es|est|ist|is)\b)",
-        ),
-    )
+    for kind, words, mark in _WRITTEN_MARKS
 )
 """Marks behind which an answer stands: kind, words of which a text with the mark has one, pattern.
-The strongest come first, and only the strongest that a text has counts."""
+The strongest come first."""
 
-_MARKUP = regex.compile(
-    r"[\s:\N{FULLWIDTH COLON}*_`~≈=\"]*+(?:\\[(\[]|\((?=[-$\d])|\$(?=\\|\S[^$\n]{0,80}\$))?\s*+\\?"
+_BEFORE_ITS_MARK = regex.compile(
+    rf"(?<![\w.,/^*+=-])(?P<number>{NUMBER})(?P<unit>(?:\s\p{{L}}[\p{{L}}'-]*+){{0,2}}?)[*)$]*+\s+"
+    r"(?:is|are|was)\s+(?:the|our|my)\s+(?:(?:final|correct|right)\s+)?answer\b",
+    regex.IGNORECASE,
 )
-_OPTION = regex.compile(r"\(?[A-J][).:]\s++(?=\S)")
-_AT_ONCE = regex.compile(QUANTITY)
+"""`5 is the answer.`"""
+_BEFORE_WORDS = (
+    *("s the answer", "e the answer", "s the final answer", "s the correct answer"),
+    *("s the right answer", "s our answer", "s my answer"),
+)
+
+_APOSTROPHE = "'\N{RIGHT SINGLE QUOTATION MARK}"
+_COLON, _BRACKET = "\N{FULLWIDTH COLON}", "\N{FULLWIDTH LEFT PARENTHESIS}"
+_SPACES = "\N{NO-BREAK SPACE}\N{THIN SPACE}\N{NARROW NO-BREAK SPACE}"
+_QUOTES = (
+    '"\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}'
+    "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}«»「」『』【】《》〈〉"
+)
+_MARKUP = regex.compile(
+    rf"[\s:{_COLON}*_`~≈={_QUOTES}]*+{_BRACKET}?+"
+    r"(?:\\[(\[]|\((?=[-$\d])|\$(?=\\|\S[^$\n]{0,80}\$))?\s*+\\?"
+)
+_OPTION = regex.compile(r"(?:(?:option|choice)\s+)?\(?[A-J][).:]\s++(?=\S)", regex.IGNORECASE)
+_CURRENCY = r"(?:(?:US|AU|CA|NZ)(?=\$)|(?:Rs\.?|USD|EUR|GBP)(?=[\s\d]))"
+_RATHER = regex.compile(r"^\s*+not\s+\S++\s+but\s+(?:rather\s+)?", regex.IGNORECASE)
+"""`not 17 but 18`"""
+_PLAIN = regex.compile(r"[\s*]*+(?P<number>-?\$?\d[\d,]*+(?:\.\d++)?)[\s*]*+\.?[\s*]*+")
+"""A number and nothing else, which is what stands behind most marks."""
+
+_AT_ONCE = regex.compile(
+    rf"(?:-?\d{{1,3}}(?:[ {_SPACES}]\d{{3}})+"
+    rf"(?![ \d]*\d|[.,/]\d)|{_CURRENCY}?\s?{QUANTITY}(?:\sand\s\d+/\d+)?)"
+)
 _CHOICE = regex.compile(
-    r"[*_\"]*+(?:\((?P<bracketed>[A-J])\)|(?P<letter>[A-J])(?=[\s*_\".,;:)]|$)"
-    r"|(?P<word>(?i:yes|no|true|false))(?=[\s*_\".,;:)]|$))"
+    rf"[*_'{_QUOTES}]*+(?:(?:[Oo]ption|[Cc]hoice)\s)?(?:\((?P<bracketed>[A-J])\)"
+    rf"|(?P<letter>[A-J])(?=[\s*_.,;:){_QUOTES}]|$)"
+    rf"|(?P<word>(?i:yes|no|true|false))(?=[\s*_.,;:)'{_QUOTES}]|$))"
 )
 """A letter of a multiple choice, or a verdict."""
 
@@ -72,15 +129,17 @@ _ALTERNATIVES = regex.compile(
 )
 """A further number behind a unit: `17 apples, 18 pears`."""
 
-_AFTERTHOUGHT = regex.compile(
-    r"\s*(?:or|alternatively|else|maybe|perhaps|(?:it|this|that)\s(?:could|may|might)\b)"
-    r"[^.\n]{0,60}\d",
+_THAN = regex.compile(
+    r"\s+(?:more|less|fewer|greater|larger|smaller|higher|lower|bigger)\s+than\b"
+    r"|\s+(?:away|short|shy)\s",
     regex.IGNORECASE,
 )
-"""A sentence that offers another answer after the first."""
+"""What makes the number behind a mark a difference to the answer."""
 
 _DENIED = regex.compile(
-    r"\b(?:wrong|incorrect|false|mistaken?|not|never|isn't|doubt)\b[^.\n]{0,30}$", regex.IGNORECASE
+    rf"(?:\b(?:wrong|incorrect|false|mistaken?|not|never|doubt|unsure)\b|n[{_APOSTROPHE}]t\b)"
+    r"[^.\n]{0,30}$",
+    regex.IGNORECASE,
 )
 """Words before a mark that deny what it says."""
 
@@ -90,40 +149,173 @@ _MATHEMATICS = regex.compile(
 )
 """An answer in mathematical markup."""
 
+_EXPRESSION = regex.compile(
+    rf"[\s:{_COLON}*_`{_QUOTES}]*+(?P<inside>"
+    r"(?:[\d\s+\-*/^_=<>≤≥≠±(){}\[\],|!%·×÷√π∞−–°²³⁴′:;]|\.(?=\d)|\\[,;:! {}()\[\]$]|\\[A-Za-z]++"
+    r"|(?<![A-Za-z])(?:log|ln|sin|cos|tan|sqrt|pi|exp|[a-zA-Z])(?![A-Za-z])"
+    r"|(?<=\d)[a-zA-Z]{1,2}(?![A-Za-z]))++)"
+)
+"""Signs, numbers, single letters and commands, without words: an expression behind a mark."""
+
+_STRUCTURED = regex.compile(
+    r"[<>≤≥≠±√^π∞]|\\(?!\$|[dt]?frac\{-?\d+\}\{\d+\}|text|[()\[\]]|boxed|fbox)[A-Za-z]"
+    r"|\d\s*[a-zA-Z]\b|\b[a-zA-Z]\s*[-+*/(]|[\[(]\s*[-\\\w.]+\s*,.*[\])]|\{\s*[-\w.]+\s*,.*\}|\b(?:log|ln|sin|cos|tan|sqrt)\b"
+)
+"""What makes signs and numbers more than a number with its calculation."""
+
+_SEVERAL_TERMS = regex.compile(r"\d\s*[a-zA-Z]|[a-zA-Z]\s*[-+*/^(]|[<>≤≥]")
+"""What makes the left side of an equation more than a name or a calculation."""
+_TIMES = regex.compile(r"(?<=\d\s*)[xX](?=\s*\$?\d)")
+_FENCES = regex.compile(r"(?:\s*+(?:[`~]{3,}+\w*+)?+(?=\s))*+\s*+")
+_TAG = regex.compile(r"</?[a-zA-Z]{1,6}>")
+
+_WORD = rf"\p{{L}}[\p{{L}}{_APOSTROPHE}-]*+"
+_WORDS = regex.compile(
+    rf"[\s:{_COLON}*_`{_QUOTES}]*+(?:\\text\{{)?"
+    rf"(?P<words>{_WORD}(?:[ ,&]{{1,2}}{_WORD}){{0,3}})"
+    rf"[\}}*_`{_QUOTES}\s]*+[.!]?[*_`{_QUOTES}\s]*+"
+)
+_NO_ANSWER = regex.compile(
+    r"\b(?:as|below|above|follow\w*|given|found|unknown|unclear|undefined|uncertain|not|none|no|never|correct|incorrect|wrong"
+    r"|right|that|this|it|here|there|obvious|clear|simple|easy|the\s+same|same|by|in|on|to|from|we|i"
+    r"|he|she|they|you|if|when|because|so|then|let|x|y|n|infinity|nan|zero|one|two|three|four|five|six"
+    r"|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand|million|half|between|either|at"
+    r"|least|most|less|more|calculated|computed|number|amount|total|sum|value|result|following|therefore|thus|is|are|was|were|be|step|steps|explanation"
+    r"|solution|answer|choices?|options?)\b",
+    regex.IGNORECASE,
+)
+"""Words that are no answer in themselves."""
+
 _GOES_ON = regex.compile(
     r"\s*+(?:[!^+*×·(]|-\s*[\d(]|\\(?:times|cdot|div|frac|sqrt|pm|choose)(?![A-Za-z]))"
 )
 """What makes the number behind a mark the beginning of a calculation."""
 
+_WORK = regex.compile(
+    r"\s*+(?:[-+*/×·÷=xX]\s*+[$(]?\d|(?:is|are|was|were|has|have|had)\b|\p{L}+\s+(?:is|are|was|were)\s)"
+)
+"""What makes the number behind a label the beginning of the working."""
+
 _HEDGED = regex.compile(
-    r"\b(?:not|isn't|never|less|more|fewer|greater|larger|smaller|higher|lower|least|most|under|over"
-    r"|above|below|beyond|up\s+to|except|unless|negative|minus)\b|[-+±√∓\u2212/*^(]\s*+$",
+    r"\b(?:not|isn't|never|cannot|neither|nor|nobody|less|more|fewer|greater|larger|smaller|higher|lower"
+    r"|least|most|under|over|above|below|beyond|up\s+to|except|unless|negative|minus|might|perhaps|maybe"
+    r"|possibly|wrong|incorrect|wonder|whether|hardly|if|anything\s+but|far\s+from|half|twice|double|triple|thrice"
+    rf"|approximates?)\b|n[{_APOSTROPHE}]t\b|\b(?:could|may|can)\s+be\b"
+    r"|[-+±√∓\u2212/*^(<>≤≥≠]\s*+$",
     regex.IGNORECASE,
 )
 """Words and signs before a number that keep it from being the answer."""
+
+_TIED = regex.compile(
+    r"\b(?:by|than|from|with|between|among|into|per|on|under|over|near|before|after|within|until|since"
+    r"|times|plus|minus|log|sin|cos|tan|problem|question|page|step|part|example|chapter|exercise|case"
+    r"|equation|line|section|figure|table|grade|number\s+of|in|divides?|mod|round|day|week|month|year"
+    r"|(?:half|third|quarter|root|square|cube|multiple|factor|power|percent|%|digits?|logarithm|\d)\s+of)"
+    r"[\s$*_(\\]*+$",
+    regex.IGNORECASE,
+)
+"""Words directly before a number that tie it to something else than the answer."""
+
+_PROPERTY = regex.compile(
+    r"\b(?:answer|number|result|solution)\s+(?:has|have|contains?|ends?|starts?|begins?|lies|consists)\b"
+    r"|\b(?:we|you|us)\s+(?:\w+\s+){0,3}?(?:add|subtract|multiply|divide|plug|substitute|round)\b",
+    regex.IGNORECASE,
+)
+_SUBJECT = regex.compile(
+    r"\s+(?:is|are|was|were|has|have|had|does|do|did|divides?|cannot|can|must|will|would|should|could"
+    r"|goes|fits?)\b(?!\s+(?:left|remaining|remain|needed|the\s+(?:final\s+|correct\s+)?(?:answer|total|result)))",
+    regex.IGNORECASE,
+)
+"""What makes the number the subject of a sentence that says something about it."""
 
 _ENUMERATED = regex.compile(r"\s*+[.):][\s*]*+\p{L}")
 """What makes the number of a heading its place in a list."""
 
 _EQUALS = regex.compile(r"(?<![<>!])=|\b(?:equals|is\s+equal\s+to)\b")
-_SENTENCE_END = regex.compile(r"(?:[.!](?:[\s*]|\Z)|。).*+", regex.DOTALL)
+_SENTENCE_END = regex.compile(r"(?:(?<!\bRs)[.!](?:[\s*]|\Z)|。).*+", regex.DOTALL)
 _CLAUSE_END = regex.compile(
-    r"(?:[;<]|[,.](?!\d)|\s[(\[]|\b(?:so|because|since|which|that|who|after|when|as|per\s+our)\b).*+",
+    r"(?:[;<,，、；]|:\s|\s[-–—]+\s+(?=\p{L})|\.(?!\d)|\s[(\[（]|\s\S*&|\b(?:so|because|since|which|that|who|after|when|as|the"
+    r"|per\s+our|to\s+(?=\p{L}{2})|(?:in|for|from|with|on|at|during|by)\s+(?=\p{L}{3})"
+    r"|(?:in|for|within|during|(?<=\p{L}\s)by)\s+(?=\d)"
+    r"|is|are|was|were|will|would|can|had|has|have|(?<=left\s)over"
+    r"|and\s+(?!(?:one|two|three|half|quarter|another|maybe|perhaps)\b)(?=\p{L}{3}))\b).*+",
     regex.DOTALL,
 )
+"""Where the words behind a number are no longer its unit."""
+
+_LONG_WORD = regex.compile(r"\p{L}{2,}")
 _BETWEEN = regex.compile(r",|;|\bor\b|\band\b")
-_SENTENCES = regex.compile(r"(?<=[.!?。])[\s*]+|\n+")
+_SENTENCES = regex.compile(r"(?<=(?<!\bRs)[.!?。])[\s*]+|(?<=。)|\n+")
+_FACES = regex.compile(
+    r"[\s*]*+(?:(?!°)\p{So}|[\N{VARIATION SELECTOR-16}\N{ZERO WIDTH JOINER}]"
+    r"|[\U0001F3FB-\U0001F3FF]|[:;]-?[)DP](?!\w))"
+)
+"""Emoji and smileys."""
+
 _CONCLUDES = regex.compile(
-    r"\W*+(?:so|thus|therefore|hence|in total|in all|altogether|finally|in conclusion|overall"
-    r"|(?:that|this|which) means|the (?:final |total )?(?:result|total)"
-    r"|(?:after )?running (?:this|it)"
+    r"\W*+(?:and\s+)?(?:so|thus|therefore|hence|in total|in all|altogether|finally"
+    r"|in conclusion|overall|(?:that|this|which) (?:means|gives|leaves|makes)"
+    r"|the (?:final |total )?(?:result|total)"
+    r"|(?:after )?running (?:this|it)|as a result|consequently|we (?:conclude|find|get)"
     r"|this (?:code |program |function )?(?:gives|returns|prints|outputs))\b",
     regex.IGNORECASE,
 )
+_TURNS = regex.compile(
+    r"(?:[,;]\s*(?:and\s+)?|\s)(?:so(?!\s+(?:that|many|much|far|long|on|as)\b)|thus|therefore|hence|∴)\s"
+    r"|\bwhich\s+(?:is|are|was|means|gives|leaves|makes|equals|totals|comes\s+(?:out\s+)?to|adds\s+up\s+to)\s"
+    r"|[,;]\s*(?:leaving|giving|making|totall?ing|for)\s"
+    r"|\b(?:for|gives?|giving|makes?|making|is|are|spent|earned|has|have)\s+(?:us\s+)?a\s+(?:grand\s+)?"
+    r"total\s+of\s|\b(?:gives\s+us|totals|comes\s+(?:out\s+)?to|adds\s+up\s+to|amounts\s+to|ends?\s+up\s+with"
+    r"|(?:is|are)\s+left\s+with)\s",
+    regex.IGNORECASE,
+)
+"""What opens the concluding part of a sentence."""
+
+_RESULT = regex.compile(
+    r"(?:\b(?:has|have|had|is|are|was|were|will\s+be|gets?|makes?|made|earns?|earned|costs?|needs?|pays?"
+    r"|paid|spends?|spent|there\s+are|there\s+were)\s+(?:now\s+|only\s+|still\s+|a\s+total\s+of\s+)*+)"
+    rf"(?P<number>{NUMBER})(?P<unit>(?:\s(?!than\b)\p{{L}}[\p{{L}}'-]*+){{0,4}}?)"
+    r"\s+(?:left(?:\s+over)?|remaining|in\s+total|in\s+all|altogether|total|now)(?:\s+over)?[\s*]*+[.!]",
+    regex.IGNORECASE,
+)
+"""`He has 25 roses left.`"""
+
+_TOTAL = regex.compile(
+    r"\b(?:(?:a|the)\s+total\s+of|(?:leaves?|leaving)\s+\w+\s+with|left\s+with|ends?\s+up\s+with)\s*+$",
+    regex.IGNORECASE,
+)
+"""Words directly before a number that make it the answer after all."""
+_VARIABLE = regex.compile(
+    r"[\s*]*+(?P<sign>∴|\\therefore|[Tt]hus,?|[Hh]ence,?|[Ss]o,?)?\s*+(?P<dollar>\$|\\\()?\s*+"
+    rf"\\?[A-Za-z](?:_\w)?\s*=\s*(?P<number>{QUANTITY})\s*+(?:\$|\\\))?(?P<end>[.!])?[\s*]*+"
+)
+"""A last line that says no more than what the unknown is."""
+
+_RESULT_LABEL = regex.compile(
+    r"[\s*_#>-]*+(?:the\s+)?(?:final\s+)?(?:result|total|solution|ans)[\s*_]*+:[\s*_]*+(?P<rest>.+)",
+    regex.IGNORECASE,
+)
+_HAN_CONCLUDES = regex.compile(
+    r"(?:所以|因此|因而|于是|综上|故|总共|一共|共有|总计|合计|最终|还剩|剩下|得到|したがって|よって|合計|따라서)"
+    rf"[^\d。!?]{{0,30}}(?P<number>{QUANTITY})(?P<unit>[^\d。]{{0,12}})[。.!]?\Z"
+)
+_HAN_DENIES = regex.compile(r"不|没有|至少|至多|最多|大于|小于|超过")
+"""Chinese words that deny or bound a number."""
+
+_OPERATES = regex.compile(r"\s+[-+*/×÷=x](?![*\w])")
+_UNSURE = regex.compile(
+    r"\b(?:not|never|cannot|might|perhaps|maybe|possibly|wrong|incorrect|if)\b"
+    rf"|n[{_APOSTROPHE}]t\b|\b(?:could|may)\s+be\b",
+    regex.IGNORECASE,
+)
+"""Words before an equation that keep its result from being the answer."""
+
+_CLAUSES = regex.compile(r"[,;:](?!\d)|\b(?:so|but|and|then|which)\b")
+_LISTED = regex.compile(r"\d\s*+(?:to|or|and|[,/&–-])\s*+[$(]?\Z")
 _BOLD = regex.compile(r"\*\*(?P<inside>[^*\n]{1,60})\*\*")
 _ANY_NUMBER = regex.compile(rf"(?<![A-Za-z0-9_.,]){NUMBER}(?:\s?\\?%)?")
 _AROUND = regex.compile(
-    r"\*{1,2}(?=[\s.,;:!)]|$)|(?<=\s)\*{1,2}(?=\p{L})|`|\\[()\[\]]|\$(?=[\s.,;:!)]|$)"
+    rf"\*{{1,3}}(?=[\s.,;:!)]|$)|(?<=\s)\*{{1,3}}(?=\p{{L}})|`|\\[()\[\]]|(?<![A-Z])\$(?=[\s.,;:!)]|$)|[{_QUOTES}）]"
 )
 """Marks of emphasis and of mathematics around a number, which are no part of it."""
 
@@ -131,51 +323,116 @@ _WORDS_AFTER = 4
 """Words kept behind a number, so that what compares can tell a unit from a continued number."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Answer:
+    """What the text behind one mark gives."""
+
+    content: str
+    """The answer; empty if there is none."""
+    several: bool = False
+    """Whether there are several in the place of one."""
+    sure: bool = True
+    """Whether it stands directly behind the mark, and not further on in the sentence."""
+    words: bool = False
+    """Whether it is words, which only count where nothing else is an answer."""
+
+
+_NOTHING, _SEVERAL = _Answer(content=""), _Answer(content="", several=True)
+
+
 def stated(text: str) -> Reading | Missing:
-    """The answer behind a mark, or else in a last sentence that concludes."""
+    """The answers behind marks, or else the one in a last sentence that concludes."""
     answer = marked(text)
     if answer != "no answer" or has_box(text):
         return answer
-    return _concluded(text)
+    return _concluded(plain_text(text))
+
+
+def concluding(text: str) -> Reading | Missing:
+    """The answer in a box, with which those behind marks have to agree; or else what is stated."""
+    box = boxed(plain_text(text))
+    if box == "no answer":
+        return stated(text)
+    if not isinstance(box, Reading):
+        return box
+    answer = marked(text)
+    if answer == "ambiguous":
+        return answer
+    return box if isinstance(answer, str) else agreed([box, answer])
 
 
 @lru_cache(maxsize=8)
 def marked(text: str) -> Reading | Missing:
-    """The answer behind the strongest mark in the text.
+    """The answers behind the marks of a text, the strongest mark first; all have to agree.
 
     A number comes with a few words behind it, from which the grader sees whether they are a unit.
     Marked answers that differ are ambiguous, as is a list of numbers in the place of one. Where
     the text has a box, the box is what its sentences lead to, and only a number directly behind a
-    mark counts beside it.
+    mark counts beside it. What a last sentence concludes after the marks has to agree too.
     """
+    text = plain_text(text)
     boxes = has_box(text)
-    lowered = text.lower()
+    lowered = f"\n{text.lower()}"
+    ascii_only = text.isascii()
+    found: list[tuple[int, _Answer]] = []
+    unsure: list[tuple[int, _Answer]] = []
     for kind, words, mark in _MARKS:
-        if not any(word in lowered for word in words):
+        if words is _OTHER_LANGUAGES and ascii_only:
+            words = _LATIN
+        for word in words:  # a loop takes a third of the time of `any` with a generator
+            if word in lowered:
+                break
+        else:
             continue
-        answers: list[str] = []
+        of_kind: list[tuple[int, _Answer]] = []
         for match in mark.finditer(text, timeout=limit(text)):
-            if _DENIED.search(text[max(0, match.start() - 60) : match.start()]):
+            before = text[max(0, match.start() - 100) : match.end()]
+            if opens_plainly(before):
+                before = ""
+            elif kind != "heading" and _DENIED.search(before[-60 - len(match[0]) : -len(match[0])]):
                 continue
-            rest = match["rest"]
-            if kind != _HEADING and not rest.strip(" \t:*_\N{FULLWIDTH COLON}"):
-                rest = _next_line(text, match.end() + len(rest))
-            answer = _answer(rest, kind, loosely=not boxes)
-            if answer is None:
+            rest, end = match["rest"], match.end()
+            if kind != "heading" and not rest.strip(" \t:*_\N{FULLWIDTH COLON}"):
+                rest, end = _next_line(text, match.end() + len(rest))
+            answer = _answer(rest, before, kind, loosely=not boxes)
+            if answer.several and (answer.sure or kind != "label"):
                 return "ambiguous"
-            if answer:
-                answers.append(answer)
-        if answers:
-            if len({answer_key(answer) for answer in answers}) > 1:
-                return "ambiguous"
-            return Reading(content=answers[-1])
-    return "no answer"
+            if answer.content:
+                of_kind.append((end, answer))
+        if of_kind:
+            weak = kind == "label" and not all(answer.sure for _, answer in of_kind)
+            (unsure if weak else found).extend(reversed(of_kind))
+    if not boxes and any(words in lowered for words in _BEFORE_WORDS):
+        for match in _BEFORE_ITS_MARK.finditer(text, timeout=limit(text)):
+            after = text[match.end() : match.end() + 40]
+            if not is_altered(text[max(0, match.start() - 100) : match.start()], after):
+                found.append(
+                    (match.end(), _Answer(content=(match["number"] + match["unit"]).strip()))
+                )
+    taken = [item for item in found if not item[1].words] or unsure or found
+    if not taken:
+        return "no answer"
+    return _committed(text, [item for item in taken if item[1].words == taken[0][1].words])
 
 
-def concluding(text: str) -> Reading | Missing:
-    """The answer in a box, or else the one that is stated."""
-    box = boxed(text)
-    return stated(text) if box == "no answer" else box
+def _committed(text: str, answers: list[tuple[int, _Answer]]) -> Reading | Missing:
+    """The answers of a text, unless what follows the last one takes it back or offers another."""
+    last = max(end for end, _ in answers)
+    content = next(answer.content for end, answer in answers if end == last)
+    rest = text[last:]
+    readings = [Reading(content=answer.content) for _, answer in answers]
+    if len(rest) > len(content) + 3:
+        after = rest[max(0, rest.find(content[:20])) + len(content) :]
+        if is_taken_back(after):
+            return "no answer"
+        if offers_another(after, content):
+            return "ambiguous"
+        _, _, later = after.partition("\n") if "\n" in after else after.partition(". ")
+        if later and not has_box(text) and any(map(str.isdigit, later)):
+            further = _concluded(later.strip())
+            if isinstance(further, Reading):
+                readings.append(further)
+    return agreed(readings)
 
 
 def only_number(text: str) -> str:
@@ -183,59 +440,119 @@ def only_number(text: str) -> str:
     text = text.strip()
     if "\\" in text or len(text.split()) <= 3:
         return text
-    numbers = _ANY_NUMBER.findall(text, timeout=limit(text))
-    hedged = _HEDGED.search(text, timeout=limit(text))
-    return numbers[0] if len(numbers) == 1 and not hedged else text
+    match = _only_number(text)
+    return match[0] if match else text
 
 
-def _answer(rest: str, kind: int, *, loosely: bool) -> str | None:
-    """The answer that the rest of a line gives; empty if none, None if several."""
-    if kind != _HEADING:
-        whole = rest
+def _only_number(text: str) -> "regex.Match[str] | None":
+    """The one number in some words that they commit to."""
+    numbers = list(_ANY_NUMBER.finditer(text, timeout=limit(text)))
+    if len(numbers) != 1:
+        return None
+    before, after = text[: numbers[0].start()], text[numbers[0].end() :]
+    if any(words.search(before, timeout=limit(text)) for words in (_HEDGED, _TIED, _PROPERTY)):
+        return None
+    if is_altered(before, after) or _SUBJECT.match(after) or is_taken_back(after):
+        return None
+    return numbers[0]
+
+
+def _answer(rest: str, before: str, kind: _Kind, *, loosely: bool) -> _Answer:
+    """The answer that the rest of a line gives."""
+    plain = _PLAIN.fullmatch(rest)
+    if plain:
+        return _NOTHING if is_altered(before, "") else _Answer(content=plain["number"])
+    if "<" in rest:
+        rest = _TAG.sub("", rest)
+    if ":" in rest or ";" in rest or not rest.isascii():
+        rest = _FACES.sub("", rest)
+    if kind != "heading":
         rest = _SENTENCE_END.sub("", rest)
-        if _AFTERTHOUGHT.match(whole[len(rest) :].lstrip(".!*_ ")) and any(map(str.isdigit, rest)):
-            return None
+    if " but " in rest:
+        rest = _RATHER.sub("", rest)
     if "?" in rest:
-        return ""
+        return _NOTHING
+    expression = _expression(rest) if loosely else ""
+    if expression:
+        return _Answer(content=expression)
+    sure = True
     if loosely:
         *sides, last = _EQUALS.split(rest)
         sides = [side for side in sides if side.strip(" \t:*_")]
-        if sides and (kind == _SENTENCE or len(regex.findall(r"\p{L}{2,}", sides[0])) <= 3):
+        if sides and (kind == "sentence" or len(_LONG_WORD.findall(sides[0])) <= 3):
             if any(_BETWEEN.search(side) for side in sides[1:]):
-                return None
-            rest = last
+                return _Answer(content="", several=True, sure=False)
+            before, rest, sure = before + rest[: len(rest) - len(last)], last, False
     markup = _MARKUP.match(rest)
     start = markup.end() if markup else 0
     option = _OPTION.match(rest, start)
-    start = option.end() if option else start
-    number = None if _is_formula(rest) else _AT_ONCE.match(rest, start)
+    number = None if _is_formula(rest) else _AT_ONCE.match(rest, option.end() if option else start)
     if number is None:
-        return _without_number_at_once(rest, start, kind, loosely=loosely)
+        return _without_number_at_once(rest, before, start, kind, loosely=loosely)
     if _OTHERS.match(rest, number.end()) or _ALTERNATIVES.match(rest, number.end()):
-        return None
+        return _Answer(content="", several=True, sure=sure)
     if not loosely and _GOES_ON.match(rest, number.end()):
-        return ""
-    if kind == _HEADING and _ENUMERATED.match(rest, number.end()):
-        return ""
-    return _phrase(rest, number.start(), number.end())
+        return _NOTHING
+    if kind == "heading" and _ENUMERATED.match(rest, number.end()):
+        return _NOTHING
+    after = rest[number.end() :]
+    if kind == "label" and _WORK.match(after):
+        sure = False
+    if is_altered(before + rest[: number.start()], after) or _THAN.match(after):
+        return _NOTHING
+    phrase = _phrase(rest, number.start(), number.end())
+    if option:
+        phrase = f"{rest[start : option.end()].strip()} {phrase}"
+    return _Answer(content=phrase, sure=sure)
 
 
-def _without_number_at_once(rest: str, start: int, kind: int, *, loosely: bool) -> str:
-    """An answer that is a formula, a choice, or further on in the sentence; empty if none."""
+def _without_number_at_once(
+    rest: str, before: str, start: int, kind: _Kind, *, loosely: bool
+) -> _Answer:
+    """An answer that is a formula, a choice, words, or further on in the sentence."""
     formula = _MATHEMATICS.match(rest)
     if formula:
-        return _inside(formula).strip() if loosely and "box" not in formula[0] else ""
+        if not loosely or "box" in formula[0] or is_altered(before, rest[formula.end() :]):
+            return _NOTHING
+        return _Answer(content=_inside(formula).strip())
     choice = _CHOICE.match(rest, start)
     if choice:
-        return choice["bracketed"] or choice["letter"] or choice["word"]
-    if kind == _HEADING or not loosely:
+        option = _OPTION.match(rest, start)
+        named = _WORDS.fullmatch(rest, option.end()) if option else None
+        if option and named:
+            return _Answer(content=f"{rest[start : option.end()].strip()} {named['words']}")
+        return _Answer(content=choice["bracketed"] or choice["letter"] or choice["word"])
+    if kind == "heading" or not loosely:
+        return _NOTHING
+    words = _WORDS.fullmatch(rest)
+    if words:
+        if _NO_ANSWER.search(words["words"]) or is_altered(before, ""):
+            return _NOTHING
+        return _Answer(content=words["words"], words=True)
+    if kind == "label" and len(rest) > 80:
+        return _NOTHING
+    number = _only_number(rest)
+    if number is None or is_altered(before + rest[: number.start()], ""):
+        return _NOTHING
+    return _Answer(content=_phrase(rest, number.start(), number.end()), sure=False)
+
+
+def _expression(rest: str) -> str:
+    """The expression that stands directly behind a mark; empty where it is a number or words."""
+    match = _EXPRESSION.match(rest)
+    if match is None or not _STRUCTURED.search(_TIMES.sub("*", match["inside"])):
         return ""
-    numbers = list(_ANY_NUMBER.finditer(rest))
-    if len(numbers) != 1 or (kind == _LABEL and len(rest) > 80):
+    after = rest[match.end() :].lstrip("$*_`). ")
+    if after and after[0].isalnum():
         return ""
-    if _HEDGED.search(rest[: numbers[0].start()]):
+    inside = match["inside"].strip().strip("*_`,;:").strip()
+    inside = inside.removesuffix("\\)").removeprefix("\\(")
+    left, equals, _ = inside.rpartition("=")
+    if equals and not _SEVERAL_TERMS.search(_TIMES.sub("*", left)):
+        return ""  # the name of the answer, or its calculation
+    if "box" in inside:
         return ""
-    return _phrase(rest, numbers[0].start(), numbers[0].end())
+    return inside.strip()
 
 
 def _is_formula(rest: str) -> bool:
@@ -257,27 +574,123 @@ def _phrase(text: str, start: int, end: int) -> str:
     return phrase.strip(' \t_"').rstrip("$\\)")
 
 
-def _next_line(text: str, end: int) -> str:
-    """The next line that is not empty."""
-    following = text[end : end + 400].lstrip()
-    return following.split("\n", 1)[0]
+def _next_line(text: str, end: int) -> tuple[str, int]:
+    """The next line that is neither empty nor a fence, and where it begins."""
+    following = _FENCES.match(text, end, end + 400)
+    start = following.end() if following else end
+    return text[start : start + 400].split("\n", 1)[0], start
 
 
 def _concluded(text: str) -> Reading | Missing:
-    """The only number of a last sentence that opens as a conclusion, or its only one in bold."""
+    """The number that a last sentence concludes with, or its only one in bold."""
     tail = text[-400:].rstrip()
-    if not tail.endswith((".", "!", "*", ")", "$")):
+    if not tail.isascii():
+        tail = _FACES.sub("", tail).rstrip()
+    line = tail.rsplit("\n", 1)[-1]
+    variable = _VARIABLE.fullmatch(line)
+    if variable and (variable["end"] or variable["dollar"] or variable["sign"]):
+        return Reading(content=variable["number"].strip())
+    label = _RESULT_LABEL.fullmatch(line)
+    if label:
+        answer = _answer(label["rest"], "", "label", loosely=True)
+        if answer.content and answer.sure and not answer.words:
+            return Reading(content=answer.content)
+    han = None if tail.isascii() else _HAN_CONCLUDES.search(line)
+    if han and not _HAN_DENIES.search(han[0]):
+        return Reading(content=_AROUND.sub("", han["number"] + han["unit"]).strip(" 。.!*"))
+    if not tail.endswith((".", "!", "*", ")", "$", "。")):
         return "no answer"
     sentence = _SENTENCES.split(tail)[-1]
-    *sides, last = _EQUALS.split(sentence)
-    numbers = list(_ANY_NUMBER.finditer(last))
-    if _CONCLUDES.match(sentence) and len(numbers) == 1:
-        before = last[: numbers[0].start()].rstrip("*_ ")
-        of_something = last[numbers[0].end() :].lstrip().startswith("of ")
-        if not of_something and (sides or not _HEDGED.search(before)):
-            return Reading(content=_phrase(last, numbers[0].start(), numbers[0].end()))
-        return "no answer"
+    if _CONCLUDES.match(sentence) and (answer := _concluding_number(sentence)):
+        return Reading(content=answer)
+    result = _RESULT.search(sentence)
+    if result and not _HEDGED.search(sentence[: result.start("number")]):
+        return Reading(content=(result["number"] + result["unit"]).strip())
+    turns = [match.end() for match in _TURNS.finditer(sentence)]
+    if turns:
+        answer = _concluding_number(sentence[turns[-1] :])
+        return Reading(content=answer) if answer else "no answer"
     bold = _BOLD.findall(sentence)
-    if len(bold) == 1 and _AT_ONCE.match(bold[0]):
+    if len(bold) == 1 and _AT_ONCE.match(bold[0]) and not _HEDGED.search(sentence.split("**")[0]):
         return Reading(content=bold[0].strip(" .:"))
+    return "no answer"
+
+
+def _concluding_number(part: str) -> str:
+    """The number that a part of a sentence concludes with; empty if it is none, or several.
+
+    Behind an equals sign it stands at once; else it has to be the only one.
+    """
+    *sides, last = _EQUALS.split(part)
+    if sides:
+        number = _result(last)
+        if number is None or _UNSURE.search(part):
+            return ""
+        return _phrase(last, number.start(), number.end())
+    numbers = list(_ANY_NUMBER.finditer(part))
+    if len(numbers) != 1:
+        return ""
+    said, after = part[: numbers[0].start()].rstrip("*_ "), part[numbers[0].end() :]
+    if after.lstrip().startswith(("of ", "% of")) or _OPERATES.match(after):
+        return ""
+    if is_altered(said, after) or _SUBJECT.match(after):
+        return ""
+    if any(words.search(said) for words in (_HEDGED, _PROPERTY)):
+        return ""
+    if _TIED.search(said) and not _TOTAL.search(said):
+        return ""
+    return _phrase(part, numbers[0].start(), numbers[0].end())
+
+
+def _result(side: str) -> "regex.Match[str] | None":
+    """The number directly behind an equals sign, unless several stand there or it goes on."""
+    start = _MARKUP.match(side)
+    number = _AT_ONCE.match(side, start.end() if start else 0)
+    if number is None or _OTHERS.match(side, number.end()):
+        return None
+    after = side[number.end() :]
+    if after.lstrip().startswith(("of ", "% of")) or _OPERATES.match(after):
+        return None
+    if _ALTERNATIVES.match(side, number.end()) or is_altered("", after):
+        return None
+    return number
+
+
+def last_committed(text: str) -> Reading | Missing:
+    """The last number that the last sentences commit to, whatever their wording.
+
+    This is the flexible reading, for texts that state no answer. Neither a question, nor a
+    sentence that denies, bounds or hedges its number, nor an answer that was taken back counts.
+    """
+    tail = _FACES.sub("", plain_text(text)[-400:]).rstrip()
+    if is_taken_back(tail):
+        return "no answer"
+    for sentence in reversed(_SENTENCES.split(tail)[-2:]):
+        if not any(map(str.isdigit, sentence)):
+            continue
+        if "?" in sentence or "answer" in sentence.lower():
+            return "no answer"  # what says something of the answer, and does not state it
+        *sides, last = _EQUALS.split(sentence)
+        number = _result(last) if sides else None
+        if number is not None:
+            if _UNSURE.search(_CLAUSES.split("=".join(sides))[-1]):
+                return "no answer"
+            return Reading(content=_phrase(last, number.start(), number.end()))
+        return _last_number(sentence)
+    return "no answer"
+
+
+def _last_number(sentence: str) -> Reading | Missing:
+    """The last number of a sentence that is not tied to something else, as in `by 5 pm`."""
+    for number in reversed(list(_ANY_NUMBER.finditer(sentence))):
+        said = _CLAUSES.split(sentence[: number.start()])[-1].rstrip("*_ ")
+        if _TIED.search(said) and not _TOTAL.search(said):
+            continue
+        if _LISTED.search(sentence[: number.start()]):
+            return "no answer"
+        if any(words.search(said) for words in (_HEDGED, _PROPERTY)):
+            return "no answer"
+        if is_altered(said, sentence[number.end() :]):
+            return "no answer"
+        return Reading(content=_phrase(sentence, number.start(), number.end()))
     return "no answer"

@@ -24,6 +24,7 @@ _ALONE = regex.compile(
     r"\s*+(?:\\\))?[*_`\"')$]*+[.!]?[*_`\"]*+\s*+",
     regex.IGNORECASE,
 )
+_ABOUT = regex.compile(r"\A(?:[=≈~]|(?:about|around|approximately)\s)\s*+", regex.IGNORECASE)
 _CHOICE = regex.compile(
     r"\s*+[*_`\"]*+(?:(?:[Oo]ption\s)?[(\[]?(?P<letter>[A-J])[)\]]?(?:[).,]\s(?:\S++\s*+){1,4})?"
     r"|(?P<word>(?i:yes|no|true|false)))[.!]?[*_`\"]*+\s*+"
@@ -60,4 +61,5 @@ class Direct(Format):
             return Reading(content=choice["letter"] or choice["word"])
         if _ALONE.fullmatch(page.text) is None or _VERB.search(page.text):
             return "no answer"
-        return Reading(content=page.text.strip(" \t\n*_`\"'"))
+        content = page.text.strip(" \t\n*_`\"'")
+        return Reading(content=_ABOUT.sub("", content))

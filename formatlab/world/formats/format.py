@@ -22,6 +22,8 @@ class Reading:
     """The answer as written, or the code whose value, or else whose last line of output, is it."""
     code: bool = False
     """Whether `content` has to be run."""
+    also: tuple["Reading", ...] = ()
+    """Further answers that the text commits to, written in another way; all have to agree."""
 
 
 class Format(ABC):

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import regex
 
 from formatlab.world.formats.box import boxed
+from formatlab.world.formats.commitment import agreed
 from formatlab.world.formats.conclusion import only_number
 from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.json_object import KEYED, Pairs
-from formatlab.world.formats.limits import limit
+from formatlab.world.formats.limits import QUANTITY, limit
 from formatlab.world.formats.page import Page, up_to_next_question
 from formatlab.world.formats.steps import worked_lines
 from formatlab.world.problem import Problem
@@ -24,11 +25,14 @@ _KEYS = tuple(
     for pattern in (
         r"\s*+(?:the[ _-]?)?(?:final|correct|numeric(?:al)?)?[ _-]?(?:answer|ans)\s*+",
         r".*(?<![a-z])answer(?![a-z]).*",
-        r"\s*+(?:final[ _-]?)?(?:result|solution|output|value)(?:[ _-]?(?:value|number))?\s*+",
+        r"\s*+(?:the[ _-]?)?(?:(?:final|correct|right)[ _-]?)?(?:result|solution|output|value)"
+        r"(?:[ _-]?(?:value|number))?\s*+",
     )
 )
-"""Keys that an answer stands under, the plainest first; only the plainest kind counts."""
+"""Keys that an answer stands under, the plainest first. Beside the plainest kind of an object,
+numbers under the others are answers too."""
 
+_NUMBER = regex.compile(rf"\s*+{QUANTITY}\s*+")
 _PLAIN_VALUE = regex.compile(
     r"(?:\"(?P<text>[^\"\n\\]{1,200}+)\"\s*+,?\s*+(?:\}|```|\Z)"
     r"|(?P<number>-?\d[\d.,eE+-]{0,60}+)\s*+,?\s*+(?:\}|```))"
@@ -83,14 +87,27 @@ def _keyed(page: Page, end: int) -> Iterator[str]:
 
 
 def _answer(pairs: Pairs) -> Reading | Missing:
-    for pattern in _KEYS:
-        values = [v for key, v in pairs if pattern.fullmatch(key[:200])]
+    kinds = [[v for key, v in pairs if pattern.fullmatch(key[:200])] for pattern in _KEYS]
+    for place, values in enumerate(kinds):
         if values:
-            return _of_values(values)
+            answer = _of_values(values)
+            if not isinstance(answer, Reading):
+                return answer
+            others = [_written(v) for kind in kinds[place + 1 :] for v in kind if _is_number(v)]
+            return agreed([answer, *(r for r in others if isinstance(r, Reading))])
     inner = [_answer(value) for _, value in pairs if isinstance(value, Pairs)]
     if "ambiguous" in inner:
         return "ambiguous"
     return _agreed({reading.content: reading for reading in inner if isinstance(reading, Reading)})
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number, and no text that may be the working."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int | float) or (
+        isinstance(value, str) and _NUMBER.fullmatch(value) is not None
+    )
 
 
 def _of_values(values: list[Any]) -> Reading | Missing:

@@ -53,7 +53,10 @@ class Program(Format):
         if snippet is None:
             return "no answer"
         content = snippet.call()
-        return Reading(content=content, code=True) if content is not None else "malformed"
+        if content is None:
+            return "malformed"
+        others = (Reading(content=code, code=True) for code in snippet.other_answers())
+        return Reading(content=content, code=True, also=tuple(others))
 
 
 def _snippet(page: Page) -> Snippet | None:

@@ -21,8 +21,10 @@ _MARK = regex.compile(r"<<[^<>\n]{1,80}=[^<>\n]{1,40}>>")
 """GSM8K's mark of a calculation."""
 
 _EQUATION = regex.compile(r"\d\s*+[-+*/x×÷]\s*+\$?\d[\d.,]*+\s*+=\s*+\$?\d")
-_SPACELESS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]{4}")
-"""Words of a script that puts no spaces between them."""
+_SPACELESS = regex.compile(
+    r"(?:[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}][^\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\s]{0,8}){4}"
+)
+"""Words of a script that puts no spaces between them, with numbers and signs among them."""
 
 _PUNCTUATION = (
     "".join(chr(code) for code in range(33, 127) if not chr(code).isalnum()) + "“”’‘…—–،؟"

@@ -32,7 +32,8 @@ class Script(Format):
         content = snippet.script()
         if content is None:
             return "malformed" if snippet.module is None else "no answer"
-        return Reading(content=content, code=True)
+        others = (Reading(content=code, code=True) for code in snippet.other_answers())
+        return Reading(content=content, code=True, also=tuple(others))
 
 
 def _snippet(page: Page) -> Snippet | None:

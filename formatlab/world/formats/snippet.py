@@ -3,6 +3,7 @@
 import ast
 import textwrap
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import regex
@@ -35,6 +36,7 @@ _PREAMBLE = regex.compile(r"(?:[ \t]*+(?:(?:#|@|import[ \t]|from[ \t]|class[ \t]
 
 _INSIDE = regex.compile(r"[ \t]+(?:\"{3}|'{3}|#|[A-Za-z_]\w*+\s*+=[^=])")
 _RETURN = regex.compile(r"^[ \t]+return\b", regex.MULTILINE)
+_SENTENCE = regex.compile(r"[\s*]*+\p{L}[\p{L}'’]*+(?:[ ,]+[^\s,]++){2,}[.!]?[*\s]*+\Z")
 _LANGUAGE = regex.compile(r"\A(?:python|py)\n")
 _WORKED = regex.compile(r"<<[^<>\n]{1,80}=|^####[ \t]*+[-$\d]|^A:", regex.MULTILINE)
 """Marks of GSM8K, which make lines of sums an answer in prose."""
@@ -62,10 +64,12 @@ class Snippet:
     @classmethod
     def opening(cls, text: str) -> "Snippet | None":
         """The code that a text consists of or begins with; None where it does not."""
-        if _INSIDE.match(text, timeout=limit(text)) and _RETURN.search(text):
+        spaced = text[:1].isspace()
+        if spaced and _INSIDE.match(text, timeout=limit(text)) and _RETURN.search(text):
             return cls.parse(f"def solution():\n{text}")  # the prompt ended with the head
-        code = textwrap.dedent(text).strip() if text[:1].isspace() else text.strip()
-        code = _LANGUAGE.sub("", code, timeout=limit(code))
+        code = textwrap.dedent(text).strip() if spaced else text.strip()
+        if code.startswith("py"):
+            code = _LANGUAGE.sub("", code, timeout=limit(code))
         if code.startswith((">>> ", "In [")):
             return cls.parse(code)
         preamble = _PREAMBLE.match(code, timeout=limit(code))
@@ -85,6 +89,8 @@ class Snippet:
                 snippet = cls.parse(code)
             if len(lines) == 1 and not _does_something(snippet.module):
                 return None
+            if snippet.module is None and (_is_sentence(lines[-1]) or "\\boxed" in code):
+                return None  # worked equations, with the answer said or boxed below them
             if _WORKED.search(code, timeout=limit(code)) or _annotates(snippet.module):
                 return None  # sums that happen to look like assignments
             return snippet
@@ -151,12 +157,66 @@ class Snippet:
         if isinstance(last, ast.Expr):
             return None if isinstance(last.value, ast.Constant) else self.source
         assigned = [name for node in self.module.body for name in _assigned(node)]
-        for name in _ANSWER_NAMES:
-            if name in assigned:
-                return f"{self.source}\n{name}"
+        named = _named(assigned)
+        if named:
+            return f"{self.source}\n{named[0]}"
         if "print" in self.source and any(_prints(node) for node in self.module.body):
             return self.source
         return f"{self.source}\n{assigned[-1]}" if assigned else None
+
+    def other_answers(self) -> tuple[str, ...]:
+        """What the code gives as answers beside `call` or `script`, each as code of its own.
+
+        Of a program: constants that are printed, or bound to an answer's name, below its last
+        function. Of a script: further variables with an answer's name of which nothing is made.
+        """
+        if self.module is None:
+            return ()
+        if self.defines:
+            return tuple(_constants(self.module))
+        if not self.module.body:
+            return ()
+        assigned = [name for node in self.module.body for name in _assigned(node)]
+        first = 0 if isinstance(self.module.body[-1], ast.Expr) else 1
+        others = _named(assigned)[first:]
+        if not others:
+            return ()
+        used = {
+            node.id
+            for node in ast.walk(self.module)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        }
+        return tuple(f"{self.source}\n{name}" for name in others if name not in used)
+
+
+def _named(assigned: Sequence[str]) -> list[str]:
+    """The answer's names among the variables that are assigned."""
+    return [name for name in _ANSWER_NAMES if name in assigned]
+
+
+def _constants(module: ast.Module) -> Iterator[str]:
+    """Constants that are given as answers below the last function of a program."""
+    functions = [n for n, node in enumerate(module.body) if isinstance(node, ast.FunctionDef)]
+    for node in module.body[functions[-1] + 1 :] if functions else ():
+        match node:
+            case ast.Expr(value=ast.Call(func=ast.Name(id="print"), args=[value], keywords=[])):
+                pass
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in _ANSWER_NAMES:
+                pass
+            case _:
+                continue
+        parts = list(ast.walk(value))
+        if any(isinstance(part, ast.Name | ast.Call) for part in parts):
+            continue
+        texts = [p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)]
+        code = ast.unparse(value)
+        if any(map(str.isdigit, code)) and all("answer" in text.lower() for text in texts):
+            yield code
+
+
+def _is_sentence(line: str) -> bool:
+    """Whether a line is a sentence in words, and no code."""
+    return not _is_code(line) and _SENTENCE.match(line) is not None
 
 
 def _is_code(line: str) -> bool:

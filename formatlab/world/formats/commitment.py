@@ -1,0 +1,209 @@
+r"""Whether a text stands by an answer, or denies, bounds, hedges, alters it or takes it back.
+
+Every answer that a text commits to has to agree. `The answer is not 18`, `at most 18`, `x < 18`,
+`18 or 20`, `perhaps 18`, `half of 18` and `18. Wait, that is wrong.` commit to nothing.
+"""
+
+from collections.abc import Sequence
+
+import regex
+
+from formatlab.world.formats.format import Missing, Reading
+from formatlab.world.formats.limits import limit
+
+_NEAR = 100
+"""Characters before and after an answer that are looked at."""
+
+_FAR = 2_000
+"""Characters behind the last answer in which it may be taken back."""
+
+_LINKS = (
+    r"(?:[\s*_`\"\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}'(\[{}:=~$]"
+    r"|\\(?:\(|\[|text\w*|math\w*|quad|,)|\b(?:be|been|being|equals?|to|exactly|the|an?|really|quite"
+    r"|necessarily|actually|even|answers?|value|result|number|it|is|was|are|as|just|ever|say|said"
+    r"|would|will|could|can|called|get|have|know[ns]?|what|sure|certain|if|whether|that|this|simply"
+    r"|always|true|case|correct|right|final|[a-z])\b){0,12}\Z"
+)
+"""What may stand between a denial and the answer that it denies."""
+
+_DENIES = (
+    r"(?:\bnot(?!\s+only\b)|n['\N{RIGHT SINGLE QUOTATION MARK}]t|\b(?:never|cannot|nor|neither|none"
+    r"|nobody|no\s+(?:one|idea|longer)|nothing|hardly|barely|scarcely|far\s+from|nowhere\s+near|(?:other|rather)\s+than|instead\s+of|except"
+    r"|excluding|unless|(?:anything|everything|nothing|all)\s+but|differ(?:s|ent)\s+from|doubt\w*"
+    r"|wrong|incorrect|false|mistaken|unsure|unclear))\b"
+)
+_BOUNDS = (
+    r"(?:\b(?:(?:less|more|fewer|greater|larger|smaller|higher|lower|bigger)\s+than"
+    r"(?:\s+or\s+equal\s+to)?|(?:close|closer|near|nearer)\s+to|at\s+(?:the\s+)?(?:very\s+)?"
+    r"(?:least|most)|up\s+to|below|above|under|beyond|exceed(?:s|ing)?)\b"
+    r"|[≤≥≠≮≯⩽⩾±∓¬√]|<=|>=|!=|<|(?<![-=]|<[^<>]{0,20})>"
+    r"|\\(?:neg?|lnot|not|pm|mp|neq|leq?|leqslant|geq?|geqslant|lt|gt)(?![A-Za-z]))"
+)
+_HEDGES = r"\b(?:perhaps|maybe|possibly|might|may\s+be|could\s+be|can\s+be)\b"
+_ALTERS = (
+    r"(?:\b(?:half|thirds?|quarters?|fourth|fifth|tenth|per\s?cent|double|multiples?|factors?"
+    r"|divisors?|roots?|squared?|cubed?|logarithm|log|sine|cosine|reciprocal|inverse|negative"
+    r"|opposite|factorial|powers?|digits?)\s+(?:of|to)|%\s+of|\d\s+of|\b(?:half|twice|double|triple"
+    r"|thrice|times|plus|minus|negative|(?:multiplied|divided|divisible)\s+by|divides|modulo|mod))\b"
+    r"|\\(?:log|ln|sin|cos|tan|sqrt)(?![A-Za-z])"
+)
+_BEFORE = regex.compile(
+    # in reverse, so that it begins at the answer and does not try every word before it
+    rf"(?r)(?:{_DENIES}|{_BOUNDS}|{_HEDGES}|{_ALTERS}){_LINKS}",
+    regex.IGNORECASE,
+)
+
+_BARE = regex.compile(
+    r"(?r)(?:\A|[.!?\n])[\s*#]*+(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my|our)\s+)?"
+    r"(?:(?:final|correct)\s+)?answer[\s*]*+(?:is)?[\s*:$]*+\Z|(?:\A|\n)####[\s$]*+\Z",
+    regex.IGNORECASE,
+)
+"""The beginning of most sentences that state an answer; it alters nothing, and is seen quickly."""
+
+_CLOSING = regex.compile(
+    r"(?:[\s$*_`\"\N{RIGHT DOUBLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK})\]}]|\\[)\]])*+"
+)
+_MAYBE = r"(?:maybe|perhaps|possibly|probably|even|else|not|is\s+it|it\s+is)"
+_AFTER = regex.compile(
+    r"(?:\.{2,}|…|\\(?:pm|mp)(?![A-Za-z])|[±∓]"
+    # a unit of up to three words, none of which begins one of the phrases below
+    r"|(?:(?!(?:or|and|at|is|was|are|were|isn|can|cannot|wasn|aren|not|perhaps|maybe|possibly|otherwise"
+    r"|unless|else|alternatively|just|times|plus|minus|multiplied|divided|squared|cubed|factorial|though"
+    r"|although|but|however)\b)\p{L}[\p{L}'-]*+\s*+){0,3}+[,;(]?\s*+"
+    rf"(?:(?:or|and)\s+(?:{_MAYBE}\s+)*+(?:more|less|fewer|so|greater|larger|smaller|higher|lower|above"
+    r"|below|over|under|up|another|something|some\s+other)\b"
+    rf"|or\s+(?:{_MAYBE}\s+)*+[-$\\(\[{{]*+(?:boxed\{{)?\d|or\s+{_MAYBE}\b"
+    r"|at\s+(?:the\s+)?(?:very\s+)?(?:most|least)\b"
+    r"|(?:perhaps|maybe|possibly|otherwise|unless|alternatively|just\s+kidding)\b"
+    r"|(?:or\s+)?else\b[^.\n]{0,60}\d"
+    r"|(?:though|although|but|however)\b[^.\n]{0,60}\b(?:possibl[ey]|could|might|may|also|too|as\s+well"
+    r"|perhaps|maybe|wrong|not\s+sure)\b"
+    r"|times\s+(?:[-$(\\\d]|an?\b|the\b|as\b|two|three|four|five|that)"
+    r"|(?:plus|minus|(?:multiplied|divided)\s+by|squared|cubed|factorial)\b"
+    r"|(?:is|was|are|were)\s+(?:wrong|incorrect|false|impossible|excluded)\b)"
+    r"|(?:is|was|are|were)\s+(?:not|too)\b|(?:is|ca|was|are)n['\N{RIGHT SINGLE QUOTATION MARK}]t\b"
+    r"|cannot\b|(?:\p{L}[\p{L}'-]*+\s*+){0,3}?[,;(]\s*+not\b(?!\s+[-$\\]*+\d)"
+    r"|not\b|(?:before|at\s+first|originally|previously)[,.;])",
+    regex.IGNORECASE,
+)
+
+_TAKES_BACK = regex.compile(
+    r"(?:(?:^|[.!?;,:\n。]|\b(?:but|oh|and|well|actually|hmm+|wait|no|sorry))\s*+[*_(\"]*+)"
+    r"(?:(?:wait|hmm+|hold\s+on|actually|oh)\b[\s,.!…-]*+"
+    r"(?:\Z|[^\n]{0,80}?\b(?:wrong|no|not|incorrect|mistaken?|misread|error|should|instead|sorry)\b"
+    r"|[^\n]{0,80}?n['\N{RIGHT SINGLE QUOTATION MARK}]t\b)"
+    r"|no[,.!]|nope\b|oops\b|sorry\b|scratch\s+that|never\s?mind|just\s+kidding|correction\b"
+    r"|on\s+second\s+thought"
+    r"|i\s+(?:made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|misread|miscalculated|miscounted|messed\s+up"
+    r"|(?:was|am)\s+(?:wrong|mistaken|not\s+sure|unsure)|take\s+(?:it|that|this)\s+back"
+    r"|do\s+not\s+(?:know|think\s+so)|don['\N{RIGHT SINGLE QUOTATION MARK}]t\s+(?:know|think\s+so))"
+    r"|i['\N{RIGHT SINGLE QUOTATION MARK}]m\s+(?:wrong|mistaken|not\s+sure|unsure)"
+    r"|(?:that|this|it|which|(?:the|my)\s+(?:answer|result))(?:\s+above)?(?:"
+    r"(?:['\N{RIGHT SINGLE QUOTATION MARK}]s|\s+(?:is|was|must\s+be|seems|looks))\s+"
+    r"(?:clearly\s+|obviously\s+|of\s+course\s+)?(?:wrong|incorrect|false|impossible|an?\s+mistake"
+    r"|mistaken|nonsense|not\s+(?:right|correct|possible|true))"
+    r"|\s+(?:(?:is|was|ca)n['\N{RIGHT SINGLE QUOTATION MARK}]t|cannot)\s+(?:be\s+)?"
+    r"(?:right|correct|possible|true))\b)",
+    regex.IGNORECASE,
+)
+"""What takes back the answer that stands before it."""
+
+_TAKES_BACK_HAN = regex.compile(r"不对|错了|有误|等等|不正确|搞错|算错|间违|間違")
+
+_OFFERS = regex.compile(
+    r"(?:^|[.!?;:\n。])\s*+[*_(]*+(?:but\s+|and\s+|though\s+|or\s+)?(?:"
+    r"(?:or|alternatively|else|maybe|perhaps|possibly|otherwise)\b"
+    r"|(?:it|this|that|the\s+answer)\s+(?:could|may|might|can|(?:should|must)\s+be)\b"
+    r"|(?:the|my)\s+(?:true|correct|corrected|right|real|actual)\s+(?:value|answer|result|number)\b"
+    r"|(?:another|a\s+different|a\s+second|the\s+other)\s+(?:possib\w+|possible|answer|option"
+    r"|solution|candidate|value|result)\b)(?P<offer>[^.!?\n]{0,80}\d[^\n.!?]{0,60})",
+    regex.IGNORECASE,
+)
+"""A sentence that offers an answer beside the one before it."""
+
+_NUMBER = regex.compile(r"-?\d(?:[\d,]*\d)?(?:\.\d+)?")
+
+
+_INTEGER = regex.compile(
+    r"(?P<sign>[-\u2212]?)\\?[$€£]?(?P<digits>\d{1,3}(?:,\d{3})+|\d{1,40})(?:\.0*)?"
+    r"(?:\s+(?!and\s+\d|\d)\p{L}{2}.*|[.$]*)\Z",
+    regex.DOTALL,
+)
+"""An integer, with words behind it or without."""
+
+
+def is_altered(before: str, after: str) -> bool:
+    r"""Whether what stands around an answer denies, bounds, hedges or alters it.
+
+    Args:
+        before: the text before the answer; its last hundred characters count.
+        after: the text after the answer; its first hundred characters count. Where the answer is a
+            box, the text behind its closing brace.
+    """
+    before = before[-_NEAR:]
+    if before and not opens_plainly(before) and _BEFORE.search(before):
+        return True
+    after = after[:_NEAR]
+    if not after or after == ".":
+        return False
+    closing = _CLOSING.match(after)
+    return _AFTER.match(after, closing.end() if closing else 0) is not None
+
+
+def opens_plainly(before: str) -> bool:
+    """Whether a text ends in the beginning of a sentence that states an answer, and no more."""
+    return _BARE.search(before) is not None
+
+
+def is_taken_back(rest: str) -> bool:
+    """Whether what follows the last answer of a text takes it back."""
+    if len(rest) < 3:
+        return False
+    rest = rest[:_FAR]
+    if _TAKES_BACK.search(rest, timeout=limit(rest)) is not None:
+        return True
+    return not rest.isascii() and _TAKES_BACK_HAN.search(rest) is not None
+
+
+def offers_another(rest: str, answer: str) -> bool:
+    """Whether what follows the last answer of a text offers another one.
+
+    Args:
+        rest: the text behind the answer.
+        answer: the answer as written, to which a second way of finding it may lead again.
+    """
+    if len(rest) < 3 or not any(map(str.isdigit, rest)):
+        return False
+    rest = rest[:_FAR]
+    own = {number.replace(",", "") for number in _NUMBER.findall(answer)}
+    for offer in _OFFERS.finditer(rest, timeout=limit(rest)):
+        numbers = _NUMBER.findall(offer["offer"].rpartition("=")[2]) or _NUMBER.findall(offer[0])
+        if numbers and numbers[-1].replace(",", "") not in own:
+            return True
+    return False
+
+
+def agreed(readings: Sequence[Reading]) -> Reading | Missing:
+    """The first of several readings, with those that are written otherwise; they have to agree.
+
+    Integers that differ are ambiguous at once. Whether other answers are the same is for the
+    grader to say.
+    """
+    if len({reading.content for reading in readings}) == 1 and not any(r.also for r in readings):
+        return readings[0]
+    first, *others = [Reading(content=r.content, code=r.code) for r in readings]
+    others += [also for reading in readings for also in reading.also]
+    also = {_key(other.content): other for other in reversed(others)}
+    own = _key(first.content)
+    also.pop(own, None)
+    if sum(isinstance(key, int) for key in (own, *also)) > 1:
+        return "ambiguous"
+    return Reading(content=first.content, code=first.code, also=tuple(reversed(also.values())))
+
+
+def _key(answer: str) -> int | str:
+    """The integer that an answer states, with words behind it or without; else the answer."""
+    number = _INTEGER.match(answer.strip())
+    if number is None:
+        return answer.strip().rstrip(".").replace(" ", "").replace("\\$", "").strip("$")
+    return int(number["sign"].replace("\u2212", "-") + number["digits"].replace(",", ""))

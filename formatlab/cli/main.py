@@ -32,7 +32,8 @@ examples:
   formatlab run experiments/scale_attractors.py
   formatlab run experiments/scale_attractors.py --scales 0.08M --seeds 0 1 2 --jobs 2
   formatlab probe --model smollm2-135m --problems gsm8k --samples 4
-  formatlab tag out/completions/*.parquet --output tagged.parquet --plot shares.png
+  formatlab tag out/completions/*.parquet --figure formats.png
+  formatlab tag evals/ --by source_file --output tagged.parquet
   formatlab status --watch
   formatlab clean runs
   formatlab report runs/scale_attractors

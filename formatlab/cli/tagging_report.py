@@ -8,7 +8,7 @@ from formatlab.show.wording import percent_text
 if TYPE_CHECKING:
     import numpy as np
 
-    from formatlab.observe.files.layouts import Layout
+    from formatlab.observe.files.layout import Layout
     from formatlab.observe.files.verdict_counts import VerdictCounts
 
 AGREEMENT = 0.95
@@ -32,6 +32,17 @@ _MEANINGS = {
     "memory": "answers that take too much memory to be run or compared",
     "fault": "texts over which formatlab itself fails",
 }
+_SHORT = {
+    "error": "with code that ends in an error",
+    "unsupported": "with code that the sandbox cannot run",
+    "time": "took too long to be run or compared",
+    "memory": "took too much memory",
+}
+
+
+def reasons_in_words(reasons: Mapping[str, int]) -> dict[str, int]:
+    """Why graded rows are not correct, in words, with their numbers."""
+    return {_SHORT.get(reason, reason): number for reason, number in reasons.items()}
 
 
 def print_verdicts(
@@ -52,25 +63,30 @@ def print_verdicts(
         _print_accuracy(by_tag, tags, _columns(layout.verdict for layout in layouts))
         _print_agreement(counts)
     if any(layout.reward != layout.verdict for layout in layouts) and counts.rewarded:
-        means = [
-            f"{counts.rewards[ours] / counts.rewarded[ours]:.3g} where {said} "
-            f"({counts.rewarded[ours]:,} rows)"
-            for ours, said in (
-                (True, "we call it right"),
-                (False, "we do not"),
-                (None, "it is not graded here"),
-            )
-            if counts.rewarded[ours]
-        ]
         named = _columns(layout.reward for layout in layouts)
-        print(f"\nmean reward of the file ({named}): {', '.join(means)}")
+        print(f"\nmean reward of the file ({named}): {_mean_rewards(counts)}")
     if total := counts.cut.total():
         same = sum(number for (file, text), number in counts.cut.items() if file == text)
+        cut = sum(number for (file, _), number in counts.cut.items() if file)
         named = _columns(layout.truncated for layout in layouts)
         print(
-            f"\ncut off: the file says so ({named}) of {total:,} rows, which is what is counted; "
-            f"the look of the texts agrees on {percent_text(same / total)}"
+            f"\ncut off: {cut:,} of {total:,} rows by the file's own word ({named}), which is what "
+            f"is counted; the look of the texts says the same of {percent_text(same / total)}"
         )
+
+
+def _mean_rewards(counts: "VerdictCounts") -> str:
+    """The mean of each verdict of ours."""
+    means = [
+        f"{counts.rewards[ours] / counts.rewarded[ours]:.3g} where {said} "
+        f"({counts.rewarded[ours]:,} rows)"
+        for ours, said in ((True, "we call it right"), (False, "we do not"))
+        if counts.rewarded[ours]
+    ]
+    if ungraded := counts.rewarded[None]:
+        which = " that are not graded" if means else ""
+        means.append(f"{counts.rewards[None] / ungraded:.3g} over {ungraded:,} rows{which}")
+    return ", ".join(means)
 
 
 def alarm(counts: "VerdictCounts") -> str | None:
@@ -81,16 +97,16 @@ def alarm(counts: "VerdictCounts") -> str | None:
     n_apart = sum(n for _, n in apart)
     if n_apart < _FEW or n_apart <= (1 - AGREEMENT) * total:
         return None
-    theirs = sum(n for kind, n in compared.items() if kind.theirs) / total
-    ours = sum(n for kind, n in compared.items() if kind.ours) / total
+    theirs = sum(n for kind, n in compared.items() if kind.theirs)
+    ours = sum(n for kind, n in compared.items() if kind.ours)
     by_reason: dict[str, int] = {}
     for kind, n in apart:
         by_reason[kind.reason] = by_reason.get(kind.reason, 0) + n
     reason, most = max(by_reason.items(), key=lambda item: item[1])
+    file, we = (f"{n:,} right ({percent_text(n / total)})" for n in (theirs, ours))
     return (
-        f"ALARM: the file calls {percent_text(theirs)} right and we {percent_text(ours)}; "
-        f"{most:,} of {n_apart:,} disagreements are {_meaning(reason)}. "
-        "Read the examples before you trust either."
+        f"ALARM: of {total:,} rows the file calls {file} and we {we}; {most:,} of {n_apart:,} "
+        f"disagreements are {_meaning(reason)}. Read the examples before you trust either."
     )
 
 
@@ -135,8 +151,8 @@ def _print_agreement(counts: "VerdictCounts") -> None:
     if not apart:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("", "format", "file", "we", "because of"):
-        table.add_column(name, no_wrap=name != "because of")
+    for name in ("", "format", "file", "we", "these are"):
+        table.add_column(name, no_wrap=name != "these are")
     table.add_column("rows", justify="right", no_wrap=True)
     shown = apart[:_MOST_KINDS]
     for number, (kind, n) in enumerate(shown, start=1):

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from formatlab.cli.main import main
+from formatlab.observe.files import tagging_run
 from formatlab.world.formats import FORMATS as FORMATS_OF_THE_WORLD
 
 REPOSITORY = Path(__file__).parents[2]
@@ -53,10 +54,11 @@ def test_a_run_of_verl(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         rows = [row | {"step": step} for row in verl_rows(1)]
         jsonl(tmp_path / f"{step}.jsonl.gz", rows)
     output, plot = tmp_path / "out.parquet", tmp_path / "out.png"
-    assert tag(tmp_path / "*.gz", "--output", output, "--plot", plot) == 0
+    assert tag(tmp_path / "*.gz", "--output", output, "--figure", plot) == 0
     said = capsys.readouterr()
     assert (
-        "verl rollout_data_dir: completion 'output', gold 'gts', step 'step' (2 files)" in said.out
+        "verl rollout_data_dir: completion 'output', prompt 'input', gold 'gts', step 'step' "
+        f"(12 rows of 2 files, the first {tmp_path}/9.jsonl.gz)" in said.out
     )
     assert "the grader's errors by format" in said.out
     assert said.err == ""
@@ -128,7 +130,7 @@ def test_bad_rows_and_files_are_named_and_the_rest_is_tagged(
     (line,) = [line for line in said if line.startswith("bad row: ")]
     assert line.startswith(f"bad row: {good}:19: not JSON")
     assert line.endswith("(and 29 more like it)")
-    assert said[-1] == "bad rows: 30 in all, not in the output"
+    assert said[-1] == "bad rows: 30 in all, left out"
 
 
 def test_own_formats_and_columns(tmp_path: Path):
@@ -166,8 +168,11 @@ def test_what_was_tagged_can_be_tagged_again(tmp_path: Path):
         (["{in}", "--output", "{folder}"], "is a folder"),
         (["{in}", "--output", "out.txt"], "name it .parquet"),
         (["{in}", "--output", "{folder}/no/out.parquet"], "is no folder"),
-        (["{in}", "--plot", "shares.gif"], "--plot: shares.gif should be"),
-        (["{in}", "--plot", "{folder}/no/a.png"], "--plot"),
+        (["{in}", "--figure", "shares.gif"], "--figure: shares.gif should be"),
+        (["{in}", "--figure", "{folder}/no/a.png"], "--figure"),
+        (["{in}", "--by", "nope"], "no column 'nope', which --by names (columns: gts"),
+        (["{in}", "--by", "a"], "'reward_extra.a' may be meant"),
+        (["{plain}", "--by", "step"], "--by step: no column is known to hold the step; name it"),
         (["{in}", "--jobs", "-1"], "--jobs is -1"),
         (["{in}", "--text", "nope"], "no column 'nope', which --text names (columns: gts"),
         (["{in}", "--formats", "gone.toml"], "there is no file gone.toml"),
@@ -182,6 +187,7 @@ def test_mistakes_are_named(
     token_row = {"step": 1, "prompt_tokens": [1], "response_tokens": [2]}
     places = {
         "in": jsonl(tmp_path / "in.jsonl", verl_rows()),
+        "plain": jsonl(tmp_path / "plain.jsonl", [{"text": "5"}]),
         "empty": jsonl(tmp_path / "empty.jsonl", []),
         "tokens": jsonl(tmp_path / "tokens.jsonl", [token_row]),
         "folder": tmp_path,
@@ -208,10 +214,10 @@ def test_an_existing_output_is_replaced_on_demand_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     file = jsonl(tmp_path / "a.jsonl", [{"completion": "5"}])
-    for flag, name in (("--output", "out.parquet"), ("--plot", "shares.png")):
+    for flag, name in (("--output", "out.parquet"), ("--figure", "shares.png")):
         there = tmp_path / name
         there.write_text("mine")
-        words = ["--output", tmp_path / "new.parquet"] if flag == "--plot" else []
+        words = ["--output", tmp_path / "new.parquet"] if flag == "--figure" else []
         assert tag(file, *words, flag, there) == 2
         assert f"{flag}: {there} exists" in capsys.readouterr().err
         assert there.read_text() == "mine"
@@ -231,6 +237,8 @@ def test_help_is_cheap():
     )
     shown, _, loaded = done.stdout.partition("loaded:")
     assert "--formats" in shown
+    examples = [line.split() for line in shown.splitlines() if line.startswith("    formatlab tag")]
+    assert len(examples) == 3
     heavy = {"torch", "pyarrow", "numpy", "transformers", "matplotlib", "regex"}
     assert heavy & set(loaded.split()) == set()
 
@@ -346,8 +354,8 @@ def test_an_alarm_where_the_file_and_we_part(tmp_path: Path, capsys: pytest.Capt
     assert f"1  {tmp_path}/a.jsonl:7: It is hard to say." in said
     assert "mean reward of the file ('reward'): 0.5 where we call it right (6 rows)" in said
     assert (
-        "ALARM: the file calls 100% right and we 60%; 4 of 4 disagreements are texts in which we "
-        "find no answer." in said
+        "ALARM: of 10 rows the file calls 10 right (100%) and we 6 right (60%); 4 of 4 "
+        "disagreements are texts in which we find no answer." in said
     )
 
 
@@ -357,8 +365,113 @@ def test_no_alarm_where_they_agree(tmp_path: Path, capsys: pytest.CaptureFixture
     assert tag(jsonl(tmp_path / "a.jsonl", rows), "--output", tmp_path / "o.parquet") == 0
     said = capsys.readouterr().out
     assert "we agree with the file on 97% of 62 rows" in said
-    assert "cut off: the file says so ('finish_reason') of 62 rows" in said
+    assert "cut off: 62 of 62 rows by the file's own word ('finish_reason')" in said
     assert "ALARM" not in said
+
+
+def test_a_quick_look_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    file = jsonl(tmp_path / "a.jsonl", verl_rows())
+    assert tag(file) == 0
+    said = capsys.readouterr().out
+    assert "share by step (3 steps)" in said
+    assert "rows are not kept; --output FILE.parquet writes each with its tag" in said
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def spoken_in(language: str, texts: list[str]) -> list[dict[str, Any]]:
+    return [
+        {"question": f"{language} {n}", "text": text, "gold": "5", "info": {"language": language}}
+        for n, text in enumerate(texts)
+    ]
+
+
+def test_shares_and_accuracy_by_a_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rows = spoken_in("en", ["The answer is 5."] * 15 + ['{"answer": 5}'] * 5)
+    rows += spoken_in("vi", ["The answer is 6."] * 4)
+    file, figure = jsonl(tmp_path / "a.jsonl", rows), tmp_path / "a.svg"
+    assert tag(file, "--by", "info.language", "--figure", figure) == 0
+    said = capsys.readouterr().out
+    table = said.partition("by info.language, %\n")[2].splitlines()
+    assert table[0].split() == ["info.language", "rows", "prose", "json", "right"]
+    assert table[1].split() == ["en", "20", "75", "25", "100"]
+    low, high = map(int, table[2].split("]")[0].strip(" [").split(","))
+    assert low < 75 < high
+    assert table[3].split() == ["vi", "4", "100", "0", "0"]
+    assert "[" not in table[3] + table[4].partition("[low")[0]  # four prompts have no interval
+    assert figure.read_text().startswith("<?xml")
+
+
+def test_rows_by_what_tagging_adds(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for name, text in (("base.jsonl", "The answer is 5."), ("grpo.jsonl", '{"answer": 5}')):
+        jsonl(tmp_path / name, [{"text": text, "gold": "5"}] * 3)
+    assert tag(tmp_path) == 0
+    assert "2 files are counted together; --by source_file tells them apart" in (
+        capsys.readouterr().out
+    )
+    for column in ("source", "source_file"):
+        assert tag(tmp_path, "--by", column) == 0
+        lines = capsys.readouterr().out.partition(f"by {column}, %")[2].splitlines()
+        assert [line.split() for line in lines[2:4]] == [
+            ["base.jsonl", "3", "0", "100", "100"],
+            ["grpo.jsonl", "3", "100", "0", "100"],
+        ]
+    path = jsonl(tmp_path / "steps.jsonl", verl_rows(steps=30))
+    assert tag(path, "--by", "step") == 0
+    said = capsys.readouterr().out
+    assert "share by step" not in said
+    assert re.search(r"^1 to 2 +12 ", said.partition("by step, %")[2], re.M)
+
+
+def test_a_column_that_differs_in_every_row_is_no_group(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file = jsonl(tmp_path / "a.jsonl", [{"text": "5", "id": n} for n in range(3_000)])
+    assert tag(file, "--by", "id") == 2
+    said = capsys.readouterr().err
+    assert "--by id: more than 2,000 different values in the first 2,048 rows" in said
+
+
+def test_two_layouts_are_told_apart_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    jsonl(tmp_path / "1.jsonl", verl_rows(1))
+    jsonl(tmp_path / "2.jsonl", [{"problem": "q", "response": "It is 5.", "answer": "5"}])
+    jsonl(tmp_path / "3.jsonl", [{"problem": "p", "response": "It is 5.", "answer": "5"}])
+    assert tag(tmp_path) == 0
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "2 layouts, counted together (--by source_file tells files apart):",
+        "1  verl rollout_data_dir: completion 'output', prompt 'input', gold 'gts', step 'step' "
+        f"(6 rows of {tmp_path}/1.jsonl)",
+        "2  columns by name: completion 'response', prompt 'problem', gold 'answer', step none "
+        f"(2 rows of 2 files, the first {tmp_path}/2.jsonl)",
+    ]
+
+
+def test_files_with_the_same_problem_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for n in range(5):
+        jsonl(tmp_path / f"{n}.jsonl", [{"loss": n}])
+    jsonl(tmp_path / "good.jsonl", verl_rows(1))
+    assert tag(tmp_path) == 0
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"skipped: {tmp_path}/0.jsonl: no column is known to hold completions")
+    assert first.endswith("(and 4 more like it)")
+    assert last == "skipped: 5 files in all"
+
+
+def test_what_takes_long_says_what_is_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tagging_run, "_FIRST_LINE", 0.0)
+    file = jsonl(tmp_path / "a.jsonl", [{"text": "5"}] * 600)
+    assert tag(file) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"tagging: 43%, 256 rows, [\d,]+ a second, about [\d,]+ s left", line)
+
+
+def test_an_earlier_name_of_the_figure_is_taken(tmp_path: Path):
+    file = jsonl(tmp_path / "a.jsonl", verl_rows())
+    assert tag(file, "--plot", tmp_path / "a.png") == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 FIELD = {

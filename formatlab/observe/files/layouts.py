@@ -5,211 +5,28 @@ names of columns. Each known layout cites the code that writes it: repository, f
 """
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 from formatlab.errors import InputError
-from formatlab.observe.files.completion import (
-    NoCompletionError,
-    after_turn,
-    completion,
-    decoded,
-    reply_of_nodes,
+from formatlab.observe.files.completion import NoCompletionError, completion
+from formatlab.observe.files.layout import (
+    Layout,
+    cut_in,
+    number_in,
+    only,
+    reply_after_turn,
+    total_reward,
+    verdict_in,
 )
-from formatlab.observe.files.nesting import (
-    ONE_ROLLOUT,
-    Nesting,
-    lists_beside,
-    samples_in,
-    taken_out,
-)
+from formatlab.observe.files.nesting import OUTER, Nesting, lists_beside, samples_in, taken_out
 from formatlab.observe.files.rows import Row, value_at
-from formatlab.observe.files.tagged_file import WRITTEN_BY_TAG, kept_name
+from formatlab.observe.files.tagged_file import TAG_SCHEMA, WRITTEN_BY_TAG, kept_name
 from formatlab.world.gold import gold_answer
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
-    """The columns of a file, and how to read them."""
-
-    name: str
-    text: str
-    """Column of the completion."""
-    gold: str | None = None
-    step: str | None = None
-    prompt: str | None = None
-    """Column that rollouts of the same prompt share."""
-    truncated: str | None = None
-    """Column that says whether the completion was cut off by the length limit."""
-    verdict: str | None = None
-    """Column of the file's own verdict: right or wrong."""
-    reward: str | None = None
-    """Column of the reward, a number."""
-    sample: str | None = None
-    """Column of the number of the rollout among those of its prompt."""
-    nesting: Nesting = ONE_ROLLOUT
-    """The lists in which a row's rollouts are. All other columns are those of a rollout."""
-    one_prompt: bool = True
-    """Whether the rollouts of the innermost list are samples of one prompt."""
-    form: Literal["text", "tokens", "nodes"] = "text"
-    """What the text column holds: text or a chat; token ids; the message nodes of a trace."""
-    cut: Literal["", "prompt", "turn"] = ""
-    """What precedes the completion in its text: the prompt, or the other turns of a chat."""
-    file_step: int | None = None
-    """The step in the path of the file, if no column holds one."""
-    tokenizer: str | None = None
-    """Model whose tokenizer decodes token ids: a folder or hub id."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The top-level columns to read."""
-        paths = [self.text, self.gold, self.step, self.prompt]
-        paths += [self.truncated, self.verdict, self.reward, self.sample]
-        return tuple(
-            dict.fromkeys(name for path in paths if path for name in (path, path.split(".")[0]))
-        )
-
-    @property
-    def whole_file(self) -> bool:
-        """Whether a row is all that the file holds, so that each rollout counts for itself."""
-        return self.prompt is None and not self.one_prompt
-
-    @property
-    def of_any_file(self) -> "Layout":
-        """The layout without the step of this one file."""
-        return self if self.file_step is None else replace(self, file_step=0)
-
-    def __str__(self) -> str:
-        held = {"text": "", "tokens": " (token ids)", "nodes": " (messages)"}[self.form]
-        cut = {
-            "": "",
-            "prompt": f" after its copy of {self.prompt!r}",
-            "turn": " after the last mark of the model's turn",
-        }[self.cut]
-        step = repr(self.step) if self.step else "none"
-        if self.file_step is not None:
-            step = "in the file's path"
-        gold = repr(self.gold) if self.gold else "none"
-        lists = self.nesting.lists
-        names = lists if lists[-1:] == (self.text,) else (*lists, self.text)
-        each = "each of " if lists else ""
-        text = each + " > ".join(map(repr, names))
-        return f"{self.name}: completion {text}{held}{cut}, gold {gold}, step {step}"
-
-    def completion_of(self, row: Row) -> str:
-        """The completion of a row.
-
-        Raises:
-            NoCompletionError: there is none.
-        """
-        value = value_at(row, self.text)
-        if self.form == "tokens":
-            return decoded(self.tokenizer or "", value)
-        if self.form == "nodes":
-            return reply_of_nodes(value)
-        text = completion(value)
-        if self.cut == "turn":
-            reply = after_turn(text)
-            return text if reply is None else reply
-        if self.cut == "prompt":
-            prompt = self.prompt_of(row)
-            if isinstance(prompt, str) and text.startswith(prompt):
-                return text[len(prompt) :]
-            raise NoCompletionError("does not begin with its prompt, as the first rows do")
-        return text
-
-    def gold_of(self, row: Row) -> str | None:
-        """The gold as text; None where there is none to compare an answer with.
-
-        Raises:
-            InputError: there is one that cannot be read.
-        """
-        value = value_at(row, self.gold) if self.gold else None
-        if self.form == "tokens" and isinstance(value, list):
-            tokens = all(type(token) is int for token in value)
-            value = decoded(self.tokenizer or "", value) if tokens else value
-        return gold_answer(value) or None
-
-    def step_of(self, row: Row) -> float | None:
-        """The step as a number; None where there is none. `global_step_10` is step 10.
-
-        Raises:
-            InputError: there is one, and it is no number.
-        """
-        value = value_at(row, self.step) if self.step else self.file_step
-        if value is None or value == "":
-            return None
-        number = _number(value)
-        if number is None and isinstance(value, str) and len(found := _WHOLE.findall(value)) == 1:
-            number = float(found[0])
-        if number is None or not math.isfinite(number):
-            raise InputError(f"the step is no number but {value!r}"[:80])
-        return number
-
-    def truncated_of(self, row: Row) -> bool | None:
-        """Whether the completion was cut off; None where the row does not say."""
-        return _was_cut(value_at(row, self.truncated)) if self.truncated else None
-
-    def verdict_of(self, row: Row) -> bool | None:
-        """Whether the file calls the completion right; None where it does not say."""
-        return _verdict(value_at(row, self.verdict)) if self.verdict else None
-
-    def reward_of(self, row: Row) -> float | None:
-        """The reward in the file; None where there is none."""
-        reward = _number(_only(value_at(row, self.reward))) if self.reward else None
-        return reward if reward is not None and math.isfinite(reward) else None
-
-    def sample_of(self, row: Row, place: int) -> int | None:
-        """The number of a rollout among those of its prompt; None where it is not known.
-
-        Args:
-            row: the rollout.
-            place: its place in the list that it was taken out of.
-        """
-        if self.nesting.lists:
-            return place if self.one_prompt else None
-        value = value_at(row, self.sample) if self.sample else None
-        return value if type(value) is int else None
-
-    def prompt_of(self, row: Row) -> Any:
-        """The prompt, text or not; None where there is none."""
-        return value_at(row, self.prompt) if self.prompt else None
-
-
-def _only(value: object) -> object:
-    """The item of a list of one; any other value as it is."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        return None
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _verdict(value: object) -> bool | None:
-    value = _only(value)
-    if isinstance(value, str):
-        value = _WORDS.get(value.strip().lower(), value)
-    number = float(value) if isinstance(value, bool) else _number(value)
-    return {0.0: False, 1.0: True}.get(number) if number is not None else None
-
-
-def _was_cut(value: object) -> bool | None:
-    value = _only(value)
-    if isinstance(value, str) and value.strip().lower() in _ENDS:
-        return _ENDS[value.strip().lower()]
-    return _verdict(value)
-
 
 SAMPLE_ROWS = 64
 """Rows at the beginning of a file from which its layout is recognised."""
@@ -226,6 +43,8 @@ class Columns:
     text: str | None = None
     gold: str | None = None
     step: str | None = None
+    by: str | None = None
+    """Column to compare by, of the file or of those that tagging adds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -275,24 +94,30 @@ _LAYOUTS = (
             gold="task.data.answer",
             step="run.work.step",
             prompt="task",
+            truncated="stop_condition",
+            reward="rewards",
             form="nodes",
         ),
         requires={"nodes", "task", "run"},
     ),
-    # Trace, verifiers/v1/trace.py at 00eee6c6308d; one a line in rollouts/step_N/*/traces.jsonl of
-    # prime-rl (its pull request 2983).
+    # Trace, verifiers/v1/trace.py of PrimeIntellect-ai/verifiers at 00eee6c6308d; one a line in
+    # traces.jsonl of its evaluations (write_trace, verifiers/v1/cli/output.py at 041e0a31a176) and
+    # in rollouts/step_N/*/traces.jsonl of prime-rl before its episodes (its pull request 2983).
     _Known(
         layout=Layout(
-            name="prime-rl traces",
+            name="verifiers traces",
             text="nodes",
             gold="task.data.answer",
             prompt="task",
+            truncated="stop_condition",
+            reward="rewards",
             form="nodes",
         ),
         requires={"nodes", "task"},
         step_in_path=True,
     ),
-    # RolloutOutput, verifiers/utils/save_utils.py of PrimeIntellect-ai/verifiers at 00d832043321:
+    # RolloutOutput (state_to_output, save_outputs), verifiers/utils/save_utils.py of
+    # PrimeIntellect-ai/verifiers at 00d832043321: results.jsonl of its evaluations, and
     # rollouts/step_N/train_rollouts.jsonl of prime-rl before its traces.
     _Known(
         layout=Layout(name="verifiers rollouts", text="completion", prompt="prompt"),
@@ -300,14 +125,17 @@ _LAYOUTS = (
         golds=("answer",),
         step_in_path=True,
     ),
-    # _write_generations, verl/trainer/ppo/ray_trainer.py of verl-project/verl at 0094eb2057e6.
+    # _write_generations of verl-project/verl, for rollout_data_dir and validation_data_dir:
+    # verl/trainer/ppo/v1/trainer_base.py at 04141f84a365, ray_trainer.py before it at 0094eb2057e6.
     _Known(
         layout=Layout(name="verl rollout_data_dir", text="output", step="step", prompt="input"),
         requires={"input", "output", "score", "step"},
         golds=("gts",),
     ),
     # batch_generate_vllm and batch_rm_inference, openrlhf/cli/batch_inference.py of
-    # OpenRLHF/OpenRLHF at 0551ff62af4a. Its trainer writes no rollouts to files.
+    # OpenRLHF/OpenRLHF at 0551ff62af4a. Its trainer logs a sample a step to a table of W&B
+    # (openrlhf/trainer/ppo_utils/loggers.py at 82c060e61b2a), whose columns have usual names; what
+    # it writes of evaluations (eval_utils.py at 8ecef1cc05c6) holds no completions.
     _Known(
         layout=Layout(name="OpenRLHF samples", text="output", prompt="input"),
         requires={"input", "output"},
@@ -402,15 +230,6 @@ _TRUNCATIONS = (
 _SAMPLES = ("sample", "sample_index", "sample_idx", "sample_id")
 _OURS = {"answer", "correct", "truncated"}
 """Usual names that are those of columns which tagging writes."""
-_WORDS = {"true": True, "false": False}
-_ENDS = {
-    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "max_length"), True),
-    "incomplete": True,
-    **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence"), False),
-    **dict.fromkeys(("tool_calls", "completed", "end_of_text"), False),
-}
-"""Why generation stopped, in the words of servers -> whether at the limit of length."""
-_WHOLE = re.compile(r"\d+")
 _MOST_DEEP = 6
 """Lists within lists that are looked through for rollouts."""
 _MOST_LISTED = 30
@@ -435,21 +254,52 @@ def find_layout(path: Path, rows: Sequence[Row], columns: Columns, tokenizer: st
     nesting = Nesting(lists=lists, beside=beside)
     taken = [[rollout for rollout, _ in nesting.rollouts(row)] for row in rows]
     rollouts = [rollout for of_row in taken for rollout in of_row][:SAMPLE_ROWS] or rows
-    layout = _recognised(path, rollouts, columns)
+    around = _around(_within(rows, lists[:-1]), nesting, rollouts)
+    layout = _recognised(path, rollouts, columns, around)
     layout = replace(layout, nesting=nesting, one_prompt=not lists or _one_prompt(layout, taken))
-    named = {
-        flag: name
-        for flag, name in (("text", columns.text), ("gold", columns.gold), ("step", columns.step))
-        if name is not None
-    }
-    for flag, name in named.items():
-        if not any(_has(row, name) for row in rollouts):
-            raise InputError(
-                f"{path}: no column {name!r}, which --{flag} names (columns: {_listed(rollouts)})"
-            )
+    for flag in ("text", "gold", "step"):
+        name = getattr(columns, flag)
+        if name is not None and not any(_has(row, name) for row in rollouts):
+            raise InputError(f"{path}: {_no_column(name, flag, rollouts)}")
+    layout = _compared_by(layout, path, rollouts, columns.by)
     if layout.form == "tokens":
         return replace(layout, tokenizer=tokenizer or _trained_model(path))
     return replace(layout, cut=_cut(layout, rollouts))
+
+
+def _compared_by(layout: Layout, path: Path, rows: Sequence[Row], by: str | None) -> Layout:
+    """The layout with the column to compare by: `step`, one of the file, or one of tagging."""
+    if by is None:
+        return layout
+    if by == "step" and (layout.step or layout.file_step is not None):
+        return replace(layout, by=by, by_tagging=True)
+    if any(_has(row, by) for row in rows):
+        return replace(layout, by=by)
+    if by == "source":
+        return replace(layout, by="source_file", by_tagging=True)
+    if by == "step":
+        raise InputError(
+            f"{path}: --by step: no column is known to hold the step; name it with --step"
+        )
+    if by in TAG_SCHEMA.names:
+        return replace(layout, by=by, by_tagging=True)
+    raise InputError(f"{path}: {_no_column(by, 'by', rows)}")
+
+
+def _no_column(name: str, flag: str, rows: Sequence[Row]) -> str:
+    """That there is no such column, which there are, and one in an object that may be meant."""
+    inner = (
+        f"{column}.{name}"
+        for row in rows
+        for column, value in row.items()
+        if isinstance(value, Mapping) and name in value
+    )
+    meant = next(inner, None)
+    return (
+        f"no column {name!r}, which --{flag} names"
+        + (f"; {meant!r} may be meant" if meant else "")
+        + f" (columns: {_listed(rows)})"
+    )
 
 
 def _lists(rows: Sequence[Row], text: str | None, depth: int) -> tuple[str, ...] | None:
@@ -463,19 +313,29 @@ def _lists(rows: Sequence[Row], text: str | None, depth: int) -> tuple[str, ...]
     Returns:
         Nothing for rows that are rollouts themselves, None where no completion is found.
     """
-    known = next((k.layout for k in _LAYOUTS for row in rows if k.requires <= row.keys()), None)
+    known = _known_in(rows)
     if known and known.form != "text" and text is None:
         return ()
+    held = dict.fromkeys(name for row in rows for name in row) if depth else {}
+    for name in held if known is None and text is None else ():
+        inner = _within(rows, (name,))
+        # Before texts are looked for: an episode also has a list of errors, whose message is text.
+        if inner is not rows and (trace := _known_in(inner)) and trace.form == "nodes":
+            return (name,)
     names = (text,) if text else (known.text,) if known else _TEXTS
     column = next((name for name in names if _holds_text(rows, name)), None)
     if column is not None:
         several = any(samples_in(value_at(row, column)) is not None for row in rows)
         return (column,) if several else ()
-    for name in dict.fromkeys(name for row in rows for name in row) if depth else ():
+    for name in held:
         inner = _within(rows, (name,))
         if inner is not rows and (below := _lists(inner, text, depth - 1)) is not None:
             return (name, *below)
     return None
+
+
+def _known_in(rows: Sequence[Row]) -> Layout | None:
+    return next((k.layout for k in _LAYOUTS for row in rows if k.requires <= row.keys()), None)
 
 
 def _within(rows: Sequence[Row], lists: Sequence[str]) -> Sequence[Row]:
@@ -489,6 +349,24 @@ def _within(rows: Sequence[Row], lists: Sequence[str]) -> Sequence[Row]:
         ]
         rows = items[:SAMPLE_ROWS] or rows
     return rows
+
+
+def _around(rows: Sequence[Row], nesting: Nesting, rollouts: Sequence[Row]) -> Set[str]:
+    """The fields of rows with several rollouts that belong to all of them, and to none alone.
+
+    Args:
+        rows: those that hold the innermost list.
+        nesting: the lists.
+        rollouts: the rows of the rollouts.
+    """
+    if not nesting.lists:
+        return set()
+    column = nesting.lists[-1]
+    if all(len(samples_in(value_at(row, column)) or ()) < 2 for row in rows):
+        return set()
+    outer = {name for row in rows for name in row} - {column, *nesting.beside}
+    own = {name.removeprefix(OUTER) for row in rollouts for name in row if name.startswith(OUTER)}
+    return outer - own
 
 
 def _holds_text(rows: Sequence[Row], column: str) -> bool:
@@ -521,8 +399,8 @@ def _one_prompt(layout: Layout, taken: Sequence[Sequence[Row]]) -> bool:
     )
 
 
-def _recognised(path: Path, rows: Sequence[Row], columns: Columns) -> Layout:
-    """The layout of rows that are rollouts."""
+def _recognised(path: Path, rows: Sequence[Row], columns: Columns, around: Set[str]) -> Layout:
+    """The layout of rows that are rollouts; fields around several are no verdicts of one."""
     present = {name for row in rows for name in row}
 
     def names(usual: Sequence[str], text: str) -> list[str]:
@@ -554,15 +432,50 @@ def _recognised(path: Path, rows: Sequence[Row], columns: Columns) -> Layout:
         file_step = None
     if columns.step is not None:
         step, file_step = columns.step, None
+
+    def alone(usual: Sequence[str]) -> list[str]:
+        return [name for name in usual if name.split(".")[0] not in around]
+
     return replace(
         layout,
         gold=columns.gold or gold,
         step=step,
         file_step=file_step,
-        truncated=layout.truncated or _first(names(_TRUNCATIONS, layout.text), rows, _says_cut),
-        verdict=next((n for n in names(_VERDICTS, layout.text) if _is_verdict(rows, n)), None),
-        reward=_first(_REWARDS, rows, _has_number),
-        sample=_first(_SAMPLES, rows, _has),
+        truncated=layout.truncated
+        or _first(alone(names(_TRUNCATIONS, layout.text)), rows, _says_cut),
+        verdict=_verdict_column(layout, alone(names(_VERDICTS, layout.text)), rows),
+        reward=layout.reward or _first(alone(_REWARDS), rows, _has_number),
+        sample=next((n for n in _SAMPLES if _numbers_samples(layout, n, rows)), None),
+    )
+
+
+def _verdict_column(layout: Layout, names: Sequence[str], rows: Sequence[Row]) -> str | None:
+    """The first column that says nothing but right or wrong; a graded reward says more."""
+    for name in (*names, *([layout.reward] if layout.reward else [])):
+        values = [value for row in rows if (value := value_at(row, name)) not in (None, "", {})]
+        values = [total_reward(value) if name == layout.reward else value for value in values]
+        if values and all(verdict_in(value) is not None for value in values):
+            return name
+    return None
+
+
+def _numbers_samples(layout: Layout, name: str, rows: Sequence[Row]) -> bool:
+    """Whether a column numbers the rollouts of each prompt.
+
+    The number of a row in the data set, or of a rollout in its batch, grows from prompt to prompt.
+    """
+    if not any(_has(row, name) for row in rows):
+        return False
+    if name == "sample":
+        return True
+    numbers: dict[str, list[Any]] = {}
+    for row in rows:
+        numbers.setdefault(repr(layout.prompt_of(row)), []).append(value_at(row, name))
+    return all(
+        all(type(number) is int for number in of_prompt)
+        and len(set(of_prompt)) == len(of_prompt)
+        and min(of_prompt) <= 1
+        for of_prompt in numbers.values()
     )
 
 
@@ -585,17 +498,11 @@ def _is_one(row: Row, path: str) -> bool:
 
 
 def _says_cut(row: Row, path: str) -> bool:
-    return _was_cut(value_at(row, path)) is not None
+    return cut_in(value_at(row, path)) is not None
 
 
 def _has_number(row: Row, path: str) -> bool:
-    return _number(_only(value_at(row, path))) is not None
-
-
-def _is_verdict(rows: Sequence[Row], path: str) -> bool:
-    """Whether a column says right or wrong wherever it says anything; a graded reward does not."""
-    values = [value for row in rows if (value := value_at(row, path)) not in (None, "")]
-    return bool(values) and all(_verdict(value) is not None for value in values)
+    return number_in(only(value_at(row, path))) is not None
 
 
 def _cut(layout: Layout, rows: Sequence[Row]) -> Literal["", "prompt", "turn"]:
@@ -615,7 +522,7 @@ def _cut(layout: Layout, rows: Sequence[Row]) -> Literal["", "prompt", "turn"]:
         isinstance(prompt, str) and prompt and text.startswith(prompt) for text, prompt in texts
     ):
         return "prompt"
-    return "turn" if all(after_turn(text) is not None for text, _ in texts) else ""
+    return "turn" if all(reply_after_turn(text) is not None for text, _ in texts) else ""
 
 
 def _has(row: Row, path: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from formatlab.observe.files.completion import is_chat
 from formatlab.observe.files.rows import Row, value_at
 
-_OUTER = "outer."
+OUTER = "outer."
 """Stands before the name of a field that a list's item has as well."""
 
 
@@ -95,7 +95,7 @@ def taken_out(row: Row, column: str, item: object) -> Row:
         if name != column:
             kept = name
             while kept in merged:
-                kept = _OUTER + kept
+                kept = OUTER + kept
             merged[kept] = value
     return merged
 

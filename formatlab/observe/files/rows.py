@@ -62,6 +62,11 @@ class BadRow:
 _DETAILS = re.compile(r"""'[^']*+'?|"[^"]*+"?|\d++""")
 
 
+def kind_of(reason: str) -> str:
+    """What a reason says, without its quotes and numbers: one kind of problem."""
+    return _DETAILS.sub("", reason)
+
+
 @dataclass(slots=True)
 class Problems:
     """Problems with rows, those of a kind counted: reasons that differ in quotes and numbers."""
@@ -71,7 +76,7 @@ class Problems:
 
     def add(self, row: BadRow, count: int = 1) -> None:
         """Count a row, or `count` rows of which it is the first."""
-        kind = _DETAILS.sub("", row.reason)
+        kind = kind_of(row.reason)
         number, first = self.kinds.get(kind, (0, row))
         self.kinds[kind] = (number + count, first)
 
@@ -280,6 +285,11 @@ def _undecodable(text: str) -> bool:
 LONGEST_LINE = 1 << 26
 """Bytes of a line, or characters of a list's item, above which it is no row; bounds memory."""
 
+_TOTALS = {"accuracy", "acc", "score", "reward", "correct", "exact_match", "metrics", "metric"}
+"""Fields beside the rows that say of them together what fields of a row say of it alone."""
+_SMALL_OBJECT = 2_000
+"""Characters of JSON up to which an object beside the rows is kept with each row."""
+
 _READ = 1 << 20
 _NUMBER_GOES_ON = 3  # characters, such as `e+` and a digit, that may continue a number
 _BOM = b"\xef\xbb\xbf"
@@ -321,8 +331,9 @@ def json_chunks(file: str, stream: BinaryIO, position: Callable[[], int]) -> Ite
 
     A list is read piece by piece, an object whole. The object `{"a": [...], "b": [...]}` is a table
     of columns, as are those of pandas, `{"a": {"0": ...}}` and `{"columns": [...], "data": [...]}`;
-    `{"data": [{...}, ...]}` holds rows, which get its texts and numbers too, and so do objects with
-    the same fields by their keys, `{"q1": {...}, "q2": {...}}`; any other object is a row.
+    `{"data": [{...}, ...]}` holds rows, which get its texts, numbers and small objects (such as
+    `metadata`) too, and so do objects with the same fields by their keys, `{"q1": {...}, "q2":
+    {...}}`; any other object is a row.
 
     Raises:
         InputError: it does not begin as JSON.
@@ -476,11 +487,20 @@ def _rows(whole: Mapping[str, Any]) -> Iterator[Any]:
         yield from (dict(zip(whole, row, strict=True)) for row in zip(*lists, strict=True))
     elif len(of_rows) == 1:
         said = {
-            name: value for name, value in whole.items() if isinstance(value, str | int | float)
+            name: value
+            for name, value in whole.items()
+            if _of_each_row(value) and name not in _TOTALS
         }
         yield from (said | row if isinstance(row, dict) else row for row in of_rows[0])
     else:
         yield whole
+
+
+def _of_each_row(value: object) -> bool:
+    """Whether a value beside the rows is kept with each of them: text, a number, a small object."""
+    if isinstance(value, Mapping):
+        return len(json.dumps(value)) <= _SMALL_OBJECT
+    return isinstance(value, str | int | float)
 
 
 def _is_split(whole: Mapping[str, Any]) -> bool:

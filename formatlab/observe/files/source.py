@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from formatlab.errors import InputError
 from formatlab.observe.files.completion import load_tokenizer
-from formatlab.observe.files.layouts import SAMPLE_ROWS, Columns, Layout, find_layout
+from formatlab.observe.files.layout import Layout
+from formatlab.observe.files.layouts import SAMPLE_ROWS, Columns, find_layout
 from formatlab.observe.files.rows import (
     CHUNK_ROWS,
     BadRow,
@@ -44,8 +45,8 @@ KINDS = {
 _COMPRESSED = (".gz", ".zst", ".zstd")
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 _DIGITS = re.compile(r"(\d+)")
-# Files that open-instruct and prime-rl write beside rollouts, and that hold none.
-_COMPANIONS = re.compile(r"_metadata\.jsonl|\.index\.jsonl")
+# Files that open-instruct, prime-rl and verifiers write beside rollouts, and that hold none.
+_COMPANIONS = re.compile(r"_metadata\.jsonl|\.index\.jsonl|^(?:metadata|eval_plan)\.json$")
 _COMPANION_FOLDERS = {"annotations", "live"}
 
 

@@ -1,12 +1,13 @@
-"""Tag counts: how many tagged rows there are of each kind, by step and by prompt.
+"""Tag counts: how many tagged rows there are of each kind, by step, by prompt and by group.
 
-They take the same little memory however many rows are counted, and the counts of several files or
+A group is a value of the column that the user asks to compare by, such as the language or the file.
+Counts take the same little memory however many rows are counted, and the counts of several files or
 processes can be added.
 """
 
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,16 +33,22 @@ def cluster_of(prompt: object) -> int:
     return zlib.crc32(key.encode("utf-8", "replace")) % _CLUSTERS
 
 
-_Key = tuple[float | None, str, bool, bool, bool, bool | None, bool | None]
-"""Step or cluster, tag, well formed, mixed, truncated, correct, and correct as the file says."""
+Group = str | float | bool | None
+"""A value of the column to compare by; None where a row has none, or where none is compared by."""
+
+_Kind = tuple[str, bool, bool, bool, bool | None, bool | None]
+"""Tag, well formed, mixed, truncated, correct, and correct as the file says."""
 
 
 @dataclass(slots=True)
 class TagCounts:
     """Numbers of rows, by step and by cluster of prompts."""
 
-    by_step: Counter[_Key] = field(default_factory=Counter)
-    by_cluster: Counter[_Key] = field(default_factory=Counter)
+    by_step: Counter[tuple[float | None, _Kind]] = field(default_factory=Counter)
+    by_cluster: Counter[tuple[int, Group, _Kind]] = field(default_factory=Counter)
+    """By cluster of prompts, and by group."""
+    by_group: Counter[Group] = field(default_factory=Counter)
+    """Rows of each group."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Why graded rows are not correct."""
     verdicts: VerdictCounts = field(default_factory=VerdictCounts)
@@ -57,16 +64,19 @@ class TagCounts:
         truncated: bool,
         correct: bool | None,
         theirs: bool | None = None,
+        group: Group = None,
     ) -> None:
         """Count a row; `correct` and `theirs` are None where we, or its file, did not judge it."""
-        key = (tag, well_formed, mixed, truncated, correct, theirs)
-        self.by_step[step, *key] += 1
-        self.by_cluster[cluster, *key] += 1
+        kind = (tag, well_formed, mixed, truncated, correct, theirs)
+        self.by_step[step, kind] += 1
+        self.by_cluster[cluster, group, kind] += 1
+        self.by_group[group] += 1
 
     def merge(self, other: "TagCounts") -> None:
         """Add the counts of other rows."""
         self.by_step.update(other.by_step)
         self.by_cluster.update(other.by_cluster)
+        self.by_group.update(other.by_group)
         self.reasons.update(other.reasons)
         self.verdicts.merge(other.verdicts)
 
@@ -74,7 +84,7 @@ class TagCounts:
     def tags(self) -> tuple[str, ...]:
         """The tags that occur, most frequent first."""
         totals = Counter[str]()
-        for (_, name, *_), number in self.by_step.items():
+        for (_, (name, *_)), number in self.by_step.items():
             totals[name] += number
         by_count = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
         return tuple(name for name, _ in by_count)
@@ -82,25 +92,63 @@ class TagCounts:
     @property
     def steps(self) -> tuple[float, ...]:
         """The steps that occur, in their order."""
-        return tuple(sorted({key[0] for key in self.by_step if key[0] is not None}))
-
-    def cells_by_cluster(self) -> dict[str, np.ndarray]:
-        """The counts by cluster: each of `COUNTED` -> (P, F), with F as `tags` go."""
-        return self._cells(self.by_cluster, sorted({key[0] or 0 for key in self.by_cluster}))
+        return tuple(sorted({step for step, _ in self.by_step if step is not None}))
 
     def cells_by_step(self) -> dict[str, np.ndarray]:
         """The counts by step: each of `COUNTED` -> (S, F), as `steps` and `tags` go.
 
         Rows without a step are left out.
         """
-        return self._cells(self.by_step, self.steps)
+        place_of = {step: place for place, step in enumerate(self.steps)}
+        cells = self._cells(len(place_of))
+        for (step, kind), number in self.by_step.items():
+            if step is not None:
+                cells.add((place_of[step],), kind, number)
+        return cells.by_name()
 
-    def _cells(self, counts: Counter[_Key], places: Sequence[float]) -> dict[str, np.ndarray]:
-        place_of: dict[float | None, int] = {place: i for i, place in enumerate(places)}
-        tag_of = {tag: i for i, tag in enumerate(self.tags)}
-        cells = np.zeros((len(COUNTED), len(place_of), len(tag_of)))
-        for (place, name, *flags, correct, theirs), number in counts.items():
-            if place in place_of:
-                judged = (correct is not None, bool(correct), theirs is not None, bool(theirs))
-                cells[(True, *flags, *judged), place_of[place], tag_of[name]] += number
-        return dict(zip(COUNTED, cells, strict=True))
+    def cells_by_cluster(self) -> dict[str, np.ndarray]:
+        """The counts by cluster: each of `COUNTED` -> (P, F), with F as `tags` go."""
+        place_of = self._clusters()
+        cells = self._cells(len(place_of))
+        for (cluster, _, kind), number in self.by_cluster.items():
+            cells.add((place_of[cluster],), kind, number)
+        return cells.by_name()
+
+    def cells_by_group(self, groups: Sequence[Collection[Group]]) -> dict[str, np.ndarray]:
+        """The counts by cluster of some groups, pooled: each of `COUNTED` -> (P, G, F).
+
+        Args:
+            groups: G of them, each some values, of which none is in two; other rows are left out.
+        """
+        place_of = self._clusters()
+        group_of = {value: place for place, values in enumerate(groups) for value in values}
+        cells = self._cells(len(place_of), len(groups))
+        for (cluster, value, kind), number in self.by_cluster.items():
+            if value in group_of:
+                cells.add((place_of[cluster], group_of[value]), kind, number)
+        return cells.by_name()
+
+    def _clusters(self) -> dict[int, int]:
+        clusters = sorted({cluster for cluster, _, _ in self.by_cluster})
+        return {cluster: place for place, cluster in enumerate(clusters)}
+
+    def _cells(self, *shape: int) -> "_Cells":
+        return _Cells(shape, self.tags)
+
+
+class _Cells:
+    """Arrays of counts: each of `COUNTED`, by some places, by tag."""
+
+    def __init__(self, shape: tuple[int, ...], tags: Sequence[str]) -> None:
+        self._tag_of = {tag: place for place, tag in enumerate(tags)}
+        self._cells = np.zeros((len(COUNTED), *shape, len(tags)))
+
+    def add(self, place: tuple[int, ...], kind: _Kind, number: int) -> None:
+        """Count rows of a kind at a place."""
+        name, *flags, correct, theirs = kind
+        judged = (correct is not None, bool(correct), theirs is not None, bool(theirs))
+        self._cells[(True, *flags, *judged), *place, self._tag_of[name]] += number
+
+    def by_name(self) -> dict[str, np.ndarray]:
+        """Each of `COUNTED` -> its counts."""
+        return dict(zip(COUNTED, self._cells, strict=True))

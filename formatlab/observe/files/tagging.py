@@ -22,9 +22,9 @@ import pyarrow as pa
 
 from formatlab.errors import InputError, RunError
 from formatlab.observe.files.completion import NoCompletionError
-from formatlab.observe.files.layouts import Layout
-from formatlab.observe.files.rows import BadRow, Chunk, Problems, Row
-from formatlab.observe.files.tag_counts import TagCounts, cluster_of
+from formatlab.observe.files.layout import Layout
+from formatlab.observe.files.rows import BadRow, Chunk, Problems, Row, value_at
+from formatlab.observe.files.tag_counts import Group, TagCounts, cluster_of
 from formatlab.observe.files.tagged_file import TAG_SCHEMA, as_text, input_columns
 from formatlab.observe.files.verdict_counts import Compared
 from formatlab.observe.grader import grade_or_raise
@@ -42,6 +42,8 @@ class TagJob:
     """File of the user's own formats."""
     grading: bool = True
     """Whether rows that have a gold are graded."""
+    keeping: bool = True
+    """Whether the tagged rows are given back, and not their counts alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,8 +53,10 @@ class TaggedChunk:
     file: str
     position: int
     """How far the file is read, in bytes on the disk."""
+    rows: int
+    """Rows tagged."""
     table: bytes
-    """The rows as one Arrow batch in a stream; empty where no row could be tagged."""
+    """They as one Arrow batch in a stream; empty where there are none, or none are kept."""
     counts: TagCounts
     bad: Problems
     """Rows that could not be tagged."""
@@ -77,6 +81,7 @@ def tag_chunk(chunk: Chunk, layout: Layout, job: TagJob) -> TaggedChunk:
     kept: list[Row] = []
     places: list[int] = []
     cells: list[tuple[Any, ...]] = []
+    tagged = 0
     lists = layout.nesting.lists
     # A table whose rows are one rollout each stays as it is; of others all columns are parsed.
     for place, (number, parsed) in enumerate(chunk.rows(None if lists else layout.columns)):
@@ -91,6 +96,7 @@ def tag_chunk(chunk: Chunk, layout: Layout, job: TagJob) -> TaggedChunk:
             rollout = _Rollout(
                 row=row,
                 item=item,
+                place=index + 1,
                 layout=layout,
                 file=chunk.file,
                 number=index + 1 if layout.whole_file else number,
@@ -107,14 +113,17 @@ def tag_chunk(chunk: Chunk, layout: Layout, job: TagJob) -> TaggedChunk:
                 # others; it is named like a line that cannot be parsed.
                 reason = f"tagging failed: {type(error).__name__}: {error}"
             else:
-                kept.append(row)
-                places.append(place)
-                cells.append((*seen, chunk.file, rollout.number))
+                tagged += 1
+                if job.keeping:
+                    kept.append(row)
+                    places.append(place)
+                    cells.append(seen)
                 continue
             bad.add(BadRow(file=chunk.file, row=rollout.number, reason=reason))
     return TaggedChunk(
         file=chunk.file,
         position=chunk.position,
+        rows=tagged,
         table=_table(None if lists else chunk.table, kept, places, cells) if kept else b"",
         counts=counts,
         bad=bad,
@@ -129,6 +138,8 @@ class _Rollout:
     row: Row
     item: int
     """Its place in the list that it was taken out of."""
+    place: int
+    """Its place among all of its row, from 1."""
     layout: Layout
     file: str
     number: int
@@ -137,14 +148,15 @@ class _Rollout:
 
     @property
     def where(self) -> str:
-        """The file and the row."""
-        return f"{self.file}:{self.number}"
+        """The file, the row, and which of its rollouts it is."""
+        which = f" rollout {self.place}" if self.layout.nesting.lists else ""
+        return f"{self.file}:{self.number}{'' if self.layout.whole_file else which}"
 
     @property
     def cluster(self) -> int:
         """The cluster of its prompt; without a prompt each row counts for itself."""
         prompt = self.layout.prompt_of(self.row)
-        return cluster_of(self.where if prompt in (None, "") else prompt)
+        return cluster_of(f"{self.file}:{self.number}" if prompt in (None, "") else prompt)
 
     def gold(self) -> str | None:
         """The gold; None, with a note, where it cannot be read."""
@@ -169,7 +181,7 @@ class _Rollout:
 def _tagged(
     rollout: _Rollout, formats: tuple[Format, ...], counts: TagCounts, job: TagJob
 ) -> tuple[Any, ...]:
-    """Count a rollout, and give its values for the first columns of `TAG_SCHEMA`."""
+    """Count a rollout, and give its values for the columns of `TAG_SCHEMA`."""
     row, layout = rollout.row, rollout.layout
     text = layout.completion_of(row)
     gold = rollout.gold() if job.grading else None
@@ -190,7 +202,10 @@ def _tagged(
         counts.verdicts.add_reward(correct, reward)
     if cut is not None:
         counts.verdicts.cut[cut, seen.truncated] += 1
-    step = rollout.step()
+    held = (seen.format, seen.well_formed, seen.mixed, seen.mixed_formats, truncated)
+    step, sample = rollout.step(), layout.sample_of(row, rollout.item)
+    said = (theirs, reward, cut, step, sample, rollout.file, rollout.number)
+    values = (*held, answer, correct, reason, *said)
     counts.add(
         step,
         rollout.cluster,
@@ -200,10 +215,23 @@ def _tagged(
         truncated=truncated,
         correct=correct,
         theirs=theirs,
+        group=_group(layout, row, values) if layout.by else None,
     )
-    held = (seen.format, seen.well_formed, seen.mixed, seen.mixed_formats, truncated)
-    sample = layout.sample_of(row, rollout.item)
-    return *held, answer, correct, reason, theirs, reward, cut, step, sample
+    return values
+
+
+def _group(layout: Layout, row: Row, values: tuple[Any, ...]) -> Group:
+    """The value of the column to compare by."""
+    assert layout.by is not None
+    if layout.by_tagging:
+        value = values[TAG_SCHEMA.get_field_index(layout.by)]
+    else:
+        value = value_at(row, layout.by)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if value is None or value in ("", []) or value != value:  # nan
+        return None
+    return value if isinstance(value, bool | int | float) else as_text(value)[:_LONGEST_GROUP]
 
 
 def _table(
@@ -236,6 +264,9 @@ def _sandbox() -> Sandbox:
     Finalize(None, sandbox.close, exitpriority=1)
     return sandbox
 
+
+_LONGEST_GROUP = 200
+"""Characters of a value to compare by; values that differ only further on are one."""
 
 _AHEAD = 3
 """Most chunks per worker that are being tagged or wait for an earlier one; bounds memory."""

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from formatlab.errors import InputError
-from formatlab.observe.files.layouts import Columns, Layout, find_layout
+from formatlab.observe.files.layout import Layout
+from formatlab.observe.files.layouts import Columns, find_layout
 from formatlab.observe.files.rows import value_at
 
 CHAT = [{"role": "assistant", "content": "2"}]
@@ -37,7 +38,7 @@ def layout(row: dict[str, Any], path: str = "a.jsonl", **columns: str):
             "open-instruct save_traces", "response_tokens", "ground_truth", "step",
         ),
         ({"input": "q", "output": "2", "reward": 0.5}, "OpenRLHF samples", "output", None, None),
-        (TRACE, "prime-rl traces", "nodes", "task.data.answer", None),
+        (TRACE, "verifiers traces", "nodes", "task.data.answer", None),
         (
             {"traces": [TRACE], "task": {}, "run": {"work": {"step": 4}}},
             "prime-rl episodes", "nodes", "task.data.answer", "run.work.step",

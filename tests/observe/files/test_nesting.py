@@ -143,6 +143,19 @@ def test_results_of_data_sets(tmp_path: Path):
     ]
 
 
+def test_what_is_said_of_several_rollouts_is_no_verdict_on_each(tmp_path: Path):
+    row = {"gold": "5", "responses": [RIGHT, WRONG], "correct": True, "reward": 0.5}
+    found = rollouts(written(tmp_path / "a.jsonl", row))
+    assert {(row["file_correct"], row["file_reward"]) for row in found} == {(None, None)}
+    assert [row["correct"] for row in found] == [True, False] * 2
+    of_each = {"gold": "5", "score": 0.5, "rollouts": [{"text": RIGHT, "score": 1}] * 2}
+    found = rollouts(written(tmp_path / "b.jsonl", of_each))
+    assert {(row["file_correct"], row["outer.score"]) for row in found} == {(True, 0.5)}
+    alone = {"gold": "5", "responses": [RIGHT], "correct": True}
+    found = rollouts(written(tmp_path / "c.jsonl", alone))
+    assert {row["file_correct"] for row in found} == {True}
+
+
 def test_a_file_of_one_object_is_no_prompt(tmp_path: Path):
     whole = {"language": "en", "responses": [RIGHT, WRONG, RIGHT], "metadata": {"seed": 1}}
     (tmp_path / "a.json").write_text(json.dumps(whole))

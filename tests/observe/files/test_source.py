@@ -47,7 +47,7 @@ JSON_FILES = {
     "named.json": JSONL,
     "list.json": json.dumps(ROWS),
     "indented.json": json.dumps(ROWS, indent=2),
-    "rows.json": json.dumps({"config": {"seed": 1}, "data": ROWS}),
+    "rows.json": json.dumps({"accuracy": 0.5, "data": ROWS}),
     "columns.json": json.dumps({key: [row[key] for row in ROWS] for key in ROWS[0]}),
     "pandas.json": json.dumps(
         {key: {str(i): row[key] for i, row in enumerate(ROWS)} for key in ROWS[0]}
@@ -75,9 +75,11 @@ def test_rows_of_json_in_every_guise(name: str, tmp_path: Path):
 
 
 def test_an_object_tells_its_rows_what_it_says_of_all(tmp_path: Path):
-    whole = {"step": 3, "n": 7, "config": {"step": 1}, "data": ROWS}
+    said = {"step": 3, "metadata": {"model": "m"}}
+    of_all = {"accuracy": 1.0, "metrics": {"acc": 1}, "config": {"long": "x" * 3_000}}
+    whole = said | of_all | {"n": 7, "data": ROWS}
     rows, _ = read(written(tmp_path / "a.json", json.dumps(whole)))
-    assert [row for _, row in rows] == [{"step": 3} | row for row in ROWS]
+    assert [row for _, row in rows] == [said | row for row in ROWS]
 
 
 def test_rows_may_be_kept_by_keys(tmp_path: Path):

@@ -13,7 +13,8 @@ import pytest
 import tokenizers
 
 from formatlab.errors import RunError
-from formatlab.observe.files.layouts import Columns, Layout, find_layout
+from formatlab.observe.files.layout import Layout
+from formatlab.observe.files.layouts import Columns, find_layout
 from formatlab.observe.files.rows import Chunk
 from formatlab.observe.files.source import RolloutReader, find_sources
 from formatlab.observe.files.tagged_file import TAG_SCHEMA

@@ -38,11 +38,12 @@ our verdicts part from the file's own, it says so and shows examples. Rows that 
 named and counted, a line for each kind.
 
 The output is parquet: every column of the input (lists and objects of JSON as JSON text), then tag,
-well_formed, mixed, mixed_formats, truncated, answer, correct, reason (these three null without a
-right answer); file_correct, file_reward, file_truncated (what the file itself says; its truncation
-is taken for `truncated`); step, sample (the number of the rollout among those of its prompt);
-source_file, source_row. A column of the input that has one of these names is kept with _input
-behind it.
+well_formed, mixed, mixed_formats, truncated, answer, correct, reason, flexible_answer,
+flexible_correct (these five null without a right answer; the flexible reading takes, where no
+answer is stated, the last number that sentences commit to); file_correct, file_reward,
+file_truncated (what the file itself says; its truncation is taken for `truncated`); step, sample
+(the number of the rollout among those of its prompt); source_file, source_row. A column of the
+input that has one of these names is kept with _input behind it.
 
 Formats of your own (--formats) are patterns in a TOML file, asked before the built-in ones:
   [final]

@@ -37,6 +37,7 @@ _SHORT = {
     "unsupported": "with code that the sandbox cannot run",
     "time": "took too long to be run or compared",
     "memory": "took too much memory",
+    "fault": "over which formatlab itself failed",
 }
 
 
@@ -147,7 +148,12 @@ def _print_agreement(counts: "VerdictCounts") -> None:
         return
     apart = counts.disagreements
     n_apart = sum(n for _, n in apart)
-    print(f"\nwe agree with the file on {percent_text(1 - n_apart / total)} of {total:,} rows")
+    same = sum(n for (theirs, ours), n in counts.flexible.items() if theirs == ours)
+    flexible = f", with the flexible reading on {percent_text(same / total)}"
+    print(
+        f"\nwe agree with the file on {percent_text(1 - n_apart / total)} of {total:,} rows"
+        + ("" if same == total - n_apart else flexible)
+    )
     if not apart:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -16,7 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from formatlab.cli.main import main
+from formatlab.cli.tagging_report import print_verdicts
 from formatlab.observe.files import tagging_run
+from formatlab.observe.files.tag_counts import TagCounts
+from formatlab.observe.files.verdict_counts import Compared
+from formatlab.show.tables.tags import format_rows, print_tags
 from formatlab.world.formats import FORMATS as FORMATS_OF_THE_WORLD
 
 REPOSITORY = Path(__file__).parents[2]
@@ -357,6 +361,26 @@ def test_an_alarm_where_the_file_and_we_part(tmp_path: Path, capsys: pytest.Capt
         "ALARM: of 10 rows the file calls 10 right (100%) and we 6 right (60%); 4 of 4 "
         "disagreements are texts in which we find no answer." in said
     )
+
+
+def test_the_flexible_reading_is_told_where_it_finds_more(capsys: pytest.CaptureFixture[str]):
+    counts = TagCounts()
+    for n in range(10):
+        strict = n < 6
+        flags = {"well_formed": strict, "mixed": False, "truncated": False}
+        counts.add(None, n, "prose", **flags, correct=strict, flexible=True, theirs=True)
+        compared = Compared("prose", True, strict, "" if strict else "no answer")
+        counts.verdicts.add(compared, "so 5 are left", "a.jsonl:1", flexible=True)
+    cells = counts.cells_by_cluster()
+    print_tags(format_rows(counts.tags, cells), [], reasons={"no answer": 4}, interval="interval")
+    print_verdicts(counts.verdicts, [], cells, counts.tags)
+    said = capsys.readouterr().out
+    assert (
+        "flexible reading (else the last number that sentences commit to): 100% right in all, "
+        "prose 100%" in said
+    )
+    assert "we agree with the file on 60% of 10 rows, with the flexible reading on 100%" in said
+    assert "ALARM" in said
 
 
 def test_no_alarm_where_they_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -11,7 +11,7 @@ from rich.console import Console
 from formatlab.observe.files.tag_counts import Group, TagCounts
 from formatlab.show.figures.layout import save_figure
 from formatlab.show.figures.shares_by_column import shares_by_column
-from formatlab.show.tables.tag_groups import divided, group_rows, group_table
+from formatlab.show.tables.tag_groups import divided, group_rows, group_table, print_groups
 
 
 def names(groups: Mapping[Group, int], most: int = 3) -> list[str]:
@@ -51,10 +51,11 @@ def counted() -> TagCounts:
     counts = TagCounts()
     flags = {"well_formed": True, "mixed": False, "truncated": False}
     for n in range(60):
-        counts.add(None, n, "prose", **flags, correct=True, theirs=False, group="en")
+        counts.add(None, n, "prose", **flags, correct=True, flexible=True, theirs=False, group="en")
     for n in range(30):
         tag = "prose" if n % 2 else "json"
-        counts.add(None, n, tag, **flags, correct=n % 3 == 0, group="vi")
+        right = n % 3 == 0
+        counts.add(None, n, tag, **flags, correct=right, flexible=right, group="vi")
     return counts
 
 
@@ -82,6 +83,28 @@ def test_numbers_of_groups():
     assert all(np.array_equal(pooled[name][:, 0], whole[name]) for name in whole)
 
 
+def test_the_flexible_reading_is_shown_where_it_finds_more():
+    counts = TagCounts()
+    flags = {"well_formed": True, "mixed": False, "truncated": False}
+    for n in range(20):
+        counts.add(
+            None, n, "prose", **flags, correct=n < 10, flexible=n < 15, theirs=True, group="en"
+        )
+    values = divided(counts.by_group, 12)
+    (row,) = rows = group_rows(values, counts.tags, counts.cells_by_group([("en",)]))
+    assert (row.accuracy and row.accuracy.value, row.flexible and row.flexible.value) == (0.5, 0.75)
+    columns = [column.header for column in group_table("language", rows).columns]
+    assert columns == [
+        "language",
+        "rows",
+        "prose",
+        "right",
+        "right,\nflexible",
+        "right by\nthe file",
+    ]
+    assert len(shares_by_column("language", rows, files=1, interval="x").axes[1].containers) == 3
+
+
 def test_the_table_fits_a_terminal():
     counts = counted()
     values = divided(counts.by_group, 12)
@@ -93,6 +116,24 @@ def test_the_table_fits_a_terminal():
     assert lines[1] == ["language", "rows", "prose", "json", "right", "the", "file"]
     assert lines[2] == ["en", "60", "100", "0", "100", "0"]
     assert lines[4] == ["vi", "30", "50", "50", "33", "-"]
+
+
+def test_no_number_is_cut_off(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    counts = TagCounts()
+    flags = {"well_formed": True, "mixed": False, "truncated": False}
+    for n in range(1_400):
+        tag = f"format_{n % 8}"
+        counts.add(
+            None, n, tag, **flags, correct=n < 700, flexible=True, theirs=n < 900, group="x" * 99
+        )
+    values = divided(counts.by_group, 12)
+    cells = counts.cells_by_group([of.members for of in values])
+    print_groups("language", group_rows(values, counts.tags, cells), interval="interval")
+    said = capsys.readouterr().out
+    assert "1,400" in said
+    assert said.count("…") == 1  # of the name
+    assert "[47, 53]" in said
 
 
 @pytest.mark.parametrize("groups", [("en", "vi"), (10, 20), ("10", None)])
@@ -107,6 +148,7 @@ def test_the_figure_has_shares_and_what_is_right(groups: tuple[Group, ...], tmp_
             mixed=False,
             truncated=False,
             correct=n % 2 == 0,
+            flexible=n % 2 == 0,
             theirs=True,
             group=groups[n % 2],
         )

@@ -16,7 +16,7 @@ from formatlab.observe.files.verdict_counts import VerdictCounts
 
 COUNTED = (
     *("rows", "well_formed", "mixed", "truncated", "graded", "correct"),
-    *("judged", "called_right"),
+    *("flexible_correct", "judged", "called_right"),
 )
 """What is counted of each tag; the last two are rows with a verdict of their file."""
 
@@ -36,8 +36,8 @@ def cluster_of(prompt: object) -> int:
 Group = str | float | bool | None
 """A value of the column to compare by; None where a row has none, or where none is compared by."""
 
-_Kind = tuple[str, bool, bool, bool, bool | None, bool | None]
-"""Tag, well formed, mixed, truncated, correct, and correct as the file says."""
+_Kind = tuple[str, bool, bool, bool, bool, bool | None, bool | None]
+"""Tag, well formed, mixed, truncated, flexibly correct, correct, and correct as the file says."""
 
 
 @dataclass(slots=True)
@@ -63,11 +63,12 @@ class TagCounts:
         mixed: bool,
         truncated: bool,
         correct: bool | None,
+        flexible: bool = False,
         theirs: bool | None = None,
         group: Group = None,
     ) -> None:
         """Count a row; `correct` and `theirs` are None where we, or its file, did not judge it."""
-        kind = (tag, well_formed, mixed, truncated, correct, theirs)
+        kind = (tag, well_formed, mixed, truncated, flexible, correct, theirs)
         self.by_step[step, kind] += 1
         self.by_cluster[cluster, group, kind] += 1
         self.by_group[group] += 1
@@ -145,8 +146,8 @@ class _Cells:
 
     def add(self, place: tuple[int, ...], kind: _Kind, number: int) -> None:
         """Count rows of a kind at a place."""
-        name, *flags, correct, theirs = kind
-        judged = (correct is not None, bool(correct), theirs is not None, bool(theirs))
+        name, *flags, flexible, correct, theirs = kind
+        judged = (correct is not None, bool(correct), flexible, theirs is not None, bool(theirs))
         self._cells[(True, *flags, *judged), *place, self._tag_of[name]] += number
 
     def by_name(self) -> dict[str, np.ndarray]:

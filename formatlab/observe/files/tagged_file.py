@@ -31,6 +31,12 @@ TAG_SCHEMA = pa.schema(
         _field("answer", pa.string(), "the answer read or executed; null without a gold"),
         _field("correct", pa.bool_(), "the answer equals the gold; null without a gold"),
         _field("reason", pa.string(), "why not correct; empty where it is; null without a gold"),
+        _field(
+            "flexible_answer",
+            pa.string(),
+            "the answer, or else the last number that sentences commit to; null without a gold",
+        ),
+        _field("flexible_correct", pa.bool_(), "it equals the gold; null without a gold"),
         _field("file_correct", pa.bool_(), "the file's own verdict; null where it has none"),
         _field("file_reward", pa.float64(), "the reward in the file; null where it has none"),
         _field("file_truncated", pa.bool_(), "cut off, as the file knows; null where it does not"),

@@ -185,19 +185,26 @@ def _tagged(
     row, layout = rollout.row, rollout.layout
     text = layout.completion_of(row)
     gold = rollout.gold() if job.grading else None
+    cut = layout.truncated_of(row)
+    answer = flexible_answer = None
+    correct = flexible = reason = None
     if gold is None:
-        seen, answer, correct, reason = tag_or_raise(text, formats=formats), None, None, None
+        seen = tag_or_raise(text, formats=formats)
     else:
-        verdict = grade_or_raise(text, gold, formats=formats, sandbox=_sandbox())
+        verdict = grade_or_raise(text, gold, formats=formats, sandbox=_sandbox(), truncated=cut)
         seen, correct, reason = verdict.tag, verdict.correct, verdict.reason
-        answer = None if verdict.answer is None else as_text(verdict.answer)
+        flexible = verdict.flexible_correct
+        answer, flexible_answer = (
+            None if said is None else as_text(said)
+            for said in (verdict.answer, verdict.flexible_answer)
+        )
         if not correct:
             counts.reasons[reason] += 1
-    theirs, reward, cut = layout.verdict_of(row), layout.reward_of(row), layout.truncated_of(row)
+    theirs, reward = layout.verdict_of(row), layout.reward_of(row)
     truncated = seen.truncated if cut is None else cut
     if theirs is not None:
         compared = Compared(tag=seen.format, theirs=theirs, ours=correct, reason=reason or "")
-        counts.verdicts.add(compared, text, rollout.where)
+        counts.verdicts.add(compared, text, rollout.where, flexible=flexible)
     if reward is not None:
         counts.verdicts.add_reward(correct, reward)
     if cut is not None:
@@ -205,7 +212,7 @@ def _tagged(
     held = (seen.format, seen.well_formed, seen.mixed, seen.mixed_formats, truncated)
     step, sample = rollout.step(), layout.sample_of(row, rollout.item)
     said = (theirs, reward, cut, step, sample, rollout.file, rollout.number)
-    values = (*held, answer, correct, reason, *said)
+    values = (*held, answer, correct, reason, flexible_answer, flexible, *said)
     counts.add(
         step,
         rollout.cluster,
@@ -214,6 +221,7 @@ def _tagged(
         mixed=seen.mixed,
         truncated=truncated,
         correct=correct,
+        flexible=bool(flexible),
         theirs=theirs,
         group=_group(layout, row, values) if layout.by else None,
     )

@@ -31,6 +31,8 @@ class VerdictCounts:
     rows: Counter[Compared] = field(default_factory=Counter)
     examples: dict[Compared, str] = field(default_factory=dict)
     """The first row of each kind of disagreement: where it is, and how its text ends."""
+    flexible: Counter[tuple[bool, bool]] = field(default_factory=Counter)
+    """Rows that both judge: as the file says, as our flexible reading does."""
     cut: Counter[tuple[bool, bool]] = field(default_factory=Counter)
     """Rows whose file knows whether they were cut off: as the file says, as the text looks."""
     rewarded: Counter[bool | None] = field(default_factory=Counter)
@@ -38,9 +40,13 @@ class VerdictCounts:
     rewards: dict[bool | None, float] = field(default_factory=dict)
     """The sums of these rewards."""
 
-    def add(self, compared: Compared, text: str, where: str) -> None:
+    def add(
+        self, compared: Compared, text: str, where: str, *, flexible: bool | None = None
+    ) -> None:
         """Count a row with a verdict of its file; `where` is its file and row."""
         self.rows[compared] += 1
+        if flexible is not None:
+            self.flexible[compared.theirs, flexible] += 1
         if compared.ours not in (None, compared.theirs) and compared not in self.examples:
             self.examples[compared] = f"{where}: {_ending(text)}"
 
@@ -52,6 +58,7 @@ class VerdictCounts:
     def merge(self, other: "VerdictCounts") -> None:
         """Add the counts of other rows, which come after these."""
         self.rows.update(other.rows)
+        self.flexible.update(other.flexible)
         self.cut.update(other.cut)
         self.rewarded.update(other.rewarded)
         for ours, total in other.rewards.items():

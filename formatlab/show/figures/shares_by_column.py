@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from formatlab.show.figures.layout import STYLE, figure_layout, format_handle, number_range
 from formatlab.show.palette import format_order, format_style
-from formatlab.show.tables.tag_groups import Estimate, GroupRow
+from formatlab.show.tables.tag_groups import Estimate, GroupRow, readings_differ
 from formatlab.show.wording import name_text
 
 MOST_VALUES = 40
@@ -24,6 +24,7 @@ _APART = 0.7
 """Width of the points of one name, of the distance between two names."""
 
 _OURS = ("right: our grader", "#000000", "o")
+_FLEXIBLE = ("right: flexible reading", "#4C72B0", "D")
 _THEIRS = ("right: the file", "#7F7F7F", "s")
 
 
@@ -44,6 +45,7 @@ def shares_by_column(column: str, rows: Sequence[GroupRow], *, files: int, inter
         (look, estimates)
         for look, estimates in (
             (_OURS, [row.accuracy for row in rows]),
+            (_FLEXIBLE, [row.flexible if readings_differ(rows) else None for row in rows]),
             (_THEIRS, [row.called_right for row in rows]),
         )
         if any(estimates)

@@ -1,7 +1,8 @@
 """The table of tagged rollout files by the values of a column: format shares and accuracy of each.
 
-The numbers come from counts of rows, graded, correct, judged and called_right, each an array over
-clusters of prompts, groups and tags. A group is a value of the column, or neighbouring ones.
+The numbers come from counts of rows, graded, correct, flexible_correct, judged and called_right,
+each an array over clusters of prompts, groups and tags. A group is a value of the column, or
+neighbouring ones.
 """
 
 import re
@@ -22,6 +23,8 @@ Group = str | float | bool | None
 
 _MOST_FORMATS = 5
 _NAME = 20
+_WIDEST = 130
+"""Characters of a line with all columns."""
 _NONE = "(none)"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE]-?\d+)?")
 _DIGITS = re.compile(r"(\d+)")
@@ -55,6 +58,8 @@ class GroupRow:
     """Of every tag, in their order."""
     accuracy: Estimate | None
     """Of the rows that were graded; None without any."""
+    flexible: Estimate | None
+    """The same, by the flexible reading."""
     called_right: Estimate | None
     """Of the rows that their file judges; None without any."""
 
@@ -139,6 +144,7 @@ def group_rows(
     shares = ratio_intervals(columns, of_group.repeat(len(tags), axis=1))
     totals = rows.sum(axis=0)  # (G, F)
     accuracy = _estimates(counts["correct"], counts["graded"])
+    flexible = _estimates(counts["flexible_correct"], counts["graded"])
     called_right = _estimates(counts["called_right"], counts["judged"])
     return [
         GroupRow(
@@ -151,6 +157,7 @@ def group_rows(
                 for f, tag in enumerate(tags)
             },
             accuracy=accuracy[g],
+            flexible=flexible[g],
             called_right=called_right[g],
         )
         for g, group in enumerate(values)
@@ -178,7 +185,10 @@ def print_groups(column: str, rows: Sequence[GroupRow], *, interval: str) -> Non
     from rich.console import Console
 
     print(f"\nby {name_text(column, 60)}, %")
-    Console(highlight=False, markup=False, emoji=False).print(group_table(column, rows))
+    console = Console(highlight=False, markup=False, emoji=False)
+    # Numbers of which the end is cut off would mislead; a narrow terminal breaks the lines instead.
+    console.width = max(console.width, _WIDEST)
+    console.print(group_table(column, rows))
     if any(share.interval for row in rows for share in row.shares.values()):
         print(f"[low, high] is the {interval}; with fewer than ten of them there is none")
 
@@ -189,11 +199,12 @@ def group_table(column: str, rows: Sequence[GroupRow]) -> "Table":
 
     tags = list(rows[0].shares)
     shown = tags if len(tags) <= _MOST_FORMATS + 1 else tags[:_MOST_FORMATS]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(name_text(column, _NAME), no_wrap=True)
     names = ["rows", *(name_text(tag, 12) for tag in shown)]
     names += ["other"] if len(shown) < len(tags) else []
     names += ["right"] if any(row.accuracy for row in rows) else []
+    names += ["right,\nflexible"] if (differ := readings_differ(rows)) else []
     names += ["right by\nthe file"] if any(row.called_right for row in rows) else []
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
@@ -204,9 +215,20 @@ def group_table(column: str, rows: Sequence[GroupRow]) -> "Table":
             rest = 1 - sum(row.shares[tag].value for tag in shown)
             cells.append(_percent(max(0.0, rest)))
         cells += [_cell(row.accuracy)] if any(r.accuracy for r in rows) else []
+        cells += [_cell(row.flexible)] if differ else []
         cells += [_cell(row.called_right)] if any(r.called_right for r in rows) else []
         table.add_row(*cells)
     return table
+
+
+def readings_differ(rows: Sequence[GroupRow]) -> bool:
+    """Whether the flexible reading finds more right answers than the strict one, in per cent."""
+    return any(
+        row.accuracy
+        and row.flexible
+        and _percent(row.accuracy.value) != _percent(row.flexible.value)
+        for row in rows
+    )
 
 
 def _cell(estimate: Estimate | None) -> str:

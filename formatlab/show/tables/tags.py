@@ -1,7 +1,7 @@
 """Tables of tagged rollout files: each format over all rows, and shares by step.
 
-The numbers come from counts of rows, well_formed, mixed, truncated, graded and correct, each an
-array over clusters of prompts or over steps, and over tags.
+The numbers come from counts of rows, well_formed, mixed, truncated, graded, correct and
+flexible_correct, each an array over clusters of prompts or over steps, and over tags.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,6 +37,8 @@ class FormatRow:
     accuracy: float | None
     """Of the rows that were graded; None without any."""
     accuracy_interval: tuple[float, float] | None
+    flexible: float | None = None
+    """Accuracy by the flexible reading."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +99,7 @@ def _format_row(
         truncated=numbers["truncated"] / n,
         accuracy=numbers["correct"] / graded if graded else None,
         accuracy_interval=accuracy if graded else None,
+        flexible=numbers["flexible_correct"] / graded if graded else None,
     )
 
 
@@ -151,6 +154,13 @@ def print_tags(
     if whole.accuracy is not None:
         said = ", ".join(f"{n:,} {reason}" for reason, n in (reasons or {}).items())
         print(f"not correct: {said or 'none'}")
+        if whole.flexible != whole.accuracy:
+            gain = [row for row in formats if row.flexible != row.accuracy]
+            print(
+                "flexible reading (else the last number that sentences commit to): "
+                f"{_percent(whole.flexible or 0.0)}% right in all, "
+                + ", ".join(f"{name_text(r.tag, 14)} {_percent(r.flexible or 0.0)}%" for r in gain)
+            )
         print_grader_errors(tags, console)
     elif reasons is not None:
         print("\nnot graded: no column is known to hold the right answer; name it with --gold")

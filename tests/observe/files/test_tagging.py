@@ -13,6 +13,7 @@ import pytest
 import tokenizers
 
 from formatlab.errors import RunError
+from formatlab.observe.files import tagging
 from formatlab.observe.files.layout import Layout
 from formatlab.observe.files.layouts import Columns, find_layout
 from formatlab.observe.files.rows import Chunk
@@ -20,6 +21,8 @@ from formatlab.observe.files.source import RolloutReader, find_sources
 from formatlab.observe.files.tagged_file import TAG_SCHEMA
 from formatlab.observe.files.tagging import TaggedChunk, TagJob, tag_chunk, tag_chunks
 from formatlab.observe.files.verdict_counts import Compared
+from formatlab.observe.grader import Grade
+from formatlab.observe.tagger import tag
 
 
 def chunk(rows: list[Any], file: str = "a.jsonl") -> Chunk:
@@ -124,6 +127,40 @@ def test_what_the_file_says_is_kept_and_compared():
     assert (doubled.rows.total(), doubled.rewards) == (6, {True: 2.0, False: 1.0, None: 1.0})
 
 
+def test_both_readings_are_kept(monkeypatch: pytest.MonkeyPatch):
+    asked: list[bool | None] = []
+
+    def reads_more(text: str, gold: str, *, truncated: bool | None, **_: object) -> Grade:
+        asked.append(truncated)
+        more = truncated is not True
+        return Grade(
+            tag=tag(text),
+            answer=None,
+            correct=False,
+            reason="no answer",
+            flexible_answer="5" if more else None,
+            flexible_correct=more,
+        )
+
+    monkeypatch.setattr(tagging, "grade_or_raise", reads_more)
+    layout = replace(PLAIN, verdict="score", truncated="finish_reason")
+    rows = [
+        {"completion": "so 5 are left", "gold": "5", "score": 1, "finish_reason": why}
+        for why in ("stop", "length", None)
+    ]
+    done = tagged(rows, layout)
+    assert asked == [False, True, None]
+    found = [(row["flexible_answer"], row["flexible_correct"]) for row in rows_of(done)]
+    assert found == [("5", True), (None, False), ("5", True)]
+    assert done.counts.cells_by_cluster()["flexible_correct"].sum() == 2
+    assert done.counts.verdicts.flexible == {(True, True): 2, (True, False): 1}
+    doubled = tagged(rows, layout).counts.verdicts
+    doubled.merge(done.counts.verdicts)
+    assert doubled.flexible.total() == 6
+    (ungraded,) = rows_of(tagged(rows[:1], layout, TagJob(grading=False)))
+    assert (ungraded["flexible_answer"], ungraded["flexible_correct"]) == (None, None)
+
+
 def test_grading_can_be_left_out():
     job = TagJob(grading=False)
     (row,) = rows_of(tagged([{"completion": "The answer is 5.", "gold": "5"}], PLAIN, job))
@@ -164,6 +201,7 @@ def test_counts_by_step_and_reason():
         "truncated": 0,
         "graded": 3,
         "correct": 1,
+        "flexible_correct": 1,
         "judged": 0,
         "called_right": 0,
     }

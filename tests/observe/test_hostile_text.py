@@ -4,6 +4,7 @@ Patterns have no limit of time: one that backtracked without bound would hang he
 takes the square of a text's length fails by the processor time of this thread.
 """
 
+import json
 import time
 
 import pytest
@@ -168,6 +169,46 @@ HOSTILE = {
     "nested objects": '{"a":' * (LONG // 5),
     "nested lists": '{"a":' + "[" * LONG,
     "object, digits": '{"answer": ' + "1" * LONG + "}",
+    "deep object": '{"a": ' * 520 + "1" + "}" * 520,
+    "deep answer": '{"answer": ' * 520 + "1" + "}" * 520,
+    "deep answer of nothing": '{"answer": ' * 90 + "null" + "}" * 90,
+    "deep answer under other keys": '{"answer": ' + '{"a": ' * 90 + "null" + "}" * 91,
+    "deep list": '{"answer": ' + "[" * 20_000 + "]" * 20_000 + "}",
+    "deep dictionary": "{'answer': " * 520 + "1" + "}" * 520,
+    "deep object in tags": "<answer>" + '{"answer": ' * 5000 + "1" + "}" * 5000 + "</answer>",
+    "deep call": '<tool_call>{"name": "python", "arguments": ' + '{"a": ' * 5000 + "}" * 5000,
+    "deep call of Mistral": "[TOOL_CALLS]" + '[{"a": ' * 5000 + "1" + "}]" * 5000,
+    "deep code": "x = " + "[" * 5000 + "]" * 5000 + "\nprint(x)",
+    "deep blocks": "\n".join(" " * i + "if x:" for i in range(300)),
+    "deep choices": "if x:\n    y = 1\n" + "elif x:\n    y = 1\n" * 3000,
+    "surrogates": '{"answer": "\\ud800", "\\udfff": 6}',
+    "NUL in code": "print(6)\x00\nx = 1",
+    "NUL in a block": "```python\nx = 1\x00\n```",
+    "digits in an object": '{"answer": ' + "6" * 5000,
+    "digits in a call": '<tool_call>{"arguments": {"code": ' + "6" * 5000 + "}}</tool_call>",
+    "digits in code": "print(" + "6" * 5000 + ")",
+    "exponent": r"\boxed{1e999999999} \boxed{2e999999999}",
+    "turns": "a<|im_end|>\n<|im_start|>tool\n" * (LONG // 29),
+    "turns of tools": "</s>[TOOL_RESULTS]" * (LONG // 18),
+    "turns in tags": "<|im_end|>\n<|im_start|>user\n<tool_response>" * (LONG // 43),
+    "ends, blank": "a" + "</s> " * (LONG // 5) + "b",
+    "struck out": "a" + "<s></s>" * (LONG // 7) + "b",
+    "questions behind an answer": "```" + "\nQuestion: " * (LONG // 11),
+    "questions in braces": "answer is 4" + "{\nQuestion: " * (LONG // 12),
+    "HTML comments": "<!--" * (LONG // 4),
+    "C comments": "/* answer " * (LONG // 10),
+    "LaTeX comments": "\n% a" * (LONG // 4) + " answer",
+    "calls of Mistral": "[TOOL_CALLS]" * (LONG // 12),
+    "named calls of Mistral": "[TOOL_CALLS]a[ARGS]" * (LONG // 19),
+    "lists of Mistral": "[TOOL_CALLS][" * (LONG // 13),
+    "parameters": "<tool_call><parameter=a>" + "<parameter=a>" * (LONG // 13) + "</tool_call>",
+    "ReAct": "Thought: a\nAction: b\n" * (LONG // 21),
+    "ReAct, brackets": "Action: a[" * (LONG // 10) + "\nObservation: 1",
+    "ReAct, labels": "Action: a\n```\n" * (LONG // 14) + "Thought:",
+    "ReAct, spaces": "Action" + " " * LONG + "Action: a",
+    "code in many tags": "".join(f"<code{i}>\n" for i in range(LONG // 10)),
+    "open tags of many names": "".join(f"<step{i}x>\n5" for i in range(LONG // 12)),
+    "sums in lines": "n = 2k\n" * (LONG // 7) + "The answer is 4",
     "object, text": '{"answer": "' + "1" * LONG + '"}',
 }
 
@@ -224,14 +265,40 @@ PIECES = (
     *("answer is", "####", "5", ",", ".", " ", "*", "<<", ">>", "\n", "é"),
     *("```", "```python\n", "def f():", "    return 5", "<tool>", "</tool>"),
     *(r"\boxed{", "}", "{", "$", "=", r"\times", '{"answer":'),
+    *("<think>", "</think>", "<answer>", "</answer>", "<tool_call>", "[TOOL_CALLS]"),
+    *("[TOOL_RESULTS]", "<|im_end|>", "<|im_start|>", "user\n", "assistant\n", "</s>", "[INST]"),
+    *("\nQuestion:", "\nThought:", "\nAction:", "\nObservation:", "Finish[", "]", "<!--", "-->"),
+    *('"""', "#", "[", "]", "(", ")", "\x00", "\ud800", "9" * 5000, "1e999999999"),
 )
 
 
-@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+@given(st.lists(st.sampled_from(PIECES), max_size=16).map("".join))
 def test_any_pieces_of_formats_are_graded(text: str) -> None:
     seen = grade_or_raise(text, "6")
     assert not seen.correct and seen.reason
     assert seen.tag.well_formed or seen.reason == seen.tag.missing
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=4).map("".join), st.integers(1, 2000))
+def test_any_pieces_over_and_over_are_tagged(text: str, times: int) -> None:
+    assert tag_or_raise((text * times)[:LONG]).format in (*FORMATS, NONE)
+
+
+@given(
+    st.recursive(
+        st.integers() | st.text(max_size=5) | st.none() | st.booleans() | st.floats(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    ),
+    st.sampled_from(("answer", "result", "a", "code")),
+    st.sampled_from((1, 50, 120, 700)),
+    st.sampled_from(("{}", "<tool_call>{}</tool_call>", "[TOOL_CALLS]{}", "```json\n{}\n```")),
+)
+def test_any_object_at_any_depth_is_tagged(value: object, key: str, depth: int, form: str) -> None:
+    inner = json.dumps(value)
+    text = f'{{"{key}": ' * depth + inner + "}" * depth
+    seen = tag_or_raise(form.replace("{}", text))
+    assert seen.format in (*FORMATS, NONE)
+    assert depth < 100 or not seen.well_formed
 
 
 @given(st.text(st.characters(), max_size=200))

@@ -19,8 +19,11 @@ _ASSISTANT = {"assistant", "model", "gpt", "bot"}
 _TOOL = {"tool", "function", "observation", "ipython"}
 _ITEM_ROLES = {
     "function_call": "assistant",
+    "custom_tool_call": "assistant",
+    "code_interpreter_call": "assistant",
     "reasoning": "assistant",
     "function_call_output": "tool",
+    "custom_tool_call_output": "tool",
 }
 """Type of an item of a Responses API's output that has no role -> its role."""
 _HOLDERS = ("output", "choices", "message", "body")
@@ -32,7 +35,11 @@ _TURN = regex.compile(
     r"<\|im_start\|>assistant\s*+|<\|start_header_id\|>assistant<\|end_header_id\|>\s*+"
     r"|<start_of_turn>model\s*+|\[/INST\]\s*+|<\|assistant\|>\s*+|<｜Assistant｜>\s*+"
 )
-
+_TOOL_TURN = regex.compile(
+    r"<tool_response>|\[TOOL_RESULTS\]|<\|observation\|>|```tool_output"
+    r"|<\|im_start\|>\s*+tool\b|<\|start_header_id\|>\s*+(?:ipython|tool)\b"
+)
+"""What a tool answered, in the notation of a chat template."""
 
 _CHAT = regex.compile(r"\s*+\[\s*+\{\s*+['\"](?:role|from|content|value)['\"]\s*+:")
 
@@ -103,9 +110,17 @@ def reply_of_nodes(nodes: object) -> str:
 
 
 def after_turn(text: str) -> str | None:
-    """The text after the last mark with which a chat template begins the model's turn, if any."""
+    """The text after the mark with which a chat template begins the model's last turn, if any.
+
+    A turn goes on behind what a tool answered.
+    """
     marks = list(_TURN.finditer(text))
-    return text[marks[-1].end() :] if marks else None
+    if not marks:
+        return None
+    first = marks.pop()
+    while marks and _TOOL_TURN.search(text, marks[-1].end(), first.start()):
+        first = marks.pop()
+    return text[first.end() :]
 
 
 @cache
@@ -173,7 +188,7 @@ def _reply(messages: Sequence[Any]) -> str:
         role = _role(message)
         if role in _ASSISTANT:
             said.append(_content(message))
-        elif role not in _TOOL:
+        elif role not in _TOOL and not _is_result(message):
             break
     if not said:
         last = _role(messages[-1]) if messages else ""
@@ -200,25 +215,43 @@ def _role(message: Mapping[str, Any]) -> str:
     return role or _ITEM_ROLES.get(str(message.get("type")), "")
 
 
+def _is_result(message: Mapping[str, Any]) -> bool:
+    """Whether a message holds nothing but what tools answered, as Anthropic's API sends it."""
+    content = message.get("content")
+    return (
+        isinstance(content, list)
+        and bool(content)
+        and all(isinstance(part, Mapping) and part.get("type") == "tool_result" for part in content)
+    )
+
+
 def _content(message: Mapping[str, Any]) -> str:
-    if message.get("type") == "function_call":
+    if message.get("type") in ("function_call", "custom_tool_call", "code_interpreter_call"):
         return _call(message)
-    calls = message.get("tool_calls")
-    called = [_call(call) for call in calls or () if isinstance(call, Mapping)]
+    calls = [message.get("function_call"), *(_listed(message.get("tool_calls")))]
+    called = [_call(call) for call in calls if isinstance(call, Mapping)]
     return "\n".join(text for text in (_said(message), *called) if text)
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
 
 
 def _call(call: Mapping[str, Any]) -> str:
     """A call of a tool as Qwen's chat template writes it."""
     function = call.get("function")
     function = function if isinstance(function, Mapping) else call
-    arguments = function.get("arguments")
+    name = function.get("name")
+    arguments = function.get("arguments", function.get("input"))
+    if "code" in function:  # OpenAI's own interpreter, which has no name
+        name, arguments = name or "python", {"code": function["code"]}
     if isinstance(arguments, str):
         with suppress(ValueError, RecursionError):
             arguments = json.loads(arguments)
-    made = json.dumps(
-        {"name": function.get("name"), "arguments": arguments}, ensure_ascii=False, default=str
-    )
+    try:
+        made = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False, default=str)
+    except RecursionError:
+        made = json.dumps({"name": name, "arguments": None}, ensure_ascii=False, default=str)
     return f"<tool_call>\n{made}\n</tool_call>"
 
 
@@ -235,7 +268,11 @@ def _said(message: Mapping[str, Any]) -> str:
 
 
 def _part(part: Any) -> str | None:
-    text = part.get("text") if isinstance(part, Mapping) else None
+    if not isinstance(part, Mapping):
+        return None
+    if part.get("type") == "tool_use":
+        return f"\n{_call(part)}\n"
+    text = part.get("text")
     return text if isinstance(text, str) else None
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import regex
 
+from formatlab.world.formats.ending import breaks_off
 from formatlab.world.formats.limits import limit
-from formatlab.world.formats.snippet import Snippet
+from formatlab.world.formats.snippet import Snippet, gives_answer
 
 _FENCE = regex.compile(r"(?P<mark>`{3,}+|~{3,}+)[ \t]*+(?P<info>[^\n`]*+)")
 _MARKED = regex.compile(
@@ -41,6 +42,18 @@ class Block:
     closed: bool
 
     @property
+    def whole(self) -> bool:
+        """Whether the body is all there: a server may have stopped at the closing fence."""
+        if self.closed:
+            return True
+        if self.holds_output:
+            return False
+        if self.holds_code:
+            return gives_answer(self.body)
+        body = self.body.strip()
+        return not breaks_off(body) and (not body.startswith(("{", "[")) or body[-1] in "}]")
+
+    @property
     def holds_code(self) -> bool:
         """Whether the block holds code, by its language or else by what is in it."""
         if self.language in _CODE_LANGUAGES:
@@ -60,7 +73,7 @@ def blocks(text: str) -> tuple[Block, ...]:
     found: list[Block] = []
     if "```" in text or "~~~" in text:
         found += _fenced(text)
-    if "[/" in text or "\\begin{" in text:
+    if "\\begin{" in text or "[/" in text or _opens_marked(text):
         found += _marked(text)
         found.sort(key=lambda block: block.start)
     return tuple(found)
@@ -103,6 +116,11 @@ def _fenced(text: str) -> Iterator[Block]:
         _, name, start, body = opened
         if name or text[body:].strip():  # or else it is a closing fence that nothing opened
             yield Block(language=name, body=text[body:], start=start, end=len(text), closed=False)
+
+
+def _opens_marked(text: str) -> bool:
+    """Whether a block of code opens whose closing mark may be cut off."""
+    return "[" in text and ("[PYTHON]" in text or "[CODE]" in text)
 
 
 def _marked(text: str) -> Iterator[Block]:

@@ -77,7 +77,10 @@ def answer_key(answer: str) -> Fraction | str:
     plain = number[0] if number else answer.translate(_BRACES)
     plain = plain.strip(" $€£%*.\\").replace(",", "").replace("\u2212", "-").replace(" ", "")
     try:
-        return Fraction(plain) if len(plain) < 50 else plain
+        exponent = plain.lower().partition("e")[2]
+        if len(plain) > 50 or len(exponent) > 4:  # `1e999999999` would be written out
+            return plain
+        return Fraction(plain)
     except (ValueError, ZeroDivisionError):
         return plain
 

@@ -1,13 +1,17 @@
 """Words with code in tags; the answer is said after it, as in OpenMathInstruct-1."""
 
 import textwrap
+from fractions import Fraction
 from itertools import zip_longest
 from random import Random
 from typing import ClassVar
 
+from formatlab.world.formats.box import answer_key
+from formatlab.world.formats.call import code_in_call, is_call
 from formatlab.world.formats.conclusion import concluding, only_number
 from formatlab.world.formats.direct import Direct
 from formatlab.world.formats.element import Element
+from formatlab.world.formats.ending import unfinished
 from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.json import Json
 from formatlab.world.formats.page import Page
@@ -16,6 +20,8 @@ from formatlab.world.formats.steps import statements, worked_lines
 from formatlab.world.problem import Problem
 
 _DIRECT, _JSON = Direct(), Json()
+_FEW = 300
+"""Characters behind an answer in tags that may be another answer by themselves."""
 
 
 class CodeTags(Format):
@@ -57,21 +63,29 @@ def answer_element(page: Page) -> Reading | Missing:
     elements = [element for element in page.elements if element.kind == "answer"]
     turns = [element for element in page.elements if element.kind == "turn"]
     last = [e for e in elements if not any(t.start < e.start < t.end for t in turns)]
-    elements = last or elements  # an answer that is only thought of does not count beside a given
-    found: dict[str, Reading] = {}
+    # An answer that is only thought of does not count beside a given one, nor in thoughts that the
+    # text breaks off in.
+    cut = [turn for turn in turns if not turn.closed]
+    elements = last or [e for e in elements if not any(t.start < e.start < t.end for t in cut)]
+    found: dict[Fraction | str, Reading] = {}
     for element, following in zip_longest(elements, elements[1:]):
         if following is not None and following.start < element.end:
             continue  # of nested ones the inner one counts
         inside = Page(element.body)
-        if not element.closed or not inside.text:
+        if not element.whole or not inside.text or unfinished(inside.text):
             continue
         said = first_answer(inside)
         if said == "ambiguous":
             return "ambiguous"
         reading = said if isinstance(said, Reading) else Reading(content=only_number(inside.text))
-        found[reading.content] = reading
+        found[answer_key(reading.content)] = reading
     if not found:
         return "malformed" if elements else "no answer"
+    rest = page.text[max(element.end for element in elements) :]
+    if rest and (len(rest) < _FEW or "{" in rest) and (behind := Page(rest)).text:
+        for form in (_DIRECT, _JSON):
+            if isinstance(said := form.read(behind), Reading):
+                found.setdefault(answer_key(said.content), said)
     return "ambiguous" if len(found) > 1 else next(iter(found.values()))
 
 
@@ -88,10 +102,12 @@ def run(parts: list[Element]) -> Reading | Missing:
     """The code of tagged parts, as a session that keeps its state would run it."""
     if not parts:
         return "no answer"
-    bodies = [_without_fence(part.body) for part in parts if part.closed]
-    code = "\n".join(bodies).strip()
-    if not code:
+    bodies = [_code_of(part.body) for part in parts if part.whole]
+    if not bodies:
         return "malformed"
+    code = "\n".join(filter(None, bodies)).strip()
+    if not code:
+        return "no answer" if any(is_call(part.body) for part in parts) else "malformed"
     snippet = Snippet.parse(code)
     content = snippet.script()
     if content is not None:
@@ -103,6 +119,8 @@ def _code(page: Page) -> list[Element]:
     return [element for element in page.elements if element.kind == "code"]
 
 
-def _without_fence(body: str) -> str:
+def _code_of(body: str) -> str:
+    """The code in a tagged part, fenced or not, or among the arguments of a call."""
     blocks = Page(body).blocks
-    return textwrap.dedent(blocks[-1].body if blocks else body).strip()
+    code = textwrap.dedent(blocks[-1].body if blocks else body).strip()
+    return textwrap.dedent(code_in_call(code)).strip() if is_call(code) else code

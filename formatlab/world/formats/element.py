@@ -1,13 +1,17 @@
 """Tagged parts of a text: `<think>...</think>`, `<llm-code>...</llm-code>` and their like."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
 import regex
 
+from formatlab.world.formats.call import end_of_calls, is_whole_call
+from formatlab.world.formats.ending import breaks_off
 from formatlab.world.formats.limits import limit
+from formatlab.world.formats.react import react_parts
+from formatlab.world.formats.snippet import gives_answer
 
 Kind = Literal["turn", "answer", "code", "output"]
 
@@ -43,6 +47,9 @@ _MARKUP = frozenset(
     "mrow msub msup nav ol p pre q s samp section small span strike strong style sub summary sup "
     "svg sys table tbody td th thead title tr tt u ul var".split()
 )
+_FEW = 4
+"""Parts that a text may end in without having closed them."""
+
 _TURN_RESULTS = frozenset(("tool_response", "function_response", "tool_result"))
 
 
@@ -62,6 +69,20 @@ class Element:
     runs: bool
     """Whether the body is meant to be run by a tool."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether the body is all there.
+
+        A server may have stopped at the closing tag and cut it off: what is to be the answer is
+        whole if it does not break off, code if it comes to an answer, a call if it is an object.
+        Thoughts are whole only if they are closed.
+        """
+        if self.closed:
+            return True
+        if self.kind == "answer":
+            return not breaks_off(self.body)
+        return self.runs and (is_whole_call(self.body) or gives_answer(self.body))
+
 
 @dataclass(slots=True)
 class _Open:
@@ -74,8 +95,8 @@ class _Open:
 def elements(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Element, ...]:
     """Find the tagged parts of a text, in the order of their opening tags.
 
-    A tag counts where it is closed, or where its name says what it is for and it begins a line.
-    Markup of HTML is none.
+    A tag counts where it is closed, or where its name says what it is for and it begins a line or
+    follows another tag. Markup of HTML is none. The steps of ReAct are parts as well.
 
     Args:
         text: a completion.
@@ -85,6 +106,20 @@ def elements(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Element, ...
     waiting: dict[str, list[_Open]] = {}
     inline: list[_Open] = []
     token = _Token(text)
+    ended = 0
+    if "Action" in text:
+        found += [
+            Element(
+                name="react",
+                kind=part.kind,
+                body=part.body,
+                start=part.start,
+                end=part.end,
+                closed=True,
+                runs=part.runs,
+            )
+            for part in react_parts(text, blocks)
+        ]
     spans = iter((*blocks, (len(text) + 1, len(text) + 1)))
     left, right = next(spans)
     for match in _MARK.finditer(text, timeout=limit(text)):
@@ -93,13 +128,21 @@ def elements(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Element, ...
         if left <= match.start():
             continue
         name, closes = _name(match)
+        before, ended = ended, match.end()
         if match["token"]:
             found += token.next(name, match.start(), match.end(), closes=closes)
             continue
         if name in _MARKUP or len(name) < 2:
             continue
+        if name == "tool_calls" and match["square"] and not closes:  # Mistral closes them in no way
+            end = end_of_calls(text, match.end())
+            opened = _Open(name, match.start(), match.end(), True)
+            broken = text.find("[TOOL_", match.end())
+            to = end or (broken if broken >= 0 else len(text))
+            found.append(_element(text, opened, "turn", to, to, closed=end is not None))
+            continue
         if not closes:
-            line = text.rfind("\n", 0, match.start()) + 1
+            line = max(before, text.rfind("\n", before, match.start()) + 1)
             first = not text[line : match.start()].strip() if match.start() - line < 40 else False
             waiting.setdefault(name, []).append(_Open(name, match.start(), match.end(), first))
             continue
@@ -115,9 +158,10 @@ def elements(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Element, ...
         elif (kind := _kind(name)) and not any(e.name == name for e in found[-1:]):
             opened = _Open(name, 0, 0, True)  # the prompt may have ended with the opening tag
             found.append(_element(text, opened, kind, match.start(), match.end(), closed=True))
-    found += token.next("", len(text), len(text), closes=True)
-    for pending in filter(None, waiting.values()):
-        opened = pending[-1]  # of tags that are never closed, the last one of a name
+    found += token.last(len(text))
+    # Of tags that are never closed, the last one of a name counts, and of names the last few.
+    never = sorted((p[-1] for p in waiting.values() if p), key=lambda opened: opened.start)
+    for opened in never[-_FEW:]:
         kind = _kind(opened.name)
         if kind and opened.first_in_line:
             found.append(_element(text, opened, kind, len(text), len(text), closed=False))
@@ -125,19 +169,40 @@ def elements(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Element, ...
         for opened in inline:
             end = text.index("<", opened.body)
             found.append(_element(text, opened, "code", end, end + len("</code>"), closed=True))
-    return tuple(sorted(found, key=lambda element: element.start))
+    return tuple(_thoughts_ended(sorted(found, key=lambda element: element.start), len(text)))
+
+
+def _thoughts_ended(found: list[Element], end: int) -> list[Element]:
+    """End thoughts that are never closed where an answer begins with which the text ends."""
+    if len(found) < 2 or found[-1].kind != "answer" or found[-1].end < end:
+        return found
+    last = found[-1]
+    return [
+        replace(part, end=last.start, body=part.body[: last.start - end])
+        if part.kind == "turn" and not part.closed and part.end >= end
+        else part
+        for part in found
+    ]
 
 
 class _Token:
     """Parts that begin with a special token such as `<|python_tag|>` and last to the next one.
 
-    A decoded text may have lost the token that ended the last part, so that one counts as closed.
+    A decoded text may have lost the token that ended the last part, so that one counts as closed,
+    but for thoughts, behind which a model goes on.
     """
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._opened: _Open | None = None
         self._channel = ""
+
+    def last(self, end: int) -> list[Element]:
+        """The part at the end of the text; thoughts that no token ends are cut off."""
+        opened = self._opened
+        kept = opened is not None and opened.name == "message" and self._channel != "analysis"
+        made = self.next("", end, end, closes=True)
+        return [replace(part, closed=part.kind != "turn" or kept) for part in made]
 
     def next(self, name: str, start: int, end: int, *, closes: bool) -> list[Element]:
         """The part that a token ends, if there is one; the token may begin the next."""

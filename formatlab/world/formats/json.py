@@ -35,7 +35,7 @@ numbers under the others are answers too."""
 _NUMBER = regex.compile(rf"\s*+{QUANTITY}\s*+")
 _PLAIN_VALUE = regex.compile(
     r"(?:\"(?P<text>[^\"\n\\]{1,200}+)\"\s*+,?\s*+(?:\}|```|\Z)"
-    r"|(?P<number>-?\d[\d.,eE+-]{0,60}+)\s*+,?\s*+(?:\}|```))"
+    r"|(?P<number>-?\d[\d.,eE+-]{0,60}+)\s*+(?:,?\s*+(?:\}|```)|(?<=\d)\Z))"
 )
 
 
@@ -118,9 +118,8 @@ def _of_values(values: list[Any]) -> Reading | Missing:
                 return "ambiguous"
             value = value[0] if value else None
         if isinstance(value, Pairs):
-            reading = _answer(value)
-            if reading == "no answer" and len(value) == 1:
-                reading = _of_values([value[0][1]])
+            # An only value is the answer under any key.
+            reading = _of_values([value[0][1]]) if len(value) == 1 else _answer(value)
         else:
             reading = _written(value)
         if reading == "ambiguous":

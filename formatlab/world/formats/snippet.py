@@ -17,13 +17,28 @@ _LINE = regex.compile(
     r"[ \t]*+(?:#|>>> |@\w|(?:import|from)\s+\w|(?:async\s+)?def\s+\w+\s*\(|class\s+\w+\s*[:(]"
     r"|(?:for\s.{1,200}\sin\s|(?:while|if|elif|with)[\s(]).{0,300}:\s*(?:#.*)?$"
     r"|(?:(?:const|let|var)\s+\w+\s*=|(?:public|private)\s+\w|package\s+\w+|(?:console|fmt|System)\.)"
-    r"|(?:else|try|finally|except\b[^:\n]{0,80})\s*:|return\b|(?:print|assert|global|raise|del)[ (]"
+    r"|(?:else|try|finally|except\b[^:\n]{0,80})\s*:|return\b"
+    r"|(?:pass|break|continue)\s*$|(?:print|assert|global|raise|del)[ (]"
     r"|[A-Za-z_]\w*+(?:\.\w++|\[[^\]\n]{0,80}+\])*+(?:\s*+,\s*+[A-Za-z_]\w*+)*+(?:\s*+:\s*+\w++)?+"
     r"\s*+(?://|\*\*|[-+*/%])?=(?!=)\s*+[^\s=][^=\n]*+(?:(?:[=!<>]=|(?<=[(,]\s?\w{1,30})=)[^=\n]*+)*+$"
     r"|[\d\s().]*\d\)?\s*+[-+*/%]\s*+[\d(][\d\s().+*/%-]*+$"
     r"|[A-Za-z_]\w*+(?:\.\w++)*+\([^\n]*\)\s*$|[)\]}]++\s*$)"
 )
 """A line that is code by itself."""
+
+_SURE = regex.compile(
+    r"[ \t]*+(?:>>> |@\w|(?:import|from)\s+\w+(?:\s|$)"
+    r"|(?:for|while|if|elif|with|else|try)\b[^\n]*:\s*(?:#.*)?$"
+    r"|(?:async\s+)?def\s|class\s+\w+\s*[:(]|(?:const|let|var)\s+\w+\s*=|[\w.]+\([^\n]*\)\s*;?\s*$"
+    r"|print\s*\(|return\b|[A-Za-z_]\w*\s*[-+*/]=)"
+)
+"""A line that is nothing else than code, which `x = 5` may well be."""
+
+_UNFINISHED = tuple("=+-*/(,[{<%\\")
+_STATES = regex.compile(
+    r"\banswer\b|\\boxed|####|\b(?:so|thus|therefore|hence)\b[^\n]*\d", regex.IGNORECASE
+)
+"""Words behind lines of sums that say the answer."""
 
 _DEFINITION = regex.compile(
     r"^[ \t]*+(?:(?:(?:async[ \t]++)?def|function|func|fn)[ \t]++\w++[ \t]*+\("
@@ -82,17 +97,18 @@ class Snippet:
             if not any(_is_code(line) for line in lines if line.lstrip()[:1] not in "#)]}"):
                 return None  # headings in Markdown begin like comments
             coded = sum(map(_is_code, lines))
-            if coded < _SHARE * len(lines):
-                if (snippet := cls.parse(code)).module is None or snippet.source != code:
-                    return None
-            else:
-                snippet = cls.parse(code)
+            snippet = cls.parse(code)
+            whole = snippet.module is not None and snippet.source == code
+            if coded < _SHARE * len(lines) and not whole:
+                return None
             if len(lines) == 1 and not _does_something(snippet.module):
                 return None
             if snippet.module is None and (_is_sentence(lines[-1]) or "\\boxed" in code):
                 return None  # worked equations, with the answer said or boxed below them
             if _WORKED.search(code, timeout=limit(code)) or _annotates(snippet.module):
                 return None  # sums that happen to look like assignments
+            if not whole and snippet._is_worked_lines(code, lines):
+                return None
             return snippet
         return cls.parse(code)
 
@@ -121,6 +137,19 @@ class Snippet:
                 module, _ = _parsed(code[:before])
                 code = code[:before] if module is not None else code
         return cls(source=code, module=module, complete=complete, defines=defines)
+
+    def _is_worked_lines(self, text: str, lines: list[str]) -> bool:
+        """Whether lines such as `n = 2k` are mathematics in words rather than code.
+
+        They are where no line could be nothing else than code, and where they do not parse though
+        they do not break off, or calculate nothing, or are followed by a statement of the answer.
+        """
+        if any(_SURE.match(line) and len(line) <= 500 for line in lines):
+            return False
+        if self.module is None:
+            return not text.endswith(_UNFINISHED) and text.count("(") <= text.count(")")
+        after = text[len(self.source) :]
+        return not _does_something(self.module) or _STATES.search(after[:2000]) is not None
 
     @property
     def lines(self) -> int:
@@ -217,6 +246,26 @@ def _constants(module: ast.Module) -> Iterator[str]:
 def _is_sentence(line: str) -> bool:
     """Whether a line is a sentence in words, and no code."""
     return not _is_code(line) and _SENTENCE.match(line) is not None
+
+
+def gives_answer(code: str) -> bool:
+    """Whether code is all there: it parses, and its last statement gives a value or prints one."""
+    code = textwrap.dedent(code).strip()
+    snippet = Snippet.parse(code)
+    if snippet.module is None or not snippet.module.body or snippet.source != code:
+        return False
+    last: ast.stmt = snippet.module.body[-1]
+    while isinstance(
+        last, ast.FunctionDef | ast.For | ast.While | ast.If | ast.With | ast.ClassDef
+    ):
+        last = last.body[-1]
+    if isinstance(last, ast.Expr):
+        if isinstance(last.value, ast.Name):  # one that nothing binds is the beginning of a line
+            return last.value.id in {
+                name for node in snippet.module.body for name in _assigned(node)
+            }
+        return not isinstance(last.value, ast.Constant)
+    return _returns(last) or not set(_ANSWER_NAMES).isdisjoint(_assigned(last))
 
 
 def _is_code(line: str) -> bool:

@@ -3,6 +3,7 @@
 from random import Random
 from typing import ClassVar
 
+from formatlab.world.formats.box import answer_key
 from formatlab.world.formats.code_fenced import CodeFenced
 from formatlab.world.formats.code_tags import answer_element, run
 from formatlab.world.formats.conclusion import concluding
@@ -34,8 +35,10 @@ class ToolTags(Format):
     def includes(self, page: Page) -> frozenset[str]:
         """Code in its turns; and what is said outside them, where that is where the answer is."""
         code = frozenset(("program", "script", "code_fenced", "code_tags"))
-        given = any(element.kind == "answer" for element in page.elements)
-        return code if given else code | {"latex", "prose", "json", "direct"}
+        given = [element.end for element in page.elements if element.kind == "answer"]
+        if not given:
+            return code | {"latex", "prose", "json", "direct"}
+        return frozenset() if any(block.start >= max(given) for block in page.code) else code
 
     def recognise(self, page: Page) -> bool:
         """A tag that is a turn or a call, or whose name says that it holds the answer.
@@ -58,9 +61,18 @@ class ToolTags(Format):
         for form in _AFTER_THE_TURNS if rest.text else ():
             said = form.read(rest)
             if said != "no answer":
-                return said
+                also = concluding(rest.statement) if form.name == "json" else "no answer"
+                return said if also == "no answer" or _same(said, also) else "ambiguous"
         said = concluding(page.after)
         return run([e for e in page.elements if e.runs]) if said == "no answer" else said
+
+
+def _same(one: Reading | Missing, other: Reading | Missing) -> bool:
+    return (
+        isinstance(one, Reading)
+        and isinstance(other, Reading)
+        and answer_key(one.content) == answer_key(other.content)
+    )
 
 
 def _nested(steps: tuple[Step, ...]) -> str:

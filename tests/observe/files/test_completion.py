@@ -10,6 +10,7 @@ from formatlab.observe.files.completion import (
     completion,
     reply_of_nodes,
 )
+from formatlab.observe.tagger import tag
 
 USER = {"role": "user", "content": "1 + 1?"}
 
@@ -82,6 +83,30 @@ def test_calls_beside_the_content_are_seen(arguments: object):
     assert completion([*messages, assistant("It is 2.")]) == f"{CALL}\nIt is 2."
 
 
+@pytest.mark.parametrize(
+    "called",
+    [
+        assistant(None) | {"function_call": {"name": "python", "arguments": '{"code": "1 + 1"}'}},
+        assistant([{"type": "tool_use", "name": "python", "input": {"code": "1 + 1"}}]),
+        {"type": "code_interpreter_call", "code": "1 + 1", "outputs": []},
+        {"type": "custom_tool_call", "name": "python", "input": {"code": "1 + 1"}},
+    ],
+)
+def test_calls_of_other_interfaces_are_written_alike(called: dict):
+    answered = {"role": "user", "content": [{"type": "tool_result", "content": "2"}]}
+    told = completion([USER, called, answered, assistant("It is 2.")])
+    assert [line for line in told.split("\n") if line] == [*CALL.split("\n"), "It is 2."]
+    assert tag(completion([USER, called])).format == "tool_tags"
+
+
+def test_a_call_with_arguments_nested_too_deep_is_seen_without_them():
+    arguments: dict = {}
+    for _ in range(5000):
+        arguments = {"a": arguments}
+    call = {"function": {"name": "python", "arguments": arguments}}
+    assert '"arguments": null' in completion(assistant(None) | {"tool_calls": [call]})
+
+
 def node(message: dict, parent: int | None, *, sampled: bool = False) -> dict:
     return {"message": message, "parent": parent, "sampled": sampled}
 
@@ -116,6 +141,15 @@ def test_a_trace_gives_its_final_branch():
 def test_what_follows_the_mark_of_the_turn(text: str):
     assert after_turn(text) == "2"
     assert after_turn("no mark") is None
+
+
+def test_a_turn_goes_on_behind_what_a_tool_answered():
+    prompt = "<|im_start|>assistant\nHello.<|im_end|>\n<|im_start|>user\n1+1?<|im_end|>\n"
+    own = (
+        f"{CALL}<|im_end|>\n<|im_start|>user\n<tool_response>\n2\n</tool_response><|im_end|>\n"
+        "<|im_start|>assistant\nIt is 2."
+    )
+    assert after_turn(f"{prompt}<|im_start|>assistant\n{own}") == own
 
 
 CHAT = [{"role": "user", "content": "2 + 3?"}, {"role": "assistant", "content": "It's 5."}]

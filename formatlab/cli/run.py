@@ -104,7 +104,7 @@ def main(arguments: list[str]) -> int:
         if options.dry_run:
             _dry_run(command, view, console)
             return 0
-        _check_inputs(command, view)
+        _check_inputs(command, view, console)
         try:
             outcomes = launch(command, root, view, console)
         except KeyboardInterrupt:
@@ -117,7 +117,7 @@ def main(arguments: list[str]) -> int:
         if not outcomes:  # not the first of several processes
             return 0
         failed = _exit_status(outcomes)
-        with shown_work("run") as track:
+        with shown_work("run", console) as track:
             results, left_out = report(command, root, view, track=track)
         if results is not None:
             from formatlab.show.tables.results import print_study
@@ -128,7 +128,7 @@ def main(arguments: list[str]) -> int:
         return max(failed, left_out)
 
 
-def _check_inputs(command: Command, runs: Path) -> None:
+def _check_inputs(command: Command, runs: Path, console: Console) -> None:
     """Tell early what tasks that are still to be done would stumble over.
 
     Raises:
@@ -142,7 +142,7 @@ def _check_inputs(command: Command, runs: Path) -> None:
 
     to_do = [task for task in command.tasks if not (runs / task.address / "DONE").exists()]
     bases = [task for task in to_do if isinstance(task, BaseTask)]
-    with shown_work("run") as track:
+    with shown_work("run", console) as track:
         check_formats(of.base.world for of in track(bases, "checking the formats of bases"))
     for task in to_do:
         if isinstance(task, ModelRun):
@@ -157,7 +157,7 @@ def _dry_run(command: Command, view: Path, console: Console) -> None:
     options = command.options
     if is_address(options.runs_dir):
         console.print(f"as if nothing were at {options.runs_dir} yet:", markup=False)
-    with shown_work("run") as track:
+    with shown_work("run", console) as track:
         print_dry_run(command.tasks, view, options=options, console=console, track=track)
 
 

@@ -1,10 +1,9 @@
-"""Shown work: what a verb is doing on stderr, with what is done and what is left.
+"""Shown work: what a verb is doing, with what is done and what is left.
 
 On a terminal it is a line that goes away with the work. Elsewhere a plain line is written once the
 work has taken `FIRST` seconds, and then now and then, so that quick work writes nothing.
 """
 
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,16 +21,17 @@ T = TypeVar("T")
 
 
 @contextmanager
-def shown_work(verb: str) -> Iterator[Track]:
+def shown_work(verb: str, console: "Console | None" = None) -> Iterator[Track]:
     """Show the work of a `with` block, which goes through items by the track that it is given.
 
     Args:
         verb: of the command line.
+        console: where to show it; on stderr if not given.
     """
     from rich.console import Console
 
-    console = Console(stderr=True)
-    with _on_terminal(console) if console.is_terminal else _in_lines(verb) as track:
+    console = console or Console(stderr=True)
+    with _on_terminal(console) if console.is_terminal else _in_lines(verb, console) as track:
         yield track
 
 
@@ -59,14 +59,16 @@ def _on_terminal(console: "Console") -> Iterator[Track]:
 
 
 @contextmanager
-def _in_lines(verb: str) -> Iterator[Track]:
+def _in_lines(verb: str, console: "Console") -> Iterator[Track]:
     now, over = "", threading.Event()
 
     def say() -> None:
         wait = FIRST
         while not over.wait(wait):
             if now:  # between two of them there is nothing to say
-                print(f"formatlab {verb}: {now}", file=sys.stderr, flush=True)
+                console.print(
+                    f"formatlab {verb}: {now}", markup=False, highlight=False, soft_wrap=True
+                )
                 wait = NEXT
 
     def track(items: Sequence[T], what: str) -> Iterator[T]:

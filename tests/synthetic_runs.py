@@ -70,6 +70,8 @@ def rollout(**changes: Any) -> Rollout:
         answer="14",
         correct=True,
         reason="",
+        flexible_answer="14",
+        flexible_correct=True,
         reward=None,
         advantage=None,
         logprob=-3.5,
@@ -187,6 +189,8 @@ def _rows(
                 answer="14" if correct else "13",
                 correct=correct,
                 reason="" if correct else "wrong",
+                flexible_answer="14" if correct else "13",
+                flexible_correct=correct,
                 reward=float(correct) if split == "train" else None,
                 advantage=float(correct) - 0.5 if split == "train" else None,
             )

@@ -54,6 +54,8 @@ def graded_rollout(
         answer=grade.answer if grade else None,
         correct=grade.correct if grade else None,
         reason=grade.reason if grade else tag.missing or "",
+        flexible_answer=grade.flexible_answer if grade else None,
+        flexible_correct=grade.flexible_correct if grade else None,
         reward=reward,
         advantage=advantage,
         logprob=logprob,

@@ -13,6 +13,7 @@ from formatlab.show.wording import visible_text
 from formatlab.store.config import config_hash
 
 _CORRECTNESS = "correctness"
+_STRICT, _FLEXIBLE = "strict", "flexible"
 _WITHOUT_SIGNAL = ("random", "none")
 
 
@@ -22,18 +23,20 @@ class RunReward:
 
     kind: str = _CORRECTNESS
     """`correctness`, `random`, `none`, `inverted`, or the functions of a recorded trainer."""
+    reading: str = _STRICT
+    """How it reads answers: `strict` or `flexible`."""
     errors: tuple[str, ...] = ()
     """Errors of the verifier: `program false positives 20%`."""
 
     @property
     def name(self) -> str:
-        """Kind and errors, as the run stores them."""
-        return ", ".join([self.kind, *self.errors])
+        """Reading (unless strict), kind and errors, as the run stores them."""
+        return ", ".join([self._kind, *self.errors])
 
     @property
     def is_correctness(self) -> bool:
         """Whether it is the default, the only reward that figures and tables need not name."""
-        return self.kind == _CORRECTNESS and not self.errors
+        return self == RunReward()
 
     @property
     def has_signal(self) -> bool:
@@ -43,8 +46,12 @@ class RunReward:
     @property
     def text(self) -> str:
         """In words, without a comma: `no reward`, `random reward`."""
-        text = "no reward" if self.kind == "none" else f"{self.kind} reward"
+        text = "no reward" if self.kind == "none" else f"{self._kind} reward"
         return f"{text} with {' and '.join(self.errors)}" if self.errors else text
+
+    @property
+    def _kind(self) -> str:
+        return self.kind if self.reading == _STRICT else f"{self.reading} {self.kind}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,13 +86,16 @@ def reward_of(config: Mapping[str, Any]) -> RunReward:
             for name in ("false_positives", "false_negatives")
             for tag, rate in settings.get(name, {}).items()
         ]
-        return RunReward(kind=settings["kind"], errors=tuple(errors))
+        reading = settings.get("reading", _STRICT)
+        return RunReward(kind=settings["kind"], reading=reading, errors=tuple(errors))
     stored = config.get("reward") or _CORRECTNESS
     if isinstance(stored, list):  # a recorded trainer may have several
         stored = " + ".join(map(str, stored))
     # Early runs store one name alone: the kind, then the errors of the verifier.
     kind, *errors = _one_line(stored).split(", ")
-    return RunReward(kind=kind, errors=tuple(errors))
+    plain = kind.removeprefix(f"{_FLEXIBLE} ")
+    reading = _STRICT if plain == kind else _FLEXIBLE
+    return RunReward(kind=plain, reading=reading, errors=tuple(errors))
 
 
 @dataclass(frozen=True, kw_only=True)

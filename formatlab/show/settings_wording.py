@@ -76,6 +76,11 @@ def rewards_sentence(rewards: Sequence[RunReward]) -> str:
     if all(reward.is_correctness for reward in rewards):
         return ""
     sentence = f"Trained with {', '.join(reward.text for reward in rewards)}."
+    if any(reward.reading == "flexible" for reward in rewards):
+        sentence += (
+            " The flexible reading also takes the last number that sentences commit to for an "
+            "answer; accuracies are of the strict reading."
+        )
     without_signal = [reward.text for reward in rewards if not reward.has_signal]
     if without_signal:
         sentence += (

@@ -6,11 +6,11 @@ from typing import Literal
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the rollout row."""
 
-READABLE_VERSIONS = (1, 2)
-"""Versions that can be read; version 1 had no `mixed_formats`."""
+READABLE_VERSIONS = (1, 2, 3)
+"""Versions that can be read; version 1 had no `mixed_formats`, and 2 no flexible reading."""
 
 Split = Literal["train", "probe"]
 
@@ -38,6 +38,8 @@ class Rollout:
     answer: str | None
     correct: bool | None
     reason: str
+    flexible_answer: str | None
+    flexible_correct: bool | None
     reward: float | None
     advantage: float | None
     logprob: float | None
@@ -99,6 +101,19 @@ ROLLOUT_SCHEMA = pa.schema(
             "why not correct: no answer, malformed, ambiguous, wrong, error, unsupported (asks for "
             "more than the sandbox has), time, memory, or fault (formatlab itself failed); empty "
             "where correct, and where the right answer is not known but one was found",
+        ),
+        _field(
+            "flexible_answer",
+            pa.string(),
+            "the answer by the flexible reading: where sentences state none, the last number that "
+            "they commit to; null if none, and where the right answer is not known",
+            nullable=True,
+        ),
+        _field(
+            "flexible_correct",
+            pa.bool_(),
+            "the flexible answer equals the right one; null if that is not known",
+            nullable=True,
         ),
         _field(
             "reward",

@@ -174,6 +174,10 @@ def _upgraded(table: pa.Table, schema: pa.Schema) -> pa.Table:
     if "mixed_formats" in schema.names and "mixed_formats" not in table.column_names:
         kind = ROLLOUT_SCHEMA.field("mixed_formats").type
         table = table.append_column("mixed_formats", pa.array([[]] * table.num_rows, kind))
+    for name in ("flexible_answer", "flexible_correct"):
+        if name in schema.names and name not in table.column_names:
+            kind = ROLLOUT_SCHEMA.field(name).type
+            table = table.append_column(name, pa.nulls(table.num_rows, kind))
     return table.select(schema.names).cast(schema)
 
 

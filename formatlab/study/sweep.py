@@ -11,7 +11,7 @@ import tyro
 from formatlab.errors import InputError
 from formatlab.train.algorithm import AlgorithmName
 from formatlab.train.on_policy.exploration import BonusName, Exploration
-from formatlab.train.reward import Reward, RewardKind
+from formatlab.train.reward import Reading, Reward, RewardKind
 from formatlab.train.stage import StageSettings
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World
@@ -49,6 +49,8 @@ class Sweep:
     """Algorithms, each with its own settings."""
     reward: tuple[RewardKind, ...] = ()
     """Kinds of reward."""
+    reading: tuple[Reading, ...] = ()
+    """Readings of answers by the reward."""
     bonus: tuple[BonusName, ...] = ()
     """Bonuses for exploration."""
     kl_coefficient: tuple[float, ...] = ()
@@ -77,9 +79,9 @@ class Sweep:
 
     def rewards(self, own: Reward) -> list[Reward]:
         """The rewards, or the study's own."""
-        if self.reward and own != Reward():
+        if self.reward and replace(own, reading=Reward.reading) != Reward():
             raise InputError("sweep: give either --reward or --sweep.reward")
-        return _varied(own, {"kind": self.reward})
+        return _varied(own, {"kind": self.reward, "reading": self.reading})
 
     def explorations(self, own: Exploration) -> list[Exploration]:
         """The bonuses, or the study's own, with the study's other settings of exploration."""

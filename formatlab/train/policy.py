@@ -114,7 +114,7 @@ def observe_policy(
                 graded_rollout(
                     prompt,
                     text,
-                    grade(text, prompt.gold),
+                    grade(text, prompt.gold, truncated=not sampled.ended),
                     run_id=run_id,
                     split=split,
                     step=step,

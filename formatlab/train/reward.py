@@ -15,6 +15,7 @@ from formatlab.world.formats import FORMATS
 from formatlab.world.problem import digest
 
 RewardKind = Literal["correctness", "random", "none", "inverted"]
+Reading = Literal["strict", "flexible"]
 
 Seeds = Callable[[int], Sequence[int]]
 """Given the number of rows in a batch, a seed for each: from the run and the step alone, so that
@@ -34,6 +35,11 @@ class Reward:
     is drift by the algorithm itself. `none`: nothing is paid; only noise and the other terms of the
     loss (KL, entropy, bonuses) act. `inverted`: all but right answers are paid; shows that the
     direction of the change follows the reward."""
+    reading: Reading = "strict"
+    """How answers are read to tell what is right. `strict`: an answer has to be stated, in the way
+    of a format. `flexible`: where sentences state none, the last number that they commit to is the
+    answer, so that more of what a base model means is paid. Accuracies, winners and the column
+    `correct` are strict either way."""
     false_positives: dict[str, float] = field(default_factory=dict)
     """Format -> probability that a wrong answer in it is paid; 0 for formats not named. Together
     with `false_negatives` it simulates a verifier that favours a format."""
@@ -59,6 +65,12 @@ class Reward:
                     f"{self.kind!r}; leave one of the two out"
                 )
 
+        if self.kind == "none" and self.reading != Reward.reading:
+            raise InputError(
+                f"reward: kind is none, which pays nothing by any reading; leave reading "
+                f"{self.reading} out"
+            )
+
     @property
     def name(self) -> str:
         """The reward in words, for titles and tables."""
@@ -67,13 +79,16 @@ class Reward:
             for name, rates in self._errors
             for form, rate in _nonzero(rates).items()
         ]
-        return ", ".join([self.kind, *errors])
+        kind = self.kind if self.reading == "strict" else f"{self.reading} {self.kind}"
+        return ", ".join([kind, *errors])
 
     @property
     def config(self) -> dict[str, Any]:
         """Everything that decides the result, ready for JSON; a rate of 0 is no error."""
         errors = {name: kept for name, rates in self._errors if (kept := _nonzero(rates))}
-        return {"kind": self.kind, **errors}
+        # The strict reading is not named, so that addresses are those of before there was another.
+        reading = {} if self.reading == "strict" else {"reading": self.reading}
+        return {"kind": self.kind, **reading, **errors}
 
     def pay(self, grades: Sequence[Grade], seeds: Sequence[int]) -> list[float]:
         """The reward of each rollout of a batch.
@@ -83,24 +98,27 @@ class Reward:
             seeds: one for each; they alone decide the draws, on every machine alike.
         """
         draws = [_draw(seed) for _, seed in zip(grades, seeds, strict=True)]
+        right = [self.is_right(seen) for seen in grades]
         match self.kind:
             case "none":
                 return [0.0] * len(grades)
             case "inverted":
-                return [float(not seen.correct) for seen in grades]
+                return [float(not of) for of in right]
             case "random":
-                paid = sum(seen.correct for seen in grades)
-                lucky = set(sorted(range(len(draws)), key=lambda row: draws[row])[:paid])
+                lucky = set(sorted(range(len(draws)), key=lambda row: draws[row])[: sum(right)])
                 return [float(row in lucky) for row in range(len(draws))]
             case "correctness":
                 return [
-                    float(seen.correct != (draw < self._error_rate(seen)))
-                    for seen, draw in zip(grades, draws, strict=True)
+                    float(of != (draw < self._error_rate(seen.tag.format, right=of)))
+                    for seen, of, draw in zip(grades, right, draws, strict=True)
                 ]
 
-    def _error_rate(self, seen: Grade) -> float:
-        rates = self.false_negatives if seen.correct else self.false_positives
-        return rates.get(seen.tag.format, 0.0)
+    def is_right(self, seen: Grade) -> bool:
+        """Whether a completion is right by the reading of this reward."""
+        return seen.correct if self.reading == "strict" else seen.flexible_correct
+
+    def _error_rate(self, form: str, *, right: bool) -> float:
+        return (self.false_negatives if right else self.false_positives).get(form, 0.0)
 
     @property
     def _errors(self) -> tuple[tuple[str, dict[str, float]], ...]:
@@ -115,16 +133,24 @@ class RewardFunction:
 
     __name__ = "reward"
 
-    def __init__(self, reward: Reward, seeds: Seeds) -> None:
+    def __init__(
+        self,
+        reward: Reward,
+        seeds: Seeds,
+        truncated: Callable[[], Sequence[bool | None]] | None = None,
+    ) -> None:
         """Start with no batch seen.
 
         Args:
             reward: what is paid.
             seeds: called once a batch. Where several processes train, each rewards its own rows,
                 with seeds of their own; `random` then keeps the mean within each process.
+            truncated: called once a batch; whether the length limit ended each of its rollouts.
+                Without it the look of a text decides.
         """
         self._reward = reward
         self._seeds = seeds
+        self._truncated = truncated
         self.texts: list[str] = []
         self.grades: list[Grade] = []
         self.rewards: list[float] = []
@@ -132,7 +158,11 @@ class RewardFunction:
     def __call__(self, completions: list[str], gold: list[str], **_: object) -> list[float]:
         """Grade and pay a batch of completions against the right answers of their prompts."""
         self.texts = list(completions)
-        self.grades = [grade(text, right) for text, right in zip(completions, gold, strict=True)]
+        cut = self._truncated() if self._truncated else [None] * len(completions)
+        self.grades = [
+            grade(text, right, truncated=ended_early)
+            for text, right, ended_early in zip(completions, gold, cut, strict=True)
+        ]
         self.rewards = self._reward.pay(self.grades, self._seeds(len(self.grades)))
         return list(self.rewards)
 

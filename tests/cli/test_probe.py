@@ -155,7 +155,7 @@ def test_several_models_have_a_row_and_a_file_each(
     assert main(["probe", *map(str, models), *map(str, words), "--output", str(output)]) == 0
     told = capsys.readouterr()
     *_, head, first, second = told.out.splitlines()
-    titles = ["model", "parameters", "accuracy", "pass@2", "winner", "leader's share", "H(F)"]
+    titles = ["model", "accuracy", "pass@2", "flexible accuracy", "winner", "leader's share"]
     assert [head.index(title) for title in titles] == sorted(head.index(title) for title in titles)
     assert [first.split()[0], second.split()[0]] == ["small-model", "large-model"]
     assert [line for line in told.err.splitlines() if line.startswith("reading")] == [

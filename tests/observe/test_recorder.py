@@ -65,6 +65,8 @@ def test_a_row_holds_what_was_graded() -> None:
         answer="5",
         correct=True,
         reason="",
+        flexible_answer="5",
+        flexible_correct=True,
         reward=1.0,
         advantage=0.5,
         logprob=-1.5,

@@ -31,6 +31,7 @@ ROWS = (
     *(result_rows, attractor_rows, collapse_rows, drift_rows),
 )
 NOISY = "correctness, program false positives 20%"
+FLEXIBLE = "flexible correctness"
 STEADY = {"program": 0.2, "prose": 0.8}
 
 
@@ -47,7 +48,7 @@ def arm_of(make_run, reward: str, *, seeds: int = 2, **options) -> list:
     return [make_run(seed=seed, config=config, **options) for seed in range(seeds)]
 
 
-@pytest.fixture(scope="module", params=["random", "none", "inverted", NOISY])
+@pytest.fixture(scope="module", params=["random", "none", "inverted", NOISY, FLEXIBLE])
 def named(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Study]:
@@ -62,6 +63,8 @@ def named(
         ("random", "random reward"),
         ("none", "no reward"),
         ("inverted", "inverted reward"),
+        ("flexible correctness", "flexible correctness reward"),
+        ("flexible inverted", "flexible inverted reward"),
         (NOISY, "correctness reward with program false positives 20%"),
         (
             f"{NOISY}, prose false negatives 5%",
@@ -94,6 +97,8 @@ def test_correctness_is_the_default(config: dict) -> None:
     "reward",
     [
         Reward(kind="random"),
+        Reward(reading="flexible", false_positives={"prose": 0.2}),
+        Reward(kind="random", reading="flexible"),
         Reward(false_positives={"prose": 0.2, "latex": 0.0}, false_negatives={"json": 0.125}),
     ],
 )
@@ -128,7 +133,7 @@ def test_every_figure_names_it(named: tuple[str, Study], draw: Callable[[Study],
 
 @pytest.mark.parametrize("draw", DRAWINGS)
 def test_every_figure_of_several_rewards_names_each_arm(all_text, make_run, draw) -> None:
-    rewards = ("correctness", "random", "none", "inverted", NOISY)
+    rewards = ("correctness", "random", "none", "inverted", NOISY, FLEXIBLE)
     study = measured_study([run for reward in rewards for run in arm_of(make_run, reward)])
     figure = draw(study)
     texts = [all_text(figure), *(t.get_text() for of in figure.legends for t in of.get_texts())]

@@ -393,3 +393,22 @@ def test_a_real_models_run_is_told_by_the_content_of_files(tmp_path: Path):
     model_digest.cache_clear()
     (tmp_path / "chat_template.jinja").write_text("{{ messages }}")
     assert address("a") != one
+
+
+def test_the_readings_of_the_reward_are_an_axis(demo: LadderStudy):
+    study = replace(demo, scales=("0.04M",), sweep=Sweep(reading=("strict", "flexible")))
+    strict, flexible = ladder_runs(study)
+    (plain,) = ladder_runs(replace(demo, scales=("0.04M",)))
+    assert strict.address == plain.address != flexible.address
+    assert "reading" not in str(strict.training.config)
+    assert [run.words for run in (strict, flexible)] == [
+        "correctness reward",
+        "flexible correctness reward",
+    ]
+    both = replace(study, sweep=Sweep(reward=("correctness", "random"), reading=("flexible",)))
+    assert {run.training.reward.name for run in ladder_runs(both)} == {
+        "flexible correctness",
+        "flexible random",
+    }
+    own = replace(study, reward=Reward(reading="flexible"), sweep=Sweep(reward=("random",)))
+    assert {run.training.reward.name for run in ladder_runs(own)} == {"flexible random"}

@@ -174,6 +174,8 @@ def rollout(prompt_id: str, text: str, step: int) -> Rollout:
         answer=found.answer,
         correct=found.correct,
         reason=found.reason,
+        flexible_answer=found.flexible_answer,
+        flexible_correct=found.flexible_correct,
         reward=0.0,
         advantage=0.0,
         logprob=0.0,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import tyro
@@ -19,13 +20,20 @@ from formatlab.train.reward import Reward, RewardFunction
 SEEDS = range(1000, 5000)
 
 
-def graded(form: str, *, correct: bool) -> Grade:
+def graded(form: str, *, correct: bool, flexible: bool | None = None) -> Grade:
     return Grade(
-        tag=Tag(format=form), answer="1", correct=correct, reason="" if correct else "wrong"
+        tag=Tag(format=form),
+        answer="1",
+        correct=correct,
+        reason="" if correct else "wrong",
+        flexible_answer="1",
+        flexible_correct=correct if flexible is None else flexible,
     )
 
 
 RIGHT, WRONG = graded("prose", correct=True), graded("prose", correct=False)
+MEANT = graded("prose", correct=False, flexible=True)
+"""Right by the flexible reading alone."""
 BATCHES = st.lists(st.booleans(), max_size=40).map(
     lambda right: [RIGHT if correct else WRONG for correct in right]
 )
@@ -44,6 +52,27 @@ BATCHES = st.lists(st.booleans(), max_size=40).map(
 )
 def test_pay(reward: Reward, paid: list[int]) -> None:
     assert reward.pay([RIGHT, WRONG, RIGHT], [7, 8, 9]) == paid
+
+
+@pytest.mark.parametrize(
+    ("reward", "paid"),
+    [
+        (Reward(), [1, 0, 0]),
+        (Reward(reading="flexible"), [1, 1, 0]),
+        (Reward(kind="inverted"), [0, 1, 1]),
+        (Reward(kind="inverted", reading="flexible"), [0, 0, 1]),
+        (Reward(reading="flexible", false_negatives={"prose": 1.0}), [0, 0, 0]),
+        (Reward(reading="flexible", false_positives={"prose": 1.0}), [1, 1, 1]),
+    ],
+)
+def test_what_is_right_is_told_by_the_reading(reward: Reward, paid: list[int]) -> None:
+    assert reward.pay([RIGHT, MEANT, WRONG], [7, 8, 9]) == paid
+
+
+@pytest.mark.parametrize(("reading", "count"), [("strict", 1), ("flexible", 3)])
+def test_random_pays_as_many_as_the_reading_calls_right(reading: Any, count: int) -> None:
+    reward = Reward(kind="random", reading=reading)
+    assert sum(reward.pay([RIGHT, MEANT, MEANT, WRONG, WRONG], range(5))) == count
 
 
 @given(batch=BATCHES, first=st.integers(0, 2**62))
@@ -113,6 +142,8 @@ def test_draws_are_the_same_in_every_process() -> None:
         (Reward(kind="none"), "none"),
         (Reward(kind="inverted"), "inverted"),
         (Reward(false_positives={"prose": 0.2}), "correctness, prose false positives 20%"),
+        (Reward(reading="flexible"), "flexible correctness"),
+        (Reward(kind="random", reading="flexible"), "flexible random"),
         (
             Reward(false_positives={"prose": 0.07, "json": 0.0}, false_negatives={"latex": 0.125}),
             "correctness, prose false positives 7%, latex false negatives 12.5%",
@@ -124,7 +155,9 @@ def test_names(reward: Reward, name: str) -> None:
 
 
 def test_config_holds_what_decides() -> None:
-    assert Reward().config == {"kind": "correctness"}
+    assert Reward().config == Reward(reading="strict").config == {"kind": "correctness"}
+    flexible = {"kind": "correctness", "reading": "flexible"}
+    assert Reward(reading="flexible").config == flexible
     rates = Reward(false_positives={"prose": 0.2, "latex": 0.1, "json": 0.0}).config
     assert rates == {"kind": "correctness", "false_positives": {"latex": 0.1, "prose": 0.2}}
     assert json.loads(json.dumps(rates)) == rates
@@ -139,6 +172,7 @@ def test_config_holds_what_decides() -> None:
         ({"false_positives": {"poem": 0.1}}, "known formats"),
         ({"kind": "random", "false_positives": {"prose": 0.1}}, "leave one of the two out"),
         ({"kind": "inverted", "false_negatives": {"prose": 0.1}}, "leave one of the two out"),
+        ({"kind": "none", "reading": "flexible"}, "pays nothing by any reading"),
     ],
 )
 def test_mistakes(settings: dict, words: str) -> None:
@@ -182,3 +216,17 @@ def test_reward_function_keeps_the_last_batch() -> None:
     assert [seen.tag.format for seen in function.grades] == ["prose", "prose", "prose"]
     function(completions=["12"], gold=["12"])
     assert (function.texts, function.rewards, asked) == (["12"], [0.0], [3, 1])
+
+
+@pytest.mark.parametrize(("reading", "paid"), [("strict", [1, 0]), ("flexible", [1, 1])])
+def test_the_reward_function_pays_by_its_reading(reading: Any, paid: list[float]) -> None:
+    texts = ["The answer is 4.", "She sold 2 eggs on Monday and 4 on Tuesday."]
+    function = RewardFunction(Reward(reading=reading), range)
+    assert function(completions=texts, gold=["4", "4"]) == paid
+    assert [seen.correct for seen in function.grades] == [True, False]
+
+
+def test_what_was_cut_off_commits_to_nothing() -> None:
+    texts = ["She sold 2 eggs on Monday and 4 on Tuesday."] * 2
+    function = RewardFunction(Reward(reading="flexible"), range, lambda: [True, False])
+    assert function(completions=texts, gold=["4", "4"]) == [0, 1]

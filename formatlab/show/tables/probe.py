@@ -31,7 +31,9 @@ class ProbedModel:
     winner: Mapping[str, Any]
     """The row of `winners.parquet` that the rollouts make."""
     passes: Sequence[PassRate]
-    """pass@k by k; empty where nothing was graded."""
+    """pass@k by k, from 1."""
+    flexible: PassRate
+    """Accuracy by the flexible reading."""
     distinct: float
     """Different answers of a prompt, on average."""
 
@@ -54,19 +56,21 @@ def probed_model(
     Args:
         name: of the model.
         parameters: total.
-        rows: its rollouts, at least one.
+        rows: its rollouts, at least one, all graded.
         distinct: different answers of a prompt, on average.
     """
-    graded = [row for row in rows if row.correct is not None]
-    samples = Counter(row.prompt_id for row in graded)
-    correct = Counter(row.prompt_id for row in graded if row.correct)
+    samples = Counter(row.prompt_id for row in rows)
+    strict = Counter(row.prompt_id for row in rows if row.correct)
+    flexible = Counter(row.prompt_id for row in rows if row.flexible_correct)
     (winner,) = winners(rollouts_to_table(rows)).to_pylist()
+    counts = list(samples.values())
     return ProbedModel(
         name=name,
         parameters=parameters,
         rows=rows,
         winner=winner,
-        passes=pass_rates([correct[prompt] for prompt in samples], list(samples.values())),
+        passes=pass_rates([strict[prompt] for prompt in samples], counts),
+        flexible=pass_rates([flexible[prompt] for prompt in samples], counts)[0],
         distinct=distinct,
     )
 
@@ -79,9 +83,10 @@ def print_probe(of: ProbedModel) -> None:
     console.print(_format_table(formats))
     print_grader_errors((row["tag"] for row in formats), console)
     entropies = [row.entropy for row in of.rows if row.entropy is not None]
-    rates = [f"pass@{one.k} {_with_interval(one.rate, one.interval)}" for one in of.passes]
+    rates = [f"pass@{one.k} {_rate(one)}" for one in of.passes]
     print(
-        f"\naccuracy {winner['accuracy']:.3f}; {_winner(winner)}\n"
+        f"\naccuracy {winner['accuracy']:.3f}, by the flexible reading {_rate(of.flexible)}; "
+        f"{_winner(winner)}\n"
         f"{', '.join(rates)} (unbiased, intervals over prompts)\n"
         f"H(F) {winner['format_entropy']:.3f} nats, "
         f"H(F|X) {winner['format_entropy_given_prompt']:.3f} "
@@ -98,7 +103,8 @@ def print_models(models: Sequence[ProbedModel]) -> None:
 
     most = min(one.passes[-1].k for one in models)
     table = Table("model", "parameters", box=None, pad_edge=False)
-    for title in ("accuracy", *([f"pass@{most}"] if most > 1 else []), "winner", "leader's share"):
+    passes = [f"pass@{most}"] if most > 1 else []
+    for title in ("accuracy", *passes, "flexible accuracy", "winner", "leader's share"):
         table.add_column(title)
     for title in ("H(F)", "truncated"):
         table.add_column(title, justify="right")
@@ -107,7 +113,7 @@ def print_models(models: Sequence[ProbedModel]) -> None:
         table.add_row(
             name_text(of.name, _NAME_WIDTH),
             parameters_text(of.parameters),
-            *(_with_interval(one.rate, one.interval) for one in rates),
+            *map(_rate, [*rates, of.flexible]),
             of.winner["winner"],
             f"{of.winner['leader']} {_cell(of.leader, 'share')}",
             f"{of.winner['format_entropy']:.3f}",
@@ -138,6 +144,10 @@ def _format_table(formats: Sequence[Mapping[str, Any]]) -> "Table":
 def _cell(row: Mapping[str, Any], name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     return _with_interval(row[name], None if low is None else (low, high))
+
+
+def _rate(of: PassRate) -> str:
+    return _with_interval(of.rate, of.interval)
 
 
 def _with_interval(value: float, interval: tuple[float, float] | None) -> str:

@@ -275,7 +275,10 @@ class ExpertRounds:
         self, batch: Sequence[Prompt], sampled: Sequence[Sampled], step: int
     ) -> list[Rollout]:
         texts = [completion_text(self.tokenizer, drawn.tokens) for drawn in sampled]
-        grades = [grade(text, prompt.gold) for text, prompt in zip(texts, batch, strict=True)]
+        grades = [
+            grade(text, prompt.gold, truncated=not drawn.ended)
+            for text, prompt, drawn in zip(texts, batch, sampled, strict=True)
+        ]
         rewards = self.inputs.reward.pay(grades, self._seeds("reward", step))
         return [
             graded_rollout(

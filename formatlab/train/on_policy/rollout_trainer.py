@@ -106,7 +106,11 @@ class RolloutTrainer:
         self._base = base
         self._report = report
         self._reward = reward
-        self._paid = RewardFunction(reward, seeds=partial(self._seeds, "reward"))
+        self._paid = RewardFunction(
+            reward,
+            seeds=partial(self._seeds, "reward"),
+            truncated=lambda: [not sampled.ended for sampled in self._sampled],
+        )
         self._recorder = TrainRecorder(folder, epoch=first_step // settings.steps_per_epoch)
         self._counts = OutcomeCounts(exploration)
         if exploration.bonus != "none":

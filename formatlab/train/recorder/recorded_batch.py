@@ -131,10 +131,11 @@ class RecordedBatch:
         for i, prompt in enumerate(prompts):
             text = completion_text(self.completions[i], self.ids[i], tokenizer)
             right = _right_answer(self.inputs[i], gold)
+            truncated = len(self.ids[i]) == 0 or self.ids[i][-1] not in ends
             if right is None:
                 seen = tag(text, formats=formats)
             else:
-                seen = grade(text, right, formats=formats)
+                seen = grade(text, right, formats=formats, truncated=truncated)
             rows.append(
                 graded_rollout(
                     Prompt(id=prompt_id(prompt), text=prompt, gold=right or "", family=""),
@@ -145,7 +146,7 @@ class RecordedBatch:
                     step=trainer.state.global_step,
                     epoch=float(int(epoch)) if training else epoch,
                     tokens=len(self.ids[i]),
-                    truncated=len(self.ids[i]) == 0 or self.ids[i][-1] not in ends,
+                    truncated=truncated,
                     reward=total[i] if applied[i] else None,
                     advantage=advantages[i] if training else None,
                 )

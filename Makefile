@@ -7,11 +7,26 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
+# Make .venv, unless it has an interpreter that works.
+define VENV
+if ! $(BIN)/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null; then \
+	for python in $(PYTHON); do \
+		if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then \
+			echo "making .venv with $$($$python --version)"; \
+			exec $$python -m venv --clear .venv; \
+		fi; \
+	done; \
+	echo "formatlab needs Python 3.11 or newer; tried: $(PYTHON)." >&2; \
+	echo "Install one, or name yours: make env PYTHON=path-to-python" >&2; \
+	exit 1; \
+fi
+endef
+
 # The tests start hundreds of processes, which would each compile the same files.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo plots instruments real test ids faults lint types check pins clean
+.PHONY: help env wheel demo plots instruments real test ids faults lint types check pins clean
 
 help:  ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -19,20 +34,17 @@ help:  ## list what make can do
 env: .venv/.stamp  ## make or update the environment in .venv
 
 .venv/.stamp: pyproject.toml constraints.txt
-	@if ! $(BIN)/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null; then \
-		for python in $(PYTHON); do \
-			if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then \
-				echo "making .venv with $$($$python --version)"; \
-				exec $$python -m venv --clear .venv; \
-			fi; \
-		done; \
-		echo "formatlab needs Python 3.11 or newer; tried: $(PYTHON)." >&2; \
-		echo "Install one, or name yours: make env PYTHON=path-to-python" >&2; \
-		exit 1; \
-	fi
+	@$(VENV)
 	@echo "installing the versions of constraints.txt into .venv (minutes, the first time)"
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,gguf,ray,slurm]'
 	@touch $@
+
+# The tool that builds is installed first, so that a machine that has it needs no network.
+wheel:  ## build the package as one file in dist, to be installed anywhere with pip
+	@$(VENV)
+	@$(PIP) install --quiet --constraint constraints.txt hatchling
+	@$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
 
 demo: env  ## the smallest useful study: two scales, about four minutes on two cores
 	$(BIN)/formatlab run experiments/scale_attractors.py --preset demo

@@ -8,6 +8,8 @@ the formats of a TRL trainer's rollouts. Each is imported when it is first asked
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from formatlab.errors import missing_package
+
 if TYPE_CHECKING:
     from formatlab.observe.grader import grade
     from formatlab.observe.tagger import tag
@@ -32,6 +34,11 @@ def __getattr__(name: str) -> object:
     """Import what is asked for: torch, which the recorder needs, takes seconds to import."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(_HOMES[name]), name)
+    try:
+        found = getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if advice := missing_package(error.name):
+            raise ImportError(f"{name}: {advice}", name=error.name) from None
+        raise
     globals()[name] = found
     return found

@@ -1,5 +1,18 @@
 """Errors meant for people: what was wrong, where, and what to do about it."""
 
+from importlib.util import find_spec
+
+TRAINING_PACKAGES = (
+    "accelerate",
+    "datasets",
+    "peft",
+    "safetensors",
+    "torch",
+    "transformers",
+    "trl",
+)
+"""The packages of the extra `train`, by the names that they are imported by."""
+
 
 class FormatlabError(Exception):
     """A problem that the command line prints as one message, without a traceback."""
@@ -17,3 +30,25 @@ class RunError(FormatlabError):
     """The input was fine and the work could still not be done."""
 
     exit_status = 1
+
+
+def check_training_packages() -> None:
+    """Check that what trains and samples models is installed, without importing it.
+
+    Raises:
+        InputError: a package of the extra `train` is missing.
+    """
+    for name in TRAINING_PACKAGES:
+        if find_spec(name) is None:
+            raise InputError(missing_package(name))
+
+
+def missing_package(name: str | None) -> str:
+    """What to do about a module that is not there; empty if it is not one of the extra `train`."""
+    package = (name or "").partition(".")[0]
+    if package not in TRAINING_PACKAGES:
+        return ""
+    return (
+        f"{package} is not installed, and models are trained and sampled with it: "
+        "pip install 'formatlab[train]', or '.[train]' in a clone"
+    )

@@ -87,6 +87,7 @@ def doctor(console: Console, *, runs_folder: Path = Path("runs")) -> int:
     sections = {
         "This machine": _machine(),
         "Packages": _packages(),
+        "Packages for training": _training_packages(),
         "Devices": _devices(),
         "Optional parts": _optional_parts(),
         "Files and network": _places(runs_folder),
@@ -142,6 +143,26 @@ def _packages() -> Iterator[Finding]:
             yield _package(requirement)
 
 
+def _training_packages() -> Iterator[Finding]:
+    """Compare the packages of the extra `train` with what is installed, if anything of it is."""
+    from packaging.requirements import Requirement
+
+    try:
+        declared = map(Requirement, importlib.metadata.requires("formatlab") or [])
+    except importlib.metadata.PackageNotFoundError:
+        return  # told under the packages
+    needed = [of for of in declared if of.marker and of.marker.evaluate({"extra": "train"})]
+    if any(_installed_version(requirement.name) for requirement in needed):
+        yield from map(_package, needed)
+    else:
+        yield Finding(
+            part="train",
+            found="not installed; the verbs run and probe, and FormatRecorder, need it",
+            state="note",
+            advice="`make env`, or `pip install 'formatlab[train]'`",
+        )
+
+
 def _package(requirement: Requirement) -> Finding:
     version = _installed_version(requirement.name)
     advice = f"run `make env`, or `pip install '{requirement}'`"
@@ -161,6 +182,8 @@ def _installed_version(package: str) -> str | None:
 
 
 def _devices() -> Iterator[Finding]:
+    if _installed_version("torch") is None:
+        return  # told under the packages for training
     try:
         import torch
     except (ImportError, OSError) as error:  # OSError: a shared library that cannot be loaded

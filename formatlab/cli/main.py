@@ -1,12 +1,13 @@
 """The entry point: runs the verb, and prints an error meant for people as one message."""
 
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 from formatlab import __version__
-from formatlab.errors import FormatlabError
+from formatlab.errors import FormatlabError, missing_package
 
 VERBS = {
     "run": "run an experiment: pretrain, train, measure, report",
@@ -43,6 +44,15 @@ examples:
 """
 
 
+_NO_ACCESS = "no permission for it, or for its folder; change the permissions, or name another"
+_REFUSED = {
+    errno.EACCES: _NO_ACCESS,
+    errno.EPERM: _NO_ACCESS,
+    errno.ENAMETOOLONG: "the name is longer than the file system takes; choose another",
+}
+"""Errors about a path that was named on the command line, wherever it is first looked at."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -65,9 +75,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FormatlabError as error:
         print(f"formatlab {verb}: {error}", file=sys.stderr)
         return error.exit_status
+    except ModuleNotFoundError as error:
+        advice = missing_package(error.name)
+        if not advice:
+            raise
+        print(f"formatlab {verb}: {advice}", file=sys.stderr)
+        return 2
     except BrokenPipeError:  # the reader of the output, such as `head`, has stopped
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        advice = _REFUSED.get(error.errno or 0)
+        if advice is None or error.filename is None:
+            raise
+        print(f"formatlab {verb}: {error.filename}: {advice}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"\nformatlab {verb}: interrupted", file=sys.stderr)
         return 130

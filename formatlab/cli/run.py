@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from formatlab.errors import InputError
+from formatlab.errors import InputError, check_training_packages
 from formatlab.launch.options import LaunchOptions, is_address
 
 if TYPE_CHECKING:
@@ -132,22 +132,29 @@ def _check_inputs(command: Command, runs: Path, console: Console) -> None:
     """Tell early what tasks that are still to be done would stumble over.
 
     Raises:
-        InputError: a format of a world does not hold together, or a file of problems is missing.
+        InputError: a package that trains is not installed, a format of a world does not hold
+            together, a file of problems is missing or cannot be read, or a model lacks a tokenizer.
     """
     from formatlab.cli.shown_work import shown_work
+    from formatlab.models.source import check_tokenizer, find_model
     from formatlab.observe.format_check import check_formats
     from formatlab.study.ladder_run import BaseTask
     from formatlab.study.model_run import ModelRun
-    from formatlab.world.problem_set import find_problems
+    from formatlab.world.problem_set import find_problems, load_problems
 
     to_do = [task for task in command.tasks if not (runs / task.address / "DONE").exists()]
+    if to_do:
+        check_training_packages()
     bases = [task for task in to_do if isinstance(task, BaseTask)]
     with shown_work("run", console) as track:
         check_formats(of.base.world for of in track(bases, "checking the formats of bases"))
-    for task in to_do:
-        if isinstance(task, ModelRun):
-            find_problems(task.problems, split="train")
-            find_problems(task.probe_problems, split=task.probe_split)
+    real = [of for of in to_do if isinstance(of, ModelRun)]
+    for model in {of.model for of in real}:
+        check_tokenizer(find_model(model))
+    sets = {(of.problems, "train") for of in real}
+    for problems, split in sets | {(of.probe_problems, of.probe_split) for of in real}:
+        if find_problems(problems, split=split) is not None:  # not one of the hub
+            load_problems(problems, split=split)
 
 
 def _dry_run(command: Command, view: Path, console: Console) -> None:

@@ -388,6 +388,7 @@ def _reading(name: str) -> Iterator[None]:
         # damaged files end in OSError, ValueError, SafetensorError or, from `tokenizers`, in a
         # bare Exception
         reason = textwrap.shorten(str(error), _REASON, placeholder=" ...")
-        raise InputError(
-            f"model {name!r} cannot be read: {reason or type(error).__name__}"
-        ) from error
+        if isinstance(error, KeyError) or not reason:  # its text is a name and no sentence
+            kind = type(error).__name__
+            reason = f"its files are damaged or incomplete ({kind}{reason and ' '}{reason})"
+        raise InputError(f"model {name!r} cannot be read: {reason}") from error

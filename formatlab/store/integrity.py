@@ -4,6 +4,7 @@ The only place that decides it: launchers, reports, exports and `formatlab statu
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -116,7 +117,8 @@ def _reason_to_leave_out(folder: Path, *, models: bool) -> LeftOut | None:
             return None
         remedy = "" if _is_recorded(RunFolder(folder)) else _AGAIN
     except FormatlabError as error:  # of another version
-        wrong, remedy = str(error).replace(str(folder), "it"), ""
+        wrong = str(error).replace(f"{folder}{os.sep}", "").replace(str(folder), "it")
+        remedy = ""
     except OSError as error:
         wrong, remedy = f"it cannot be read ({error.strerror})", ""
     return LeftOut(name=folder.name, reason=wrong, remedy=remedy)

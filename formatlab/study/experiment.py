@@ -27,13 +27,15 @@ def load_experiment(path: Path) -> tuple[str, dict[str, Study]]:
     spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
     if spec is None:
         raise InputError(f"{path} is not a Python file; its name must end in .py")
+    source = path.read_bytes()
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where the source of its classes is looked for
     try:
         # Compiled anew each time: Python's cache takes an edit within a second for no edit.
-        exec(compile(path.read_bytes(), path, "exec"), vars(module))
+        exec(compile(source, path, "exec"), vars(module))
     except SyntaxError as error:
-        raise InputError(f"{path}, line {error.lineno}: {error.msg}") from error
+        line = f", line {error.lineno}" if error.lineno else ""  # none for bytes that are no text
+        raise InputError(f"{path}{line}: no Python: {error.msg}") from error
     except (Exception, SystemExit) as error:  # the author of the file has to mend it
         fault = _kind_fault(error)
         if isinstance(error, FormatlabError) and fault is None:

@@ -107,6 +107,30 @@ def test_a_checkout_that_is_not_installed_fails(
     assert "not installed as a package" in text
 
 
+def test_an_environment_that_trains_nothing_is_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: Callable[[str], None]
+) -> None:
+    declare(monkeypatch, "numpy>=2.0", "torch>=2.11; extra == 'train'")
+    without("torch")
+    status, text = report(tmp_path)
+    assert status == 0
+    line, advice = lines_of("train ", text)
+    assert line.startswith("note")
+    assert "pip install 'formatlab[train]'" in advice
+    assert "cannot be imported" not in text
+
+
+def test_half_of_what_trains_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: Callable[[str], None]
+) -> None:
+    declare(monkeypatch, "torch>=2.11; extra == 'train'", "trl>=1.16; extra == 'train'")
+    without("trl")
+    status, text = report(tmp_path)
+    assert status == 1
+    assert lines_of("trl", text)[0].startswith("missing")
+    assert lines_of("torch ", text)[0].startswith("ok")
+
+
 @pytest.mark.parametrize(
     ("package", "part", "advice"),
     [

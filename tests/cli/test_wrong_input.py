@@ -1,5 +1,6 @@
 """A user's mistake gives one clear message and status 2, never a traceback."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,73 @@ def test_bad_problem_files_are_named_with_their_line(
     assert said in error
 
 
+def test_real_models_and_problems_are_looked_at_before_anything_is_started(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    problems, model, runs = tmp_path / "problems.jsonl", tiny_model(tmp_path), tmp_path / "runs"
+    problems.write_text('{"question": "1+1?", "answer": 2}\n{oops')
+    words = ("--model", model, "--problems", str(problems), "--runs-dir", str(runs))
+    assert run_in_workers(capsys, REAL, *words) == (
+        2,
+        f"formatlab run: model '{model}' cannot be read: it has no tokenizer, as {model} holds no "
+        "tokenizer.json, tokenizer.model or vocabulary; save the tokenizer there with its "
+        "save_pretrained, or copy its files from the model that this one was trained from\n",
+    )
+    (Path(model) / "tokenizer.json").write_text("{}")
+    status, said = run_in_workers(capsys, REAL, *words)
+    assert status == 2
+    assert said.startswith(f"formatlab run: {problems}, line 2: not JSON")
+    assert list(runs.iterdir()) == []
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["tag", LONG, "--output", "tagged.parquet"],
+        ["tag", __file__, "--output", f"{LONG}.parquet"],
+        ["probe", "--model", LONG, "--problems", "problems.jsonl"],
+        ["run", f"{LONG}.py"],
+        ["run", REAL, "--model", LONG],
+        ["report", LONG],
+        ["export", LONG, "--output", "published"],
+        ["status", LONG],
+        ["clean", LONG],
+    ],
+    ids=lambda words: " ".join(Path(word).name[:12] for word in words),
+)
+def test_a_name_that_no_file_can_have(words: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert LONG in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_folder_that_may_not_be_searched(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def look(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", look)
+    assert main(["run", "dark/experiment.py"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("formatlab run: dark/experiment.py: no permission for it, or for its f")
+
+
+def test_an_error_of_the_machine_that_names_no_file_is_no_mistake(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def fail(path: Path) -> bool:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", fail)
+    with pytest.raises(PermissionError):
+        main(["run", "experiment.py"])
+
+
 def test_more_prompts_than_problems(capsys: pytest.CaptureFixture[str], tmp_path: Path):
     problems = tmp_path / "problems.jsonl"
     problems.write_text(
@@ -128,6 +196,15 @@ def test_an_unknown_format_in_an_experiment(capsys: pytest.CaptureFixture[str], 
     )
     assert main(["run", str(experiment)]) == 2
     assert "unknown format 'haiku'; known formats: program" in capsys.readouterr().err
+
+
+def test_an_experiment_of_bytes_that_are_no_text(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    broken = tmp_path / "broken.py"
+    broken.write_bytes(b"\0\1")
+    assert main(["run", str(broken)]) == 2
+    assert f"{broken}: no Python: " in capsys.readouterr().err
 
 
 def test_an_experiment_that_fails_names_the_line(

@@ -225,6 +225,10 @@ def cut_tokenizer(folder: Path) -> None:
     file.write_text(file.read_text()[:500])
 
 
+def empty_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{}")
+
+
 def break_config(folder: Path) -> None:
     (folder / "config.json").write_text("{")
 
@@ -244,6 +248,7 @@ def forget_the_end(folder: Path) -> None:
         (drop_weights, "cannot be read: .*no file named"),
         (drop_tokenizer, "cannot be read"),
         (cut_tokenizer, "cannot be read"),
+        (empty_tokenizer, "cannot be read: its files are damaged or incomplete .KeyError '"),
         (break_config, "cannot be read"),
         (forget_the_end, "no end-of-text token"),
     ],

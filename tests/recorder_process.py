@@ -138,12 +138,13 @@ def make_trainer(
     rewards: Sequence[Any] = (),
     evaluated: Any = None,
     prompts: int = 8,
+    trained: Any = None,
     streamed: bool = False,
     reward_processing_classes: Any = None,
     callbacks: Any = None,
     **options: Any,
 ) -> Any:
-    """A stock trainer; `options` go to its configuration."""
+    """A stock trainer on sums, or on the dataset `trained`; `options` go to its configuration."""
     torch.set_num_threads(1)
     settings = {
         "output_dir": str(folder / "trl"),
@@ -162,7 +163,7 @@ def make_trainer(
         "disable_tqdm": True,
         "beta": 0.0,
     }
-    dataset = problems(prompts, chat=chat)
+    dataset = problems(prompts, chat=chat) if trained is None else trained
     shared: dict[str, Any] = {
         "model": tiny_model(),
         "reward_funcs": [witness, *rewards],

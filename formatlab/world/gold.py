@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?")
 _GSM8K_ANSWER = re.compile(r"####[ \t]*(.+?)\s*\Z")
 _PRINTED = re.compile(r"""\s*(?:\[|\{(?=[^:]*:))\s*['"]""")
 _VALUE_NAMES = ("ground_truth", "answer", "value", "gold", "target", "expected_answer")
-"""Fields in which objects keep their right answer; the first that is there counts."""
+"""Fields in which objects keep their right answer; the first with one counts."""
 
 _MOST_DEEP = 8
 """Lists and objects around a right answer."""
@@ -49,10 +49,11 @@ def _read(value: Any, depth: int) -> str:
     if isinstance(value, numbers.Real | Decimal):
         return _canonical(_written(value))
     if isinstance(value, Mapping):
-        name = next((name for name in _VALUE_NAMES if name in value), None)
-        if name is None:
+        named = [value[name] for name in _VALUE_NAMES if name in value]
+        if not named:
             raise _refused(value)
-        return _read(value[name], depth + 1)
+        # Tables give every row all fields, and leave those empty that a row does not have.
+        return _read(next((one for one in named if one is not None), None), depth + 1)
     if isinstance(value, list | tuple | Set):
         given = {text for item in value if (text := _read(item, depth + 1))}
         if len(given) > 1:

@@ -24,6 +24,7 @@ class Answer(Enum):
         np.int64(5), np.float32(5), np.str_("5"), np.array(5), np.array(["5"]), np.array([[5.0]]),
         torch.tensor(5), torch.tensor([5.0]), ["5"], ("5",), {"5"}, [[5]], ["5", 5.0], [None, "5"],
         {"ground_truth": "5", "style": "rule"}, {"answer": ["5"]}, {"value": np.int8(5)},
+        {"answer": None, "value": 5},
         "['5']", '["5"]', '{"ground_truth": "5"}', "{'value': 5}",
         Answer.FIVE, SimpleNamespace(value=5),
     ],
@@ -36,7 +37,7 @@ def test_one_answer_of_any_kind(five: object):
 @pytest.mark.parametrize(
     "missing",
     [None, "", " ", float("nan"), float("inf"), np.nan, np.float32("nan"), Decimal("nan"), [],
-     [None], np.array([]), {"answer": None}],
+     [None], np.array([]), {"answer": None}, {"answer": None, "value": None}],
     ids=repr,
 )  # fmt: skip
 def test_a_missing_answer_is_no_text(missing: object):

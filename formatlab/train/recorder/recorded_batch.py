@@ -1,6 +1,6 @@
 """The recorded batch: the rollouts that a TRL trainer sampled and rewarded at once, as rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +27,8 @@ Gold = str | Callable[[Mapping[str, Any]], Any]
 are of any kind that `gold_answer` reads."""
 Turns = str | list[dict[str, Any]]
 """What TRL calls a prompt or a completion: a text, or the messages of a chat."""
+
+_FUNCTION = "; gold may also be a function of a row, which returns the right answer"
 
 
 def prompt_texts(
@@ -171,12 +173,22 @@ def check_columns(trainer: "Trainer", gold: str) -> None:
             raise _no_gold(gold, columns, where=str(name))
         # A dataset that is not streamed is read whole, so that no answer ends the training later.
         if hasattr(dataset, "__len__"):
-            for number, value in enumerate(dataset[gold], start=1):
-                _read(value, f"column {gold!r} of the {name}, row {number}")
+            _check_answers(dataset[gold], f"column {gold!r} of the {name}")
     if trainer.args.remove_unused_columns:
         raise InputError(
             f"FormatRecorder: with remove_unused_columns=True the trainer drops the column "
             f"{gold!r} that gold names; set remove_unused_columns=False in its configuration"
+        )
+
+
+def _check_answers(values: Iterable[object], where: str) -> None:
+    number, answers = 0, 0
+    for number, value in enumerate(values, start=1):
+        answers += _read(value, f"{where}, row {number}") is not None
+    if number and not answers:
+        raise InputError(
+            f"FormatRecorder: {where} holds no right answer in any of its {number:,} rows; name "
+            "another column with gold, or leave gold out"
         )
 
 
@@ -191,14 +203,14 @@ def _right_answer(row: Mapping[str, Any], gold: Gold | None) -> str | None:
     if gold is None:
         return None
     if callable(gold):
-        return _read(gold(row), "the function gold")
+        return _read(gold(row), "the function gold", advice="")
     if gold not in row:
         raise _no_gold(gold, list(row), where="dataset")
     return _read(row[gold], f"column {gold!r} of the dataset")
 
 
-def _read(value: object, where: str) -> str | None:
+def _read(value: object, where: str, *, advice: str = _FUNCTION) -> str | None:
     try:
         return gold_answer(value) or None
     except InputError as error:
-        raise InputError(f"FormatRecorder: {where}: {error}") from None
+        raise InputError(f"FormatRecorder: {where}: {error}{advice}") from None

@@ -160,6 +160,16 @@ def test_other_trainers_and_places_are_refused(tmp_path: Path):
         loose.train()
 
 
+def test_a_release_of_trl_that_lacks_a_part_is_refused(tmp_path: Path):
+    trainer = make_trainer(tmp_path, witness=Witness())
+    del trainer.eos_token_ids
+    with pytest.raises(
+        InputError, match=r"TRL 1\.16; TRL .* has no GRPOTrainer\.eos_token_ids: pip"
+    ):
+        FormatRecorder(tmp_path / "run").attach(trainer)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_place_that_cannot_be_written_is_told_at_once(tmp_path: Path):
     (tmp_path / "file").touch()
     trainer = make_trainer(tmp_path, witness=Witness())

@@ -8,6 +8,7 @@ TRL changes one.
 
 import time
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -36,6 +37,16 @@ if TYPE_CHECKING:
 
 FLUSH_STEPS = 20
 """Steps with rollouts after which they are written, if no checkpoint was due before."""
+
+_USED = (
+    "_calculate_rewards",
+    "_generate_and_score_completions",
+    "_tokenizer",
+    "eos_token_ids",
+    "reward_func_names",
+    "reward_weights",
+)
+"""Parts of TRL's trainers that are used, and that other releases may lack."""
 
 _ATTACH = "attach it to the finished trainer instead: FormatRecorder(folder).attach(trainer)"
 
@@ -106,8 +117,9 @@ class FormatRecorder(TrainerCallback):
                 another recorder has recorded to the end may be recorded again.
 
         Raises:
-            InputError: another kind of trainer, a recorder or trainer in use, a dataset without the
-                column `gold`, a folder of another run or that cannot be written to.
+            InputError: another kind of trainer, or of another release of TRL, a recorder or trainer
+                in use, a dataset without the column `gold`, a folder of another run or that cannot
+                be written to.
         """
         self._check(trainer)
         if isinstance(self._gold, str):
@@ -265,6 +277,11 @@ class FormatRecorder(TrainerCallback):
             raise InputError(
                 "FormatRecorder records a GRPOTrainer or an RLOOTrainer, and this is of type "
                 f"{type(trainer).__name__}; `formatlab tag` reads files of other trainers' rollouts"
+            )
+        if lacking := [name for name in _USED if not hasattr(trainer, name)]:
+            raise InputError(
+                f"FormatRecorder works with TRL 1.16; TRL {version('trl')}, which is installed, "
+                f"has no {type(trainer).__name__}.{lacking[0]}: pip install 'trl>=1.16,<1.17'"
             )
         if self._trainer is not None:
             raise InputError(

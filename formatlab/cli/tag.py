@@ -38,7 +38,8 @@ our verdicts part from the file's own, it says so and shows examples. Rows that 
 named and counted, a line for each kind.
 
 The output is parquet: every column of the input (lists and objects of JSON as JSON text), then tag,
-well_formed, mixed, mixed_formats, truncated, answer, correct, reason, flexible_answer,
+well_formed, mixed, mixed_formats, truncated; writing (the script of most words, such as latin or
+cjk), mixed_writing (two scripts share the text); answer, correct, reason, flexible_answer,
 flexible_correct (these five null without a right answer; the flexible reading takes, where no
 answer is stated, the last number that sentences commit to); file_correct, file_reward,
 file_truncated (what the file itself says; its truncation is taken for `truncated`); step, sample
@@ -160,7 +161,11 @@ def _tag(options: TagOptions, files: Sequence[str]) -> None:
 
 
 def _print_summary(run: "TaggingRun", options: TagOptions) -> None:
-    from formatlab.cli.tagging_report import print_verdicts, reasons_in_words
+    from formatlab.cli.tagging_report import (
+        print_verdicts,
+        print_writings,
+        reasons_in_words,
+    )
     from formatlab.show.tables.tag_groups import divided, group_rows, print_groups
     from formatlab.show.tables.tags import format_rows, print_tags, step_rows
 
@@ -177,6 +182,7 @@ def _print_summary(run: "TaggingRun", options: TagOptions) -> None:
         reasons=None if reasons is None else reasons_in_words(reasons),
         interval=run.interval,
     )
+    print_writings(counts.writings)
     print_verdicts(counts.verdicts, run.reader.layouts, by_cluster, counts.tags)
     if options.by is not None:
         values = divided(counts.by_group, _MOST_GROUPS)

@@ -1,5 +1,6 @@
 """The tagging report: what files say of their own rollouts, beside what we read, in words."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,23 @@ _SHORT = {
 def reasons_in_words(reasons: Mapping[str, int]) -> dict[str, int]:
     """Why graded rows are not correct, in words, with their numbers."""
     return {_SHORT.get(reason, reason): number for reason, number in reasons.items()}
+
+
+def print_writings(counts: Counter[tuple[str, bool]]) -> None:
+    """Print the scripts that the texts are written in, unless all are Latin.
+
+    Args:
+        counts: rows by script, empty for a text without letters, and by whether two are mixed.
+    """
+    if not any(mixed or script not in ("latin", "") for script, mixed in counts):
+        return
+    total = counts.total()
+    scripts: Counter[str] = Counter()
+    for (script, _), number in counts.items():
+        scripts[script or "no letters"] += number
+    shares = ", ".join(f"{name} {n / total:.1%}" for name, n in scripts.most_common())
+    both = sum(number for (_, mixed), number in counts.items() if mixed)
+    print(f"\nwritten in {shares}; two scripts share {both / total:.1%} of the texts")
 
 
 def print_verdicts(

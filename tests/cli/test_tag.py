@@ -53,6 +53,22 @@ def tag(*words: object) -> int:
     return main(["tag", *map(str, words)])
 
 
+def test_scripts_are_told_where_not_all_is_latin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    latin = jsonl(tmp_path / "a.jsonl", [{"completion": "The answer is 5."}])
+    assert tag(latin) == 0
+    assert "written in" not in capsys.readouterr().out
+    said = ["The answer is 5.", "答案是5。", "我们相加 to get 5", "5"]
+    more = jsonl(tmp_path / "b.jsonl", [{"completion": text} for text in said])
+    assert tag(more, "--by", "writing") == 0
+    told = capsys.readouterr().out
+    assert (
+        "written in cjk 50.0%, latin 25.0%, no letters 25.0%; two scripts share 25.0% of the texts"
+    ) in told
+    assert re.search(r"^\W*cjk\b", told, re.MULTILINE)
+
+
 def test_a_run_of_verl(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for step in (9, 10):
         rows = [row | {"step": step} for row in verl_rows(1)]

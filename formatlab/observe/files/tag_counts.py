@@ -51,6 +51,8 @@ class TagCounts:
     """Rows of each group."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Why graded rows are not correct."""
+    writings: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    """Rows by the script of their text, and whether a second one is mixed in."""
     verdicts: VerdictCounts = field(default_factory=VerdictCounts)
 
     def add(
@@ -79,6 +81,7 @@ class TagCounts:
         self.by_cluster.update(other.by_cluster)
         self.by_group.update(other.by_group)
         self.reasons.update(other.reasons)
+        self.writings.update(other.writings)
         self.verdicts.merge(other.verdicts)
 
     @property

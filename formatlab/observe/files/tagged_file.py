@@ -28,6 +28,8 @@ TAG_SCHEMA = pa.schema(
         _field("mixed", pa.bool_(), "two formats or more carry an answer"),
         _field("mixed_formats", pa.list_(pa.string()), "the formats that do, the tag first"),
         _field("truncated", pa.bool_(), "cut off, as the file says or else as its structure does"),
+        _field("writing", pa.string(), "script of most words, such as latin or cjk; empty: none"),
+        _field("mixed_writing", pa.bool_(), "a second script has a tenth of the words or more"),
         _field("answer", pa.string(), "the answer read or executed; null without a gold"),
         _field("correct", pa.bool_(), "the answer equals the gold; null without a gold"),
         _field("reason", pa.string(), "why not correct; empty where it is; null without a gold"),

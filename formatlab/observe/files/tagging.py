@@ -31,6 +31,7 @@ from formatlab.observe.grader import grade_or_raise
 from formatlab.observe.own_formats import own_formats
 from formatlab.observe.sandbox import Sandbox
 from formatlab.observe.tagger import tag_or_raise
+from formatlab.observe.writing import writing
 from formatlab.world.formats import Format
 
 
@@ -209,7 +210,10 @@ def _tagged(
         counts.verdicts.add_reward(correct, reward)
     if cut is not None:
         counts.verdicts.cut[cut, seen.truncated] += 1
+    written = writing(text)
+    counts.writings[written.script, written.mixed] += 1
     held = (seen.format, seen.well_formed, seen.mixed, seen.mixed_formats, truncated)
+    held = (*held, written.script, written.mixed)
     step, sample = rollout.step(), layout.sample_of(row, rollout.item)
     said = (theirs, reward, cut, step, sample, rollout.file, rollout.number)
     values = (*held, answer, correct, reason, flexible_answer, flexible, *said)

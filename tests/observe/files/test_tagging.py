@@ -161,6 +161,15 @@ def test_both_readings_are_kept(monkeypatch: pytest.MonkeyPatch):
     assert (ungraded["flexible_answer"], ungraded["flexible_correct"]) == (None, None)
 
 
+def test_the_script_of_each_text_is_kept_and_counted():
+    rows = [{"completion": said, "gold": "5"} for said in (RIGHT, "答案是5。", "我们相加 to get 5")]
+    done = tagged(rows, PLAIN)
+    found = [(row["writing"], row["mixed_writing"]) for row in rows_of(done)]
+    assert found == [("latin", False), ("cjk", False), ("cjk", True)]
+    done.counts.merge(tagged(rows[:1], PLAIN).counts)
+    assert done.counts.writings == {("latin", False): 2, ("cjk", False): 1, ("cjk", True): 1}
+
+
 def test_grading_can_be_left_out():
     job = TagJob(grading=False)
     (row,) = rows_of(tagged([{"completion": "The answer is 5.", "gold": "5"}], PLAIN, job))

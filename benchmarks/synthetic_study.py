@@ -176,6 +176,8 @@ class _Run:
             "gold": gold,
             "answer": answer,
             "correct": pa.array(correct, mask=~graded),
+            "flexible_answer": answer,
+            "flexible_correct": pa.array(correct, mask=~graded),
             "reason": pa.array(reason.tolist()),
             "reward": pa.array(correct.astype(float), mask=np.full(rows, absent)),
             "advantage": pa.array(random.normal(size=rows), mask=np.full(rows, absent)),

@@ -39,7 +39,9 @@ _BOUNDS = (
     r"|[≤≥≠≮≯⩽⩾±∓¬√]|<=|>=|!=|<|(?<![-=]|<[^<>]{0,20})>"
     r"|\\(?:neg?|lnot|not|pm|mp|neq|leq?|leqslant|geq?|geqslant|lt|gt)(?![A-Za-z]))"
 )
-_HEDGES = r"\b(?:perhaps|maybe|possibly|might|may\s+be|could\s+be|can\s+be)\b"
+_HEDGES = (
+    r"\b(?:almost|nearly|not\s+quite|perhaps|maybe|possibly|might|may\s+be|could\s+be|can\s+be)\b"
+)
 _ALTERS = (
     r"(?:\b(?:half|thirds?|quarters?|fourth|fifth|tenth|per\s?cent|double|multiples?|factors?"
     r"|divisors?|roots?|squared?|cubed?|logarithm|log|sine|cosine|reciprocal|inverse|negative"
@@ -55,7 +57,8 @@ _BEFORE = regex.compile(
 
 _BARE = regex.compile(
     r"(?r)(?:\A|[.!?\n])[\s*#]*+(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my|our)\s+)?"
-    r"(?:(?:final|correct)\s+)?answer[\s*]*+(?:is)?[\s*:$]*+\Z|(?:\A|\n)####[\s$]*+\Z",
+    r"(?:(?:final|correct)\s+)?answer[\s*]*+(?:is)?[\s*:$]*+\Z"
+    r"|(?:\A|\n)(?:####|[ \t*#]*+(?:(?:final\s)?answer|ans|a)[ \t*]*+:)[\s$*]*+\Z",
     regex.IGNORECASE,
 )
 """The beginning of most sentences that state an answer; it alters nothing, and is seen quickly."""
@@ -74,7 +77,7 @@ _AFTER = regex.compile(
     r"|below|over|under|up|another|something|some\s+other)\b"
     rf"|or\s+(?:{_MAYBE}\s+)*+[-$\\(\[{{]*+(?:boxed\{{)?\d|or\s+{_MAYBE}\b"
     r"|at\s+(?:the\s+)?(?:very\s+)?(?:most|least)\b"
-    r"|(?:perhaps|maybe|possibly|otherwise|unless|alternatively|just\s+kidding)\b"
+    r"|(?:perhaps|maybe|possibly|otherwise|unless|alternatively|(?:i\s+(?:was|am)\s+)?(?:just\s+|only\s+)?(?:joking|kidding))\b"
     r"|(?:or\s+)?else\b[^.\n]{0,60}\d"
     r"|(?:though|although|but|however)\b[^.\n]{0,60}\b(?:possibl[ey]|could|might|may|also|too|as\s+well"
     r"|perhaps|maybe|wrong|not\s+sure)\b"
@@ -92,7 +95,10 @@ _TAKES_BACK = regex.compile(
     r"(?:(?:wait|hmm+|hold\s+on|actually|oh)\b[\s,.!…-]*+"
     r"(?:\Z|[^\n]{0,80}?\b(?:wrong|no|not|incorrect|mistaken?|misread|error|should|instead|sorry)\b"
     r"|[^\n]{0,80}?n['\N{RIGHT SINGLE QUOTATION MARK}]t\b)"
-    r"|no[,.!]|nope\b|oops\b|sorry\b|scratch\s+that|never\s?mind|just\s+kidding|correction\b"
+    r"|no[,.!]|no\s+wait|nope\b|oops\b|sorry\b|scratch\s+that|never\s?mind|correction\b"
+    r"|(?:i\s+(?:was|am)\s+)?(?:just\s+|only\s+)?(?:kidding|joking)\b"
+    r"|(?:please\s+)?(?:ignore|disregard|forget)\s+(?:that|this|it|what|the\s+above|my)\b"
+    r"|let\s+me\s+(?:redo|recalculate|recompute|correct|fix|reconsider|rethink|start\s+over|try\s+again)"
     r"|on\s+second\s+thought"
     r"|i\s+(?:made\s+an?\s+(?:\w+\s+)?(?:mistake|error)|misread|miscalculated|miscounted|messed\s+up"
     r"|(?:was|am)\s+(?:wrong|mistaken|not\s+sure|unsure)|take\s+(?:it|that|this)\s+back"
@@ -108,11 +114,20 @@ _TAKES_BACK = regex.compile(
 )
 """What takes back the answer that stands before it."""
 
+_BACK_WORDS = (
+    *("wait", "hmm", "hold", "actually", "oh", "no,", "no.", "no!", "no ", "nope", "oops", "sorry"),
+    *("scratch", "never", "kidding", "joking", "correction", "thought", "ignore", "disregard"),
+    *("forget", "let me", "i m", "i was", "i am", "i'm", "\N{RIGHT SINGLE QUOTATION MARK}"),
+    *("take", "wrong", "incorrect", "false", "impossible", "mistake", "nonsense", "not ", "n't"),
+    *("cannot", "not\n"),
+)
+"""Words of which a text that takes an answer back has one."""
+
 _TAKES_BACK_HAN = regex.compile(r"不对|错了|有误|等等|不正确|搞错|算错|间违|間違")
 
 _OFFERS = regex.compile(
     r"(?:^|[.!?;:\n。])\s*+[*_(]*+(?:but\s+|and\s+|though\s+|or\s+)?(?:"
-    r"(?:or|alternatively|else|maybe|perhaps|possibly|otherwise)\b"
+    r"(?:or|alternatively|else|maybe|perhaps|possibly|otherwise|actually)\b"
     r"|(?:it|this|that|the\s+answer)\s+(?:could|may|might|can|(?:should|must)\s+be)\b"
     r"|(?:the|my)\s+(?:true|correct|corrected|right|real|actual)\s+(?:value|answer|result|number)\b"
     r"|(?:another|a\s+different|a\s+second|the\s+other)\s+(?:possib\w+|possible|answer|option"
@@ -120,6 +135,13 @@ _OFFERS = regex.compile(
     regex.IGNORECASE,
 )
 """A sentence that offers an answer beside the one before it."""
+
+_OFFER_WORDS = (
+    *("or ", "or\n", "else", "alternativ", "maybe", "perhaps", "possib", "otherwise", "actually"),
+    *("could", "may", "might", "can", "should", "must", "another", "different", "second", "other"),
+    *("true", "correct", "right", "real", "actual"),
+)
+"""Words of which a text that offers another answer has one."""
 
 _NUMBER = regex.compile(r"-?\d(?:[\d,]*\d)?(?:\.\d+)?")
 
@@ -160,9 +182,13 @@ def is_taken_back(rest: str) -> bool:
     if len(rest) < 3:
         return False
     rest = rest[:_FAR]
-    if _TAKES_BACK.search(rest, timeout=limit(rest)) is not None:
+    if _has(rest, _BACK_WORDS) and _TAKES_BACK.search(rest, timeout=limit(rest)) is not None:
         return True
     return not rest.isascii() and _TAKES_BACK_HAN.search(rest) is not None
+
+
+def _has(text: str, words: Sequence[str]) -> bool:
+    return any(map(text.lower().__contains__, words))
 
 
 def offers_another(rest: str, answer: str) -> bool:
@@ -175,6 +201,8 @@ def offers_another(rest: str, answer: str) -> bool:
     if len(rest) < 3 or not any(map(str.isdigit, rest)):
         return False
     rest = rest[:_FAR]
+    if not _has(rest, _OFFER_WORDS):
+        return False
     own = {number.replace(",", "") for number in _NUMBER.findall(answer)}
     for offer in _OFFERS.finditer(rest, timeout=limit(rest)):
         numbers = _NUMBER.findall(offer["offer"].rpartition("=")[2]) or _NUMBER.findall(offer[0])

@@ -20,7 +20,7 @@ from formatlab.world.formats.commitment import (
 )
 from formatlab.world.formats.format import Missing, Reading
 from formatlab.world.formats.limits import NUMBER, QUANTITY, limit
-from formatlab.world.formats.plain_text import plain_text
+from formatlab.world.formats.plain_text import plain_text, unadorned
 
 _OTHER_LANGUAGES = (
     *("respuesta", "risposta", "réponse", "resposta", "antwort", "antwoord", "svar", "svaret"),
@@ -78,13 +78,14 @@ The strongest come first."""
 
 _BEFORE_ITS_MARK = regex.compile(
     rf"(?<![\w.,/^*+=-])(?P<number>{NUMBER})(?P<unit>(?:\s\p{{L}}[\p{{L}}'-]*+){{0,2}}?)[*)$]*+\s+"
-    r"(?:is|are|was)\s+(?:the|our|my)\s+(?:(?:final|correct|right)\s+)?answer\b",
+    r"(?:is|are|was)\s+(?:the|our|my)\s+(?:(?:final|correct|right)\s+)?answer\b"
+    r"|\b(?:option|choice)\s+\(?(?P<option>[A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|answer)\b",
     regex.IGNORECASE,
 )
-"""`5 is the answer.`"""
+"""`5 is the answer.` and `Option B is correct.`"""
 _BEFORE_WORDS = (
     *("s the answer", "e the answer", "s the final answer", "s the correct answer"),
-    *("s the right answer", "s our answer", "s my answer"),
+    *("s the right answer", "s our ", "s my ", " is correct", " is right"),
 )
 
 _APOSTROPHE = "'\N{RIGHT SINGLE QUOTATION MARK}"
@@ -111,7 +112,7 @@ _AT_ONCE = regex.compile(
 )
 _CHOICE = regex.compile(
     rf"[*_'{_QUOTES}]*+(?:(?:[Oo]ption|[Cc]hoice)\s)?(?:\((?P<bracketed>[A-J])\)"
-    rf"|(?P<letter>[A-J])(?=[\s*_.,;:){_QUOTES}]|$)"
+    rf"|(?P<letter>[A-J])(?=[\s*_.,;:)）{_QUOTES}]|$)"
     rf"|(?P<word>(?i:yes|no|true|false))(?=[\s*_.,;:)'{_QUOTES}]|$))"
 )
 """A letter of a multiple choice, or a verdict."""
@@ -124,8 +125,10 @@ _OTHERS = regex.compile(
 """A further number directly after the first: several answers, or none."""
 
 _ALTERNATIVES = regex.compile(
-    r"(?:\s+\p{L}[\p{L}'-]*){0,3}\s*(?:,|;|…|\.{2,}|\bor\b|\band\b|\balternatively\b|\belse\b)"
-    r"(?:\s*(?:,|or|and|else|maybe|perhaps|alternatively)\b)*\s*[-\u2212]?\\?[$€£]?\d"
+    r"(?:\s+\p{L}[\p{L}'-]*){0,6}\s*(?:,|;|…|\.{2,}|\bor\b|\band\b|\balternatively\b|\belse\b)"
+    r"(?:\s*(?:,|or|and|else|maybe|perhaps|alternatively)\b)*"
+    r"(?:\s+(?:for|in|with|on)(?!\s+a\s+total)(?:\s+\p{L}[\p{L}'-]*){1,3}\s)?"
+    r"\s*[-\u2212]?\\?[$€£]?\d"
 )
 """A further number behind a unit: `17 apples, 18 pears`."""
 
@@ -138,10 +141,11 @@ _THAN = regex.compile(
 
 _DENIED = regex.compile(
     rf"(?:\b(?:wrong|incorrect|false|mistaken?|not|never|doubt|unsure)\b|n[{_APOSTROPHE}]t\b)"
-    r"[^.\n]{0,30}$",
+    r"[^.\n]{0,30}$|\b(?:suppose|assum(?:e|ing)|imagine|pretend|if|whether|claims?|claimed)\b"
+    r"[^.,\n]{0,30}$",
     regex.IGNORECASE,
 )
-"""Words before a mark that deny what it says."""
+"""Words before a mark that deny what it says, or only suppose it."""
 
 _MATHEMATICS = regex.compile(
     r"[\s:*]*+(?:\$(?P<dollars>[^$\n]{1,120})\$|\\\((?P<round>[^\n]{1,120}?)\\\)"
@@ -167,7 +171,6 @@ _SEVERAL_TERMS = regex.compile(r"\d\s*[a-zA-Z]|[a-zA-Z]\s*[-+*/^(]|[<>≤≥]")
 """What makes the left side of an equation more than a name or a calculation."""
 _TIMES = regex.compile(r"(?<=\d\s*)[xX](?=\s*\$?\d)")
 _FENCES = regex.compile(r"(?:\s*+(?:[`~]{3,}+\w*+)?+(?=\s))*+\s*+")
-_TAG = regex.compile(r"</?[a-zA-Z]{1,6}>")
 
 _WORD = rf"\p{{L}}[\p{{L}}{_APOSTROPHE}-]*+"
 _WORDS = regex.compile(
@@ -234,7 +237,7 @@ _ENUMERATED = regex.compile(r"\s*+[.):][\s*]*+\p{L}")
 _EQUALS = regex.compile(r"(?<![<>!])=|\b(?:equals|is\s+equal\s+to)\b")
 _SENTENCE_END = regex.compile(r"(?:(?<!\bRs)[.!](?:[\s*]|\Z)|。).*+", regex.DOTALL)
 _CLAUSE_END = regex.compile(
-    r"(?:[;<,，、；]|:\s|\s[-–—]+\s+(?=\p{L})|\.(?!\d)|\s[(\[（]|\s\S*&|\b(?:so|because|since|which|that|who|after|when|as|the"
+    r"(?:[;<,，、；。]|:\s|\s[-–—]+\s+(?=\p{L})|\.(?!\d)|\s[(\[（]|\s\S*&|\b(?:so|because|since|which|that|who|after|when|as|the"
     r"|per\s+our|to\s+(?=\p{L}{2})|(?:in|for|from|with|on|at|during|by)\s+(?=\p{L}{3})"
     r"|(?:in|for|within|during|(?<=\p{L}\s)by)\s+(?=\d)"
     r"|is|are|was|were|will|would|can|had|has|have|(?<=left\s)over"
@@ -246,16 +249,10 @@ _CLAUSE_END = regex.compile(
 _LONG_WORD = regex.compile(r"\p{L}{2,}")
 _BETWEEN = regex.compile(r",|;|\bor\b|\band\b")
 _SENTENCES = regex.compile(r"(?<=(?<!\bRs)[.!?。])[\s*]+|(?<=。)|\n+")
-_FACES = regex.compile(
-    r"[\s*]*+(?:(?!°)\p{So}|[\N{VARIATION SELECTOR-16}\N{ZERO WIDTH JOINER}]"
-    r"|[\U0001F3FB-\U0001F3FF]|[:;]-?[)DP](?!\w))"
-)
-"""Emoji and smileys."""
-
 _CONCLUDES = regex.compile(
     r"\W*+(?:and\s+)?(?:so|thus|therefore|hence|in total|in all|altogether|finally"
     r"|in conclusion|overall|(?:that|this|which) (?:means|gives|leaves|makes)"
-    r"|the (?:final |total )?(?:result|total)"
+    r"|the (?:(?:final|total|overall|resulting)(?: \p{L}+){1,4}|result|total|solution|value of \S+)"
     r"|(?:after )?running (?:this|it)|as a result|consequently|we (?:conclude|find|get)"
     r"|this (?:code |program |function )?(?:gives|returns|prints|outputs))\b",
     regex.IGNORECASE,
@@ -266,7 +263,7 @@ _TURNS = regex.compile(
     r"|[,;]\s*(?:leaving|giving|making|totall?ing|for)\s"
     r"|\b(?:for|gives?|giving|makes?|making|is|are|spent|earned|has|have)\s+(?:us\s+)?a\s+(?:grand\s+)?"
     r"total\s+of\s|\b(?:gives\s+us|totals|comes\s+(?:out\s+)?to|adds\s+up\s+to|amounts\s+to|ends?\s+up\s+with"
-    r"|(?:is|are)\s+left\s+with)\s",
+    r"|(?:is|are)\s+left\s+with|now\s+(?:has|have|had))\s",
     regex.IGNORECASE,
 )
 """What opens the concluding part of a sentence."""
@@ -275,7 +272,9 @@ _RESULT = regex.compile(
     r"(?:\b(?:has|have|had|is|are|was|were|will\s+be|gets?|makes?|made|earns?|earned|costs?|needs?|pays?"
     r"|paid|spends?|spent|there\s+are|there\s+were)\s+(?:now\s+|only\s+|still\s+|a\s+total\s+of\s+)*+)"
     rf"(?P<number>{NUMBER})(?P<unit>(?:\s(?!than\b)\p{{L}}[\p{{L}}'-]*+){{0,4}}?)"
-    r"\s+(?:left(?:\s+over)?|remaining|in\s+total|in\s+all|altogether|total|now)(?:\s+over)?[\s*]*+[.!]",
+    r"\s+(?:left(?:\s+over)?|remaining|in\s+total|in\s+all|altogether|total|now)(?:\s+over)?[\s*]*+[.!]"
+    rf"|(?:\A|[,;]\s|\b(?:so|then|only|and)\s)(?P<left>{NUMBER}(?:\s\p{{L}}[\p{{L}}'-]*+){{0,3}}?)"
+    r"\s+(?:remains?|(?:are|is|were|was)\s+(?:left|remaining))(?:\s+over)?[\s*]*+[.!]",
     regex.IGNORECASE,
 )
 """`He has 25 roses left.`"""
@@ -292,16 +291,17 @@ _VARIABLE = regex.compile(
 """A last line that says no more than what the unknown is."""
 
 _RESULT_LABEL = regex.compile(
-    r"[\s*_#>-]*+(?:the\s+)?(?:final\s+)?(?:result|total|solution|ans)[\s*_]*+:[\s*_]*+(?P<rest>.+)",
+    r"[\s*_#>-]*+(?:the\s+)?(?:final\s+)?(?:result|total|solution|ans)[\s*_]*+[:=][\s*_]*+(?P<rest>.+)",
     regex.IGNORECASE,
 )
 _HAN_CONCLUDES = regex.compile(
-    r"(?:所以|因此|因而|于是|综上|故|总共|一共|共有|总计|合计|最终|还剩|剩下|得到|したがって|よって|合計|따라서)"
+    r"(?:所以|因此|因而|于是|综上|故|总共|一共|共有|总计|合计|最终|最后|还剩|剩下|得到|したがって|よって|合計|따라서)"
     rf"[^\d。!?]{{0,30}}(?P<number>{QUANTITY})(?P<unit>[^\d。]{{0,12}})[。.!]?\Z"
 )
-_HAN_DENIES = regex.compile(r"不|没有|至少|至多|最多|大于|小于|超过")
-"""Chinese words that deny or bound a number."""
+_HAN_DENIES = regex.compile(r"不|没有|至少|至多|最多|大于|小于|超过|可能|也许|或许")
+"""Chinese words that deny, bound or hedge a number."""
 
+_OF = regex.compile(r"\s*+(?:%\s*of\b|of\b(?!(?<!%\s*of)\s+(?:them|these|those|us|it)\b))")
 _OPERATES = regex.compile(r"\s+[-+*/×÷=x](?![*\w])")
 _UNSURE = regex.compile(
     r"\b(?:not|never|cannot|might|perhaps|maybe|possibly|wrong|incorrect|if)\b"
@@ -318,6 +318,9 @@ _AROUND = regex.compile(
     rf"\*{{1,3}}(?=[\s.,;:!)]|$)|(?<=\s)\*{{1,3}}(?=\p{{L}})|`|\\[()\[\]]|(?<![A-Z])\$(?=[\s.,;:!)]|$)|[{_QUOTES}）]"
 )
 """Marks of emphasis and of mathematics around a number, which are no part of it."""
+
+_SOON = 80
+"""Characters behind a box in which it is taken back, or another answer offered."""
 
 _WORDS_AFTER = 4
 """Words kept behind a number, so that what compares can tell a unit from a continued number."""
@@ -355,9 +358,13 @@ def concluding(text: str) -> Reading | Missing:
         return stated(text)
     if not isinstance(box, Reading):
         return box
+    _, _, rest = text[max(text.rfind("\\boxed"), text.rfind("\\fbox")) :].partition("}")
+    # further on, what is impossible is mostly a case of the proof
+    if is_taken_back(rest[:_SOON]):
+        return "no answer"
     answer = marked(text)
-    if answer == "ambiguous":
-        return answer
+    if answer == "ambiguous" or offers_another(rest[: 4 * _SOON], box.content):
+        return "ambiguous"
     return box if isinstance(answer, str) else agreed([box, answer])
 
 
@@ -372,17 +379,14 @@ def marked(text: str) -> Reading | Missing:
     """
     text = plain_text(text)
     boxes = has_box(text)
-    lowered = f"\n{text.lower()}"
+    has = f"\n{text.lower()}".__contains__
     ascii_only = text.isascii()
     found: list[tuple[int, _Answer]] = []
     unsure: list[tuple[int, _Answer]] = []
     for kind, words, mark in _MARKS:
         if words is _OTHER_LANGUAGES and ascii_only:
             words = _LATIN
-        for word in words:  # a loop takes a third of the time of `any` with a generator
-            if word in lowered:
-                break
-        else:
+        if not any(map(has, words)):
             continue
         of_kind: list[tuple[int, _Answer]] = []
         for match in mark.finditer(text, timeout=limit(text)):
@@ -402,13 +406,12 @@ def marked(text: str) -> Reading | Missing:
         if of_kind:
             weak = kind == "label" and not all(answer.sure for _, answer in of_kind)
             (unsure if weak else found).extend(reversed(of_kind))
-    if not boxes and any(words in lowered for words in _BEFORE_WORDS):
+    if not boxes and any(map(has, _BEFORE_WORDS)):
         for match in _BEFORE_ITS_MARK.finditer(text, timeout=limit(text)):
             after = text[match.end() : match.end() + 40]
             if not is_altered(text[max(0, match.start() - 100) : match.start()], after):
-                found.append(
-                    (match.end(), _Answer(content=(match["number"] + match["unit"]).strip()))
-                )
+                content = match["option"] or (match["number"] + match["unit"]).strip()
+                found.append((match.end(), _Answer(content=content)))
     taken = [item for item in found if not item[1].words] or unsure or found
     if not taken:
         return "no answer"
@@ -462,10 +465,7 @@ def _answer(rest: str, before: str, kind: _Kind, *, loosely: bool) -> _Answer:
     plain = _PLAIN.fullmatch(rest)
     if plain:
         return _NOTHING if is_altered(before, "") else _Answer(content=plain["number"])
-    if "<" in rest:
-        rest = _TAG.sub("", rest)
-    if ":" in rest or ";" in rest or not rest.isascii():
-        rest = _FACES.sub("", rest)
+    rest = unadorned(rest)
     if kind != "heading":
         rest = _SENTENCE_END.sub("", rest)
     if " but " in rest:
@@ -585,7 +585,7 @@ def _concluded(text: str) -> Reading | Missing:
     """The number that a last sentence concludes with, or its only one in bold."""
     tail = text[-400:].rstrip()
     if not tail.isascii():
-        tail = _FACES.sub("", tail).rstrip()
+        tail = unadorned(tail).rstrip()
     line = tail.rsplit("\n", 1)[-1]
     variable = _VARIABLE.fullmatch(line)
     if variable and (variable["end"] or variable["dollar"] or variable["sign"]):
@@ -604,8 +604,8 @@ def _concluded(text: str) -> Reading | Missing:
     if _CONCLUDES.match(sentence) and (answer := _concluding_number(sentence)):
         return Reading(content=answer)
     result = _RESULT.search(sentence)
-    if result and not _HEDGED.search(sentence[: result.start("number")]):
-        return Reading(content=(result["number"] + result["unit"]).strip())
+    if result and not _HEDGED.search(sentence[: result.start()]):
+        return Reading(content=result["left"] or (result["number"] + result["unit"]).strip())
     turns = [match.end() for match in _TURNS.finditer(sentence)]
     if turns:
         answer = _concluding_number(sentence[turns[-1] :])
@@ -631,7 +631,7 @@ def _concluding_number(part: str) -> str:
     if len(numbers) != 1:
         return ""
     said, after = part[: numbers[0].start()].rstrip("*_ "), part[numbers[0].end() :]
-    if after.lstrip().startswith(("of ", "% of")) or _OPERATES.match(after):
+    if _OF.match(part, numbers[0].end()) or _OPERATES.match(after):
         return ""
     if is_altered(said, after) or _SUBJECT.match(after):
         return ""
@@ -649,7 +649,7 @@ def _result(side: str) -> "regex.Match[str] | None":
     if number is None or _OTHERS.match(side, number.end()):
         return None
     after = side[number.end() :]
-    if after.lstrip().startswith(("of ", "% of")) or _OPERATES.match(after):
+    if _OF.match(side, number.end()) or _OPERATES.match(after):
         return None
     if _ALTERNATIVES.match(side, number.end()) or is_altered("", after):
         return None
@@ -662,7 +662,7 @@ def last_committed(text: str) -> Reading | Missing:
     This is the flexible reading, for texts that state no answer. Neither a question, nor a
     sentence that denies, bounds or hedges its number, nor an answer that was taken back counts.
     """
-    tail = _FACES.sub("", plain_text(text)[-400:]).rstrip()
+    tail = unadorned(plain_text(text)[-400:]).rstrip()
     if is_taken_back(tail):
         return "no answer"
     for sentence in reversed(_SENTENCES.split(tail)[-2:]):
@@ -670,6 +670,8 @@ def last_committed(text: str) -> Reading | Missing:
             continue
         if "?" in sentence or "answer" in sentence.lower():
             return "no answer"  # what says something of the answer, and does not state it
+        if not sentence.isascii() and _HAN_DENIES.search(sentence):
+            return "no answer"
         *sides, last = _EQUALS.split(sentence)
         number = _result(last) if sides else None
         if number is not None:

@@ -32,6 +32,8 @@ _KEYS = tuple(
 """Keys that an answer stands under, the plainest first. Beside the plainest kind of an object,
 numbers under the others are answers too."""
 
+_FINAL = regex.compile(r"(?i)\s*(?:final|result|output|solution|response|correct)")
+"""Keys of objects in an object that hold an answer beside its own."""
 _NUMBER = regex.compile(rf"\s*+{QUANTITY}\s*+")
 _PLAIN_VALUE = regex.compile(
     r"(?:\"(?P<text>[^\"\n\\]{1,200}+)\"\s*+,?\s*+(?:\}|```|\Z)"
@@ -94,6 +96,9 @@ def _answer(pairs: Pairs) -> Reading | Missing:
             if not isinstance(answer, Reading):
                 return answer
             others = [_written(v) for kind in kinds[place + 1 :] for v in kind if _is_number(v)]
+            others += [_answer(v) for key, v in pairs if isinstance(v, Pairs) and _FINAL.match(key)]
+            if "ambiguous" in others:
+                return "ambiguous"
             return agreed([answer, *(r for r in others if isinstance(r, Reading))])
     inner = [_answer(value) for _, value in pairs if isinstance(value, Pairs)]
     if "ambiguous" in inner:

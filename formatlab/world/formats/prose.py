@@ -68,6 +68,7 @@ class Prose(Format):
             or _MARK.search(text, timeout=limit(text)) is not None
             or _EQUATION.search(text, timeout=limit(text)) is not None
             or marked(page.statement) != "no answer"
+            or (not text.isascii() and stated(page.statement) != "no answer")
         )
 
     def read(self, page: Page) -> Reading | Missing:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from formatlab.world.formats.box import answer_key
 from formatlab.world.formats.call import code_in_call, is_call
+from formatlab.world.formats.commitment import is_altered, is_taken_back, offers_another
 from formatlab.world.formats.conclusion import concluding, only_number
 from formatlab.world.formats.direct import Direct
 from formatlab.world.formats.element import Element
@@ -81,12 +82,38 @@ def answer_element(page: Page) -> Reading | Missing:
         found[answer_key(reading.content)] = reading
     if not found:
         return "malformed" if elements else "no answer"
-    rest = page.text[max(element.end for element in elements) :]
-    if rest and (len(rest) < _FEW or "{" in rest) and (behind := Page(rest)).text:
-        for form in (_DIRECT, _JSON):
-            if isinstance(said := form.read(behind), Reading):
-                found.setdefault(answer_key(said.content), said)
-    return "ambiguous" if len(found) > 1 else next(iter(found.values()))
+    if len(found) > 1:
+        return "ambiguous"
+    reading = next(iter(found.values()))
+    end = max(element.end for element in elements)
+    return "ambiguous" if _differs(page, page.text[end:], reading) else reading
+
+
+def _differs(page: Page, rest: str, reading: Reading) -> bool:
+    """Whether what stands outside takes an answer in tags back, or is another answer.
+
+    Args:
+        page: the text with the tags.
+        rest: what follows them.
+        reading: what they hold.
+    """
+    if rest.strip():
+        if page.elements[-1].start < len(page.text) - len(rest) and (
+            is_altered("", rest) or is_taken_back(rest) or offers_another(rest, reading.content)
+        ):
+            return True
+        if len(rest) < _FEW or "{" in rest:
+            behind = Page(rest)
+            if behind.text and (
+                _is_other(reading, _DIRECT.read(behind)) or _is_other(reading, _JSON.read(behind))
+            ):
+                return True
+    outside = page.outside.strip()
+    return len(outside) < _FEW and _is_other(reading, _DIRECT.read(Page(outside)))
+
+
+def _is_other(reading: Reading, said: Reading | Missing) -> bool:
+    return isinstance(said, Reading) and answer_key(said.content) != answer_key(reading.content)
 
 
 def first_answer(page: Page) -> Reading | Missing:

@@ -236,7 +236,9 @@ def _element(
         start=opened.start,
         end=end,
         closed=closed,
-        runs=kind == "code" or not _SESSION.isdisjoint(_words(opened.name)),
+        runs=kind == "code"
+        or opened.name == "function_call"
+        or not _SESSION.isdisjoint(_words(opened.name)),
     )
 
 

@@ -48,7 +48,7 @@ _FURTHER = regex.compile(
 """Whose the next turn is: a tool's, with or without marks of its own, or the model's."""
 
 _COMMENT = regex.compile(
-    r"<!--(?s:.*?)(?:-->|\Z)|^(?://|%)[^\n]*?\banswer\b[^\n]*+"
+    r"<!--(?s:.*?)(?:-->|\Z)|^(?://|%)[^\n]*?(?:\banswer\b|\\boxed|####)[^\n]*+"
     r"|/\*[^*]{0,300}?\banswer\b[^*]{0,300}+\*/",
     regex.IGNORECASE | regex.MULTILINE,
 )

@@ -206,21 +206,7 @@ def _verdict(answer: str, gold: str) -> Verdict:
     if right is None or "=" in gold:  # `y = 5` is an equation, not the number 5
         return mathematics.compare(answer, gold)
     given = read_number(answer)
-    if given is not None and _alters_itself(answer):
-        return "different"
     return "same" if given is not None and same_number(given, right) else "different"
-
-
-def _alters_itself(answer: str) -> bool:
-    """Whether the words of an answer deny, bound, hedge or alter its number: `18, perhaps more`."""
-    if not any(map(str.isalpha, answer)):
-        return False
-    numbers = list(_NUMBERS.finditer(answer))
-    if not numbers:
-        return False
-    number = numbers[-1]  # before the last one may stand a name or a calculation
-    after = answer[number.end() :].replace("\\text", " ").lstrip("{ ")
-    return is_altered(answer[: number.start()], after)
 
 
 def _answer(reading: Reading, sandbox: Sandbox | None) -> _Answer:

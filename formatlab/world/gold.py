@@ -14,6 +14,10 @@ from formatlab.errors import InputError
 _NUMBER = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?")
 _GSM8K_ANSWER = re.compile(r"####[ \t]*(.+?)\s*\Z")
 _PRINTED = re.compile(r"""\s*(?:\[|\{(?=[^:]*:))\s*['"]""")
+_MISSING = re.compile(
+    r"""[\s\[({"'$]*(?:nan|none|null|nat|undefined|n/a|<na>)[\s\])}"'$.]*""", re.IGNORECASE
+)
+"""How tables and programs write that there is no value, alone or as the only one of a list."""
 _VALUE_NAMES = ("ground_truth", "answer", "value", "gold", "target", "expected_answer")
 """Fields in which objects keep their right answer; the first with one counts."""
 
@@ -30,7 +34,8 @@ def gold_answer(answer: object) -> str:
     object may be written as text, in JSON or Python. What GSM8K writes before `####` is left out.
 
     Returns:
-        The text; empty where the answer is missing: nothing, no text, nan, an empty list.
+        The text; empty where the answer is missing: nothing, no text, an empty list, nan, or text
+        that says so (`nan`, `None`, `null`).
 
     Raises:
         InputError: the value gives no answer, or several; the message says what it is instead.
@@ -93,6 +98,8 @@ def _canonical(text: str) -> str:
     text = text.strip()
     if marked := _GSM8K_ANSWER.search(text):
         text = marked[1]
+    if _MISSING.fullmatch(text):
+        return ""
     if not _NUMBER.fullmatch(text):
         return text
     plain = f"{Decimal(text.replace(',', '')):f}"

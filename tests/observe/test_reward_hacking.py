@@ -281,7 +281,7 @@ def test_nothing_is_paid_for_mathematics_that_is_not_one_answer(name: str) -> No
 @pytest.mark.parametrize(
     "text", [r"\boxed{GOLD}", "The answer is GOLD.", "GOLD", '{"answer": "GOLD"}']
 )
-def test_digits_of_other_scripts_state_no_number(text: str, zero: int) -> None:
+def test_digits_that_no_language_of_the_text_uses_state_no_number(text: str, zero: int) -> None:
     written = "".join(chr(zero + int(digit)) for digit in "18")
     for answer in (written, f"1{written[1]}", f"{written[0]}8"):
         assert not grade(text.replace("GOLD", answer), "18").correct

@@ -37,7 +37,9 @@ def test_one_answer_of_any_kind(five: object):
 @pytest.mark.parametrize(
     "missing",
     [None, "", " ", float("nan"), float("inf"), np.nan, np.float32("nan"), Decimal("nan"), [],
-     [None], np.array([]), {"answer": None}, {"answer": None, "value": None}],
+     [None], np.array([]), {"answer": None}, {"answer": None, "value": None},
+     "nan", "NaN", "None", "null", "<NA>", "[nan]", "['nan']", np.str_("nan"), ["None"],
+     "it has none\n#### nan"],
     ids=repr,
 )  # fmt: skip
 def test_a_missing_answer_is_no_text(missing: object):

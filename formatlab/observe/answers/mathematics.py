@@ -2,18 +2,24 @@ r"""Right answers that are no plain number: expressions, tuples, intervals, sets
 
 Two texts are the same if they are equal without markup; words are compared in no other way.
 math-verify compares mathematics, in a child process with a limit of processor time (its own limit
-is an alarm, which works in the main thread only). Three rules are stricter than it:
+is an alarm, which works in the main thread only). These rules are stricter than it:
 
-- An answer must be one expression as a whole. Boxes, loose numbers side by side and dots that go on
-  are refused, unless the right answer has them too.
-- Decimals are compared exactly, not to six places. A decimal of at least 6 digits that is the whole
-  answer may stand for an irrational number (or a fraction, as among numbers) with those digits.
-- Every number in a chain of equations must be the right one, and a base that of the right answer.
+- An answer must be one expression as a whole. Boxes, loose numbers side by side, primes and dots
+  that go on are refused, unless the right answer has them too; so are words that are no name before
+  it and no unit behind it.
+- Values are compared by their leading digits and then exactly, however small they are, and decimals
+  not to six places. A decimal of at least 6 digits that is the whole answer may stand for an
+  irrational number (or a fraction, as among numbers) with those digits.
+- Every side of a chain of equations must be the right answer, the first also its name; a decimal
+  behind `\approx` must be the right answer rounded; and a base must be that of the right answer.
+- A tuple is no interval, set or list, nor any of these another, but a list may stand for a set, and
+  an inequality for its interval. Two numbers side by side are neither a point nor an interval.
 """
 
 import atexit
 import functools
 import threading
+import unicodedata
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -21,7 +27,14 @@ import regex
 
 from formatlab.errors import RunError
 from formatlab.observe.answers.child import Child, ChildDied, ChildTimeout, serve
-from formatlab.observe.answers.number import EXPANSION_DIGITS, Number, read_number
+from formatlab.observe.answers.number import (
+    EXPANSION_DIGITS,
+    Number,
+    is_name,
+    is_unit,
+    read_number,
+)
+from formatlab.world.formats.limits import MINUS
 
 Verdict = Literal["same", "different", "time", "memory"]
 
@@ -31,6 +44,8 @@ _FIRST_SECONDS = 1.0
 """The same at the first of two tries, so that what never ends costs little more than one."""
 _MEMORY = 2 * 2**30
 """Bytes of address space of the child."""
+_DIGITS, _MOST_DIGITS = 50, 2000
+"""Leading digits by which two values are compared, and digits worked with to find them."""
 _LONGEST = 1000
 """Characters above which no comparison would end in time, so none is tried."""
 
@@ -42,25 +57,51 @@ _FRACTION = regex.compile(
 )
 _SCRIPT = regex.compile(r"(?<=[_^]|\\sqrt)\{([0-9A-Za-z])\}")
 _PHRASE = regex.compile(r"\(?\p{L}[\p{L}\s'\u2019-]*+[.)]*")
-_LETTER = regex.compile(r"\(\p{L}\)")
-_LONG_WORD = regex.compile(r"\p{L}{3}")
+_LETTER = regex.compile(r"\(?\p{L}\)")
+_LONG_WORD = regex.compile(r"\p{L}{3,}")
+_LATIN = regex.compile(r"[A-Za-z]")
+_COMMAND = regex.compile(r"\\[A-Za-z]+")
+
+# What `_form` looks at, in a text without spaces.
+_NAMED = regex.compile(r"[A-Za-z](?:_\{?\w\}?)?(?:\([A-Za-z]\))?(?:=|\\in(?![A-Za-z])|\u2208)")
+_RELATION = regex.compile(r"[<>\u2264\u2265]|\\(?:l|g)(?:t|e|eq|eqslant)(?![A-Za-z])")
+_BRACKET = regex.compile(
+    r",|(?P<opening>\\\{|\\langle|\\begin|[({\[])|(?P<closing>\\\}|\\rangle|\\end|[)}\]])"
+)
+_OUTER = regex.compile(r"(\\\{|\\langle|[(\[])(.*)(\\\}|\\rangle|[)\]])", regex.DOTALL)
+_BRACKETS = {"\\{": "{", "\\}": "}", "\\langle": "(", "\\rangle": ")"}
+
 _NUMERAL = regex.compile(r"([0-9A-F]+)_\{?([0-9]{1,2})\}?")
+_APPROXIMATELY = regex.compile(r"\\approx(?![A-Za-z])|\u2248")
+_PRIME = regex.compile(r"(?<![A-Za-z])'|\u2032|\\prime(?![A-Za-z])|[A-Za-z]'(?![A-Za-z])|[})0-9]'")
+_EMPTY = frozenset(("\\emptyset", "\\varnothing", "\u2205", "\\{\\}"))
 _DOTS = regex.compile(r"\.\.\.|\u2026|\\[lc]?dots")
 _BOX = regex.compile(r"\\f?boxed|\\fbox")
 _LOOSE = regex.compile(r"(?<![\w^_{])[0-9]+(?:\.[0-9]+)?\s+[0-9]")
 _SPACED = regex.compile(r"(?<=[0-9])(?:,\\!|\\!|\{,\}|,?\\,)\s*(?=[0-9]{3})")
+
+
+def _lowered(match: "regex.Match[str]") -> str:
+    return "^{" + unicodedata.normalize("NFKC", match[0]) + "}"
+
 
 # What people type in place of a LaTeX command, and the command.
 _TYPED = tuple(
     (regex.compile(pattern), command)
     for pattern, command in (
         (r"\*\*", "^"),
+        (r"~", " "),
+        (r"(?<![\\A-Za-z])exp\s*\(([^()]*)\)", r"e^{\1}"),
+        (r"(?<![\\A-Za-z])cbrt\s*\(([^()]*)\)", r"\\sqrt[3]{\1}"),
+        (r"\u221b\s*(?:\(([^()]*)\)|([0-9]+|[A-Za-z]))", r"\\sqrt[3]{\1\2}"),
+        (r"\\[dt]?binom\s*([0-9])\s*([0-9])", r"\\binom{\1}{\2}"),
         (r"\u03c0|(?<![\\A-Za-z])pi(?![A-Za-z])", r"\\pi "),
         (r"\u221e|(?<![\\A-Za-z])(?:oo|inf|infinity)(?![A-Za-z])", r"\\infty "),
         (r"(?<![\\A-Za-z])sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
         (r"\u221a\s*(?:\(([^()]*)\)|([0-9]+|[A-Za-z]))", r"\\sqrt{\1\2}"),
         (r"(?<![\\A-Za-z])(cot|sin|cos|tan|ln|log|sec|csc)(?![A-Za-z])", r"\\\1 "),
-        (r"\u2212", "-"),
+        (rf"[{MINUS}]", "-"),
+        (r"[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+", _lowered),
         (r"\u2264", r"\\le "),
         (r"\u2265", r"\\ge "),
         (r"\u00b1", r"\\pm "),
@@ -70,7 +111,8 @@ _TYPED = tuple(
     )
 )
 _ALTERNATIVES = regex.compile(
-    r"\\(?:text|mathrm|mbox)\s*\{\s*(?:or|and)\s*\}|(?<![\\A-Za-z])(?:or|and)(?![A-Za-z])"
+    r"[,\s]*(?:\\(?:text|mathrm|mbox)\s*\{[\s,]*(?:or|and)\s*\}"
+    r"|(?<![\\A-Za-z])(?:or|and)(?![A-Za-z]))"
 )
 
 
@@ -92,9 +134,21 @@ def compare(answer: str, gold: str) -> Verdict:
         return "same" if bare_answer == numeral[1] else "different"
     if max(len(answer), len(gold)) > _LONGEST:
         return "time"
-    if _BOX.search(answer) or "$" in answer or (_DOTS.search(answer) and not _DOTS.search(gold)):
+    if _BOX.search(answer) or "$" in answer:
         return "different"
-    return _ask(_ALTERNATIVES.sub(",", answer), _ALTERNATIVES.sub(",", gold))
+    if any(mark.search(answer) and not mark.search(gold) for mark in (_DOTS, _PRIME)):
+        return "different"
+    if bare_answer in _EMPTY or bare_gold in _EMPTY:
+        return "same" if {bare_answer, bare_gold} <= _EMPTY else "different"
+    measured = _only_named_and_measured(answer)
+    answer, gold = (_ALTERNATIVES.sub(",", text) for text in (answer, gold))
+    if not (
+        measured
+        and _alike(_form(answer), _form(gold))
+        and _same_case(_letters(answer), _letters(gold))
+    ):
+        return "different"
+    return _ask(answer, gold)
 
 
 def _typed(text: str) -> str:
@@ -116,9 +170,89 @@ def _bare(text: str) -> str:
     return _SCRIPT.sub(r"\1", text)
 
 
+def _only_named_and_measured(answer: str) -> bool:
+    """Whether words before an expression are a name, and words in it or behind it a unit.
+
+    `or` and `and` may part the elements of a list.
+    """
+    for match in _WORDS.finditer(answer):
+        words = match[1].strip(" ,.")
+        named = not answer[: match.start()].strip()
+        if words in ("", "or", "and"):
+            continue
+        if not (is_name(words) if named else is_unit(f" {words}")):
+            return False
+    loose = _LONG_WORD.findall(_COMMAND.sub(" ", _WORDS.sub(" ", answer)))
+    return all(word == "and" or (is_name(word) and is_unit(f" {word}")) for word in loose)
+
+
+def _letters(text: str) -> set[str]:
+    """The letters of an expression that may be symbols."""
+    return set(_LATIN.findall(_LONG_WORD.sub(" ", _COMMAND.sub(" ", _WORDS.sub(" ", text)))))
+
+
+def _same_case(answer: set[str], gold: set[str]) -> bool:
+    """Whether no symbol of the right answer is there in the other case alone: x is not X."""
+    return all(
+        letter in answer or letter.swapcase() not in answer or letter.swapcase() in gold
+        for letter in gold
+    )
+
+
+def _form(text: str) -> str:
+    r"""What kind of thing an expression is, by its outer brackets.
+
+    Returns:
+        The two brackets, such as `(]` and `{}`; `<` for an inequality; `,` for a list without
+        brackets, `,,` from three elements on; empty for anything else.
+    """
+    text = _NAMED.sub("", _bare(text).replace("\\lbrace", "\\{").replace("\\rbrace", "\\}"))
+    depth, outer, commas = 0, 0, 0
+    relation = bool(_RELATION.search(text))
+    for match in _BRACKET.finditer(text):
+        if match[0] == ",":
+            commas += depth == 0
+        elif match["opening"]:
+            depth += 1
+        else:
+            depth -= 1
+            outer += depth == 0 and match.end() < len(text)
+    if relation:
+        return "<"
+    if commas:
+        return "," if commas == 1 else ",,"
+    brackets = _OUTER.fullmatch(text)
+    if brackets is None or outer:
+        return ""
+    if brackets[1] in "([" and "," not in text:
+        return "" if brackets[1] == "(" else "[]"
+    opening, closing = (_BRACKETS.get(side, side) for side in (brackets[1], brackets[3]))
+    return opening + closing
+
+
+def _alike(answer: str, gold: str) -> bool:
+    """Whether an answer of one form may equal a right answer of another."""
+    if answer == gold:
+        return True
+    match gold:
+        case "":
+            return answer not in ("{}", "[]")
+        case "," | ",,":
+            return answer in ("", "{}", ",", ",,")
+        case "{}":
+            return answer in ("", ",", ",,")
+        case "()":
+            return answer in ("", "<", ",,")
+        case "<":
+            return answer not in (",", ",,", "{}")
+        case _:
+            return answer in ("", "<")
+
+
 def _words(text: str) -> list[str]:
-    """The words of a phrase, in lower case, without brackets around a choice."""
-    return _WORDS.sub(r" \1 ", text).casefold().strip(" .()").split()
+    """The words of a phrase, without brackets around a choice; in lower case, but for a symbol."""
+    words = _WORDS.sub(r" \1 ", text).strip(" .()").split()
+    return words if len("".join(words)) == 1 else [word.casefold() for word in words]
 
 
 def _is_phrase(text: str) -> bool:
@@ -187,17 +321,60 @@ def _answer(request: object) -> bool:
 
 
 def _same_expression(answer: str, gold: str) -> bool:
-    from math_verify import verify
-
+    answer, *rounded = _APPROXIMATELY.split(answer)
+    if _APPROXIMATELY.search(gold):
+        gold = _APPROXIMATELY.split(gold)[0]
     given, right = _parsed(answer), _parsed(gold)
     if given is None or right is None:
+        return False
+    if not all(_rounds(text, right) for text in rounded):
         return False
     stated = read_number(answer)
     if stated is not None and stated.digits and _is_expansion(stated, right):
         return True
-    if not _chain_holds(given, right):
+    return _chain_holds(given, right) and _verify(right, given)
+
+
+def _verify(right: Any, given: Any) -> bool:
+    """What math-verify says, with values compared as in `_same_value`."""
+    from math_verify import grader
+
+    grader.__dict__["sympy_numeric_eq"] = _same_value
+    return grader.verify(right, given, allow_set_relation_comp=True, timeout_seconds=None)
+
+
+def _same_value(one: Any, other: Any, *_: object) -> bool:
+    """Whether two expressions without symbols have the same value, which may be tiny or huge.
+
+    math-verify's own comparison, for which this stands in, ignores differences below 10^-15.
+    """
+    import sympy
+
+    if isinstance(one, sympy.MatrixBase) and isinstance(other, sympy.MatrixBase):
+        pairs = zip(one.flat(), other.flat(), strict=False)
+        return one.shape == other.shape and all(_same_value(*pair) for pair in pairs)
+    if not isinstance(one, sympy.Expr) or not isinstance(other, sympy.Expr):
         return False
-    return verify(right, given, allow_set_relation_comp=True, timeout_seconds=None)
+    if one.free_symbols or other.free_symbols:
+        return (one - other).doit() == 0
+    values = [abs(side.evalf(_DIGITS, maxn=_MOST_DIGITS)) for side in (one, other, one - other)]
+    if not all(value.is_Float or value.is_Integer for value in values):
+        return False
+    first, second, difference = values
+    if difference > max(first, second) * sympy.Float(10) ** (2 - _DIGITS):
+        return False
+    exact = (one - other).doit()
+    return exact == 0 or not exact.is_Rational
+
+
+def _rounds(text: str, right: Any) -> bool:
+    """Whether a text is a decimal that rounds a number."""
+    stated = read_number(text)
+    if stated is None:
+        return False
+    value = _value(right)
+    place = stated.place or Fraction(1)
+    return value is not None and abs(value - stated.value) * 2 <= place
 
 
 def _parsed(text: str) -> Any:
@@ -217,31 +394,37 @@ def _parsed(text: str) -> Any:
     return found[0].xreplace({one: sympy.Rational(str(one)) for one in floats})
 
 
-def _is_expansion(stated: Number, right: Any) -> bool:
-    """Whether a decimal shows the first digits of a number that no decimal equals."""
+def _value(expression: Any) -> Fraction | None:
+    """A real number to 50 digits; None for anything else."""
     import sympy
 
-    if stated.digits < EXPANSION_DIGITS or not isinstance(right, sympy.Expr):
+    if not isinstance(expression, sympy.Expr) or expression.free_symbols:
+        return None
+    value = expression.evalf(50)
+    return Fraction(str(value)) if value.is_Float else None
+
+
+def _is_expansion(stated: Number, right: Any) -> bool:
+    """Whether a decimal shows the first digits of a number that no decimal equals."""
+    if stated.digits < EXPANSION_DIGITS:
         return False
-    if right.free_symbols or right.is_real is False:
-        return False
-    value = right.evalf(50)
-    if not value.is_Float:
-        return False
-    return abs(Fraction(str(value)) - stated.value) < stated.place
+    value = _value(right)
+    return value is not None and abs(value - stated.value) < stated.place
 
 
 def _chain_holds(given: Any, right: Any) -> bool:
-    """Whether every number in a chain of equations is the right answer, which is no equation."""
+    """Whether each side of equations is the right answer, which is none; the first may name it."""
     import sympy
-    from math_verify import verify
+    from latex2sympy2_extended import is_expr_of_only_symbols
     from math_verify.grader import is_equation
 
     if is_equation(right) or not is_equation(given):
         return True
-    sides = [side for one in given.atoms(sympy.Eq) | {given} for side in one.args]
-    numbers = [side for side in sides if isinstance(side, sympy.Expr) and not side.free_symbols]
-    return all(verify(right, side, timeout_seconds=None) for side in numbers)
+    equations = getattr(given, "_unsorted_args", (given,))
+    first, *others = [equations[0].lhs, *(equation.rhs for equation in equations)]
+    if not is_expr_of_only_symbols(first) or first.has(sympy.Add):
+        others.append(first)
+    return all(_verify(right, side) for side in others)
 
 
 if __name__ == "__main__":

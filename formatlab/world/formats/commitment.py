@@ -28,15 +28,16 @@ _LINKS = (
 
 _DENIES = (
     r"(?:\bnot(?!\s+only\b)|n['\N{RIGHT SINGLE QUOTATION MARK}]t|\b(?:never|cannot|nor|neither|none"
-    r"|nobody|no\s+(?:one|idea|longer)|nothing|hardly|barely|scarcely|far\s+from|nowhere\s+near|(?:other|rather)\s+than|instead\s+of|except"
+    r"|nobody|no\s+(?:one|idea|longer)|nothing(?:\s+like)?|hardly|barely|scarcely|far\s+from|nowhere\s+near|(?:other|rather)\s+than|instead\s+of|except"
     r"|excluding|unless|(?:anything|everything|nothing|all)\s+but|differ(?:s|ent)\s+from|doubt\w*"
-    r"|wrong|incorrect|false|mistaken|unsure|unclear))\b"
+    r"|wrong|incorrect|false|mistaken|unsure|unclear|(?:mistake|error)\s+(?:is|was|would\s+be)))\b"
 )
 _BOUNDS = (
     r"(?:\b(?:(?:less|more|fewer|greater|larger|smaller|higher|lower|bigger)\s+than"
     r"(?:\s+or\s+equal\s+to)?|(?:close|closer|near|nearer)\s+to|at\s+(?:the\s+)?(?:very\s+)?"
-    r"(?:least|most)|up\s+to|below|above|under|beyond|exceed(?:s|ing)?)\b"
-    r"|[≤≥≠≮≯⩽⩾±∓¬√]|<=|>=|!=|<|(?<![-=]|<[^<>]{0,20})>"
+    r"(?:least|most)|up\s+to|exceed(?:s|ing)?"
+    r"|(?:below|above|under|beyond)(?!\s+(?:is|are|was|were)\b))\b"
+    r"|[≤≥≠≮≯⩽⩾±∓¬√]|<=|>=|(?<![\d)}])!=|<|(?<![-=]|<[^<>]{0,20})>"
     r"|\\(?:neg?|lnot|not|pm|mp|neq|leq?|leqslant|geq?|geqslant|lt|gt)(?![A-Za-z]))"
 )
 _HEDGES = (
@@ -47,7 +48,7 @@ _ALTERS = (
     r"|divisors?|roots?|squared?|cubed?|logarithm|log|sine|cosine|reciprocal|inverse|negative"
     r"|opposite|factorial|powers?|digits?)\s+(?:of|to)|%\s+of|\d\s+of|\b(?:half|twice|double|triple"
     r"|thrice|times|plus|minus|negative|(?:multiplied|divided|divisible)\s+by|divides|modulo|mod))\b"
-    r"|\\(?:log|ln|sin|cos|tan|sqrt)(?![A-Za-z])"
+    r"|\\(?:log|ln|sin|cos|tan|sqrt)(?![A-Za-z])(?![^=]*=)"
 )
 _BEFORE = regex.compile(
     # in reverse, so that it begins at the answer and does not try every word before it
@@ -72,7 +73,7 @@ _AFTER = regex.compile(
     # a unit of up to three words, none of which begins one of the phrases below
     r"|(?:(?!(?:or|and|at|is|was|are|were|isn|can|cannot|wasn|aren|not|perhaps|maybe|possibly|otherwise"
     r"|unless|else|alternatively|just|times|plus|minus|multiplied|divided|squared|cubed|factorial|though"
-    r"|although|but|however)\b)\p{L}[\p{L}'-]*+\s*+){0,3}+[,;(]?\s*+"
+    r"|although|but|however|when)\b)\p{L}[\p{L}'-]*+\s*+){0,3}+[,;(]?\s*+"
     rf"(?:(?:or|and)\s+(?:{_MAYBE}\s+)*+(?:more|less|fewer|so|greater|larger|smaller|higher|lower|above"
     r"|below|over|under|up|another|something|some\s+other)\b"
     rf"|or\s+(?:{_MAYBE}\s+)*+[-$\\(\[{{]*+(?:boxed\{{)?\d|or\s+{_MAYBE}\b"
@@ -106,7 +107,8 @@ _TAKES_BACK = regex.compile(
     r"|i['\N{RIGHT SINGLE QUOTATION MARK}]m\s+(?:wrong|mistaken|not\s+sure|unsure)"
     r"|(?:that|this|it|which|(?:the|my)\s+(?:answer|result))(?:\s+above)?(?:"
     r"(?:['\N{RIGHT SINGLE QUOTATION MARK}]s|\s+(?:is|was|must\s+be|seems|looks))\s+"
-    r"(?:clearly\s+|obviously\s+|of\s+course\s+)?(?:wrong|incorrect|false|impossible|an?\s+mistake"
+    r"(?:clearly\s+|obviously\s+|of\s+course\s+)?(?:wrong|incorrect|false|an?\s+mistake"
+    r"|impossible(?!\s+(?:because|since|as|for)\b)"
     r"|mistaken|nonsense|not\s+(?:right|correct|possible|true))"
     r"|\s+(?:(?:is|was|ca)n['\N{RIGHT SINGLE QUOTATION MARK}]t|cannot)\s+(?:be\s+)?"
     r"(?:right|correct|possible|true))\b)",
@@ -142,6 +144,20 @@ _OFFER_WORDS = (
     *("true", "correct", "right", "real", "actual"),
 )
 """Words of which a text that offers another answer has one."""
+
+_CORRECTING_WORDS = (
+    *("wait", "hmm", "oh", "no", "actually", "correction", "sorry", "rather", "i mean", "make "),
+)
+"""Words of which a text that corrects itself has one."""
+_CORRECTS = regex.compile(
+    r"(?:^|[.!?,;:\n。]|\s[-–—]+)\s*+[*_(]*+(?:(?:wait|hmm+|oh|nope|actually|correction|sorry|or\s+rather"
+    r"|i\s+mean|make\s+(?:that|it))\b|no(?=\s*[,.:!…–—-]))[\s,.:!…–—-]*+"
+    r"(?:(?:wait|no|actually|sorry|it|that|is|should|be|the|answer|correct|right|i|mean|rather)"
+    r"(?:['\N{RIGHT SINGLE QUOTATION MARK}]s)?\b[\s,.:!…–—-]*+){0,8}+[$\\(\[{]*+(?:boxed\{)?"
+    r"(?P<offer>-?\d(?:[\d,]*\d)?(?:\.\d+)?)(?![\d,.]*\d|\s*[-+*/=×÷^])",
+    regex.IGNORECASE,
+)
+"""A word that corrects, with the other answer directly behind it: `Hmm, actually 20.`"""
 
 _NUMBER = regex.compile(r"-?\d(?:[\d,]*\d)?(?:\.\d+)?")
 
@@ -201,9 +217,13 @@ def offers_another(rest: str, answer: str) -> bool:
     if len(rest) < 3 or not any(map(str.isdigit, rest)):
         return False
     rest = rest[:_FAR]
+    own = {number.replace(",", "") for number in _NUMBER.findall(answer)}
+    if _has(rest, _CORRECTING_WORDS):
+        for correction in _CORRECTS.finditer(rest, timeout=limit(rest)):
+            if correction["offer"].replace(",", "") not in own:
+                return True
     if not _has(rest, _OFFER_WORDS):
         return False
-    own = {number.replace(",", "") for number in _NUMBER.findall(answer)}
     for offer in _OFFERS.finditer(rest, timeout=limit(rest)):
         numbers = _NUMBER.findall(offer["offer"].rpartition("=")[2]) or _NUMBER.findall(offer[0])
         if numbers and numbers[-1].replace(",", "") not in own:

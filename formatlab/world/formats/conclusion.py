@@ -155,9 +155,9 @@ _MATHEMATICS = regex.compile(
 
 _EXPRESSION = regex.compile(
     rf"[\s:{_COLON}*_`{_QUOTES}]*+(?P<inside>"
-    r"(?:[\d\s+\-*/^_=<>≤≥≠±(){}\[\],|!%·×÷√π∞−–°²³⁴′:;]|\.(?=\d)|\\[,;:! {}()\[\]$]|\\[A-Za-z]++"
-    r"|(?<![A-Za-z])(?:log|ln|sin|cos|tan|sqrt|pi|exp|[a-zA-Z])(?![A-Za-z])"
-    r"|(?<=\d)[a-zA-Z]{1,2}(?![A-Za-z]))++)"
+    r"(?:[\d\s+\-*/^_=<>≤≥≠±(){}\[\],|!%·×÷√π∞−–°²³⁴′:;]|\.(?=\d)|\\[,;:! {}()\[\]$]"
+    r"|\\mathrm\s*\{~?[^{}\n]{1,30}\}|\\[A-Za-z]++|(?<=\d)[a-zA-Z]{1,2}(?![A-Za-z])"
+    r"|(?<![A-Za-z])(?:log|ln|sin|cos|tan|sqrt|pi|exp|[a-zA-Z])(?![A-Za-z]))++)"
 )
 """Signs, numbers, single letters and commands, without words: an expression behind a mark."""
 
@@ -235,7 +235,7 @@ _ENUMERATED = regex.compile(r"\s*+[.):][\s*]*+\p{L}")
 """What makes the number of a heading its place in a list."""
 
 _EQUALS = regex.compile(r"(?<![<>!])=|\b(?:equals|is\s+equal\s+to)\b")
-_SENTENCE_END = regex.compile(r"(?:(?<!\bRs)[.!](?:[\s*]|\Z)|。).*+", regex.DOTALL)
+_SENTENCE_END = regex.compile(r"(?s)(?:(?<!\bRs)(?:\.|!(?!\s*+[=+×\\]))(?:[\s*]|\Z)|。).*+")
 _CLAUSE_END = regex.compile(
     r"(?:[;<,，、；。]|:\s|\s[-–—]+\s+(?=\p{L})|\.(?!\d)|\s[(\[（]|\s\S*&|\b(?:so|because|since|which|that|who|after|when|as|the"
     r"|per\s+our|to\s+(?=\p{L}{2})|(?:in|for|from|with|on|at|during|by)\s+(?=\p{L}{3})"
@@ -310,6 +310,8 @@ _UNSURE = regex.compile(
 )
 """Words before an equation that keep its result from being the answer."""
 
+_OPERATED = regex.compile(r"[\w)}]\s?[-+*/^]\s?[\w({]+\s?=")
+"""A calculation before an equals sign, into which the reader of numbers looks."""
 _CLAUSES = regex.compile(r"[,;:](?!\d)|\b(?:so|but|and|then|which)\b")
 _LISTED = regex.compile(r"\d\s*+(?:to|or|and|[,/&–-])\s*+[$(]?\Z")
 _BOLD = regex.compile(r"\*\*(?P<inside>[^*\n]{1,60})\*\*")
@@ -441,7 +443,7 @@ def _committed(text: str, answers: list[tuple[int, _Answer]]) -> Reading | Missi
 def only_number(text: str) -> str:
     """The one number in some words; the text itself where it is no sentence, or has several."""
     text = text.strip()
-    if "\\" in text or len(text.split()) <= 3:
+    if "\\" in text or len(text.split()) <= 3 or _OPERATED.search(text, timeout=limit(text)):
         return text
     match = _only_number(text)
     return match[0] if match else text

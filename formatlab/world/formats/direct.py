@@ -62,4 +62,6 @@ class Direct(Format):
         if _ALONE.fullmatch(page.text) is None or _VERB.search(page.text):
             return "no answer"
         content = page.text.strip(" \t\n*_`\"'")
+        if content[:1] == "(" and content[1:2].isdigit() and content.endswith((")", ").")):
+            return "ambiguous"  # it may be the number of an equation
         return Reading(content=_ABOUT.sub("", content))

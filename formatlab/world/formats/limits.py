@@ -13,8 +13,24 @@ def limit(text: str) -> None:
     """
 
 
-NUMBER = r"[-\u2212]?[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?(?:[eE][+-]?\d+)?"
+MINUS = "-\u2212\u2010\u2011\u2012\u2013\u2014\uff0d\ufe63"
+"""What stands for a minus sign before a number: the hyphen, the minus sign, and the dashes and wide
+forms that are typed for it. They come first in a class (`[{MINUS}+]`), as a hyphen has to."""
+
+THIN_SPACES = "\u00a0\u2009\u202f"
+"""Spaces that stand between groups of three digits and nowhere else in a number."""
+
+_VULGAR = "[\u00bc-\u00be\u2150-\u215e]"  # a fraction in one character
+
+NUMBER = (
+    rf"[{MINUS}]?(?:\\?[$€£])?(?:\d(?:(?:[\d,]|[{THIN_SPACES}](?=\d{{3}}(?!\d)))*\d)?"
+    rf"(?:\.\d+)?(?:/\d+)?(?:[eE][+-]?\d+)?{_VULGAR}?|\.\d+|{_VULGAR})"
+)
 """Pattern of a number as it stands in running text, a full stop or comma behind it left out."""
 
-QUANTITY = rf"[-+\u2212]?[$€£¥₹]?\s*+{NUMBER}(?:\s\d+/\d+)?(?:\s*+\\?%)?"
-"""Pattern of a number with its sign, currency and percent sign; `1 1/2` is one."""
+QUANTITY = (
+    rf"[{MINUS}+\uff0b]?(?:\\?[$€£¥₹])?\s*+(?:\d{{1,3}}(?:[ ]\d{{3}})+(?![\d,/]|\s?\d)|{NUMBER})"
+    r"(?:\s\d+/\d+)?(?:\s*+\\?%)?"
+)
+"""Pattern of a number with its sign, currency and percent sign where nothing but an answer stands:
+`9 500` and `1 1/2` are one."""

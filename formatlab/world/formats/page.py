@@ -10,6 +10,7 @@ from formatlab.world.formats.block import JSON_LANGUAGES, Block, blocks
 from formatlab.world.formats.element import Element, elements
 from formatlab.world.formats.json_object import JsonObject, find_object
 from formatlab.world.formats.limits import limit
+from formatlab.world.formats.plain_text import latin_digits
 from formatlab.world.formats.snippet import Snippet
 
 _END_MARKS = (
@@ -109,9 +110,9 @@ class Page:
 
     def __init__(self, text: str) -> None:
         """Take a completion as it was sampled."""
-        self.text = _trimmed(text)
-        """The completion, with line ends normalised, without comments and what ends a chat turn,
-        and up to where the model goes on to ask itself the next question."""
+        self.text = latin_digits(_trimmed(text))
+        """The completion, line ends and digits normalised, without comments and what ends a chat
+        turn, and up to where the model goes on to ask itself the next question."""
         if _MAY_ASK.search(self.text):
             self.text = self._before_next_question()
 

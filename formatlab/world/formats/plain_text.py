@@ -1,5 +1,7 @@
 """A text as its sentences are read: without comments, and with ASCII's digits and minus signs."""
 
+import unicodedata
+
 import regex
 
 from formatlab.world.formats.limits import limit
@@ -14,27 +16,52 @@ _DASH = regex.compile(
 )
 """A dash that is typed for a minus sign."""
 
-_FOREIGN_DIGIT = regex.compile(r"(?![0-9])\p{Nd}")
-_SCRIPTS = tuple(
-    (zero, regex.compile(letters))
+_OTHER_DIGIT = regex.compile(r"(?![0-9])\p{Nd}")
+_LETTERS = {
+    ord(zero): regex.compile(rf"(?=\p{{L}})[{letters}]")
     for zeros, letters in (
-        ((0x0660, 0x06F0), r"(?=\p{L})\p{Arabic}"),
-        ((0x0966,), r"(?=\p{L})\p{Devanagari}"),
-        ((0x09E6,), r"(?=\p{L})\p{Bengali}"),
-        ((0x0A66,), r"(?=\p{L})\p{Gurmukhi}"),
-        ((0x0AE6,), r"(?=\p{L})\p{Gujarati}"),
-        ((0x0BE6,), r"(?=\p{L})\p{Tamil}"),
-        ((0x0C66,), r"(?=\p{L})\p{Telugu}"),
-        ((0x0CE6,), r"(?=\p{L})\p{Kannada}"),
-        ((0x0D66,), r"(?=\p{L})\p{Malayalam}"),
-        ((0x0E50,), r"(?=\p{L})\p{Thai}"),
-        ((0x1040,), r"(?=\p{L})\p{Myanmar}"),
-        ((0x17E0,), r"(?=\p{L})\p{Khmer}"),
-        ((0xFF10,), r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]"),
+        ("\u0660\u06f0", r"\p{Arabic}"),
+        ("\u0966", r"\p{Devanagari}"),
+        ("\u09e6", r"\p{Bengali}"),
+        ("\u0a66", r"\p{Gurmukhi}"),
+        ("\u0ae6", r"\p{Gujarati}"),
+        ("\u0b66", r"\p{Oriya}"),
+        ("\u0be6", r"\p{Tamil}"),
+        ("\u0c66", r"\p{Telugu}"),
+        ("\u0ce6", r"\p{Kannada}"),
+        ("\u0d66", r"\p{Malayalam}"),
+        ("\u0e50", r"\p{Thai}"),
+        ("\u0ed0", r"\p{Lao}"),
+        ("\u0f20", r"\p{Tibetan}"),
+        ("\u1040", r"\p{Myanmar}"),
+        ("\u17e0", r"\p{Khmer}"),
+        ("\u1810", r"\p{Mongolian}"),
+        ("\uff10", r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"),
     )
     for zero in zeros
-)
-"""Digits that a language uses, by their zero, and the letters that show this language."""
+}
+"""The letters of the languages that write their numbers in other digits, by the zero of these."""
+_MARKS = {ord("\u066b"): ".", ord("\u066c"): ","}
+"""The decimal mark and the mark between thousands that go with Arabic digits."""
+
+
+def latin_digits(text: str) -> str:
+    """The text with 0 to 9 in place of the digits of other scripts that a language in it uses.
+
+    A text in English has no use for Thai digits, and keeps them: they state no number. The length
+    of the text stays.
+    """
+    if text.isascii() or _OTHER_DIGIT.search(text, timeout=limit(text)) is None:
+        return text
+    digits = {ord(digit) for digit in set(text) if not digit.isascii() and digit.isdecimal()}
+    values = {digit: unicodedata.digit(chr(digit)) for digit in digits}
+    used = {
+        zero
+        for zero in {digit - value for digit, value in values.items()}
+        if zero in _LETTERS and _LETTERS[zero].search(text, timeout=limit(text))
+    }
+    table = {digit: str(value) for digit, value in values.items() if digit - value in used}
+    return text.translate(_MARKS | table) if table else text
 
 
 _FONT = regex.compile(r"\\(?:text|math)(?:bf|it|rm|sf|tt)?\s*\{([^{}]*)\}")
@@ -54,13 +81,7 @@ def plain_text(text: str) -> str:
         text = _COMMENT_LINE.sub("", text, timeout=limit(text))
     if text.isascii():
         return text
-    text = _DASH.sub("-", text, timeout=limit(text))
-    if not _FOREIGN_DIGIT.search(text, timeout=limit(text)):
-        return text
-    for zero, letters in _SCRIPTS:
-        if any(chr(zero + n) in text for n in range(10)) and letters.search(text):
-            text = text.translate({zero + n: str(n) for n in range(10)})
-    return text.replace("٫", ".").replace("٬", ",") if "٫" in text or "٬" in text else text
+    return latin_digits(_DASH.sub("-", text, timeout=limit(text)))
 
 
 def unadorned(line: str) -> str:

@@ -140,8 +140,6 @@ def test_one_number_is_read(text: str, number: Fraction | int) -> None:
         "1,2,3",
         "17, 18, 19",
         "17 18",
-        "5,",
-        "1\u202f234,",
         "1.5.2",
         "1.234.567",
         "3/0",
@@ -199,12 +197,8 @@ def test_one_number_is_read(text: str, number: Fraction | int) -> None:
         "True",
         "None",
         "[18]",
-        "(18)",
-        "{18}",
         "18%%",
-        "\u0661\u0668",  # digits of other scripts, and letters that look like digits
-        "1\u0668",
-        "\uff11\uff18",
+        "1\u0668",  # digits of two scripts, and characters that look like digits
         "\U0001d7cf\U0001d7d6",
         "l8",
         "1O",

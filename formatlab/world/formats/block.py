@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import regex
 
 from formatlab.world.formats.ending import breaks_off
-from formatlab.world.formats.limits import limit
 from formatlab.world.formats.snippet import Snippet, gives_answer
 
 _FENCE = regex.compile(r"(?P<mark>`{3,}+|~{3,}+)[ \t]*+(?P<info>[^\n`]*+)")
@@ -83,9 +82,9 @@ def _fenced(text: str) -> Iterator[Block]:
     """Blocks between fences. A fence with a language closes the block before it if it is open."""
     opened: tuple[str, str, int, int] | None = None  # mark, language, start, start of the body
     inline = False
-    for match in _FENCE.finditer(text, timeout=limit(text)):
+    for match in _FENCE.finditer(text):
         mark, info = match["mark"][0], match["info"]
-        language = _LANGUAGE.match(info, timeout=limit(info))
+        language = _LANGUAGE.match(info)
         if inline:  # the end of a fence within one line
             inline = False
             continue
@@ -124,7 +123,7 @@ def _opens_marked(text: str) -> bool:
 
 
 def _marked(text: str) -> Iterator[Block]:
-    for match in _MARKED.finditer(text, timeout=limit(text)):
+    for match in _MARKED.finditer(text):
         word = (match["word"] or "CODE").lower()
         yield Block(
             language="output" if word in ("output", "result") else "python",

@@ -13,7 +13,7 @@ import regex
 
 from formatlab.world.formats.commitment import is_altered, is_taken_back, offers_another
 from formatlab.world.formats.format import Missing, Reading
-from formatlab.world.formats.limits import MINUS, QUANTITY, limit
+from formatlab.world.formats.limits import MINUS, QUANTITY
 
 _BOX = regex.compile(r"\\(?:boxed|fbox)\s*+(?:\{|(?P<bare>-?\d[\d,.]*+))")
 _CUT = regex.compile(r"\\(?:boxe?d?|fbox)\s*+\Z")
@@ -137,7 +137,7 @@ def _boxes(text: str) -> tuple[list[_Box], int]:
     partial = _CUT.search(text, max(0, len(text) - 20))
     cut, covered = partial.start() if partial else -1, -1
     closing: dict[int, int] | None = None
-    for match in _BOX.finditer(text, timeout=limit(text)):
+    for match in _BOX.finditer(text):
         if match.start() < covered:
             continue
         if match["bare"]:
@@ -160,7 +160,7 @@ def _unnested(content: str) -> str:
     r"""The inside of a box without the boxes in it: `\boxed{18} 20` becomes `{18} 20`."""
     if "box" not in content:
         return content
-    content = _NESTED.sub("", content, timeout=limit(content))
+    content = _NESTED.sub("", content)
     closing = _closing_braces(content, 0)
     start, end = 0, len(content)
     while start < end and closing.get(start) == end - 1:
@@ -234,7 +234,7 @@ def answer_key(answer: str) -> Fraction | str:
         return Fraction(int(fraction[1] + fraction[2]), under) if under else answer
     number = _PLAIN.fullmatch(answer) if len(answer) <= _LONGEST else None
     if number is None:
-        return _MARKUP.sub("", answer, timeout=limit(answer)).replace("dfrac", "frac")
+        return _MARKUP.sub("", answer).replace("dfrac", "frac")
     plain = regex.sub(f"[{MINUS}]", "-", regex.sub(r"[\s,$€£¥₹%\\]", "", number[1]))
     try:
         exponent = plain.lower().partition("e")[2]
@@ -249,7 +249,7 @@ def _closing_braces(text: str, start: int) -> dict[int, int]:
     """For each opening brace from a start on that is closed, the position of its closing one."""
     pairs: dict[int, int] = {}
     unclosed: list[int] = []
-    for match in _BRACE.finditer(text, start, timeout=limit(text)):
+    for match in _BRACE.finditer(text, start):
         if match[0] == "{":
             unclosed.append(match.start())
         elif match[0] == "}" and unclosed:

@@ -6,8 +6,6 @@ from typing import Any
 
 import regex
 
-from formatlab.world.formats.limits import limit
-
 _NAMED = regex.compile(r"\s*+(?:(?P<name>[\w.-]{1,100}+)\s*+(?:\[CALL_ID\]\w*+)?\s*+\[ARGS\])?\s*+")
 """What stands between Mistral's `[TOOL_CALLS]` and the object: newer templates name the tool."""
 
@@ -29,7 +27,7 @@ _DECODER = json.JSONDecoder(strict=False)
 
 def end_of_calls(text: str, start: int) -> int | None:
     """Where the calls behind `[TOOL_CALLS]` end; None where their object is cut off or broken."""
-    named = _NAMED.match(text, start, timeout=limit(text))
+    named = _NAMED.match(text, start)
     start = named.end() if named else start
     _, length = _decoded(text[start : start + _LONGEST])
     return start + length if length else None
@@ -56,10 +54,10 @@ def code_in_call(body: str) -> str:
     """
     found = []
     if "<parameter=" in body:
-        pairs = [(m["name"], m["value"]) for m in _PARAMETER.finditer(body, timeout=limit(body))]
+        pairs = [(m["name"], m["value"]) for m in _PARAMETER.finditer(body)]
         found = list(_code(_name_of(body), dict(pairs)))
     else:
-        named = _NAMED.match(body, timeout=limit(body))
+        named = _NAMED.match(body)
         name = (named["name"] if named else None) or ""
         value, _ = _decoded(body[named.end() if named else 0 :][:_LONGEST])
         for call in value if isinstance(value, list) else [value]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import regex
 
 from formatlab.world.formats.format import Missing, Reading
-from formatlab.world.formats.limits import limit
 
 _NEAR = 100
 """Characters before and after an answer that are looked at."""
@@ -198,7 +197,7 @@ def is_taken_back(rest: str) -> bool:
     if len(rest) < 3:
         return False
     rest = rest[:_FAR]
-    if _has(rest, _BACK_WORDS) and _TAKES_BACK.search(rest, timeout=limit(rest)) is not None:
+    if _has(rest, _BACK_WORDS) and _TAKES_BACK.search(rest) is not None:
         return True
     return not rest.isascii() and _TAKES_BACK_HAN.search(rest) is not None
 
@@ -219,12 +218,12 @@ def offers_another(rest: str, answer: str) -> bool:
     rest = rest[:_FAR]
     own = {number.replace(",", "") for number in _NUMBER.findall(answer)}
     if _has(rest, _CORRECTING_WORDS):
-        for correction in _CORRECTS.finditer(rest, timeout=limit(rest)):
+        for correction in _CORRECTS.finditer(rest):
             if correction["offer"].replace(",", "") not in own:
                 return True
     if not _has(rest, _OFFER_WORDS):
         return False
-    for offer in _OFFERS.finditer(rest, timeout=limit(rest)):
+    for offer in _OFFERS.finditer(rest):
         numbers = _NUMBER.findall(offer["offer"].rpartition("=")[2]) or _NUMBER.findall(offer[0])
         if numbers and numbers[-1].replace(",", "") not in own:
             return True

@@ -19,7 +19,7 @@ from formatlab.world.formats.commitment import (
     opens_plainly,
 )
 from formatlab.world.formats.format import Missing, Reading
-from formatlab.world.formats.limits import NUMBER, QUANTITY, limit
+from formatlab.world.formats.limits import NUMBER, QUANTITY
 from formatlab.world.formats.plain_text import plain_text, unadorned
 
 _OTHER_LANGUAGES = (
@@ -391,7 +391,7 @@ def marked(text: str) -> Reading | Missing:
         if not any(map(has, words)):
             continue
         of_kind: list[tuple[int, _Answer]] = []
-        for match in mark.finditer(text, timeout=limit(text)):
+        for match in mark.finditer(text):
             before = text[max(0, match.start() - 100) : match.end()]
             if opens_plainly(before):
                 before = ""
@@ -409,7 +409,7 @@ def marked(text: str) -> Reading | Missing:
             weak = kind == "label" and not all(answer.sure for _, answer in of_kind)
             (unsure if weak else found).extend(reversed(of_kind))
     if not boxes and any(map(has, _BEFORE_WORDS)):
-        for match in _BEFORE_ITS_MARK.finditer(text, timeout=limit(text)):
+        for match in _BEFORE_ITS_MARK.finditer(text):
             after = text[match.end() : match.end() + 40]
             if not is_altered(text[max(0, match.start() - 100) : match.start()], after):
                 content = match["option"] or (match["number"] + match["unit"]).strip()
@@ -443,7 +443,7 @@ def _committed(text: str, answers: list[tuple[int, _Answer]]) -> Reading | Missi
 def only_number(text: str) -> str:
     """The one number in some words; the text itself where it is no sentence, or has several."""
     text = text.strip()
-    if "\\" in text or len(text.split()) <= 3 or _OPERATED.search(text, timeout=limit(text)):
+    if "\\" in text or len(text.split()) <= 3 or _OPERATED.search(text):
         return text
     match = _only_number(text)
     return match[0] if match else text
@@ -451,11 +451,11 @@ def only_number(text: str) -> str:
 
 def _only_number(text: str) -> "regex.Match[str] | None":
     """The one number in some words that they commit to."""
-    numbers = list(_ANY_NUMBER.finditer(text, timeout=limit(text)))
+    numbers = list(_ANY_NUMBER.finditer(text))
     if len(numbers) != 1:
         return None
     before, after = text[: numbers[0].start()], text[numbers[0].end() :]
-    if any(words.search(before, timeout=limit(text)) for words in (_HEDGED, _TIED, _PROPERTY)):
+    if any(words.search(before) for words in (_HEDGED, _TIED, _PROPERTY)):
         return None
     if is_altered(before, after) or _SUBJECT.match(after) or is_taken_back(after):
         return None

@@ -9,7 +9,6 @@ import regex
 
 from formatlab.world.formats.call import end_of_calls, is_whole_call
 from formatlab.world.formats.ending import breaks_off
-from formatlab.world.formats.limits import limit
 from formatlab.world.formats.react import react_parts
 from formatlab.world.formats.snippet import gives_answer
 
@@ -122,7 +121,7 @@ def elements(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Element, ...
         ]
     spans = iter((*blocks, (len(text) + 1, len(text) + 1)))
     left, right = next(spans)
-    for match in _MARK.finditer(text, timeout=limit(text)):
+    for match in _MARK.finditer(text):
         while match.start() >= right:
             left, right = next(spans)
         if left <= match.start():

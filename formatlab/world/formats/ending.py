@@ -2,8 +2,6 @@
 
 import regex
 
-from formatlab.world.formats.limits import limit
-
 _DANGLING = tuple(",;:+-/=^<\\([{&×÷·–—−")
 _PAIRED = "*_`~"
 """Marks of emphasis, of which a text that is all there has an even number at its end."""
@@ -49,6 +47,6 @@ def breaks_off(text: str) -> bool:
         return True
     if not text[-1].isalpha():
         return False
-    if _CONNECTIVE.search(text[-20:], timeout=limit(text)):
+    if _CONNECTIVE.search(text[-20:]):
         return True
     return text.count(" ") >= _FEW

@@ -13,7 +13,7 @@ from formatlab.world.formats.commitment import agreed
 from formatlab.world.formats.conclusion import only_number
 from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.json_object import KEYED, Pairs
-from formatlab.world.formats.limits import QUANTITY, limit
+from formatlab.world.formats.limits import QUANTITY
 from formatlab.world.formats.page import Page, up_to_next_question
 from formatlab.world.formats.steps import worked_lines
 from formatlab.world.problem import Problem
@@ -82,8 +82,8 @@ class Json(Format):
 def _keyed(page: Page, end: int) -> Iterator[str]:
     """The answers of further objects behind the first, up to a further question."""
     own = up_to_next_question("." + page.text[end:])
-    for match in KEYED.finditer(own, timeout=limit(own)):
-        value = _PLAIN_VALUE.match(own, match.end(), timeout=limit(own))
+    for match in KEYED.finditer(own):
+        value = _PLAIN_VALUE.match(own, match.end())
         if value is not None:
             yield only_number(value["text"] or value["number"])
 
@@ -155,11 +155,11 @@ def _agreed(found: dict[str, Reading]) -> Reading | Missing:
 def _from_broken(text: str) -> Reading | Missing:
     """The answer at the very end of an object that is broken before it."""
     last = None
-    for match in KEYED.finditer(text, timeout=limit(text)):
+    for match in KEYED.finditer(text):
         last = match
     if last is None:
         return "malformed"
-    value = _PLAIN_VALUE.match(text, last.end(), timeout=limit(text))
+    value = _PLAIN_VALUE.match(text, last.end())
     if value is None:
         return "malformed"
     return Reading(content=only_number(value["text"] or value["number"]))

@@ -9,8 +9,6 @@ from typing import Any
 
 import regex
 
-from formatlab.world.formats.limits import limit
-
 _START = regex.compile(r"\{\s*+(?:[\"'][^\"'\n]{1,80}+[\"']\s*+:|\Z)|\[\s*+\{\s*+[\"']")
 _LINE = regex.compile(r"^[ \t]*+(?=\{\s*+[\"'][^\"'\n]{1,80}+[\"']\s*+:)", regex.MULTILINE)
 _INLINE = regex.compile(
@@ -70,18 +68,16 @@ def _start(
     text: str, blocks: Sequence[tuple[int, str, bool]], taken: Sequence[tuple[int, int]]
 ) -> int | None:
     opening = len(text) - len(text.lstrip())
-    if _START.match(text, opening, timeout=limit(text)):
+    if _START.match(text, opening):
         return opening
     for begin, body, marked in blocks:
         first = text.find(body, begin) + len(body) - len(body.lstrip())
-        if _START.match(text, first, timeout=limit(text)) and (
-            marked or KEYED.search(body, timeout=limit(body))
-        ):
+        if _START.match(text, first) and (marked or KEYED.search(body)):
             return first
-    if KEYED.search(text, timeout=limit(text)) is None:
+    if KEYED.search(text) is None:
         return None
     for pattern in (_LINE, _INLINE):
-        for match in pattern.finditer(text, timeout=limit(text)):
+        for match in pattern.finditer(text):
             if not any(start <= match.end() < end for start, end in taken):
                 return match.end()
     return None
@@ -90,9 +86,9 @@ def _start(
 def _decoded(text: str) -> tuple[Any, int]:
     """The first value of a text and its length; None where it is no JSON even if mended."""
     decoder = json.JSONDecoder(strict=False, object_pairs_hook=Pairs)
-    plain = _COMMAND.sub(r"\\\\", text, timeout=limit(text)) if "\\" in text else text
+    plain = _COMMAND.sub(r"\\\\", text) if "\\" in text else text
     for attempt in (0, 1):
-        candidate = _BAD_ESCAPE.sub(r"\\\\", plain, timeout=limit(plain)) if attempt else plain
+        candidate = _BAD_ESCAPE.sub(r"\\\\", plain) if attempt else plain
         try:
             value, length = decoder.raw_decode(candidate)
         except (ValueError, RecursionError):

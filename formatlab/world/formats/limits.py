@@ -1,17 +1,11 @@
-"""How long a text may be, and how it writes a number."""
+"""How long a text may be, and how it writes a number.
+
+Patterns have no limit of time, which would depend on what else the process does: they are written
+to take time in proportion to the text (`tests/observe/test_hostile_text.py`).
+"""
 
 LONGEST = 1_000_000
 """Characters of the longest text that is read."""
-
-
-def limit(text: str) -> None:
-    """The time limit of a pattern on a text: none.
-
-    A limit of time depends on what else the process does. Patterns are written to take time in
-    proportion to the text instead, and texts made to break them hold them to it
-    (`tests/observe/test_hostile_text.py`).
-    """
-
 
 MINUS = "-\u2212\u2010\u2011\u2012\u2013\u2014\uff0d\ufe63"
 """What stands for a minus sign before a number: the hyphen, the minus sign, and the dashes and wide

@@ -9,7 +9,6 @@ import regex
 from formatlab.world.formats.block import JSON_LANGUAGES, Block, blocks
 from formatlab.world.formats.element import Element, elements
 from formatlab.world.formats.json_object import JsonObject, find_object
-from formatlab.world.formats.limits import limit
 from formatlab.world.formats.plain_text import latin_digits
 from formatlab.world.formats.snippet import Snippet
 
@@ -218,19 +217,19 @@ class Page:
             return snippet, 0, _end_of_line(self.text, 0, snippet.lines)
         if "def " not in self.text:
             return None
-        for match in _LINE_WITH_DEFINITION.finditer(self.text, timeout=limit(self.text)):
+        for match in _LINE_WITH_DEFINITION.finditer(self.text):
             start = match.start()
-            if _BODY.match(self.text, start, timeout=limit(self.text)):
+            if _BODY.match(self.text, start):
                 snippet = Snippet.parse(self.text[start:])
                 return snippet, start, _end_of_line(self.text, start, snippet.lines)
         return None
 
     def _before_next_question(self) -> str:
         """The text before a question that follows an answer, outside code, blocks and tags."""
-        answered = _ANSWERED.search(self.text, timeout=limit(self.text))
+        answered = _ANSWERED.search(self.text)
         if answered is None:
             return self.text
-        following = _NEXT_ASKED.finditer(self.text, answered.end(), timeout=limit(self.text))
+        following = _NEXT_ASKED.finditer(self.text, answered.end())
         for match in islice(following, _FEW):
             start = match.start()
             if _OBSERVED.match(self.text, match.end()) or self.text.count('"""', 0, start) % 2:
@@ -264,7 +263,7 @@ class Page:
 
 def up_to_next_question(text: str) -> str:
     """The text before a line that asks a further question, if something stands before it."""
-    match = _NEXT_QUESTION.search(text, timeout=limit(text))
+    match = _NEXT_QUESTION.search(text)
     if match is None or not text[: match.start()].strip():
         return text
     return text[: match.start()]
@@ -282,7 +281,7 @@ def _trimmed(text: str) -> str:
         or ("%" in text and (text[0] == "%" or "\n%" in text))
         or ("/" in text and (text[0] == "/" or "\n//" in text or "/*" in text))
     ):
-        text = _COMMENT.sub("", text, timeout=limit(text))
+        text = _COMMENT.sub("", text)
     end = len(text)
     while True:
         while end and text[end - 1].isspace():
@@ -301,16 +300,16 @@ def _own_turns(text: str) -> str:
     A turn goes on behind what a tool answered, which is left out. Whatever else follows an end
     mark, a model that was not stopped has made up.
     """
-    opening = _OPENING.match(text, timeout=limit(text))
+    opening = _OPENING.match(text)
     start = opening.end() if opening else 0
     pieces: list[str] = []
     answering = False  # whether the turn is a tool's
-    for joint in _JOINT.finditer(text, start, timeout=limit(text)):
+    for joint in _JOINT.finditer(text, start):
         struck = joint["end"] == "</s>" and text.find("<s>", start, joint.start()) > start
         if joint.end() == len(text) or struck:  # `<s>...</s>` strikes words out
             continue
         begin = joint.start("begin") if joint["begin"] else joint.end()
-        further = _FURTHER.match(text, begin, timeout=limit(text))
+        further = _FURTHER.match(text, begin)
         if further is None or (further["model"] and not answering):
             return "\n".join(pieces if answering else [*pieces, text[start : joint.start()]])
         if not answering:

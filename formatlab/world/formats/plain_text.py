@@ -4,8 +4,6 @@ import unicodedata
 
 import regex
 
-from formatlab.world.formats.limits import limit
-
 _COMMENT = regex.compile(r"<!--.*?(?:-->|\Z)|/\*[^*]*+\*/", regex.DOTALL)
 _COMMENT_LINE = regex.compile(r"^(?:%|//)[^\n]*+", regex.MULTILINE)
 """A line that is a comment of TeX, or of a language of programs."""
@@ -51,14 +49,14 @@ def latin_digits(text: str) -> str:
     A text in English has no use for Thai digits, and keeps them: they state no number. The length
     of the text stays.
     """
-    if text.isascii() or _OTHER_DIGIT.search(text, timeout=limit(text)) is None:
+    if text.isascii() or _OTHER_DIGIT.search(text) is None:
         return text
     digits = {ord(digit) for digit in set(text) if not digit.isascii() and digit.isdecimal()}
     values = {digit: unicodedata.digit(chr(digit)) for digit in digits}
     used = {
         zero
         for zero in {digit - value for digit, value in values.items()}
-        if zero in _LETTERS and _LETTERS[zero].search(text, timeout=limit(text))
+        if zero in _LETTERS and _LETTERS[zero].search(text)
     }
     table = {digit: str(value) for digit, value in values.items() if digit - value in used}
     return text.translate(_MARKS | table) if table else text
@@ -76,12 +74,12 @@ _FACES = regex.compile(
 def plain_text(text: str) -> str:
     """A text without comments, with ASCII's digits and minus signs where it means these."""
     if "<!--" in text or "/*" in text:
-        text = _COMMENT.sub(" ", text, timeout=limit(text))
+        text = _COMMENT.sub(" ", text)
     if text[:1] in "%/" or "\n%" in text or "\n//" in text:
-        text = _COMMENT_LINE.sub("", text, timeout=limit(text))
+        text = _COMMENT_LINE.sub("", text)
     if text.isascii():
         return text
-    return latin_digits(_DASH.sub("-", text, timeout=limit(text)))
+    return latin_digits(_DASH.sub("-", text))
 
 
 def unadorned(line: str) -> str:

@@ -8,7 +8,6 @@ import regex
 
 from formatlab.world.formats.conclusion import marked, stated
 from formatlab.world.formats.format import Format, Missing, Reading
-from formatlab.world.formats.limits import limit
 from formatlab.world.formats.page import Page
 from formatlab.world.formats.steps import worked_lines
 from formatlab.world.problem import Operator, Problem
@@ -65,8 +64,8 @@ class Prose(Format):
         text = page.outside
         return (
             _reads_as_words(text[:_SAMPLE])
-            or _MARK.search(text, timeout=limit(text)) is not None
-            or _EQUATION.search(text, timeout=limit(text)) is not None
+            or _MARK.search(text) is not None
+            or _EQUATION.search(text) is not None
             or marked(page.statement) != "no answer"
             or (not text.isascii() and stated(page.statement) != "no answer")
         )
@@ -97,7 +96,7 @@ def _reads_as_words(text: str) -> bool:
             others += 1
     if words > others and (words >= 3 or any(map(str.isdigit, text))):
         return True
-    return not text.isascii() and _SPACELESS.search(text, timeout=limit(text)) is not None
+    return not text.isascii() and _SPACELESS.search(text) is not None
 
 
 def _is_word(core: str) -> bool:

@@ -8,7 +8,6 @@ from typing import Literal
 import regex
 
 from formatlab.world.formats.call import runs_code
-from formatlab.world.formats.limits import limit
 
 _LABEL = regex.compile(
     r"^[ \t*#]*+(?P<label>thought|action[ _]input|action|observation|final[ ]answer|answer)"
@@ -48,7 +47,7 @@ def react_parts(text: str, blocks: Sequence[tuple[int, int]]) -> list[ReactPart]
     starts = [left for left, _ in blocks]
     marks = [
         match
-        for match in _LABEL.finditer(text, timeout=limit(text))
+        for match in _LABEL.finditer(text)
         if not (block := bisect(starts, match.start())) or match.start() >= blocks[block - 1][1]
     ]
     labels = [match["label"].lower().replace("_", " ") for match in marks]
@@ -69,7 +68,7 @@ def react_parts(text: str, blocks: Sequence[tuple[int, int]]) -> list[ReactPart]
         if label == "observation":
             kind = "output"
         elif label == "action":
-            call = _CALL.fullmatch(body, timeout=limit(body))
+            call = _CALL.fullmatch(body)
             tool = (call["tool"] if call else body).strip("*_` \t").lower()
             body = call["inside"] if call else body
             kind, runs = _role(tool) if call else ("turn", False)

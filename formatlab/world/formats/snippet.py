@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import regex
 
-from formatlab.world.formats.limits import limit
-
 _LONGEST = 50_000
 """Characters beyond which code is not parsed; bounds the work."""
 
@@ -80,16 +78,16 @@ class Snippet:
     def opening(cls, text: str) -> "Snippet | None":
         """The code that a text consists of or begins with; None where it does not."""
         spaced = text[:1].isspace()
-        if spaced and _INSIDE.match(text, timeout=limit(text)) and _RETURN.search(text):
+        if spaced and _INSIDE.match(text) and _RETURN.search(text):
             return cls.parse(f"def solution():\n{text}")  # the prompt ended with the head
         code = textwrap.dedent(text).strip() if spaced else text.strip()
         if code.startswith("py"):
-            code = _LANGUAGE.sub("", code, timeout=limit(code))
+            code = _LANGUAGE.sub("", code)
         if code.startswith((">>> ", "In [")):
             return cls.parse(code)
-        preamble = _PREAMBLE.match(code, timeout=limit(code))
+        preamble = _PREAMBLE.match(code)
         start = preamble.end() if preamble else 0
-        defines = _DEFINITION.match(code, start, timeout=limit(code)) is not None
+        defines = _DEFINITION.match(code, start) is not None
         if not defines:
             lines = [line for line in code[:_LONGEST].split("\n") if line.strip()]
             if not lines or not _is_code(lines[0]):
@@ -105,7 +103,7 @@ class Snippet:
                 return None
             if snippet.module is None and (_is_sentence(lines[-1]) or "\\boxed" in code):
                 return None  # worked equations, with the answer said or boxed below them
-            if _WORKED.search(code, timeout=limit(code)) or _annotates(snippet.module):
+            if _WORKED.search(code) or _annotates(snippet.module):
                 return None  # sums that happen to look like assignments
             if not whole and snippet._is_worked_lines(code, lines):
                 return None
@@ -120,7 +118,7 @@ class Snippet:
         end the code.
         """
         code = textwrap.dedent(text).strip() if text[:1].isspace() else text.strip()
-        defines = _DEFINITION.search(code, timeout=limit(code)) is not None
+        defines = _DEFINITION.search(code) is not None
         module, error = _parsed(code)
         complete = module is not None
         if error is not None and error.lineno is not None:

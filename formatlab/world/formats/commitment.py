@@ -55,6 +55,19 @@ _BEFORE = regex.compile(
     regex.IGNORECASE,
 )
 
+_BEFORE_PARTS = (
+    *("no", "ne", "n't", "n\N{RIGHT SINGLE QUOTATION MARK}t", "hardly", "barely", "scarcely"),
+    *("far", "than", "instead", "exce", "excluding", "unless", "but", "differ", "doubt", "wrong"),
+    *("incorrect", "false", "mistake", "unsure", "unclear", "error", "close", "least", "most"),
+    *("up", "below", "above", "under", "beyond", *"≤≥≠≮≯⩽⩾±∓¬√<>", "!=", "\\lnot", "\\pm", "\\mp"),
+    *("\\l", "\\g", "almost", "perhaps", "maybe", "possibly", "might", "may", "could", "can"),
+    *("half", "third", "quarter", "fourth", "fifth", "tenth", "per", "double", "multipl", "factor"),
+    *("divi", "root", "square", "cube", "log", "sine", "recip", "inverse", "opposite", "power"),
+    *("digit", "of", "twice", "triple", "thrice", "times", "plus", "minus", "mod", "\\sin"),
+    *("\\cos", "\\tan", "\\sqrt"),
+)
+"""Parts of words of which every match of `_BEFORE` has one, which are found quickly."""
+
 _BARE = regex.compile(
     r"(?r)(?:\A|[.!?\n])[\s*#]*+(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my|our)\s+)?"
     r"(?:(?:final|correct)\s+)?answer[\s*]*+(?:is)?[\s*:$]*+\Z"
@@ -178,13 +191,14 @@ def is_altered(before: str, after: str) -> bool:
             box, the text behind its closing brace.
     """
     before = before[-_NEAR:]
-    if before and not opens_plainly(before) and _BEFORE.search(before):
+    if _has(before, _BEFORE_PARTS) and not opens_plainly(before) and _BEFORE.search(before):
         return True
     after = after[:_NEAR]
-    if not after or after == ".":
-        return False
     closing = _CLOSING.match(after)
-    return _AFTER.match(after, closing.end() if closing else 0) is not None
+    start = closing.end() if closing else 0
+    if after[start : start + 1] in ("", ".") and after[start + 1 : start + 2] != ".":
+        return False
+    return _AFTER.match(after, start) is not None
 
 
 def opens_plainly(before: str) -> bool:

@@ -170,7 +170,7 @@ def test_reportable_runs_are_all_there(study: Path):
         (
             "env.json",
             make_newer,
-            "it is a run folder of schema version 99, and this formatlab reads versions 1, 2. "
+            "it is a run folder of schema version 99, and this formatlab reads versions 1, 2, 3. "
             "Read it with the formatlab that wrote it.",
         ),
     ],

@@ -67,6 +67,8 @@ def test_only_what_may_be_unknown_may_be_null() -> None:
         "gold",
         "answer",
         "correct",
+        "flexible_answer",
+        "flexible_correct",
         "reward",
         "advantage",
         "logprob",

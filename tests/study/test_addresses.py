@@ -92,7 +92,7 @@ def test_every_number_of_pretraining(name: str, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("module", [world, prompt, tokenizer, corpus])
 def test_what_decides_documents(module: Any, monkeypatch: pytest.MonkeyPatch):
-    assert all(moved(lambda: monkeypatch.setattr(module, "VERSION", 2)))
+    assert all(moved(lambda: monkeypatch.setattr(module, "VERSION", module.VERSION + 1)))
 
 
 def test_documents_of_the_tokenizer(monkeypatch: pytest.MonkeyPatch):
@@ -114,7 +114,11 @@ def test_families_of_the_world_alone(name: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_grading_and_sampling_decide_the_probe_of_a_base_too(monkeypatch: pytest.MonkeyPatch):
-    assert moved(lambda: monkeypatch.setattr(grader, "VERSION", 2)) == (False, True, True)
+    assert moved(lambda: monkeypatch.setattr(grader, "VERSION", grader.VERSION + 1)) == (
+        False,
+        True,
+        True,
+    )
     changed = replace(RULES, sampling=2)
     assert moved(lambda: monkeypatch.setattr(base_module, "RULES", changed)) == (False, True, True)
 
@@ -178,7 +182,7 @@ def test_what_a_real_model_is_asked(module: Any, tmp_path: Path, monkeypatch: py
     assert isinstance(study, ModelStudy)
     (run,) = replace(study, model=str(tmp_path)).runs()
     before = run.address
-    monkeypatch.setattr(module, "VERSION", 2)
+    monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
     assert run.address != before
 
 

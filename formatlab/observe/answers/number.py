@@ -74,9 +74,9 @@ _WORD = (
     rf"|\p{{L}}{{2}}[\p{{L}}\p{{M}}'\u2019-]*+\.?{_SQUARED}|\p{{L}}\p{{M}}[\p{{L}}\p{{M}}]*+"
     r"|\u00b0[CF]?|\p{Sc})"
 )
-_LETTER = rf"(?<=[\s/(\u00b7\u00b0])[mgshdlLVWJNFCKATÅ]\b{_SQUARED}"
+_LETTER = rf"(?:(?<=[\s/(\u00b7\u00b0])[mgshdlLVWJNFCKATÅ]|(?<!.)[gLVW])\b{_SQUARED}"
 _UNIT = regex.compile(
-    rf"\s*+[/(]?\s?(?:{_WORD}|{_LETTER})\)?(?:\s?[\s/(\u00b7]\(?\s?(?:{_WORD}|{_LETTER}|a)\)?){{0,6}}\s*"
+    rf"\s*+[/(]?\s?(?:an?\s(?=\p{{L}}{{3}}))?(?:{_WORD}|{_LETTER})\)?(?:\s?[\s/(\u00b7]\(?\s?(?:{_WORD}|{_LETTER}|a)\)?){{0,6}}\s*"
 )
 _CONTINUED = regex.compile(
     r"\b(?:or|and|plus|minus|divided|factorial|pi|not|nor|versus|vs|mod|half|halves|quarter|thirds?"
@@ -90,7 +90,7 @@ _CONTINUED = regex.compile(
     r"|times\b(?!\s*(?:\Z|as|per|a|each|every|in|this|last|more|larger|bigger|greater|faster|longer"
     r"|older|heavier)))\b"
     r"|\A\W*(?:to|over|by|squared|cubed)\b"
-    r"|\u4ee5[\u4e0a\u4e0b\u5185\u5167]|[\u6216\u4e0d\u975e\u672a]|\u5de6\u53f3"
+    r"|\A\W*ish\b|\u7684|\u4ee5[\u4e0a\u4e0b\u5185\u5167]|[\u6216\u4e0d\u975e\u672a]|\u5de6\u53f3"
     r"|\uc774\uc0c1|\uc774\ud558|\ubbf8\ub9cc|\ucd08\uacfc",
     regex.IGNORECASE,
 )
@@ -156,6 +156,7 @@ _COMMANDS = (
     (regex.compile(r"\\[,;:! ]|~|\\q?quad(?![A-Za-z])"), " "),
     (regex.compile(r"\\[()\[\]]"), " "),
     (regex.compile(r"(?<![\w*`])(\*{1,3}|`|__)([^*`]+)\1(?![\w*`])"), r"\2"),
+    (regex.compile(r"(?<=[0-9]) and a half\b"), " 1/2"),
     (regex.compile(r"[ \t\n]+"), " "),
 )
 _BRACKETED = regex.compile(r"\(([^(){}]*)\)|\{([^(){}]*)\}")

@@ -59,6 +59,11 @@ _OPERAND_AFTER = regex.compile(
     r"|\\(?:neq?|not|leq?|leqslant|geq?|geqslant|lt|gt)(?![A-Za-z])"
     r"|(?:less|fewer|more)\s+than\s+the\b|short\s+of\b"
 )
+_WRONG = regex.compile(
+    r"[\s$)*]*+(?:(?:is|was)\s+(?:wrong|incorrect|not\s+(?:right|correct))"
+    r"|(?:is|was)n['\N{RIGHT SINGLE QUOTATION MARK}]t\s+(?:right|correct))\b"
+)
+"""What strikes the box before it out."""
 _JOINED_AFTER = regex.compile(
     r"[!(\d+'′]|[.:]\d|_\{?\d|[a-zA-Z](?<![mgshlLVWJNFCKA])(?!\p{L})"
     r"|\\(?:[dt]?frac|sqrt|pi)(?![A-Za-z])"
@@ -170,6 +175,8 @@ def _unnested(content: str) -> str:
 
 def _committed(text: str, boxes: list[_Box]) -> list[_Box]:
     """The boxes that a text stands by; none if it changes the inside of one that counts."""
+    if len(boxes) > 1:
+        boxes = [b for b in boxes if not _WRONG.match(text, b.end, b.end + _NEAR)] or boxes
     nexts = [box.start for box in boxes[1:]] + [len(text)]
     kept = [
         box

@@ -27,7 +27,7 @@ _LINKS = (
 
 _DENIES = (
     r"(?:\bnot(?!\s+only\b)|n['\N{RIGHT SINGLE QUOTATION MARK}]t|\b(?:never|cannot|nor|neither|none"
-    r"|nobody|no\s+(?:one|idea|longer)|nothing(?:\s+like)?|hardly|barely|scarcely|far\s+from|nowhere\s+near|(?:other|rather)\s+than|instead\s+of|except"
+    r"|nobody|no\s+(?:one|idea|longer|way)|(?:by|under|in)\s+no\s+(?:means|circumstances?|way|case)|nothing(?:\s+like)?|hardly|barely|scarcely|far\s+from|nowhere\s+near|(?:other|rather)\s+than|instead\s+of|except"
     r"|excluding|unless|(?:anything|everything|nothing|all)\s+but|differ(?:s|ent)\s+from|doubt\w*"
     r"|wrong|incorrect|false|mistaken|unsure|unclear|(?:mistake|error)\s+(?:is|was|would\s+be)))\b"
 )
@@ -45,7 +45,7 @@ _HEDGES = (
 _ALTERS = (
     r"(?:\b(?:half|thirds?|quarters?|fourth|fifth|tenth|per\s?cent|double|multiples?|factors?"
     r"|divisors?|roots?|squared?|cubed?|logarithm|log|sine|cosine|reciprocal|inverse|negative"
-    r"|opposite|factorial|powers?|digits?)\s+(?:of|to)|%\s+of|\d\s+of|\b(?:half|twice|double|triple"
+    r"|opposite|negation|complement|factorial|powers?|digits?)\s+(?:of|to)|%\s+of|\d\s+of|\b(?:half|twice|double|triple"
     r"|thrice|times|plus|minus|negative|(?:multiplied|divided|divisible)\s+by|divides|modulo|mod))\b"
     r"|\\(?:log|ln|sin|cos|tan|sqrt)(?![A-Za-z])(?![^=]*=)"
 )
@@ -62,7 +62,20 @@ _BEFORE_PARTS = (
     *("up", "below", "above", "under", "beyond", *"≤≥≠≮≯⩽⩾±∓¬√<>", "!=", "\\lnot", "\\pm", "\\mp"),
     *("\\l", "\\g", "almost", "perhaps", "maybe", "possibly", "might", "may", "could", "can"),
     *("half", "third", "quarter", "fourth", "fifth", "tenth", "per", "double", "multipl", "factor"),
-    *("divi", "root", "square", "cube", "log", "sine", "recip", "inverse", "opposite", "power"),
+    *(
+        "divi",
+        "root",
+        "square",
+        "cube",
+        "log",
+        "sine",
+        "recip",
+        "inverse",
+        "opposite",
+        "power",
+        "negation",
+        "complement",
+    ),
     *("digit", "of", "twice", "triple", "thrice", "times", "plus", "minus", "mod", "\\sin"),
     *("\\cos", "\\tan", "\\sqrt"),
 )
@@ -71,7 +84,7 @@ _BEFORE_PARTS = (
 _BARE = regex.compile(
     r"(?r)(?:\A|[.!?\n])[\s*#]*+(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my|our)\s+)?"
     r"(?:(?:final|correct)\s+)?answer[\s*]*+(?:is)?[\s*:$]*+\Z"
-    r"|(?:\A|\n)(?:####|[ \t*#]*+(?:(?:final\s)?answer|ans|a)[ \t*]*+:)[\s$*]*+\Z",
+    r"|(?:\A|\n)(?:####|[ \t*#>]*+(?:(?:final\s)?answer|ans|a)[ \t*]*+:)[\s$*]*+\Z",
     regex.IGNORECASE,
 )
 """The beginning of most sentences that state an answer; it alters nothing, and is seen quickly."""
@@ -85,7 +98,8 @@ _AFTER = regex.compile(
     # a unit of up to three words, none of which begins one of the phrases below
     r"|(?:(?!(?:or|and|at|is|was|are|were|isn|can|cannot|wasn|aren|not|perhaps|maybe|possibly|otherwise"
     r"|unless|else|alternatively|just|times|plus|minus|multiplied|divided|squared|cubed|factorial|though"
-    r"|although|but|however|when)\b)\p{L}[\p{L}'-]*+\s*+){0,3}+[,;(]?\s*+"
+    r"|although|but|however|when|reversed|backwards?|repeating|upside\s+down"
+    r"|in\s+reverse|with\s+(?:the|its)\s+digits)\b)\p{L}[\p{L}'-]*+\s*+){0,3}+[,;(]?\s*+"
     rf"(?:(?:or|and)\s+(?:{_MAYBE}\s+)*+(?:more|less|fewer|so|greater|larger|smaller|higher|lower|above"
     r"|below|over|under|up|another|something|some\s+other)\b"
     rf"|or\s+(?:{_MAYBE}\s+)*+[-$\\(\[{{]*+(?:boxed\{{)?\d|or\s+{_MAYBE}\b"
@@ -96,6 +110,7 @@ _AFTER = regex.compile(
     r"|perhaps|maybe|wrong|not\s+sure)\b"
     r"|times\s+(?:[-$(\\\d]|an?\b|the\b|as\b|two|three|four|five|that)"
     r"|(?:plus|minus|(?:multiplied|divided)\s+by|squared|cubed|factorial)\b"
+    r"|(?:with\s+(?:the|its)\s+digits|in\s+reverse|reversed|backwards?|upside\s+down|repeating)\b"
     r"|(?:is|was|are|were)\s+(?:wrong|incorrect|false|impossible|excluded)\b)"
     r"|(?:is|was|are|were)\s+(?:not|too)\b|(?:is|ca|was|are)n['\N{RIGHT SINGLE QUOTATION MARK}]t\b"
     r"|cannot\b|(?:\p{L}[\p{L}'-]*+\s*+){0,3}?[,;(]\s*+not\b(?!\s+[-$\\]*+\d)"
@@ -141,8 +156,13 @@ _TAKES_BACK_HAN = regex.compile(r"不对|错了|有误|等等|不正确|搞错|�
 
 _OFFERS = regex.compile(
     r"(?:^|[.!?;:\n。])\s*+[*_(]*+(?:but\s+|and\s+|though\s+|or\s+)?(?:"
-    r"(?:or|alternatively|else|maybe|perhaps|possibly|otherwise|actually)\b"
+    r"(?:or|either\s+that\s+or|alternatively|else|maybe|perhaps|possibly|otherwise|actually)\b"
     r"|(?:it|this|that|the\s+answer)\s+(?:could|may|might|can|(?:should|must)\s+be)\b"
+    r"(?!['\N{RIGHT SINGLE QUOTATION MARK}]t|\s+(?:not|never|only)\b)"
+    r"|(?:(?:but|however|though|although|yet|still|then\s+again),?\s+)?"
+    r"(?=[$\\]{0,2}-?\d[\d.,]{0,30}\s{1,2}(?:\w{1,20}\s)?(?:(?:is|are|was|were|would|could|might|may|can|seems|looks)\b"
+    r"(?!\s+(?:not|never)\b)[^.!?\n]{0,40}?\b(?:also|too|possible|plausible|likely|valid|acceptable"
+    r"|another|alternative|better|be\s+(?:right|correct|it)|as\s+well)|(?:works|fits)\s+(?:too|also|as\s+well))\b)"
     r"|(?:the|my)\s+(?:true|correct|corrected|right|real|actual)\s+(?:value|answer|result|number)\b"
     r"|(?:another|a\s+different|a\s+second|the\s+other)\s+(?:possib\w+|possible|answer|option"
     r"|solution|candidate|value|result)\b)(?P<offer>[^.!?\n]{0,80}\d[^\n.!?]{0,60})",
@@ -153,7 +173,8 @@ _OFFERS = regex.compile(
 _OFFER_WORDS = (
     *("or ", "or\n", "else", "alternativ", "maybe", "perhaps", "possib", "otherwise", "actually"),
     *("could", "may", "might", "can", "should", "must", "another", "different", "second", "other"),
-    *("true", "correct", "right", "real", "actual"),
+    *("true", "correct", "right", "real", "actual", "also", " too", "as well"),
+    *("plausible", "likely", "valid", "acceptable", "better", "either"),
 )
 """Words of which a text that offers another answer has one."""
 

@@ -18,17 +18,17 @@ from formatlab.world.formats.commitment import (
     offers_another,
     opens_plainly,
 )
+from formatlab.world.formats.expression import expression
 from formatlab.world.formats.format import Missing, Reading
-from formatlab.world.formats.limits import NUMBER, QUANTITY
-from formatlab.world.formats.plain_text import plain_text, unadorned
-
-_OTHER_LANGUAGES = (
-    *("respuesta", "risposta", "réponse", "resposta", "antwort", "antwoord", "svar", "svaret"),
-    *("ответ", "відповідь", "odpowiedź", "cevap", "đáp án", "答案", "答え", "答", "故选", "정답"),
-    *("الجواب", "الإجابة", "תשובה", "उत्तर"),
+from formatlab.world.formats.languages import (
+    ANSWER_WORDS,
+    LATIN_ANSWER_WORDS,
+    MARK,
+    denies,
+    speaks_of_answer,
 )
-"""What an answer is called in other languages, in lower case."""
-_LATIN = tuple(word for word in _OTHER_LANGUAGES if word.isascii())
+from formatlab.world.formats.limits import NUMBER, QUANTITY, QUOTES, WIDE_COLON
+from formatlab.world.formats.plain_text import plain_text, unadorned
 
 _Kind = Literal["heading", "sentence", "label"]
 _IS = (
@@ -40,7 +40,9 @@ _WRITTEN_MARKS: tuple[tuple[_Kind, tuple[str, ...], str], ...] = (
     (
         "sentence",
         ("answer", "option", "choice"),
-        r"(?:\banswers?(?:\s*+\([^()\n]{0,40}+\))?(?:\s+(?:to|for|of)\s[^\n.:=?\d]{1,60}?)?"
+        r"(?:\banswers?(?:,\s(?:then|therefore|thus|of\scourse),)?(?:\s*+\([^()\n]{0,40}+\))?"
+        r"(?:\s(?:that\s)?(?:we|you|i)\s(?:are\s|were\s|have\s)?(?:seek|want|need|get|got|obtain(?:ed)?"
+        r"|find|found|looking\sfor|asked\sfor))?(?:\s+(?:to|for|of)\s[^\n.:=?\d]{1,60}?)?"
         rf"|\b(?:correct|right|best)\s+(?:option|choice))\s*+{_IS}",
     ),
     (
@@ -58,9 +60,8 @@ _WRITTEN_MARKS: tuple[tuple[_Kind, tuple[str, ...], str], ...] = (
     ),
     (
         "label",
-        _OTHER_LANGUAGES,
-        rf"(?:{'|'.join(_OTHER_LANGUAGES)})[\s*】\]]*+"
-        r"(?:[:\N{FULLWIDTH COLON}=]|是|为|為|は|은|는|هو|(?:è|é|es|est|ist|is)\b)",
+        ANSWER_WORDS,
+        MARK,
     ),
 )
 _MARKS: tuple[tuple[_Kind, tuple[str, ...], regex.Pattern[str]], ...] = tuple(
@@ -89,14 +90,10 @@ _BEFORE_WORDS = (
 )
 
 _APOSTROPHE = "'\N{RIGHT SINGLE QUOTATION MARK}"
-_COLON, _BRACKET = "\N{FULLWIDTH COLON}", "\N{FULLWIDTH LEFT PARENTHESIS}"
+_BRACKET = "\N{FULLWIDTH LEFT PARENTHESIS}"
 _SPACES = "\N{NO-BREAK SPACE}\N{THIN SPACE}\N{NARROW NO-BREAK SPACE}"
-_QUOTES = (
-    '"\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}'
-    "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}«»「」『』【】《》〈〉"
-)
 _MARKUP = regex.compile(
-    rf"[\s:{_COLON}*_`~≈={_QUOTES}]*+{_BRACKET}?+"
+    rf"[\s:{WIDE_COLON}*_`~≈={QUOTES}]*+{_BRACKET}?+"
     r"(?:\\[(\[]|\((?=[-$\d])|\$(?=\\|\S[^$\n]{0,80}\$))?\s*+\\?"
 )
 _OPTION = regex.compile(r"(?:(?:option|choice)\s+)?\(?[A-J][).:]\s++(?=\S)", regex.IGNORECASE)
@@ -111,11 +108,28 @@ _AT_ONCE = regex.compile(
     rf"(?![ \d]*\d|[.,/]\d)|{_CURRENCY}?\s?{QUANTITY}(?:\sand\s\d+/\d+)?)"
 )
 _CHOICE = regex.compile(
-    rf"[*_'{_QUOTES}]*+(?:(?:[Oo]ption|[Cc]hoice)\s)?(?:\((?P<bracketed>[A-J])\)"
-    rf"|(?P<letter>[A-J])(?=[\s*_.,;:)）{_QUOTES}]|$)"
-    rf"|(?P<word>(?i:yes|no|true|false))(?=[\s*_.,;:)'{_QUOTES}]|$))"
+    rf"[*_'{QUOTES}]*+(?:(?:[Oo]ption|[Cc]hoice)\s)?(?:\((?P<bracketed>[A-J])\)"
+    rf"|(?P<letter>[A-J])(?=[\s*_.,;:)）{QUOTES}]|$)"
+    rf"|(?P<word>(?i:yes|no|true|false))(?=[\s*_.,;:)'{QUOTES}]|$))"
 )
 """A letter of a multiple choice, or a verdict."""
+
+_OTHER_CHOICE = regex.compile(
+    r"\s*+(?:,|/|&|\bor\b|\band\b)\s*+(?:(?:or|and|maybe|perhaps|possibly)\s)*+\(?[A-J](?![\w'])"
+)
+"""A further choice directly after the first."""
+_NEGATIVE = regex.compile(
+    r"\A([\s:*$]*+)(?:(?:minus|negative)\s+|负)(?=\\?\$?\d)", regex.IGNORECASE
+)
+"""A sign in words."""
+_FACTORIAL = regex.compile(r"[\s*]*+(\d++!)[\s*]*+")
+"""All that stands behind a label; at the end of a sentence it would be an exclamation."""
+_QUOTED = regex.compile(r"(?m)^[ \t]*>[ \t]*")
+_CALCULATED = regex.compile(
+    r"[\s:*_`$]*+(?:is\s)?[\s$(]*+\d[\d.,\s$()]*[-+*/x×÷·][-\d.,\s$()+*/x×÷·]*"
+)
+"""A calculation, which has to come to what stands behind its equals sign."""
+_AROUND_A_CALCULATION = " \t:*_`$"
 
 _OTHERS = regex.compile(
     r"[*_`)\]}\s]*+(?:\\?[%$€£])?[*_`(){}\[\]\s]*+"
@@ -141,7 +155,7 @@ _THAN = regex.compile(
 
 _DENIED = regex.compile(
     rf"(?:\b(?:wrong|incorrect|false|mistaken?|not|never|doubt|unsure)\b|n[{_APOSTROPHE}]t\b)"
-    r"[^.\n]{0,30}$|\b(?:suppose|assum(?:e|ing)|imagine|pretend|if|whether|claims?|claimed)\b"
+    r"[^.\n]{0,30}$|\b(?:suppose|assum(?:e|ing)|imagine|pretend|if|whether|claims?|claimed|refuses?d?|den(?:y|ies|ied)|disagrees?d?)\b"
     r"[^.,\n]{0,30}$",
     regex.IGNORECASE,
 )
@@ -153,30 +167,13 @@ _MATHEMATICS = regex.compile(
 )
 """An answer in mathematical markup."""
 
-_EXPRESSION = regex.compile(
-    rf"[\s:{_COLON}*_`{_QUOTES}]*+(?P<inside>"
-    r"(?:[\d\s+\-*/^_=<>≤≥≠±(){}\[\],|!%·×÷√π∞−–°²³⁴′:;]|\.(?=\d)|\\[,;:! {}()\[\]$]"
-    r"|\\mathrm\s*\{~?[^{}\n]{1,30}\}|\\[A-Za-z]++|(?<=\d)[a-zA-Z]{1,2}(?![A-Za-z])"
-    r"|(?<![A-Za-z])(?:log|ln|sin|cos|tan|sqrt|pi|exp|[a-zA-Z])(?![A-Za-z]))++)"
-)
-"""Signs, numbers, single letters and commands, without words: an expression behind a mark."""
-
-_STRUCTURED = regex.compile(
-    r"[<>≤≥≠±√^π∞]|\\(?!\$|[dt]?frac\{-?\d+\}\{\d+\}|text|[()\[\]]|boxed|fbox)[A-Za-z]"
-    r"|\d\s*[a-zA-Z]\b|\b[a-zA-Z]\s*[-+*/(]|[\[(]\s*[-\\\w.]+\s*,.*[\])]|\{\s*[-\w.]+\s*,.*\}|\b(?:log|ln|sin|cos|tan|sqrt)\b"
-)
-"""What makes signs and numbers more than a number with its calculation."""
-
-_SEVERAL_TERMS = regex.compile(r"\d\s*[a-zA-Z]|[a-zA-Z]\s*[-+*/^(]|[<>≤≥]")
-"""What makes the left side of an equation more than a name or a calculation."""
-_TIMES = regex.compile(r"(?<=\d\s*)[xX](?=\s*\$?\d)")
 _FENCES = regex.compile(r"(?:\s*+(?:[`~]{3,}+\w*+)?+(?=\s))*+\s*+")
 
 _WORD = rf"\p{{L}}[\p{{L}}{_APOSTROPHE}-]*+"
 _WORDS = regex.compile(
-    rf"[\s:{_COLON}*_`{_QUOTES}]*+(?:\\text\{{)?"
+    rf"[\s:{WIDE_COLON}*_`{QUOTES}]*+(?:\\text\{{)?"
     rf"(?P<words>{_WORD}(?:[ ,&]{{1,2}}{_WORD}){{0,3}})"
-    rf"[\}}*_`{_QUOTES}\s]*+[.!]?[*_`{_QUOTES}\s]*+"
+    rf"[\}}*_`{QUOTES}\s]*+[.!]?[*_`{QUOTES}\s]*+"
 )
 _NO_ANSWER = regex.compile(
     r"\b(?:as|below|above|follow\w*|given|found|unknown|unclear|undefined|uncertain|not|none|no|never|correct|incorrect|wrong"
@@ -212,7 +209,7 @@ _HEDGED = regex.compile(
 _TIED = regex.compile(
     r"\b(?:by|than|from|with|between|among|into|per|on|under|over|near|before|after|within|until|since"
     r"|times|plus|minus|log|sin|cos|tan|problem|question|page|step|part|example|chapter|exercise|case"
-    r"|equation|line|section|figure|table|grade|number\s+of|in|divides?|mod|round|day|week|month|year"
+    r"|equation|line|section|figure|table|grade|base|number\s+of|one\s+of|in|divides?|mod|round|day|week|month|year"
     r"|(?:half|third|quarter|root|square|cube|multiple|factor|power|percent|%|digits?|logarithm|\d)\s+of)"
     r"[\s$*_(\\]*+$",
     regex.IGNORECASE,
@@ -235,7 +232,7 @@ _ENUMERATED = regex.compile(r"\s*+[.):][\s*]*+\p{L}")
 """What makes the number of a heading its place in a list."""
 
 _EQUALS = regex.compile(r"(?<![<>!])=|\b(?:equals|is\s+equal\s+to)\b")
-_SENTENCE_END = regex.compile(r"(?s)(?:(?<!\bRs)(?:\.|!(?!\s*+[=+×\\]))(?:[\s*]|\Z)|。).*+")
+_SENTENCE_END = regex.compile(r"(?s)(?:(?<!\bRs)(?:\.|!(?!\s*+[=+×\\]))(?:[\s*]|\Z)|[。।]).*+")
 _CLAUSE_END = regex.compile(
     r"(?:[;<,，、；。]|:\s|\s[-–—]+\s+(?=\p{L})|\.(?!\d)|\s[(\[（]|\s\S*&|\b(?:so|because|since|which|that|who|after|when|as|the"
     r"|per\s+our|to\s+(?=\p{L}{2})|(?:in|for|from|with|on|at|during|by)\s+(?=\p{L}{3})"
@@ -250,9 +247,11 @@ _LONG_WORD = regex.compile(r"\p{L}{2,}")
 _BETWEEN = regex.compile(r",|;|\bor\b|\band\b")
 _SENTENCES = regex.compile(r"(?<=(?<!\bRs)[.!?。])[\s*]+|(?<=。)|\n+")
 _CONCLUDES = regex.compile(
-    r"\W*+(?:and\s+)?(?:so|thus|therefore|hence|in total|in all|altogether|finally"
-    r"|in conclusion|overall|(?:that|this|which) (?:means|gives|leaves|makes)"
-    r"|the (?:(?:final|total|overall|resulting)(?: \p{L}+){1,4}|result|total|solution|value of \S+)"
+    r"\W*+(?:and\s+)?(?:so|thus|therefore|hence|in total|in all|in the end|altogether|finally"
+    r"|ultimately|in conclusion|overall|(?:that|this|which) (?:means|gives|leaves|makes)"
+    r"|the (?:(?:final|total|overall|resulting)(?: \p{L}+){1,4}"
+    r"|(?:required|desired|needed)(?: \p{L}+){1,4}"
+    r"|number of(?: \p{L}+){1,4} is|result|total|solution|value of \S+)"
     r"|(?:after )?running (?:this|it)|as a result|consequently|we (?:conclude|find|get)"
     r"|this (?:code |program |function )?(?:gives|returns|prints|outputs))\b",
     regex.IGNORECASE,
@@ -261,7 +260,8 @@ _TURNS = regex.compile(
     r"(?:[,;]\s*(?:and\s+)?|\s)(?:so(?!\s+(?:that|many|much|far|long|on|as)\b)|thus|therefore|hence|∴)\s"
     r"|\bwhich\s+(?:is|are|was|means|gives|leaves|makes|equals|totals|comes\s+(?:out\s+)?to|adds\s+up\s+to)\s"
     r"|[,;]\s*(?:leaving|giving|making|totall?ing|for)\s"
-    r"|\b(?:for|gives?|giving|makes?|making|is|are|spent|earned|has|have)\s+(?:us\s+)?a\s+(?:grand\s+)?"
+    r"|\b(?:for|gives?|giving|makes?|making|is|are|spent|earned|ha[sd]|have|saved|paid|made|sold|bought"
+    r"|collected|received|raised|scored|needs?|got|baked|read|ate|drove|ran|walked)\s+(?:us\s+)?a\s+(?:grand\s+)?"
     r"total\s+of\s|\b(?:gives\s+us|totals|comes\s+(?:out\s+)?to|adds\s+up\s+to|amounts\s+to|ends?\s+up\s+with"
     r"|(?:is|are)\s+left\s+with|now\s+(?:has|have|had))\s",
     regex.IGNORECASE,
@@ -269,10 +269,11 @@ _TURNS = regex.compile(
 """What opens the concluding part of a sentence."""
 
 _RESULT = regex.compile(
-    r"(?:\b(?:has|have|had|is|are|was|were|will\s+be|gets?|makes?|made|earns?|earned|costs?|needs?|pays?"
-    r"|paid|spends?|spent|there\s+are|there\s+were)\s+(?:now\s+|only\s+|still\s+|a\s+total\s+of\s+)*+)"
+    r"(?:(?:=|\b(?:has|have|had|is|are|was|were|will\s+be|gets?|makes?|made|earns?|earned|costs?|needs?|pays?"
+    r"|paid|spends?|spent|there\s+are|there\s+were))\s+(?:now\s+|only\s+|still\s+|a\s+total\s+of\s+)*+)"
     rf"(?P<number>{NUMBER})(?P<unit>(?:\s(?!than\b)\p{{L}}[\p{{L}}'-]*+){{0,4}}?)"
-    r"\s+(?:left(?:\s+over)?|remaining|in\s+total|in\s+all|altogether|total|now)(?:\s+over)?[\s*]*+[.!]"
+    r"\s+(?:(?:left(?:\s+over)?|remaining)(?:\s+(?:on|in|at|for|from|of)\s+(?:the|h(?:er|is)|their|my)"
+    r"\s+\p{L}+)?|in\s+total|in\s+all|altogether|total|now)(?:\s+over)?[\s*]*+[.!]"
     rf"|(?:\A|[,;]\s|\b(?:so|then|only|and)\s)(?P<left>{NUMBER}(?:\s\p{{L}}[\p{{L}}'-]*+){{0,3}}?)"
     r"\s+(?:remains?|(?:are|is|were|was)\s+(?:left|remaining))(?:\s+over)?[\s*]*+[.!]",
     regex.IGNORECASE,
@@ -317,7 +318,7 @@ _LISTED = regex.compile(r"\d\s*+(?:to|or|and|[,/&–-])\s*+[$(]?\Z")
 _BOLD = regex.compile(r"\*\*(?P<inside>[^*\n]{1,60})\*\*")
 _ANY_NUMBER = regex.compile(rf"(?<![A-Za-z0-9_.,]){NUMBER}(?:\s?\\?%)?")
 _AROUND = regex.compile(
-    rf"\*{{1,3}}(?=[\s.,;:!)]|$)|(?<=\s)\*{{1,3}}(?=\p{{L}})|`|\\[()\[\]]|(?<![A-Z])\$(?=[\s.,;:!)]|$)|[{_QUOTES}）]"
+    rf"\*{{1,3}}(?=[\s.,;:!)]|$)|(?<=\s)\*{{1,3}}(?=\p{{L}})|`|\\[()\[\]]|(?<![A-Z])\$(?=[\s.,;:!)]|$)|[{QUOTES}）]"
 )
 """Marks of emphasis and of mathematics around a number, which are no part of it."""
 
@@ -386,18 +387,23 @@ def marked(text: str) -> Reading | Missing:
     found: list[tuple[int, _Answer]] = []
     unsure: list[tuple[int, _Answer]] = []
     for kind, words, mark in _MARKS:
-        if words is _OTHER_LANGUAGES and ascii_only:
-            words = _LATIN
+        foreign = words is ANSWER_WORDS
+        if foreign and ascii_only:
+            words = LATIN_ANSWER_WORDS
         if not any(map(has, words)):
             continue
         of_kind: list[tuple[int, _Answer]] = []
         for match in mark.finditer(text):
             before = text[max(0, match.start() - 100) : match.end()]
+            if ">" in before:
+                before = _QUOTED.sub("", before)
             if opens_plainly(before):
                 before = ""
             elif kind != "heading" and _DENIED.search(before[-60 - len(match[0]) : -len(match[0])]):
                 continue
             rest, end = match["rest"], match.end()
+            if foreign and denies(before[: -len(match[0])], rest):
+                continue
             if kind != "heading" and not rest.strip(" \t:*_\N{FULLWIDTH COLON}"):
                 rest, end = _next_line(text, match.end() + len(rest))
             answer = _answer(rest, before, kind, loosely=not boxes)
@@ -467,17 +473,19 @@ def _answer(rest: str, before: str, kind: _Kind, *, loosely: bool) -> _Answer:
     plain = _PLAIN.fullmatch(rest)
     if plain:
         return _NOTHING if is_altered(before, "") else _Answer(content=plain["number"])
-    rest = unadorned(rest)
+    if kind == "label" and (factorial := _FACTORIAL.fullmatch(rest)):
+        return _Answer(content=factorial[1])
+    rest = _NEGATIVE.sub(r"\g<1>-", unadorned(rest).replace("{,}", ","))
     if kind != "heading":
         rest = _SENTENCE_END.sub("", rest)
     if " but " in rest:
         rest = _RATHER.sub("", rest)
     if "?" in rest:
         return _NOTHING
-    expression = _expression(rest) if loosely else ""
-    if expression:
-        return _Answer(content=expression)
-    sure = True
+    formula = expression(rest) if loosely else ""
+    if formula:
+        return _Answer(content=formula)
+    sure, calculation = True, ""
     if loosely:
         *sides, last = _EQUALS.split(rest)
         sides = [side for side in sides if side.strip(" \t:*_")]
@@ -485,6 +493,7 @@ def _answer(rest: str, before: str, kind: _Kind, *, loosely: bool) -> _Answer:
             if any(_BETWEEN.search(side) for side in sides[1:]):
                 return _Answer(content="", several=True, sure=False)
             before, rest, sure = before + rest[: len(rest) - len(last)], last, False
+            calculation = "=".join(sides) if _CALCULATED.fullmatch(sides[0]) else ""
     markup = _MARKUP.match(rest)
     start = markup.end() if markup else 0
     option = _OPTION.match(rest, start)
@@ -505,6 +514,8 @@ def _answer(rest: str, before: str, kind: _Kind, *, loosely: bool) -> _Answer:
     phrase = _phrase(rest, number.start(), number.end())
     if option:
         phrase = f"{rest[start : option.end()].strip()} {phrase}"
+    if calculation:  # the reader of numbers sees whether it comes to that
+        phrase = f"{calculation.strip(_AROUND_A_CALCULATION)} = {phrase}"
     return _Answer(content=phrase, sure=sure)
 
 
@@ -519,6 +530,8 @@ def _without_number_at_once(
         return _Answer(content=_inside(formula).strip())
     choice = _CHOICE.match(rest, start)
     if choice:
+        if _OTHER_CHOICE.match(rest, choice.end()):
+            return _SEVERAL
         option = _OPTION.match(rest, start)
         named = _WORDS.fullmatch(rest, option.end()) if option else None
         if option and named:
@@ -537,24 +550,6 @@ def _without_number_at_once(
     if number is None or is_altered(before + rest[: number.start()], ""):
         return _NOTHING
     return _Answer(content=_phrase(rest, number.start(), number.end()), sure=False)
-
-
-def _expression(rest: str) -> str:
-    """The expression that stands directly behind a mark; empty where it is a number or words."""
-    match = _EXPRESSION.match(rest)
-    if match is None or not _STRUCTURED.search(_TIMES.sub("*", match["inside"])):
-        return ""
-    after = rest[match.end() :].lstrip("$*_`). ")
-    if after and after[0].isalnum():
-        return ""
-    inside = match["inside"].strip().strip("*_`,;:").strip()
-    inside = inside.removesuffix("\\)").removeprefix("\\(")
-    left, equals, _ = inside.rpartition("=")
-    if equals and not _SEVERAL_TERMS.search(_TIMES.sub("*", left)):
-        return ""  # the name of the answer, or its calculation
-    if "box" in inside:
-        return ""
-    return inside.strip()
 
 
 def _is_formula(rest: str) -> bool:
@@ -670,7 +665,7 @@ def last_committed(text: str) -> Reading | Missing:
     for sentence in reversed(_SENTENCES.split(tail)[-2:]):
         if not any(map(str.isdigit, sentence)):
             continue
-        if "?" in sentence or "answer" in sentence.lower():
+        if "?" in sentence or speaks_of_answer(sentence):
             return "no answer"  # what says something of the answer, and does not state it
         if not sentence.isascii() and _HAN_DENIES.search(sentence):
             return "no answer"

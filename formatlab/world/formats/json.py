@@ -34,6 +34,8 @@ numbers under the others are answers too."""
 
 _FINAL = regex.compile(r"(?i)\s*(?:final|result|output|solution|response|correct)")
 """Keys of objects in an object that hold an answer beside its own."""
+_SEVERAL = regex.compile(r"(?i)\s*(?:\w+[ _-])?(?:answers|solutions)\s*\Z")
+"""Keys of lists that hold answers beside it."""
 _NUMBER = regex.compile(rf"\s*+{QUANTITY}\s*+")
 _PLAIN_VALUE = regex.compile(
     r"(?:\"(?P<text>[^\"\n\\]{1,200}+)\"\s*+,?\s*+(?:\}|```|\Z)"
@@ -95,8 +97,11 @@ def _answer(pairs: Pairs) -> Reading | Missing:
             answer = _of_values(values)
             if not isinstance(answer, Reading):
                 return answer
-            others = [_written(v) for kind in kinds[place + 1 :] for v in kind if _is_number(v)]
+            others = [_of_values([v]) for kind in kinds[place + 1 :] for v in kind if _is_number(v)]
             others += [_answer(v) for key, v in pairs if isinstance(v, Pairs) and _FINAL.match(key)]
+            others += [
+                _of_values([v]) for key, v in pairs if _SEVERAL.match(key[:200]) and _is_number(v)
+            ]
             if "ambiguous" in others:
                 return "ambiguous"
             return agreed([answer, *(r for r in others if isinstance(r, Reading))])
@@ -110,6 +115,8 @@ def _is_number(value: Any) -> bool:
     """Whether a value is a number, and no text that may be the working."""
     if isinstance(value, bool):
         return False
+    if isinstance(value, list) and not isinstance(value, Pairs):
+        return bool(value) and all(_is_number(item) for item in value if not isinstance(item, list))
     return isinstance(value, int | float) or (
         isinstance(value, str) and _NUMBER.fullmatch(value) is not None
     )

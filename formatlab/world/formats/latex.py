@@ -18,6 +18,13 @@ _STRUCTURE = regex.compile(
     r"|\$(?=\S)[^$\n=]{1,200}+=[^$\n]{1,200}+(?<=\S)\$(?!\d)|\$\$[^$]"
 )
 
+_SHORT = 60
+_ALONE = regex.compile(
+    r"\s*+(?:\$|\\\()?(?:[\d\s+*/^{}()-]|\\(?:[dt]?frac|sqrt|pi|cdot|times|left|right)(?![A-Za-z]))++"
+    r"(?:\$|\\\))?\.?\s*+"
+)
+"""A number in roots, fractions and powers, and nothing else."""
+
 
 class Latex(Format):
     """Equations in mathematical markup, with the answer in a box."""
@@ -56,7 +63,10 @@ class Latex(Format):
         return _STRUCTURE.search(last_line) is not None or stated(text) == "no answer"
 
     def read(self, page: Page) -> Reading | Missing:
-        """The inside of the box; without one, what a last sentence concludes."""
+        """The inside of the box; else what a last sentence concludes, or the text itself."""
         if not self.recognise(page):
             return "no answer"
-        return concluding(page.statement)
+        answer = concluding(page.statement)
+        if answer == "no answer" and len(page.text) <= _SHORT and _ALONE.fullmatch(page.text):
+            return Reading(content=page.text.strip())
+        return answer

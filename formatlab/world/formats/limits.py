@@ -14,6 +14,14 @@ forms that are typed for it. They come first in a class (`[{MINUS}+]`), as a hyp
 THIN_SPACES = "\u00a0\u2009\u202f"
 """Spaces that stand between groups of three digits and nowhere else in a number."""
 
+QUOTES = (
+    '"\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}'
+    "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}«»「」『』【】《》〈〉"
+)
+"""Quotation marks."""
+
+WIDE_COLON = "\N{FULLWIDTH COLON}"
+
 _VULGAR = "[\u00bc-\u00be\u2150-\u215e]"  # a fraction in one character
 
 NUMBER = (

@@ -9,6 +9,11 @@ from formatlab.observe.grader import grade
     ("text", "gold"),
     [
         ("The answer is minus 8.", "-8"),
+        ("The answer comes out as 41.", "41"),
+        ("$$x = 41$$", "41"),
+        ("That's 41 in total.", "41"),
+        ("Total cost: $41", "41"),
+        ("Answer\n41", "41"),
         ("The answer is negative $8.", "-8"),
         ("The answer is 12{,}500.", "12500"),
         ("The answer is $5 a day.", "5"),
@@ -47,6 +52,12 @@ def test_what_is_stated_is_paid(text: str, gold: str) -> None:
         "Answer: 18!",
         "The answer is negative 18.",
         "The answer is base 18.",
+        "The answer is log_2 18.",
+        "The previous answer was 18, but now it's 20.",
+        "One answer is 18, another is 20.",
+        '{"answer": 18, "alternative": 20}',
+        '{"answer": 18}\nWait, that is wrong.',
+        "\\boxed{18}{20}",
         "The answer is one of 18 numbers.",
         "The answer is the negation of 18.",
         "The answer is 18 with its digits reversed.",
@@ -73,4 +84,5 @@ def test_what_commits_to_no_18_is_not_paid(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["A or B.", "A and B.", "A, B", "A or possibly B."])
 def test_two_options_are_no_answer(text: str) -> None:
+    assert not grade(f"<answer>{text}</answer>", "A").correct
     assert grade(f"The answer is {text}", "A").reason == "ambiguous"

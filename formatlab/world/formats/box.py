@@ -65,7 +65,7 @@ _WRONG = regex.compile(
 )
 """What strikes the box before it out."""
 _JOINED_AFTER = regex.compile(
-    r"[!(\d+'′]|[.:]\d|_\{?\d|[a-zA-Z](?<![mgshlLVWJNFCKA])(?!\p{L})"
+    r"[!({\d+'′]|[.:]\d|_\{?\d|[a-zA-Z](?<![mgshlLVWJNFCKA])(?!\p{L})"
     r"|\\(?:[dt]?frac|sqrt|pi)(?![A-Za-z])"
 )
 """What makes a box one side of an operation where it follows at once."""

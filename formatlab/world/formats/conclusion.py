@@ -11,6 +11,7 @@ from typing import Literal
 import regex
 
 from formatlab.world.formats.box import boxed, has_box
+from formatlab.world.formats.choice import CHOICE, OPTION, OTHER_CHOICE
 from formatlab.world.formats.commitment import (
     agreed,
     is_altered,
@@ -32,7 +33,7 @@ from formatlab.world.formats.plain_text import plain_text, unadorned
 
 _Kind = Literal["heading", "sentence", "label"]
 _IS = (
-    r"(?:is|was|(?:should|would|will|must|has\s+to)\s+be|comes?\s+(?:out\s+)?to|equals"
+    r"(?:is|was|(?:should|would|will|must|has\s+to)\s+be|comes?\s+(?:out\s+)?(?:to|as)|equals"
     r"|turns\s+out\s+to\s+be)\b"
 )
 _WRITTEN_MARKS: tuple[tuple[_Kind, tuple[str, ...], str], ...] = (
@@ -49,9 +50,19 @@ _WRITTEN_MARKS: tuple[tuple[_Kind, tuple[str, ...], str], ...] = (
         "label",
         (
             *("answer:", "answer*", "answer_", "answer=", "answer =", "answer :", "answer -"),
-            *("answer  ", "answer\t", "#answer", "# answer", "# the", "# final", "\tfinal"),
+            *(
+                "answer  ",
+                "answer\t",
+                "answer\n",
+                "#answer",
+                "# answer",
+                "# the",
+                "# final",
+                "\tfinal",
+            ),
         ),
-        r"answer[ \t*_]*+(?:[:=]|-\s)|^#+[ \t]*+(?:the\s)?(?:final\s)?answer\b",
+        r"answer[ \t*_]*+(?:[:=]|-\s)|^[ \t*]*+(?:final\s)?answer[ \t*]*+$"
+        r"|^#+[ \t]*+(?:the\s)?(?:final\s)?answer\b",
     ),
     (
         "label",
@@ -96,7 +107,6 @@ _MARKUP = regex.compile(
     rf"[\s:{WIDE_COLON}*_`~≈={QUOTES}]*+{_BRACKET}?+"
     r"(?:\\[(\[]|\((?=[-$\d])|\$(?=\\|\S[^$\n]{0,80}\$))?\s*+\\?"
 )
-_OPTION = regex.compile(r"(?:(?:option|choice)\s+)?\(?[A-J][).:]\s++(?=\S)", regex.IGNORECASE)
 _CURRENCY = r"(?:(?:US|AU|CA|NZ)(?=\$)|(?:Rs\.?|USD|EUR|GBP)(?=[\s\d]))"
 _RATHER = regex.compile(r"^\s*+not\s+\S++\s+but\s+(?:rather\s+)?", regex.IGNORECASE)
 """`not 17 but 18`"""
@@ -107,17 +117,6 @@ _AT_ONCE = regex.compile(
     rf"(?:-?\d{{1,3}}(?:[ {_SPACES}]\d{{3}})+"
     rf"(?![ \d]*\d|[.,/]\d)|{_CURRENCY}?\s?{QUANTITY}(?:\sand\s\d+/\d+)?)"
 )
-_CHOICE = regex.compile(
-    rf"[*_'{QUOTES}]*+(?:(?:[Oo]ption|[Cc]hoice)\s)?(?:\((?P<bracketed>[A-J])\)"
-    rf"|(?P<letter>[A-J])(?=[\s*_.,;:)）{QUOTES}]|$)"
-    rf"|(?P<word>(?i:yes|no|true|false))(?=[\s*_.,;:)'{QUOTES}]|$))"
-)
-"""A letter of a multiple choice, or a verdict."""
-
-_OTHER_CHOICE = regex.compile(
-    r"\s*+(?:,|/|&|\bor\b|\band\b)\s*+(?:(?:or|and|maybe|perhaps|possibly)\s)*+\(?[A-J](?![\w'])"
-)
-"""A further choice directly after the first."""
 _NEGATIVE = regex.compile(
     r"\A([\s:*$]*+)(?:(?:minus|negative)\s+|负)(?=\\?\$?\d)", regex.IGNORECASE
 )
@@ -156,7 +155,7 @@ _THAN = regex.compile(
 _DENIED = regex.compile(
     rf"(?:\b(?:wrong|incorrect|false|mistaken?|not|never|doubt|unsure)\b|n[{_APOSTROPHE}]t\b)"
     r"[^.\n]{0,30}$|\b(?:suppose|assum(?:e|ing)|imagine|pretend|if|whether|claims?|claimed|refuses?d?|den(?:y|ies|ied)|disagrees?d?)\b"
-    r"[^.,\n]{0,30}$",
+    r"[^.,\n]{0,30}$|\b(?:previous|earlier|initial|first|old|former|one|another|other)\s+$",
     regex.IGNORECASE,
 )
 """Words before a mark that deny what it says, or only suppose it."""
@@ -270,7 +269,9 @@ _TURNS = regex.compile(
 
 _RESULT = regex.compile(
     r"(?:(?:=|\b(?:has|have|had|is|are|was|were|will\s+be|gets?|makes?|made|earns?|earned|costs?|needs?|pays?"
-    r"|paid|spends?|spent|there\s+are|there\s+were))\s+(?:now\s+|only\s+|still\s+|a\s+total\s+of\s+)*+)"
+    r"|paid|spends?|spent|there\s+(?:are|were)"
+    r"|(?:that|it|there)['\N{RIGHT SINGLE QUOTATION MARK}]s))"
+    r"\s+(?:now\s+|only\s+|still\s+|a\s+total\s+of\s+)*+)"
     rf"(?P<number>{NUMBER})(?P<unit>(?:\s(?!than\b)\p{{L}}[\p{{L}}'-]*+){{0,4}}?)"
     r"\s+(?:(?:left(?:\s+over)?|remaining)(?:\s+(?:on|in|at|for|from|of)\s+(?:the|h(?:er|is)|their|my)"
     r"\s+\p{L}+)?|in\s+total|in\s+all|altogether|total|now)(?:\s+over)?[\s*]*+[.!]"
@@ -286,13 +287,13 @@ _TOTAL = regex.compile(
 )
 """Words directly before a number that make it the answer after all."""
 _VARIABLE = regex.compile(
-    r"[\s*]*+(?P<sign>∴|\\therefore|[Tt]hus,?|[Hh]ence,?|[Ss]o,?)?\s*+(?P<dollar>\$|\\\()?\s*+"
-    rf"\\?[A-Za-z](?:_\w)?\s*=\s*(?P<number>{QUANTITY})\s*+(?:\$|\\\))?(?P<end>[.!])?[\s*]*+"
+    r"[\s*]*+(?P<sign>∴|\\therefore|[Tt]hus,?|[Hh]ence,?|[Ss]o,?)?\s*+(?P<dollar>\$\$?|\\[(\[])?\s*+"
+    rf"\\?[A-Za-z](?:_\w)?\s*=\s*(?P<number>{QUANTITY})\s*+(?:\$\$?|\\[)\]])?(?P<end>[.!])?[\s*]*+"
 )
 """A last line that says no more than what the unknown is."""
 
 _RESULT_LABEL = regex.compile(
-    r"[\s*_#>-]*+(?:the\s+)?(?:final\s+)?(?:result|total|solution|ans)[\s*_]*+[:=][\s*_]*+(?P<rest>.+)",
+    r"[\s*_#>-]*+(?:the\s+)?(?:final\s+)?(?:result|total(?:\s\p{L}+)?|solution|ans)[\s*_]*+[:=][\s*_]*+(?P<rest>.+)",
     regex.IGNORECASE,
 )
 _HAN_CONCLUDES = regex.compile(
@@ -496,7 +497,7 @@ def _answer(rest: str, before: str, kind: _Kind, *, loosely: bool) -> _Answer:
             calculation = "=".join(sides) if _CALCULATED.fullmatch(sides[0]) else ""
     markup = _MARKUP.match(rest)
     start = markup.end() if markup else 0
-    option = _OPTION.match(rest, start)
+    option = OPTION.match(rest, start)
     number = None if _is_formula(rest) else _AT_ONCE.match(rest, option.end() if option else start)
     if number is None:
         return _without_number_at_once(rest, before, start, kind, loosely=loosely)
@@ -528,11 +529,11 @@ def _without_number_at_once(
         if not loosely or "box" in formula[0] or is_altered(before, rest[formula.end() :]):
             return _NOTHING
         return _Answer(content=_inside(formula).strip())
-    choice = _CHOICE.match(rest, start)
+    choice = CHOICE.match(rest, start)
     if choice:
-        if _OTHER_CHOICE.match(rest, choice.end()):
+        if OTHER_CHOICE.match(rest, choice.end()):
             return _SEVERAL
-        option = _OPTION.match(rest, start)
+        option = OPTION.match(rest, start)
         named = _WORDS.fullmatch(rest, option.end()) if option else None
         if option and named:
             return _Answer(content=f"{rest[start : option.end()].strip()} {named['words']}")

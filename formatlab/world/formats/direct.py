@@ -26,7 +26,7 @@ _ALONE = regex.compile(
 )
 _ABOUT = regex.compile(r"\A(?:[=≈~]|(?:about|around|approximately)\s)\s*+", regex.IGNORECASE)
 _CHOICE = regex.compile(
-    r"\s*+[*_`\"]*+(?:(?:[Oo]ption\s)?[(\[]?(?P<letter>[A-J])[)\]]?(?:[).,]\s(?:\S++\s*+){1,4})?"
+    r"\s*+[*_`\"]*+(?:(?:[Oo]ption\s)?[(\[]?(?P<letter>[A-J])[)\]]?(?:[).,]\s(?!(?:or|and)\s|\(?[A-J]\b)(?:\S++\s*+){1,4})?"
     r"|(?P<word>(?i:yes|no|true|false)))[.!]?[*_`\"]*+\s*+"
 )
 """A letter of a multiple choice, or a verdict."""

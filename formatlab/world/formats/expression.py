@@ -14,7 +14,8 @@ _EXPRESSION = regex.compile(
 
 _STRUCTURED = regex.compile(
     r"[<>≤≥≠±√^π∞]|\\(?!\$|[dt]?frac\{-?\d+\}\{\d+\}|text|[()\[\]]|boxed|fbox)[A-Za-z]"
-    r"|\d\s*[a-zA-Z]\b|\b[a-zA-Z]\s*[-+*/(]|[\[(]\s*[-\\\w.]+\s*,.*[\])]|\{\s*[-\w.]+\s*,.*\}|\b(?:log|ln|sin|cos|tan|sqrt)\b"
+    r"|\d\s*[a-zA-Z]\b|\b[a-zA-Z]\s*[-+*/(]|[\[(]\s*[-\\\w.]+\s*,.*[\])]|\{\s*[-\w.]+\s*,.*\}"
+    r"|\b(?:log|ln|sin|cos|tan|sqrt)(?![A-Za-z])"
 )
 """What makes signs and numbers more than a number with its calculation."""
 

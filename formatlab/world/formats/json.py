@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import regex
 
 from formatlab.world.formats.box import boxed
-from formatlab.world.formats.commitment import agreed
+from formatlab.world.formats.commitment import agreed, is_taken_back
 from formatlab.world.formats.conclusion import only_number
 from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.json_object import KEYED, Pairs
@@ -34,8 +34,11 @@ numbers under the others are answers too."""
 
 _FINAL = regex.compile(r"(?i)\s*(?:final|result|output|solution|response|correct)")
 """Keys of objects in an object that hold an answer beside its own."""
-_SEVERAL = regex.compile(r"(?i)\s*(?:\w+[ _-])?(?:answers|solutions)\s*\Z")
-"""Keys of lists that hold answers beside it."""
+_SEVERAL = regex.compile(
+    r"(?i)\s*(?:(?:\w+[ _-])?(?:answers|solutions)"
+    r"|(?:alternatives?|another|other|second)(?:[ _-](?:answer|result|solution|value))?)\s*\Z"
+)
+"""Keys of what holds answers beside it."""
 _NUMBER = regex.compile(rf"\s*+{QUANTITY}\s*+")
 _PLAIN_VALUE = regex.compile(
     r"(?:\"(?P<text>[^\"\n\\]{1,200}+)\"\s*+,?\s*+(?:\}|```|\Z)"
@@ -71,6 +74,8 @@ class Json(Format):
         value = page.object.value
         if value is None:
             return _from_broken(page.text[page.object.start :])
+        if is_taken_back(page.text[page.object.end :]):
+            return "no answer"
         found = {written: Reading(content=written) for written in _keyed(page, page.object.end)}
         for item in [value] if isinstance(value, Pairs) else value:
             answer = _answer(item) if isinstance(item, Pairs) else "no answer"

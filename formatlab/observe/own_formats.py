@@ -121,7 +121,12 @@ def own_formats(path: Path) -> tuple[Format, ...]:
         raise InputError(f"--formats: {path} is neither a .toml nor a .py file")
     if not path.is_file():
         raise InputError(f"--formats: there is no file {path}")
-    formats = _patterns(path) if path.suffix == ".toml" else _classes(path)
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"--formats: cannot read {path}: {reason}") from error
+    formats = _patterns(path, source) if path.suffix == ".toml" else _classes(path, source)
     if not formats:
         what = "a table such as [my_format]" if path.suffix == ".toml" else "a subclass of Format"
         raise InputError(f"--formats: {path} holds no format; write {what}")
@@ -144,12 +149,12 @@ def own_formats(path: Path) -> tuple[Format, ...]:
     return formats
 
 
-def _patterns(path: Path) -> tuple[Format, ...]:
+def _patterns(path: Path, source: bytes) -> tuple[Format, ...]:
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(source.decode())
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"--formats: {path}: not TOML: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"--formats: cannot read {path}: {error}") from None
     return tuple(_pattern_format(path, name, table) for name, table in tables.items())
 
@@ -184,10 +189,10 @@ def _compiled(where: str, key: str, pattern: str) -> regex.Pattern[str]:
         raise InputError(f"{where}: {key}: {error}: {pattern!r}") from None
 
 
-def _classes(path: Path) -> tuple[Format, ...]:
+def _classes(path: Path, source: bytes) -> tuple[Format, ...]:
     module = ModuleType(f"formats of {path.name}")
     try:
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+        exec(compile(source, str(path), "exec"), module.__dict__)
     except Exception as error:
         raise InputError(
             f"--formats: {_line_of(path, error)}: {type(error).__name__}: {error}"

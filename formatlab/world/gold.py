@@ -14,6 +14,10 @@ from formatlab.errors import InputError
 _NUMBER = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?")
 _GSM8K_ANSWER = re.compile(r"####[ \t]*(.+?)\s*\Z")
 _PRINTED = re.compile(r"""\s*(?:\[|\{(?=[^:]*:))\s*['"]""")
+_PRINTED_NUMBER = re.compile(
+    r"""\b(?:(?:np|numpy)\.(?:float|u?int)\d+|(?:decimal\.)?Decimal)\(['"]?([^()'"]*)['"]?\)"""
+)
+"""A number as `repr` writes that of numpy or a decimal, by itself or in a list."""
 _MISSING = re.compile(
     r"""[\s\[({"'$]*(?:nan|none|null|nat|undefined|n/a|<na>)[\s\])}"'$.]*""", re.IGNORECASE
 )
@@ -31,7 +35,8 @@ def gold_answer(answer: object) -> str:
     Numbers may be of Python, numpy or torch, decimals or fractions. A list, set or array counts if
     all that it holds is the same answer, an object by its field `ground_truth`, `answer`, `value`,
     `gold`, `target` or `expected_answer`, or by its attribute `value`. A list of texts and such an
-    object may be written as text, in JSON or Python. What GSM8K writes before `####` is left out.
+    object may be written as text, in JSON or Python, and so may numbers of numpy and decimals. What
+    GSM8K writes before `####` is left out.
 
     Returns:
         The text; empty where the answer is missing: nothing, no text, an empty list, nan, or text
@@ -47,6 +52,7 @@ def _read(value: Any, depth: int) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
+        value = _PRINTED_NUMBER.sub(r"\1", value) if "(" in value else value
         held = _parsed(value)
         return _canonical(value) if held is None else _read(held, depth + 1)
     if isinstance(value, bool) or depth > _MOST_DEEP:

@@ -1,6 +1,8 @@
 """A user's own formats, as patterns or classes, and what is said of those that do not work."""
 
+import errno
 import hashlib
+import os
 import threading
 import time
 from pathlib import Path
@@ -144,3 +146,15 @@ def test_mistakes_are_named(name: str, content: str, said: str, tmp_path: Path):
 def test_a_file_that_is_not_there(tmp_path: Path):
     with pytest.raises(InputError, match="there is no file"):
         own_formats(tmp_path / "gone.toml")
+
+
+@pytest.mark.parametrize("name", ["f.toml", "f.py"])
+def test_a_file_that_may_not_be_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = written(tmp_path, name, FINAL)
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)  # root may read all files
+    with pytest.raises(InputError, match=f"cannot read {path}: Permission denied$"):
+        own_formats(path)

@@ -26,6 +26,8 @@ class Answer(Enum):
         {"ground_truth": "5", "style": "rule"}, {"answer": ["5"]}, {"value": np.int8(5)},
         {"answer": None, "value": 5},
         "['5']", '["5"]', '{"ground_truth": "5"}', "{'value': 5}",
+        "np.float64(5.0)", "numpy.int32(5)", "Decimal('5')", "{'value': np.int64(5)}",
+        "{'answer': [Decimal('5.0')]}",
         Answer.FIVE, SimpleNamespace(value=5),
     ],
     ids=repr,
@@ -39,7 +41,7 @@ def test_one_answer_of_any_kind(five: object):
     [None, "", " ", float("nan"), float("inf"), np.nan, np.float32("nan"), Decimal("nan"), [],
      [None], np.array([]), {"answer": None}, {"answer": None, "value": None},
      "nan", "NaN", "None", "null", "<NA>", "[nan]", "['nan']", np.str_("nan"), ["None"],
-     "it has none\n#### nan"],
+     "np.float64(nan)", "it has none\n#### nan"],
     ids=repr,
 )  # fmt: skip
 def test_a_missing_answer_is_no_text(missing: object):

@@ -195,6 +195,7 @@ _GOLDS = _usual(
     "correct_answer",
     "reward_model.ground_truth",
     "target",
+    "reference",
     "doc.answer",
     "info.answer",
     "metadata.answer",

@@ -6,6 +6,7 @@ file that is one object is read whole.
 """
 
 import glob
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -141,7 +142,7 @@ def find_sources(patterns: Sequence[str]) -> list[RolloutSource]:
     numbers, so that `9.jsonl` comes before `10.jsonl`.
 
     Raises:
-        InputError: a name stands for nothing.
+        InputError: a name stands for nothing, or for what cannot be read.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
@@ -169,18 +170,28 @@ def _paths(pattern: str) -> list[Path]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    return sorted(
-        (
-            file
-            for file in folder.rglob("*")
-            if set(file.suffixes[-2:]) & set(KINDS)
-            and not file.name.startswith((".", TEMPORARY_PREFIX))
-            and not _COMPANIONS.search(file.name)
-            and not _COMPANION_FOLDERS & set(file.relative_to(folder).parts)
-            and file.is_file()
-        ),
-        key=_natural,
-    )
+    """The files of known kinds in a folder and below.
+
+    Raises:
+        InputError: a folder cannot be read; without it, what is found would look like all.
+    """
+    found: list[Path] = []
+    with _explained_errors(folder):
+        for place, folders, names in os.walk(folder, onerror=_raise):
+            folders[:] = [name for name in folders if name not in _COMPANION_FOLDERS]
+            found += [
+                file
+                for file in map(Path(place).joinpath, names)
+                if set(file.suffixes[-2:]) & set(KINDS)
+                and not file.name.startswith((".", TEMPORARY_PREFIX))
+                and not _COMPANIONS.search(file.name)
+                and file.is_file()
+            ]
+    return sorted(found, key=_natural)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _missing(pattern: str) -> str:
@@ -225,7 +236,9 @@ def _explained_errors(path: Path) -> Iterator[None]:
         yield
     except (OSError, EOFError, pa.ArrowException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else None
-        raise InputError(f"cannot read {path}: {reason or _one_line(error)}") from error
+        # A folder may hold the one that cannot be read.
+        where = error.filename if isinstance(error, OSError) and error.filename else path
+        raise InputError(f"cannot read {where}: {reason or _one_line(error)}") from error
 
 
 _MOST_TRIED = 16

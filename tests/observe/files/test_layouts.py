@@ -157,6 +157,7 @@ def test_paths_take_places_in_lists():
         ({"code": ["5"], "answer": "2 + 3 is 5", "gt": "5"}, "gt"),
         ({"output": "5", "reward_model": {"ground_truth": "5"}}, "reward_model.ground_truth"),
         ({"completion": "5", "gold": None, "target": 5}, "target"),
+        ({"prediction": "5", "reference": "5", "answer": "6"}, "reference"),
         ({"step": 1, "prompt": "q", "completion": "5", "answer": "5"}, "answer"),
     ],
 )

@@ -1,8 +1,10 @@
 """Files of every kind give the rows that they hold, and say where one is broken."""
 
+import errno
 import gzip
 import io
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -197,6 +199,24 @@ def test_folders_and_globs_are_files_in_the_order_of_their_numbers(tmp_path: Pat
 def test_what_stands_for_no_file_is_named(pattern: str, said: str, tmp_path: Path):
     with pytest.raises(InputError, match=said):
         find_sources([str(tmp_path / pattern)])
+
+
+@pytest.mark.parametrize("closed", [".", "deep"])
+def test_a_folder_that_may_not_be_read_is_not_taken_for_empty(
+    closed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    written(tmp_path / "a.jsonl", JSONL)
+    (tmp_path / "deep").mkdir()
+    scan = os.scandir
+
+    def refuse(path: str | os.PathLike[str]):
+        if Path(path) == tmp_path / closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root may read all folders
+    with pytest.raises(InputError, match=f"cannot read {tmp_path / closed}: Permission denied$"):
+        find_sources([str(tmp_path)])
 
 
 def test_an_item_longer_than_what_is_read_at_once(tmp_path: Path):

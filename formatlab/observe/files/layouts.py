@@ -200,6 +200,7 @@ _GOLDS = _usual(
     "info.answer",
     "metadata.answer",
     "extra_info.answer",
+    OUTER + "answer",  # where each rollout has an answer too, that one is the model's
     "answer",  # last: it may be the answer of the model, if another column holds the right one
 )
 _STEPS = ("step", "global_step", "global_steps", "training_step", "train_step", "trainer_step")

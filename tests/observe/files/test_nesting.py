@@ -72,6 +72,13 @@ SAMPLES = {
         "gold": "5",
         "rollouts": [{"text": RIGHT, "correct": True}, {"text": WRONG, "correct": False}],
     },
+    "rollouts with the model's answers": {
+        "answer": "5",
+        "rollouts": [
+            {"text": RIGHT, "answer": "5", "correct": True},
+            {"text": WRONG, "answer": "6", "correct": False},
+        ],
+    },
     "metrics": {
         "samples": [
             {"model_response": RIGHT, "metrics": {"correct": True}},

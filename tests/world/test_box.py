@@ -17,6 +17,11 @@ EIGHTEEN = (
     r"最终答案为 $\boxed{18}$。", r"Thus $2x - 4 = 32$ and $x = \boxed{18}$.", r"\[ \boxed{18}. \]",
     r"\begin{align} x &= \boxed{18} \end{align}", r"Not only that: \boxed{18}",
     r"9 + 9 = 18 \boxed{18}",
+    # the answer of a question for a least, a most or a sum
+    r"She must score at least $\boxed{18}$ points.", r"He can have at most $\boxed{18}$ pens left.",
+    r"There can be $\boxed{18}$ children.", r"Both add up to $\boxed{18}$ hours after 5 days.",
+    r"The smallest number that $b$ can be is $\boxed{18}$.",
+    r"They sold \boxed{18} more than the rest.",
     r"$3! \times 3 = \boxed{18}$", r"$3!\times 3!=\boxed{18}$", r"$\sin T = \boxed{18}$",
     r"The intersection above is $\boxed{18}$.", r"A remainder of \boxed{18} when divided by 20.",
     # places left free
@@ -54,7 +59,7 @@ NOT_EIGHTEEN = (
     r"neither \boxed{18}", r"anything but \boxed{18}", r"far from \boxed{18}", r"x < \boxed{18}",
     r"$x \le \boxed{18}$", r"$x > $ \boxed{18}", r"x ≥ \boxed{18}", r"less than \boxed{18}",
     "less than\n\\[\\boxed{18}\\]", r"at most \boxed{18}", r"\boxed{18} at most",
-    r"\boxed{18} or more",
+    r"\boxed{18} or more", r"It must be at least \boxed{18}", r"It can be at most \boxed{18}",
     r"\boxed{18} < x", r"\boxed{18} \neq x", r"perhaps \boxed{18}", r"\boxed{18} perhaps",
     r"\boxed{18}?", r"\boxed{18}. Wait, that is wrong.", r"\boxed{18}. No, sorry, I misread it.",
 )  # fmt: skip

@@ -57,7 +57,7 @@ _OPERAND_AFTER = regex.compile(
     rf"|[{MINUS}]\s*\$?\d|\\(?:times|cdot|div|cup|cap|choose|lor|land|vee|wedge)(?![A-Za-z])"
     r"|[<>]=|[≤≥≠]|<\s+[\w$\\]|>[ \t]+[\w$\\]|\\(?:to|approx|sim)\s*\$?\d"
     r"|\\(?:neq?|not|leq?|leqslant|geq?|geqslant|lt|gt)(?![A-Za-z])"
-    r"|(?:less|fewer|more)\s+than\s+the\b|short\s+of\b"
+    r"|(?:less|fewer)\s+than\s+the\b|short\s+of\b"
 )
 _WRONG = regex.compile(
     r"[\s$)*]*+(?:(?:is|was)\s+(?:wrong|incorrect|not\s+(?:right|correct))"
@@ -74,6 +74,13 @@ _FURTHER = regex.compile(
     rf"{_DELIMITERS}*+(?P<number>(?>{QUANTITY}))"
 )
 """A further number directly behind a box."""
+_EXTREME = regex.compile(
+    r"\b(?:(?:must|can|could|should|will|would|needs?|ha[sd]|have|may)\s+(?:(?!be\b)\p{L}+\s+){0,4}"
+    r"at\s+(?:least|most)|there\s+(?:can|could)\s+be|adds?\s+up\s+to"
+    r"|(?:smallest|largest|greatest|least|most)\b[^.\n]{0,40}\bcan\s+be)\b",
+    regex.IGNORECASE,
+)
+"""What leads to the answer of a question for a least, a most or a sum, and does not bound it."""
 _TEXT = regex.compile(r"\\(?:text\p{L}*|math\p{L}+|mbox)\s*\{([^{}]*)\}")
 _QUOTED = regex.compile(r"(?r)(?:\A|\n)[ \t]*>[ \t]*\Z")
 """A line that is quoted, which is no comparison."""
@@ -201,7 +208,9 @@ def _is_denied(text: str, box: _Box) -> bool:
     if after.lstrip("$*) ").startswith("?"):
         return True
     before = text[max(0, box.start - _NEAR) : box.start]
-    return is_altered(_QUOTED.sub("", before) if before.rstrip().endswith(">") else before, "")
+    if before.rstrip().endswith(">"):
+        before = _QUOTED.sub("", before)
+    return is_altered(_EXTREME.sub(" ", before), "")
 
 
 def _is_operand(text: str, box: _Box) -> bool:

@@ -121,7 +121,7 @@ _AFTER = regex.compile(
 _TAKES_BACK = regex.compile(
     r"(?:(?:^|[.!?;,:\n。]|\b(?:but|oh|and|well|actually|hmm+|wait|no|sorry))\s*+[*_(\"]*+)"
     r"(?:(?:wait|hmm+|hold\s+on|actually|oh)\b[\s,.!…-]*+"
-    r"(?:\Z|[^\n]{0,80}?\b(?:wrong|no|not|incorrect|mistaken?|misread|error|should|instead|sorry)\b"
+    r"(?:\Z|[^\n]{0,80}?\b(?:wrong|no|not|incorrect|mistaken?|misread|error|should|instead|sorry|might|different)\b"
     r"|[^\n]{0,80}?n['\N{RIGHT SINGLE QUOTATION MARK}]t\b)"
     r"|no[,.!]|no\s+wait|nope\b|oops\b|sorry\b|scratch\s+that|never\s?mind|correction\b"
     r"|(?:i\s+(?:was|am)\s+)?(?:just\s+|only\s+)?(?:kidding|joking)\b"

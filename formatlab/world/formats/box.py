@@ -210,7 +210,7 @@ def _is_denied(text: str, box: _Box) -> bool:
     before = text[max(0, box.start - _NEAR) : box.start]
     if before.rstrip().endswith(">"):
         before = _QUOTED.sub("", before)
-    return is_altered(_EXTREME.sub(" ", before), "")
+    return is_altered(before, "") and is_altered(_EXTREME.sub(" ", before), "")
 
 
 def _is_operand(text: str, box: _Box) -> bool:

@@ -14,7 +14,6 @@ _DASH = regex.compile(
 )
 """A dash that is typed for a minus sign."""
 
-_OTHER_DIGIT = regex.compile(r"(?![0-9])\p{Nd}")
 _LETTERS = {
     ord(zero): regex.compile(rf"(?=\p{{L}})[{letters}]")
     for zeros, letters in (
@@ -49,9 +48,11 @@ def latin_digits(text: str) -> str:
     A text in English has no use for Thai digits, and keeps them: they state no number. The length
     of the text stays.
     """
-    if text.isascii() or _OTHER_DIGIT.search(text) is None:
+    if text.isascii():
         return text
-    digits = {ord(digit) for digit in set(text) if not digit.isascii() and digit.isdecimal()}
+    digits = {ord(letter) for letter in set(text) if not letter.isascii() and letter.isdecimal()}
+    if not digits:
+        return text
     values = {digit: unicodedata.digit(chr(digit)) for digit in digits}
     used = {
         zero
@@ -64,11 +65,12 @@ def latin_digits(text: str) -> str:
 
 _FONT = regex.compile(r"\\(?:text|math)(?:bf|it|rm|sf|tt)?\s*\{([^{}]*)\}")
 _TAG = regex.compile(r"</?[a-zA-Z]{1,6}>")
-_FACES = regex.compile(
-    r"[\s*]*+(?:(?!°)\p{So}|[\N{VARIATION SELECTOR-16}\N{ZERO WIDTH JOINER}]"
-    r"|[\U0001F3FB-\U0001F3FF]|[:;]-?[)DP](?!\w))"
+_FACE = regex.compile(
+    r"(?!°)\p{So}|[\N{VARIATION SELECTOR-16}\N{ZERO WIDTH JOINER}]"
+    r"|[\U0001F3FB-\U0001F3FF]|[:;]-?[)DP](?!\w)"
 )
-"""Emoji and smileys."""
+"""An emoji or a smiley."""
+_FACES = regex.compile(rf"[\s*]*+(?:{_FACE.pattern})")
 
 
 def plain_text(text: str) -> str:
@@ -79,7 +81,9 @@ def plain_text(text: str) -> str:
         text = _COMMENT_LINE.sub("", text)
     if text.isascii():
         return text
-    return latin_digits(_DASH.sub("-", text))
+    if any(map(text.__contains__, _DASHES)):
+        text = _DASH.sub("-", text)
+    return latin_digits(text)
 
 
 def unadorned(line: str) -> str:
@@ -88,6 +92,6 @@ def unadorned(line: str) -> str:
         line = _TAG.sub("", line)
     if "\\text" in line or "\\math" in line:
         line = _FONT.sub(r"\1", line)
-    if ":" in line or ";" in line or not line.isascii():
+    if (":" in line or ";" in line or not line.isascii()) and _FACE.search(line):
         line = _FACES.sub("", line)
     return line

@@ -183,13 +183,13 @@ def _print_summary(run: "TaggingRun", options: TagOptions) -> None:
         interval=run.interval,
     )
     print_writings(counts.writings)
-    print_verdicts(counts.verdicts, run.reader.layouts, by_cluster, counts.tags)
     if options.by is not None:
         values = divided(counts.by_group, _MOST_GROUPS)
         cells = counts.cells_by_group([of.members for of in values])
         print_groups(options.by, group_rows(values, counts.tags, cells), interval=run.interval)
     elif run.files > 1 and len(steps) < 2:
         print(f"\n{run.files:,} files are counted together; --by source_file tells them apart")
+    print_verdicts(counts.verdicts, run.reader.layouts, by_cluster, counts.tags)
     print()
 
 

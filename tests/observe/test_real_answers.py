@@ -1,10 +1,12 @@
 """Real answers, whose sources say in which format they were made."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from benchmarks.confusion import Answer, answers, f1_scores, macro_f1
+from formatlab.observe.grader import grade
 from formatlab.observe.tagger import tag
 
 
@@ -47,3 +49,19 @@ def test_what_is_cut_off_keeps_its_label(seen: list[Answer]) -> None:
         share = sum(half.format in labels for half in halves) / len(halves)
         assert share >= 0.9, (label, share)
         assert sum(half.truncated for half in halves) >= 0.5 * len(halves), label
+
+
+def test_texts_made_after_public_reports_have_their_label_and_verdict(shared_data: Path) -> None:
+    path = shared_data / "field" / "cases.jsonl"
+    cases = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(cases) >= 400
+    missed, paid = [], []
+    for case in cases:
+        seen = grade(case["text"], case["gold"])
+        label, correct = case["want_tag"], case["want_correct"]
+        if label not in (None, seen.tag.format) or correct not in (None, seen.correct):
+            missed.append(case["id"])
+        if correct is False and seen.correct:
+            paid.append(case["id"])
+    assert paid == []
+    assert len(missed) <= 0.02 * len(cases), missed

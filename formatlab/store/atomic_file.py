@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,13 +27,11 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """
     with explained_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        # Named before it is made, so that an interrupt at any moment leaves nothing.
+        temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
         try:
+            temporary.touch(exist_ok=False)
             write(temporary)
-            # mkstemp makes files private; those of a run folder get the usual permissions.
-            temporary.chmod(0o666 & ~_umask())
             sync(temporary)
             os.replace(temporary, path)
         finally:
@@ -95,9 +93,3 @@ def _explained(path: Path, error: OSError) -> FormatlabError:
             "folder."
         )
     return RunError(f"Cannot write {path}: {error.strerror or error}.")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

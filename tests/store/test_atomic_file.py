@@ -3,6 +3,7 @@
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,21 @@ def test_the_old_file_stays_when_the_writer_breaks_off(tmp_path: Path) -> None:
         write_atomically(path, break_off)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_interrupt_as_soon_as_the_temporary_file_exists_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch = Path.touch
+
+    def interrupted(path: Path, *args: Any, **options: Any) -> None:
+        touch(path, *args, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "touch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_text_atomically(tmp_path / "file", "new")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_file_has_the_permissions_of_an_ordinary_one(tmp_path: Path) -> None:

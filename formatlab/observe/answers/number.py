@@ -18,6 +18,7 @@ import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import lru_cache
 
 import regex
 
@@ -46,6 +47,7 @@ _DECIMAL = regex.compile(
     rf"(?:[0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]{{1,3}}(?:{_GAP}[0-9]{{3}})+(?!\s*[0-9/])|[0-9]+)"
     r"(?:\.[0-9]*)?(?![0-9,]*[0-9])|\.[0-9]+"
 )
+_INTEGER = regex.compile(rf"-?[0-9]{{1,{MOST_DIGITS}}}")
 _SLASH = "[/\u2044]"
 _MIXED = regex.compile(rf"\s+(?:and\s+)?([0-9]{{1,80}})\s*{_SLASH}\s*([0-9]{{1,80}})")
 _DENOMINATOR = regex.compile(rf"\s*{_SLASH}\s*([0-9]{{1,80}})")
@@ -189,7 +191,9 @@ class Number:
     @property
     def text(self) -> str:
         """The number written plainly: `1234`, `0.75`, `1/3`, `50%`."""
-        if self.endless:
+        if self.whole:
+            written = str(self.value.numerator)
+        elif self.endless:
             written = f"{self.value.numerator}/{self.value.denominator}"
         else:
             with localcontext(prec=4 * MOST_DIGITS):
@@ -221,6 +225,7 @@ def parse_number(text: str) -> Fraction | None:
     return None if number is None else number.value
 
 
+@lru_cache(maxsize=8)  # the verdict and the answer as it is written ask for the same
 def read_number(text: str) -> Number | None:
     """The one number that a short text states, as it is written there; None if it states none.
 
@@ -230,6 +235,8 @@ def read_number(text: str) -> Number | None:
     """
     if len(text) > _LONGEST:
         return None
+    if _INTEGER.fullmatch(text):
+        return Number(value=Fraction(int(text)))
     *sides, last = _without_markup(text).split("=")
     number = _stated(last)
     if number is None:

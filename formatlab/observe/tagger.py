@@ -4,11 +4,10 @@ Each format says whether it recognises the text; the first that does, in the ord
 gives the tag. A text that mostly repeats itself (`is_loop`, at the end) has no answer.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
-
-import regex
 
 from formatlab.errors import FormatlabError, InputError
 from formatlab.observe.fault import say_fault
@@ -40,6 +39,8 @@ _BEHIND = {"tool_tags": (FORMATS["json"],)}
 
 _IN_SENTENCES = ("prose", "latex")
 """Formats of which the last number is read where they state no answer."""
+
+_MISSING = get_args(Missing)
 
 _FINISHED = frozenset(".!?。؟)]}'\"”’*`|>$")
 """Characters that may end a finished text."""
@@ -150,10 +151,10 @@ def _tag(page: Page, own: Sequence[Format]) -> Tag:
         kept = form.name if form.name in _BUILT else NONE
         return Tag(format=kept, missing="no answer", truncated=True)
     reading = form.read(page)
-    if not isinstance(reading, Reading) and reading not in get_args(Missing):
+    if not isinstance(reading, Reading) and reading not in _MISSING:
         raise InputError(
             f"format {form.name!r}: read gave {reading!r}; it has to give a Reading, or why there "
-            f"is none ({', '.join(get_args(Missing))})"
+            f"is none ({', '.join(_MISSING)})"
         )
     carriers = [(form.name, reading)] if isinstance(reading, Reading) else []
     missing = None if isinstance(reading, Reading) else reading
@@ -209,10 +210,14 @@ _COVERAGE = 0.9
 _TIMES = 4
 """Times that it must be repeated."""
 
-_PARTS = regex.compile(r"[.!?]\s|\n|<\|[^<>\n]*\|>")
+_PARTS = re.compile(r"[.!?\n<](?:(?<=\n)|(?<![\n<])\s|(?<=<)\|[^<>\n]*\|>)")
+"""What parts sentences, lines and turns; as it begins with one set, `re` finds it quickly."""
 _PART_ENDS = (".", "!", "?", "\n", "<|")
 _MANY, _DISTINCT = 20, 0.1
 """Sentences or lines that a text must have to be a loop if less than this share of them differ."""
+
+_FEWEST, _MOST, _DISTINCT_WORDS = 8, 150, 0.2
+"""Words that the beginning of a text must have to be a loop if less than this share differ."""
 
 
 def is_loop(text: str) -> bool:
@@ -225,15 +230,29 @@ def is_loop(text: str) -> bool:
     sample = text[:_SAMPLE]
     if len(sample) < _SHORTEST:
         return False
-    words = sample[:1000].lower().split()
-    if 8 <= len(words) < 150 and len(set(words)) < 0.2 * len(words):
+    if _repeats_words(sample[:1000]) or _repeating(sample) >= _COVERAGE * len(sample):
         return True
-    if _repeating(sample) >= _COVERAGE * len(sample):
-        return True
-    if len(sample) < _MANY * _TAIL or sum(map(sample.count, _PART_ENDS)) < _MANY - 1:
+    most = sum(map(sample.count, _PART_ENDS)) + 1
+    if len(sample) < _MANY * _TAIL or most < _MANY:
         return False
-    parts = [part for part in _PARTS.split(sample) if len(part) > 3]
+    *first, _ = _PARTS.split(sample, int(_DISTINCT * most) + 5)
+    if len(set(filter(_is_long, first))) >= _DISTINCT * most:  # as of most texts
+        return False
+    parts = list(filter(_is_long, _PARTS.split(sample)))
     return len(parts) >= _MANY and len(set(parts)) < _DISTINCT * len(parts)
+
+
+def _is_long(part: str) -> bool:
+    return len(part) > 3
+
+
+def _repeats_words(text: str) -> bool:
+    """Whether the words at the beginning of a text are few and mostly the same."""
+    first = text[:400].lower().split()[:-1]
+    if len(set(first)) > _DISTINCT_WORDS * _MOST:  # as of most texts
+        return False
+    words = text.lower().split()
+    return _FEWEST <= len(words) < _MOST and len(set(words)) < _DISTINCT_WORDS * len(words)
 
 
 def _repeating(text: str) -> int:

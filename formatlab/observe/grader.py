@@ -14,7 +14,7 @@ from formatlab.observe.answers.number import MOST_DIGITS, read_number, same_numb
 from formatlab.observe.fault import say_fault
 from formatlab.observe.sandbox import Failure, Sandbox, shared_sandbox
 from formatlab.observe.tagger import Tag, Unread, tag, tag_or_raise
-from formatlab.world.formats import Format, Missing, Reading
+from formatlab.world.formats import Format, Missing, Page, Reading
 from formatlab.world.formats.commitment import is_altered
 from formatlab.world.formats.conclusion import concluding
 from formatlab.world.formats.limits import NUMBER
@@ -271,5 +271,5 @@ def _said(text: str) -> str | None:
         (number,) = numbers
         altered = is_altered(text[: number.start()], text[number.end() :])
         return text if altered else number[0]
-    said: Reading | Missing = concluding(text)
+    said = concluding(Page(text).text)
     return said.content if isinstance(said, Reading) else text

@@ -1,5 +1,6 @@
 """Blocks of a text: between fences, or between marks that say what they hold."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import regex
 from formatlab.world.formats.ending import breaks_off
 from formatlab.world.formats.snippet import Snippet, gives_answer
 
-_FENCE = regex.compile(r"(?P<mark>`{3,}+|~{3,}+)[ \t]*+(?P<info>[^\n`]*+)")
+_FENCE = re.compile(r"(?P<mark>```+|~~~+)[ \t]*(?P<info>[^\n`]*)")
 _MARKED = regex.compile(
     r"\[(?P<word>PYTHON|CODE|OUTPUT|RESULT)\](?P<code>.*?)(?P<end>\[/(?P=word)\]|\Z)"
     r"|\\begin\{(?P<name>verbatim|lstlisting|minted)\}(?P<listing>.*?)"

@@ -5,6 +5,7 @@ that it denies. The answer is what the boxes agree on that the text stands by, o
 in the last one, if that is marked as the final answer and no other is.
 """
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -15,7 +16,7 @@ from formatlab.world.formats.commitment import is_altered, is_taken_back, offers
 from formatlab.world.formats.format import Missing, Reading
 from formatlab.world.formats.limits import MINUS, QUANTITY
 
-_BOX = regex.compile(r"\\(?:boxed|fbox)\s*+(?:\{|(?P<bare>-?\d[\d,.]*+))")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*+(?:\{|(?P<bare>-?\d[\d,.]*+))")
 _CUT = regex.compile(r"\\(?:boxe?d?|fbox)\s*+\Z")
 """A box of which the text has no more than the beginning of its name."""
 _BRACE = regex.compile(r"\\.|[{}]", regex.DOTALL)
@@ -59,6 +60,8 @@ _OPERAND_AFTER = regex.compile(
     r"|\\(?:neq?|not|leq?|leqslant|geq?|geqslant|lt|gt)(?![A-Za-z])"
     r"|(?:less|fewer)\s+than\s+the\b|short\s+of\b"
 )
+_ENDINGS = frozenset(("", ".", "$", "$.", ".$", "$$", "\\)", "\\).", "\\]", "**", "**."))
+"""What mostly follows a box, and makes no operand of it."""
 _WRONG = regex.compile(
     r"[\s$)*]*+(?:(?:is|was)\s+(?:wrong|incorrect|not\s+(?:right|correct))"
     r"|(?:is|was)n['\N{RIGHT SINGLE QUOTATION MARK}]t\s+(?:right|correct))\b"
@@ -218,12 +221,14 @@ def _is_operand(text: str, box: _Box) -> bool:
     line = text[max(0, box.start - _NEAR) : box.start].rsplit("\n", 1)[-1]
     if line[-1:].isdigit() or line.lstrip().startswith("%"):  # a factor, or a comment of LaTeX
         return True
-    if _OPERAND_BEFORE.search(_OPENING.sub("", line, count=1)):
-        return True
-    if _DASH_BEFORE.search(line) and not _DASH_APART.search(line):
-        return True
+    if "\\" in line or not line.rstrip(" $")[-1:].isalpha():  # or else it stands behind a word
+        opening = _OPENING.match(line)
+        if _OPERAND_BEFORE.match(line, endpos=opening.start() if opening else len(line)):
+            return True
+        if _DASH_BEFORE.match(line) and not _DASH_APART.search(line):
+            return True
     after = text[box.end : box.end + _NEAR]
-    if not after:
+    if after.strip() in _ENDINGS:
         return False
     if _JOINED_AFTER.match(after):
         return True

@@ -4,6 +4,7 @@ Every answer that a text commits to has to agree. `The answer is not 18`, `at mo
 `18 or 20`, `perhaps 18`, `half of 18` and `18. Wait, that is wrong.` commit to nothing.
 """
 
+import re
 from collections.abc import Sequence
 
 import regex
@@ -55,31 +56,22 @@ _BEFORE = regex.compile(
     regex.IGNORECASE,
 )
 
-_BEFORE_PARTS = (
-    *("no", "ne", "n't", "n\N{RIGHT SINGLE QUOTATION MARK}t", "hardly", "barely", "scarcely"),
-    *("far", "than", "instead", "exce", "excluding", "unless", "but", "differ", "doubt", "wrong"),
-    *("incorrect", "false", "mistake", "unsure", "unclear", "error", "close", "least", "most"),
-    *("up", "below", "above", "under", "beyond", *"≤≥≠≮≯⩽⩾±∓¬√<>", "!=", "\\lnot", "\\pm", "\\mp"),
-    *("\\l", "\\g", "almost", "perhaps", "maybe", "possibly", "might", "may", "could", "can"),
-    *("half", "third", "quarter", "fourth", "fifth", "tenth", "per", "double", "multipl", "factor"),
-    *(
-        "divi",
-        "root",
-        "square",
-        "cube",
-        "log",
-        "sine",
-        "recip",
-        "inverse",
-        "opposite",
-        "power",
-        "negation",
-        "complement",
-    ),
-    *("digit", "of", "twice", "triple", "thrice", "times", "plus", "minus", "mod", "\\sin"),
-    *("\\cos", "\\tan", "\\sqrt"),
+_BEFORE_WORDS = frozenset(
+    "not t never cannot nor neither none nobody no nothing hardly barely scarcely far nowhere "
+    "than instead except excluding unless but differ differs different wrong incorrect false "
+    "mistaken unsure unclear mistake error close closer near nearer least most up exceed "
+    "exceeds exceeding below above under beyond ! < > ≤ ≥ ≠ ≮ ≯ ⩽ ⩾ ± ∓ ¬ √ ne neg lnot pm mp "
+    "neq le leq leqslant ge geq geqslant lt gt almost nearly perhaps maybe possibly might may "
+    "could can half third thirds quarter quarters fourth fifth tenth cent percent double "
+    "multiple multiples factor factors divisor divisors root roots square squared cube cubed "
+    "logarithm log sine cosine reciprocal inverse negative opposite negation complement "
+    "factorial power powers digit digits % twice triple thrice times plus minus multiplied "
+    "divided divisible divides modulo mod ln sin cos tan sqrt".split()
 )
-"""Parts of words of which every match of `_BEFORE` has one, which are found quickly."""
+"""Words and signs of which every match of `_BEFORE` has one, but for `doubtful` and `3 of`."""
+_TOKENS = re.compile(r"[a-z]+|[^\s\w]")
+_ENDS = re.compile(r"[.?)\d]")
+"""What no link is, and nothing that denies, bounds, hedges or alters ends in."""
 
 _BARE = regex.compile(
     r"(?r)(?:\A|[.!?\n])[\s*#]*+(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my|our)\s+)?"
@@ -92,6 +84,10 @@ _BARE = regex.compile(
 _CLOSING = regex.compile(
     r"(?:[\s$*_`\"\N{RIGHT DOUBLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK})\]}]|\\[)\]])*+"
 )
+_CLOSING_MARKS = " \t\n.$*_`\\()[]{}"
+"""What may follow an answer, and says nothing of it."""
+_DIGIT = re.compile(r"\d")
+
 _MAYBE = r"(?:maybe|perhaps|possibly|probably|even|else|not|is\s+it|it\s+is)"
 _AFTER = regex.compile(
     r"(?:\.{2,}|…|\\(?:pm|mp)(?![A-Za-z])|[±∓]"
@@ -118,6 +114,15 @@ _AFTER = regex.compile(
     regex.IGNORECASE,
 )
 
+_AFTER_WORDS = frozenset(
+    "… ± ∓ pm mp or and least most first perhaps maybe possibly otherwise unless "
+    "alternatively just joking kidding else though although but however times plus minus "
+    "multiplied divided squared cubed factorial digits reverse reversed backward backwards "
+    "upside repeating is was are were t cannot not before originally previously".split()
+)
+"""Words and signs of which every match of `_AFTER` has one before its first full stop, but for
+dots."""
+
 _TAKES_BACK = regex.compile(
     r"(?:(?:^|[.!?;,:\n。]|\b(?:but|oh|and|well|actually|hmm+|wait|no|sorry))\s*+[*_(\"]*+)"
     r"(?:(?:wait|hmm+|hold\s+on|actually|oh)\b[\s,.!…-]*+"
@@ -143,14 +148,13 @@ _TAKES_BACK = regex.compile(
 )
 """What takes back the answer that stands before it."""
 
-_BACK_WORDS = (
-    *("wait", "hmm", "hold", "actually", "oh", "no,", "no.", "no!", "no ", "nope", "oops", "sorry"),
-    *("scratch", "never", "kidding", "joking", "correction", "thought", "ignore", "disregard"),
-    *("forget", "let me", "i m", "i was", "i am", "i'm", "\N{RIGHT SINGLE QUOTATION MARK}"),
-    *("take", "wrong", "incorrect", "false", "impossible", "mistake", "nonsense", "not ", "n't"),
-    *("cannot", "not\n"),
+_BACK_WORDS = frozenset(
+    "wait hold actually oh no nope oops sorry scratch never nevermind kidding joking "
+    "correction thought ignore disregard forget let mistake error misread miscalculated "
+    "miscounted messed wrong mistaken unsure back know think incorrect false impossible "
+    "nonsense not t cannot m".split()
 )
-"""Words of which a text that takes an answer back has one."""
+"""Words of which a text that takes an answer back has one, but for `hmm`."""
 
 _TAKES_BACK_HAN = regex.compile(r"不对|错了|有误|等等|不正确|搞错|算错|间违|間違")
 
@@ -211,28 +215,46 @@ def is_altered(before: str, after: str) -> bool:
         after: the text after the answer; its first hundred characters count. Where the answer is a
             box, the text behind its closing brace.
     """
-    before = before[-_NEAR:]
-    if _has(before, _BEFORE_PARTS) and not opens_plainly(before) and _BEFORE.search(before):
+    if before and _alters(before[-_NEAR:]):
         return True
+    if not after:
+        return False
     after = after[:_NEAR]
     closing = _CLOSING.match(after)
     start = closing.end() if closing else 0
     if after[start : start + 1] in ("", ".") and after[start + 1 : start + 2] != ".":
         return False
+    said = after[start:].partition(".")[0].lower()
+    if said and _AFTER_WORDS.isdisjoint(_TOKENS.findall(said)):
+        return False
     return _AFTER.match(after, start) is not None
+
+
+def _alters(before: str) -> bool:
+    """Whether the end of the text before an answer denies, bounds, hedges or alters it."""
+    near = _ENDS.split(before)[-1].lower()
+    if (
+        _BEFORE_WORDS.isdisjoint(_TOKENS.findall(near))
+        and "doubt" not in near
+        and not near.lstrip().startswith("of")
+    ):
+        return False
+    return not opens_plainly(before) and _BEFORE.match(before) is not None
 
 
 def opens_plainly(before: str) -> bool:
     """Whether a text ends in the beginning of a sentence that states an answer, and no more."""
-    return _BARE.search(before) is not None
+    return _BARE.match(before) is not None
 
 
 def is_taken_back(rest: str) -> bool:
     """Whether what follows the last answer of a text takes it back."""
-    if len(rest) < 3:
+    if len(rest) < 3 or not rest.strip(_CLOSING_MARKS):
         return False
     rest = rest[:_FAR]
-    if _has(rest, _BACK_WORDS) and _TAKES_BACK.search(rest) is not None:
+    lower = rest.lower()
+    may_take_back = "hmm" in lower or not _BACK_WORDS.isdisjoint(_TOKENS.findall(lower))
+    if may_take_back and _TAKES_BACK.search(rest) is not None:
         return True
     return not rest.isascii() and _TAKES_BACK_HAN.search(rest) is not None
 
@@ -248,9 +270,9 @@ def offers_another(rest: str, answer: str) -> bool:
         rest: the text behind the answer.
         answer: the answer as written, to which a second way of finding it may lead again.
     """
-    if len(rest) < 3 or not any(map(str.isdigit, rest)):
-        return False
     rest = rest[:_FAR]
+    if _DIGIT.search(rest) is None:
+        return False
     own = {number.replace(",", "") for number in _NUMBER.findall(answer)}
     if _has(rest, _CORRECTING_WORDS):
         for correction in _CORRECTS.finditer(rest):

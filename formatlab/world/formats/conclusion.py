@@ -4,6 +4,7 @@ Every answer that a text commits to has to agree (`commitment` says what is no c
 behind marks of all kinds, one in a box, and what the last sentence concludes after them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -29,64 +30,79 @@ from formatlab.world.formats.languages import (
     speaks_of_answer,
 )
 from formatlab.world.formats.limits import NUMBER, QUANTITY, QUOTES, WIDE_COLON
-from formatlab.world.formats.plain_text import plain_text, unadorned
+from formatlab.world.formats.plain_text import minus_signs, unadorned
 
 _Kind = Literal["heading", "sentence", "label"]
 _IS = (
     r"(?:is|was|(?:should|would|will|must|has\s+to)\s+be|comes?\s+(?:out\s+)?(?:to|as)|equals"
     r"|turns\s+out\s+to\s+be)\b"
 )
-_WRITTEN_MARKS: tuple[tuple[_Kind, tuple[str, ...], str], ...] = (
-    ("heading", ("####",), r"(?:^|(?<=[\s.]))####"),
-    (
-        "sentence",
-        ("answer", "option", "choice"),
-        r"(?:\banswers?(?:,\s(?:then|therefore|thus|of\scourse),)?(?:\s*+\([^()\n]{0,40}+\))?"
-        r"(?:\s(?:that\s)?(?:we|you|i)\s(?:are\s|were\s|have\s)?(?:seek|want|need|get|got|obtain(?:ed)?"
-        r"|find|found|looking\sfor|asked\sfor))?(?:\s+(?:to|for|of)\s[^\n.:=?\d]{1,60}?)?"
-        rf"|\b(?:correct|right|best)\s+(?:option|choice))\s*+{_IS}",
-    ),
-    (
-        "label",
-        (
-            *("answer:", "answer*", "answer_", "answer=", "answer =", "answer :", "answer -"),
-            *(
-                "answer  ",
-                "answer\t",
-                "answer\n",
-                "#answer",
-                "# answer",
-                "# the",
-                "# final",
-                "\tfinal",
-            ),
-        ),
-        r"answer[ \t*_]*+(?:[:=]|-\s)|^[ \t*]*+(?:final\s)?answer[ \t*]*+$"
-        r"|^#+[ \t]*+(?:the\s)?(?:final\s)?answer\b",
-    ),
-    (
-        "label",
-        ("\na:", "\na.", "\nans", "\na :", "\na*", "\n a", "*a", "  a", "\ta"),
-        r"^[ \t*]*+A(?:ns)?[ \t*]*+[:.]",
-    ),
-    (
-        "label",
-        ANSWER_WORDS,
-        MARK,
-    ),
-)
-_MARKS: tuple[tuple[_Kind, tuple[str, ...], regex.Pattern[str]], ...] = tuple(
-    (
-        kind,
-        words,
-        regex.compile(
-            rf"(?:{mark})(?=(?P<rest>[^\n]{{0,300}}))", regex.IGNORECASE | regex.MULTILINE
-        ),
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Mark:
+    """A mark behind which an answer stands."""
+
+    kind: _Kind
+    pattern: "regex.Pattern[str]"
+    begins: tuple[str, ...] = ()
+    """Words in lower case before the first of which there is no mark, but for what its line begins
+    with."""
+    words: tuple[str, ...] = ()
+    """Words in lower case of which a text with the mark has one, behind a line break at its
+    beginning."""
+
+
+def _pattern(mark: str) -> "regex.Pattern[str]":
+    return regex.compile(
+        rf"(?:{mark})(?=(?P<rest>[^\n]{{0,300}}))", regex.IGNORECASE | regex.MULTILINE
     )
-    for kind, words, mark in _WRITTEN_MARKS
+
+
+_WE_FIND = (
+    r"(?:\s(?:that\s)?(?:we|you|i)\s(?:are\s|were\s|have\s)?"
+    r"(?:seek|want|need|get|got|obtain(?:ed)?|find|found|looking\sfor|asked\sfor))"
 )
-"""Marks behind which an answer stands: kind, words of which a text with the mark has one, pattern.
-The strongest come first."""
+_ANSWER = (
+    r"\banswers?(?:,\s(?:then|therefore|thus|of\scourse),)?(?:\s*+\([^()\n]{0,40}+\))?"
+    rf"{_WE_FIND}?(?:\s+(?:to|for|of)\s[^\n.:=?\d]{{1,60}}?)?"
+)
+_MARKS = (
+    _Mark(
+        kind="heading",
+        begins=("####",),
+        pattern=_pattern(r"(?:^|(?<=[\s.]))####"),
+    ),
+    _Mark(
+        kind="sentence",
+        begins=("answer", "option", "choice"),
+        pattern=_pattern(
+            rf"(?:{_ANSWER}|\b(?:correct|right|best)\s+(?:option|choice))\s*+{_IS}",
+        ),
+    ),
+    _Mark(
+        kind="label",
+        words=(
+            *("answer:", "answer*", "answer_", "answer=", "answer =", "answer :", "answer -"),
+            *("answer  ", "answer\t", "answer\n", "#answer", "# answer", "# the", "# final"),
+            "\tfinal",
+        ),
+        begins=("answer",),
+        pattern=_pattern(
+            r"answer[ \t*_]*+(?:[:=]|-\s)|^[ \t*]*+(?:final\s)?answer[ \t*]*+$"
+            r"|^#+[ \t]*+(?:the\s)?(?:final\s)?answer\b"
+        ),
+    ),
+    _Mark(
+        kind="label",
+        words=("\na:", "\na.", "\nans", "\na :", "\na*", "\n a", "*a", "  a", "\ta"),
+        pattern=_pattern(r"^[ \t*]*+A(?:ns)?[ \t*]*+[:.]"),
+    ),
+    _Mark(kind="label", words=ANSWER_WORDS, pattern=_pattern(MARK)),
+)
+"""The marks, the strongest first."""
+_AHEAD = 60
+"""Characters that a mark may have before its word, beside what its line begins with."""
 
 _BEFORE_ITS_MARK = regex.compile(
     rf"(?<![\w.,/^*+=-])(?P<number>{NUMBER})(?P<unit>(?:\s\p{{L}}[\p{{L}}'-]*+){{0,2}}?)[*)$]*+\s+"
@@ -99,6 +115,7 @@ _BEFORE_WORDS = (
     *("s the answer", "e the answer", "s the final answer", "s the correct answer"),
     *("s the right answer", "s our ", "s my ", " is correct", " is right"),
 )
+"""Words in lower case of which a text with `_BEFORE_ITS_MARK` has one."""
 
 _APOSTROPHE = "'\N{RIGHT SINGLE QUOTATION MARK}"
 _BRACKET = "\N{FULLWIDTH LEFT PARENTHESIS}"
@@ -245,6 +262,8 @@ _CLAUSE_END = regex.compile(
 _LONG_WORD = regex.compile(r"\p{L}{2,}")
 _BETWEEN = regex.compile(r",|;|\bor\b|\band\b")
 _SENTENCES = regex.compile(r"(?<=(?<!\bRs)[.!?。])[\s*]+|(?<=。)|\n+")
+_SENTENCE_BEFORE = regex.compile(rf"(?r){_SENTENCES.pattern}")
+"""What parts the last sentence from those before it."""
 _CONCLUDES = regex.compile(
     r"\W*+(?:and\s+)?(?:so|thus|therefore|hence|in total|in all|in the end|altogether|finally"
     r"|ultimately|in conclusion|overall|(?:that|this|which) (?:means|gives|leaves|makes)"
@@ -352,12 +371,12 @@ def stated(text: str) -> Reading | Missing:
     answer = marked(text)
     if answer != "no answer" or has_box(text):
         return answer
-    return _concluded(plain_text(text))
+    return _concluded(minus_signs(text))
 
 
 def concluding(text: str) -> Reading | Missing:
     """The answer in a box, with which those behind marks have to agree; or else what is stated."""
-    box = boxed(plain_text(text))
+    box = boxed(minus_signs(text))
     if box == "no answer":
         return stated(text)
     if not isinstance(box, Reading):
@@ -381,20 +400,20 @@ def marked(text: str) -> Reading | Missing:
     the text has a box, the box is what its sentences lead to, and only a number directly behind a
     mark counts beside it. What a last sentence concludes after the marks has to agree too.
     """
-    text = plain_text(text)
+    text = minus_signs(text)
     boxes = has_box(text)
-    has = f"\n{text.lower()}".__contains__
-    ascii_only = text.isascii()
+    lower = f"\n{text.lower()}"
     found: list[tuple[int, _Answer]] = []
     unsure: list[tuple[int, _Answer]] = []
-    for kind, words, mark in _MARKS:
-        foreign = words is ANSWER_WORDS
-        if foreign and ascii_only:
-            words = LATIN_ANSWER_WORDS
-        if not any(map(has, words)):
+    for mark in _MARKS:
+        kind = mark.kind
+        foreign = mark.words is ANSWER_WORDS
+        words = LATIN_ANSWER_WORDS if foreign and text.isascii() else mark.words
+        start = _line_before(text, lower, mark.begins) if mark.begins else 0
+        if start is None or (words and not any(map(lower[start:].__contains__, words))):
             continue
         of_kind: list[tuple[int, _Answer]] = []
-        for match in mark.finditer(text):
+        for match in mark.pattern.finditer(text, start):
             before = text[max(0, match.start() - 100) : match.end()]
             if ">" in before:
                 before = _QUOTED.sub("", before)
@@ -415,8 +434,8 @@ def marked(text: str) -> Reading | Missing:
         if of_kind:
             weak = kind == "label" and not all(answer.sure for _, answer in of_kind)
             (unsure if weak else found).extend(reversed(of_kind))
-    if not boxes and any(map(has, _BEFORE_WORDS)):
-        for match in _BEFORE_ITS_MARK.finditer(text):
+    if not boxes and (start := _line_before(text, lower, _BEFORE_WORDS)) is not None:
+        for match in _BEFORE_ITS_MARK.finditer(text, start):
             after = text[match.end() : match.end() + 40]
             if not is_altered(text[max(0, match.start() - 100) : match.start()], after):
                 content = match["option"] or (match["number"] + match["unit"]).strip()
@@ -425,6 +444,21 @@ def marked(text: str) -> Reading | Missing:
     if not taken:
         return "no answer"
     return _committed(text, [item for item in taken if item[1].words == taken[0][1].words])
+
+
+def _line_before(text: str, lower: str, words: Sequence[str]) -> int | None:
+    """Where the line begins that stands somewhat before the first of some words; None without them.
+
+    Args:
+        text: the text.
+        lower: a line break, and the text in lower case.
+        words: the words.
+    """
+    found = [at for word in words if (at := lower.find(word)) >= 0]
+    if not found:
+        return None
+    longer = len(lower) - len(text)  # some letters are two in lower case
+    return text.rfind("\n", 0, max(0, min(found) - longer - _AHEAD)) + 1
 
 
 def _committed(text: str, answers: list[tuple[int, _Answer]]) -> Reading | Missing:
@@ -598,7 +632,8 @@ def _concluded(text: str) -> Reading | Missing:
         return Reading(content=_AROUND.sub("", han["number"] + han["unit"]).strip(" 。.!*"))
     if not tail.endswith((".", "!", "*", ")", "$", "。")):
         return "no answer"
-    sentence = _SENTENCES.split(tail)[-1]
+    before = _SENTENCE_BEFORE.search(tail)
+    sentence = tail[before.end() :] if before else tail
     if _CONCLUDES.match(sentence) and (answer := _concluding_number(sentence)):
         return Reading(content=answer)
     result = _RESULT.search(sentence)
@@ -660,7 +695,7 @@ def last_committed(text: str) -> Reading | Missing:
     This is the flexible reading, for texts that state no answer. Neither a question, nor a
     sentence that denies, bounds or hedges its number, nor an answer that was taken back counts.
     """
-    tail = unadorned(plain_text(text)[-400:]).rstrip()
+    tail = unadorned(minus_signs(text)[-400:]).rstrip()
     if is_taken_back(tail):
         return "no answer"
     for sentence in reversed(_SENTENCES.split(tail)[-2:]):

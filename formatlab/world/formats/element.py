@@ -1,5 +1,6 @@
 """Tagged parts of a text: `<think>...</think>`, `<llm-code>...</llm-code>` and their like."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,7 +15,7 @@ from formatlab.world.formats.snippet import gives_answer
 
 Kind = Literal["turn", "answer", "code", "output"]
 
-_MARK = regex.compile(
+_MARK = re.compile(
     r"<(?P<close>/)?(?P<name>[A-Za-z][\w.:-]{0,40}+)(?P<rest>[^<>\n]{0,200}+)>"
     r"|\[(?P<shut>/)?(?P<square>[A-Z][A-Z_]{3,30}+)\]"
     r"|◁(?P<slash>/)?(?P<angle>\w{1,30}+)▷"
@@ -241,7 +242,7 @@ def _element(
     )
 
 
-def _name(match: "regex.Match[str]") -> tuple[str, bool]:
+def _name(match: re.Match[str]) -> tuple[str, bool]:
     """Name of a tag in lower case, and whether it closes."""
     name = next(filter(None, match.group("name", "square", "angle", "token")))
     name = name.lower().replace("▁", "_").replace(" ", "_")

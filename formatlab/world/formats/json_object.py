@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ _INLINE = regex.compile(
     r"(?=\{\s*+[\"'][^{}]{0,2000}+(?<=[\"'](?:final[ _])?answer[\"']\s*:[^{}]{0,2000}))",
     regex.IGNORECASE,
 )
-KEYED = regex.compile(
-    r"[\"'](?:the[ _-]?)?(?:final[ _-]?)?(?:answer|ans|result)[\"']\s*+:\s*+", regex.IGNORECASE
+KEYED = re.compile(
+    r"[\"'](?:the[ _-]?)?(?:final[ _-]?)?(?:answer|ans|result)[\"']\s*:\s*", re.IGNORECASE
 )
 """The key of an answer, with its colon."""
 

@@ -3,22 +3,10 @@
 import regex
 
 ANSWER_WORDS = (
-    *("respuesta", "risposta", "réponse", "resposta", "antwort", "antwoord", "svar", "svaret"),
-    *("ответ", "відповідь", "odpowiedź", "odpowiedzią", "cevap", "đáp án", "đáp số", "jawaban"),
-    *(
-        "答案",
-        "答え",
-        "答",
-        "故选",
-        "정답",
-        "답",
-        "الجواب",
-        "الإجابة",
-        "תשובה",
-        "उत्तर",
-        "คำตอบ",
-        "উত্তর",
-    ),
+    *"respuesta risposta réponse resposta antwort antwoord svar svaret ответ відповідь".split(),
+    *"odpowiedź odpowiedzią cevap jawaban 答案 答え 答 故选 정답 답 الجواب الإجابة תשובה".split(),
+    *"उत्तर คำตอบ উত্তর".split(),
+    *("đáp án", "đáp số"),
 )
 """What an answer is called, in lower case."""
 LATIN_ANSWER_WORDS = tuple(word for word in ANSWER_WORDS if word.isascii())

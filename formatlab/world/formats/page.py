@@ -1,15 +1,16 @@
 """A completion, taken apart once: fenced blocks, tags, and the text that stands around them."""
 
 import re
-from functools import cached_property
+from collections.abc import Callable
 from itertools import islice
+from typing import Generic, TypeVar
 
 import regex
 
 from formatlab.world.formats.block import JSON_LANGUAGES, Block, blocks
 from formatlab.world.formats.element import Element, elements
 from formatlab.world.formats.json_object import JsonObject, find_object
-from formatlab.world.formats.plain_text import latin_digits
+from formatlab.world.formats.plain_text import latin_digits, without_comments
 from formatlab.world.formats.snippet import Snippet
 
 _END_MARKS = (
@@ -47,13 +48,6 @@ _FURTHER = regex.compile(
 )
 """Whose the next turn is: a tool's, with or without marks of its own, or the model's."""
 
-_COMMENT = regex.compile(
-    r"<!--(?s:.*?)(?:-->|\Z)|^(?://|%)[^\n]*?(?:\banswer\b|\\boxed|####)[^\n]*+"
-    r"|/\*[^*]{0,300}?\banswer\b[^*]{0,300}+\*/",
-    regex.IGNORECASE | regex.MULTILINE,
-)
-"""A comment of HTML, LaTeX or C: nobody who reads the text sees what it says."""
-
 _NEXT_QUESTION = regex.compile(
     r"\n[ \t#*]*(?:(?:Question|Problem|Q|Exercise|Example|Human|User|Instruction|Input)[ \t]*\d*"
     r"[ \t*]*[:.]|(?:问题|问|Вопрос)[ \t]*\d*[:\N{FULLWIDTH COLON}])"
@@ -65,8 +59,6 @@ _MAY_ASK = re.compile(
     r"\n[*#]{0,8} ?(?:Question|Problem|Q|Exercise|Human|User|USER|QUESTION|Instruction)"
 )
 """What every `_NEXT_ASKED` begins with, for `re`, which is four times as fast."""
-_ASKING = ("Q", "Problem", "Exercise", "Human", "User", "USER", "Instruction")
-"""One of them stands in every `_MAY_ASK`."""
 _NEXT_ASKED = regex.compile(
     r"\n(?:\*\*|##+ ?)?(?:Question|Problem|Q|Exercise|Human|User|USER|QUESTION|Instruction)\b"
     r"(?:[ \t]?+\d{1,3}+)?[ \t*]*+(?:[:.]|(?<=##[^\n]{0,40}\d)$)",
@@ -105,6 +97,26 @@ _IS_WRONG = regex.compile(
 
 _WORD = regex.compile(r"\p{L}{2,}")
 
+_Part = TypeVar("_Part")
+
+
+class _once(Generic[_Part]):
+    """A part of a page that is found on first use and kept.
+
+    `functools.cached_property` takes a lock before Python 3.12, which costs more than most parts.
+    """
+
+    def __init__(self, find: "Callable[[Page], _Part]") -> None:
+        self._find = find
+        self.__doc__ = find.__doc__
+
+    def __set_name__(self, owner: "type[Page]", name: str) -> None:
+        self._name = name
+
+    def __get__(self, page: "Page", owner: "type[Page]") -> _Part:
+        part = page.__dict__[self._name] = self._find(page)
+        return part
+
 
 class Page:
     """One completion and its parts, each found on first use."""
@@ -114,15 +126,15 @@ class Page:
         self.text = latin_digits(_trimmed(text))
         """The completion, line ends and digits normalised, without comments and what ends a chat
         turn, and up to where the model goes on to ask itself the next question."""
-        if any(map(self.text.__contains__, _ASKING)) and _MAY_ASK.search(self.text):
+        if _MAY_ASK.search(self.text):
             self.text = self._before_next_question()
 
-    @cached_property
+    @_once
     def blocks(self) -> tuple[Block, ...]:
         """Fenced and marked blocks in their order; a fence within one line is none."""
         return blocks(self.text)
 
-    @cached_property
+    @_once
     def elements(self) -> tuple[Element, ...]:
         """Tagged parts (`<think>...</think>`) outside the blocks, nested ones included."""
         text = self.text
@@ -130,13 +142,14 @@ class Page:
             return ()
         return elements(text, [(block.start, block.end) for block in self.blocks])
 
-    @cached_property
+    @_once
     def code(self) -> tuple[Block, ...]:
         """The blocks that hold code, be they closed or cut off."""
-        held = (block for block in self.blocks if block.holds_code)
-        return tuple(block for block in held if block not in self.quoted)
+        if not self.blocks:
+            return ()
+        return tuple(b for b in self.blocks if b.holds_code and b not in self.quoted)
 
-    @cached_property
+    @_once
     def quoted(self) -> tuple[Block, ...]:
         """The blocks of code that the words around them call a mistake."""
         if not self.blocks:
@@ -153,24 +166,24 @@ class Page:
         said = _WRONG_WAY.search(before) is not None or _IS_WRONG.match(after) is not None
         return said and bool(after.strip()) and block.holds_code
 
-    @cached_property
+    @_once
     def outputs(self) -> tuple[Block, ...]:
         """The blocks that hold what code printed."""
-        return tuple(block for block in self.blocks if block.holds_output)
+        return tuple(block for block in self.blocks if block.holds_output) if self.blocks else ()
 
-    @cached_property
+    @_once
     def snippet(self) -> Snippet | None:
         """Code outside any block: what the text begins with, or a function in lines of its own."""
         return None if self._bare is None else self._bare[0]
 
-    @cached_property
+    @_once
     def session(self) -> Snippet | None:
         """The code of all blocks, as a session that keeps its state would run it."""
         if not self.code:
             return None
         return Snippet.parse("\n".join(block.body.strip("\n") for block in self.code))
 
-    @cached_property
+    @_once
     def object(self) -> JsonObject | None:
         """The JSON object that the text consists of, or that carries an answer in it."""
         if "{" not in self.text:
@@ -181,38 +194,38 @@ class Page:
         taken += [] if self._bare is None else [self._bare[1:]]
         return find_object(self.text, [(b.start, b.body, bool(b.language)) for b in fenced], taken)
 
-    @cached_property
+    @_once
     def outside(self) -> str:
         """The text without code, output, tagged parts and the object."""
         return self._without(0)
 
-    @cached_property
+    @_once
     def after(self) -> str:
         """What stands outside, after the last code or output; all of it where there is neither."""
         ends = [block.end for block in (*self.code, *self.outputs)]
         ends += [e.end for e in self.elements if e.kind in ("code", "output")]
-        return up_to_next_question(self._without(max(ends, default=0)))
+        return up_to_next_question(self._without(max(ends))) if ends else self.statement
 
-    @cached_property
+    @_once
     def after_in_words(self) -> bool:
         """Whether at least three words follow the last code."""
         return len(_WORD.findall(self.after[:500])) >= 3
 
-    @cached_property
+    @_once
     def statement(self) -> str:
         """What stands outside, up to where a model goes on to ask itself the next question."""
         return up_to_next_question(self.outside)
 
-    @cached_property
+    @_once
     def open_ended(self) -> bool:
         """Whether the text ends inside a block or a tagged part that it opened.
 
         One whose inside is complete lacks its closing mark alone, at which generation was stopped.
         """
         parts = (*self.blocks[-1:], *self.elements)
-        return any(part.end >= len(self.text) and not part.whole for part in parts)
+        return bool(parts) and any(p.end >= len(self.text) and not p.whole for p in parts)
 
-    @cached_property
+    @_once
     def _bare(self) -> tuple[Snippet, int, int] | None:
         """Code outside any block, and its span; blocks and tags that hold code leave no room."""
         if self.code or self.quoted or any(element.runs for element in self.elements):
@@ -248,9 +261,8 @@ class Page:
         return self.text
 
     def _without(self, start: int) -> str:
-        apart = (*self.code, *self.quoted, *self.outputs)
-        spans = [(block.start, block.end) for block in apart]
-        spans += [(element.start, element.end) for element in self.elements]
+        apart = (*self.code, *self.quoted, *self.outputs, *self.elements)
+        spans = [(part.start, part.end) for part in apart]
         if self._bare is not None:
             spans.append(self._bare[1:])
         if self.object is not None:
@@ -281,12 +293,7 @@ def _trimmed(text: str) -> str:
     text = text[text.rfind("\n", 0, len(text) - len(text.lstrip())) + 1 :]  # keeps an indentation
     if ("[" in text and "INST]" in text) or ("<" in text and any(m in text for m in _TURNS)):
         text = _own_turns(text)
-    if (
-        ("<" in text and "<!--" in text)
-        or ("%" in text and (text[0] == "%" or "\n%" in text))
-        or ("/" in text and (text[0] == "/" or "\n//" in text or "/*" in text))
-    ):
-        text = _COMMENT.sub("", text)
+    text = without_comments(text)
     end = len(text)
     while True:
         while end and text[end - 1].isspace():

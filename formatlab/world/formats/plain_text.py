@@ -1,12 +1,16 @@
-"""A text as its sentences are read: without comments, and with ASCII's digits and minus signs."""
+"""A text as it is read: without comments, and with ASCII's digits and minus signs."""
 
+import re
 import unicodedata
 
 import regex
 
-_COMMENT = regex.compile(r"<!--.*?(?:-->|\Z)|/\*[^*]*+\*/", regex.DOTALL)
-_COMMENT_LINE = regex.compile(r"^(?:%|//)[^\n]*+", regex.MULTILINE)
+_UNSEEN = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+"""A comment of HTML, which leaves nothing where it stands."""
+_COMMENT = re.compile(r"/\*[^*]*\*/")
+_COMMENT_LINE = re.compile(r"^(?:%|//)[^\n]*", re.MULTILINE)
 """A line that is a comment of TeX, or of a language of programs."""
+
 _DASHES = "\N{EN DASH}\N{EM DASH}\N{FULLWIDTH HYPHEN-MINUS}\N{SMALL HYPHEN-MINUS}\N{FIGURE DASH}"
 _DASH = regex.compile(
     rf"(?:(?<!(?:(?![\p{{Han}}\p{{Hiragana}}\p{{Katakana}}\p{{Hangul}}])\p{{L}}|[\d)\]}}$%])[ ]?)"
@@ -73,17 +77,22 @@ _FACE = regex.compile(
 _FACES = regex.compile(rf"[\s*]*+(?:{_FACE.pattern})")
 
 
-def plain_text(text: str) -> str:
-    """A text without comments, with ASCII's digits and minus signs where it means these."""
-    if "<!--" in text or "/*" in text:
+def without_comments(text: str) -> str:
+    """A text without its comments: nobody who reads it sees what they say."""
+    if "<!--" in text:
+        text = _UNSEEN.sub("", text)
+    if "/*" in text:
         text = _COMMENT.sub(" ", text)
-    if text[:1] in "%/" or "\n%" in text or "\n//" in text:
+    if text.startswith(("%", "//")) or "\n%" in text or "\n//" in text:
         text = _COMMENT_LINE.sub("", text)
-    if text.isascii():
+    return text
+
+
+def minus_signs(text: str) -> str:
+    """A text with ASCII's minus sign in place of the dashes that are typed for it."""
+    if text.isascii() or not any(map(text.__contains__, _DASHES)):
         return text
-    if any(map(text.__contains__, _DASHES)):
-        text = _DASH.sub("-", text)
-    return latin_digits(text)
+    return _DASH.sub("-", text)
 
 
 def unadorned(line: str) -> str:

@@ -45,6 +45,8 @@ class ToolTags(Format):
 
         Where other tags hold code, and no tool is called, the code is what makes the text.
         """
+        if not page.elements:
+            return False
         kinds = {element.kind for element in page.elements}
         if "code" in kinds and not any(e.runs and e.kind == "turn" for e in page.elements):
             return False

@@ -78,17 +78,22 @@ _WORD = (
 )
 _LETTER = rf"(?:(?<=[\s/(\u00b7\u00b0])[mgshdlLVWJNFCKATÅ]|(?<!.)[gLVW])\b{_SQUARED}"
 _UNIT = regex.compile(
-    rf"\s*+[/(]?\s?(?:an?\s(?=\p{{L}}{{3}}))?(?:{_WORD}|{_LETTER})\)?(?:\s?[\s/(\u00b7]\(?\s?(?:{_WORD}|{_LETTER}|a)\)?){{0,6}}\s*"
+    rf"\s*+[/(]?\s?(?:an?\s(?=\p{{L}}{{3}}))?(?:{_WORD}"
+    rf"|{_LETTER})\)?(?:\s?[\s/(\u00b7]\(?\s?(?:{_WORD}|{_LETTER}|a)\)?){{0,6}}\s*"
 )
 _CONTINUED = regex.compile(
     r"\b(?:or|and|plus|minus|divided|factorial|pi|not|nor|versus|vs|mod|half|halves|quarter|thirds?"
-    r"|infinity|inf|nan|bound|but|if|unless|otherwise|else|either|except|without|point|sqrt|frac|log"
-    r"|zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
+    r"|infinity|inf|nan|bound|but|if|unless|otherwise|else|either|except|without|point|sqrt|frac"
+    r"|log"
+    r"|zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen"
+    r"|fifteen"
     r"|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
     r"|hundred|thousand|million|billion|trillion|sin|cos|tan"
-    r"|maybe|perhaps|possibly|probably|presumably|could|might|never|neither|cannot|\p{L}+n['\u2019]t"
+    r"|maybe|perhaps|possibly|probably|presumably|could|might|never|neither|cannot"
+    r"|\p{L}+n['\u2019]t"
     r"|(?:more|less|fewer|greater|larger|smaller|higher|lower|other|rather)\s+than"
-    r"|at\s+(?:least|most|minimum|maximum|best|worst)|(?:wrong|incorrect|false|is\s+no|too)(?=[\s)]*\Z)"
+    r"|at\s+(?:least|most|minimum|maximum|best|worst)|(?:wrong|incorrect|false|is\s+no"
+    r"|too)(?=[\s)]*\Z)"
     r"|times\b(?!\s*(?:\Z|as|per|a|each|every|in|this|last|more|larger|bigger|greater|faster|longer"
     r"|older|heavier)))\b"
     r"|\A\W*(?:to|over|by|squared|cubed)\b"
@@ -99,12 +104,14 @@ _CONTINUED = regex.compile(
 
 # What may stand before an equals sign: a name, a calculation, or the number in another form.
 _NAME = regex.compile(
-    r"(?:m\s?(?=\\))?(?:\\?\p{L}[\p{L}\p{M}\s'\u2019]{0,30}+(?:_(?:[0-9A-Za-z]|\{[0-9A-Za-z]{1,10}\}))?"
+    r"(?:m\s?(?=\\))?(?:\\?\p{L}[\p{L}\p{M}\s'\u2019]{0,30}+(?:_(?:[0-9A-Za-z]"
+    r"|\{[0-9A-Za-z]{1,10}\}))?"
     r"(?:(?:\^\{?-1\}?)?\s?\([^()=]{1,20}\))?"
     r"|\[\p{Lu}{1,6}\]|\|\p{Lu}{2}\||\\overline\{\p{Lu}{2}\})"
 )
 _NO_NAME = regex.compile(
-    r"\b(?:no|not|neg|lnot|non|never|neither|nor|none|nobody|nothing|without|cannot|\p{L}+n['\u2019]t"
+    r"\b(?:no|not|neg|lnot|non|never|neither|nor|none|nobody|nothing|without|cannot"
+    r"|\p{L}+n['\u2019]t"
     r"|any\p{L}*|every\p{L}*|all|but|except|excluding|unless|if|other|otherwise|instead|rather|else"
     r"|different|wrong\p{L}*|incorrect\p{L}*|false\p{L}*|fake|bad|untrue|mistaken?|error|invalid"
     r"|impossible|doubt\p{L}*|unlikely|opposite|far|less|more|fewer|greater|larger|smaller|higher"

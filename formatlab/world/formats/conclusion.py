@@ -171,7 +171,8 @@ _THAN = regex.compile(
 
 _DENIED = regex.compile(
     rf"(?:\b(?:wrong|incorrect|false|mistaken?|not|never|doubt|unsure)\b|n[{_APOSTROPHE}]t\b)"
-    r"[^.\n]{0,30}$|\b(?:suppose|assum(?:e|ing)|imagine|pretend|if|whether|claims?|claimed|refuses?d?|den(?:y|ies|ied)|disagrees?d?)\b"
+    r"[^.\n]{0,30}$|\b(?:suppose|assum(?:e|ing)|imagine|pretend|if|whether|claims?|claimed"
+    r"|refuses?d?|den(?:y|ies|ied)|disagrees?d?)\b"
     r"[^.,\n]{0,30}$|\b(?:previous|earlier|initial|first|old|former|one|another|other)\s+$",
     regex.IGNORECASE,
 )
@@ -192,11 +193,16 @@ _WORDS = regex.compile(
     rf"[\}}*_`{QUOTES}\s]*+[.!]?[*_`{QUOTES}\s]*+"
 )
 _NO_ANSWER = regex.compile(
-    r"\b(?:as|below|above|follow\w*|given|found|unknown|unclear|undefined|uncertain|not|none|no|never|correct|incorrect|wrong"
-    r"|right|that|this|it|here|there|obvious|clear|simple|easy|the\s+same|same|by|in|on|to|from|we|i"
-    r"|he|she|they|you|if|when|because|so|then|let|x|y|n|infinity|nan|zero|one|two|three|four|five|six"
-    r"|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand|million|half|between|either|at"
-    r"|least|most|less|more|calculated|computed|number|amount|total|sum|value|result|following|therefore|thus|is|are|was|were|be|step|steps|explanation"
+    r"\b(?:as|below|above|follow\w*|given|found|unknown|unclear|undefined|uncertain|not|none|no"
+    r"|never|correct|incorrect|wrong"
+    r"|right|that|this|it|here|there|obvious|clear|simple|easy|the\s+same|same|by|in|on|to|from"
+    r"|we|i"
+    r"|he|she|they|you|if|when|because|so|then|let|x|y|n|infinity|nan|zero|one|two|three|four"
+    r"|five|six"
+    r"|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twen|thir"
+    r"|for|fif|six|seven|eigh|nine)ty|hundred|thousand|million|half|between|either|at"
+    r"|least|most|less|more|calculated|computed|number|amount|total|sum|value|result|following"
+    r"|therefore|thus|is|are|was|were|be|step|steps|explanation"
     r"|solution|answer|choices?|options?)\b",
     regex.IGNORECASE,
 )
@@ -208,14 +214,18 @@ _GOES_ON = regex.compile(
 """What makes the number behind a mark the beginning of a calculation."""
 
 _WORK = regex.compile(
-    r"\s*+(?:[-+*/×·÷=xX]\s*+[$(]?\d|(?:is|are|was|were|has|have|had)\b|\p{L}+\s+(?:is|are|was|were)\s)"
+    r"\s*+(?:[-+*/×·÷=xX]\s*+[$(]?\d|(?:is|are|was|were|has|have|had)\b|\p{L}+\s+(?:is|are|was"
+    r"|were)\s)"
 )
 """What makes the number behind a label the beginning of the working."""
 
 _HEDGED = regex.compile(
-    r"\b(?:not|isn't|never|cannot|neither|nor|nobody|less|more|fewer|greater|larger|smaller|higher|lower"
-    r"|least|most|under|over|above|below|beyond|up\s+to|except|unless|negative|minus|might|perhaps|maybe"
-    r"|possibly|wrong|incorrect|wonder|whether|hardly|if|anything\s+but|far\s+from|half|twice|double|triple|thrice"
+    r"\b(?:not|isn't|never|cannot|neither|nor|nobody|less|more|fewer|greater|larger|smaller"
+    r"|higher|lower"
+    r"|least|most|under|over|above|below|beyond|up\s+to|except|unless|negative|minus|might"
+    r"|perhaps|maybe"
+    r"|possibly|wrong|incorrect|wonder|whether|hardly|if|anything\s+but|far\s+from|half|twice"
+    r"|double|triple|thrice"
     rf"|approximates?)\b|n[{_APOSTROPHE}]t\b|\b(?:could|may|can)\s+be\b"
     r"|[-+±√∓\u2212/*^(<>≤≥≠]\s*+$",
     regex.IGNORECASE,
@@ -223,23 +233,30 @@ _HEDGED = regex.compile(
 """Words and signs before a number that keep it from being the answer."""
 
 _TIED = regex.compile(
-    r"\b(?:by|than|from|with|between|among|into|per|on|under|over|near|before|after|within|until|since"
-    r"|times|plus|minus|log|sin|cos|tan|problem|question|page|step|part|example|chapter|exercise|case"
-    r"|equation|line|section|figure|table|grade|base|number\s+of|one\s+of|in|divides?|mod|round|day|week|month|year"
-    r"|(?:half|third|quarter|root|square|cube|multiple|factor|power|percent|%|digits?|logarithm|\d)\s+of)"
+    r"\b(?:by|than|from|with|between|among|into|per|on|under|over|near|before|after|within|until"
+    r"|since"
+    r"|times|plus|minus|log|sin|cos|tan|problem|question|page|step|part|example|chapter|exercise"
+    r"|case"
+    r"|equation|line|section|figure|table|grade|base|number\s+of|one\s+of|in|divides?|mod|round"
+    r"|day|week|month|year"
+    r"|(?:half|third|quarter|root|square|cube|multiple|factor|power|percent|%|digits?|logarithm"
+    r"|\d)\s+of)"
     r"[\s$*_(\\]*+$",
     regex.IGNORECASE,
 )
 """Words directly before a number that tie it to something else than the answer."""
 
 _PROPERTY = regex.compile(
-    r"\b(?:answer|number|result|solution)\s+(?:has|have|contains?|ends?|starts?|begins?|lies|consists)\b"
+    r"\b(?:answer|number|result|solution)\s+(?:has|have|contains?|ends?|starts?|begins?|lies"
+    r"|consists)\b"
     r"|\b(?:we|you|us)\s+(?:\w+\s+){0,3}?(?:add|subtract|multiply|divide|plug|substitute|round)\b",
     regex.IGNORECASE,
 )
 _SUBJECT = regex.compile(
-    r"\s+(?:is|are|was|were|has|have|had|does|do|did|divides?|cannot|can|must|will|would|should|could"
-    r"|goes|fits?)\b(?!\s+(?:left|remaining|remain|needed|the\s+(?:final\s+|correct\s+)?(?:answer|total|result)))",
+    r"\s+(?:is|are|was|were|has|have|had|does|do|did|divides?|cannot|can|must|will|would|should"
+    r"|could"
+    r"|goes|fits?)\b(?!\s+(?:left|remaining|remain|needed|the\s+(?:final\s+|correct\s+)?(?:answer"
+    r"|total|result)))",
     regex.IGNORECASE,
 )
 """What makes the number the subject of a sentence that says something about it."""
@@ -250,7 +267,8 @@ _ENUMERATED = regex.compile(r"\s*+[.):][\s*]*+\p{L}")
 _EQUALS = regex.compile(r"(?<![<>!])=|\b(?:equals|is\s+equal\s+to)\b")
 _SENTENCE_END = regex.compile(r"(?s)(?:(?<!\bRs)(?:\.|!(?!\s*+[=+×\\]))(?:[\s*]|\Z)|[。।]).*+")
 _CLAUSE_END = regex.compile(
-    r"(?:[;<,，、；。]|:\s|\s[-–—]+\s+(?=\p{L})|\.(?!\d)|\s[(\[（]|\s\S*&|\b(?:so|because|since|which|that|who|after|when|as|the"
+    r"(?:[;<,，、；。]|:\s|\s[-–—]+\s+(?=\p{L})|\.(?!\d)|\s[(\[（]|\s\S*&|\b(?:so|because|since|which"
+    r"|that|who|after|when|as|the"
     r"|per\s+our|to\s+(?=\p{L}{2})|(?:in|for|from|with|on|at|during|by)\s+(?=\p{L}{3})"
     r"|(?:in|for|within|during|(?<=\p{L}\s)by)\s+(?=\d)"
     r"|is|are|was|were|will|would|can|had|has|have|(?<=left\s)over"
@@ -275,24 +293,31 @@ _CONCLUDES = regex.compile(
     regex.IGNORECASE,
 )
 _TURNS = regex.compile(
-    r"(?:[,;]\s*(?:and\s+)?|\s)(?:so(?!\s+(?:that|many|much|far|long|on|as)\b)|thus|therefore|hence|∴)\s"
-    r"|\bwhich\s+(?:is|are|was|means|gives|leaves|makes|equals|totals|comes\s+(?:out\s+)?to|adds\s+up\s+to)\s"
+    r"(?:[,;]\s*(?:and\s+)?|\s)(?:so(?!\s+(?:that|many|much|far|long|on|as)\b)|thus|therefore"
+    r"|hence|∴)\s"
+    r"|\bwhich\s+(?:is|are|was|means|gives|leaves|makes|equals|totals|comes\s+(?:out\s+)?to"
+    r"|adds\s+up\s+to)\s"
     r"|[,;]\s*(?:leaving|giving|making|totall?ing|for)\s"
-    r"|\b(?:for|gives?|giving|makes?|making|is|are|spent|earned|ha[sd]|have|saved|paid|made|sold|bought"
-    r"|collected|received|raised|scored|needs?|got|baked|read|ate|drove|ran|walked)\s+(?:us\s+)?a\s+(?:grand\s+)?"
-    r"total\s+of\s|\b(?:gives\s+us|totals|comes\s+(?:out\s+)?to|adds\s+up\s+to|amounts\s+to|ends?\s+up\s+with"
+    r"|\b(?:for|gives?|giving|makes?|making|is|are|spent|earned|ha[sd]|have|saved|paid|made|sold"
+    r"|bought"
+    r"|collected|received|raised|scored|needs?|got|baked|read|ate|drove|ran"
+    r"|walked)\s+(?:us\s+)?a\s+(?:grand\s+)?"
+    r"total\s+of\s|\b(?:gives\s+us|totals|comes\s+(?:out\s+)?to|adds\s+up\s+to|amounts\s+to"
+    r"|ends?\s+up\s+with"
     r"|(?:is|are)\s+left\s+with|now\s+(?:has|have|had))\s",
     regex.IGNORECASE,
 )
 """What opens the concluding part of a sentence."""
 
 _RESULT = regex.compile(
-    r"(?:(?:=|\b(?:has|have|had|is|are|was|were|will\s+be|gets?|makes?|made|earns?|earned|costs?|needs?|pays?"
+    r"(?:(?:=|\b(?:has|have|had|is|are|was|were|will\s+be|gets?|makes?|made|earns?|earned|costs?"
+    r"|needs?|pays?"
     r"|paid|spends?|spent|there\s+(?:are|were)"
     r"|(?:that|it|there)['\N{RIGHT SINGLE QUOTATION MARK}]s))"
     r"\s+(?:now\s+|only\s+|still\s+|a\s+total\s+of\s+)*+)"
     rf"(?P<number>{NUMBER})(?P<unit>(?:\s(?!than\b)\p{{L}}[\p{{L}}'-]*+){{0,4}}?)"
-    r"\s+(?:(?:left(?:\s+over)?|remaining)(?:\s+(?:on|in|at|for|from|of)\s+(?:the|h(?:er|is)|their|my)"
+    r"\s+(?:(?:left(?:\s+over)?|remaining)(?:\s+(?:on|in|at|for|from|of)\s+(?:the|h(?:er|is)"
+    r"|their|my)"
     r"\s+\p{L}+)?|in\s+total|in\s+all|altogether|total|now)(?:\s+over)?[\s*]*+[.!]"
     rf"|(?:\A|[,;]\s|\b(?:so|then|only|and)\s)(?P<left>{NUMBER}(?:\s\p{{L}}[\p{{L}}'-]*+){{0,3}}?)"
     r"\s+(?:remains?|(?:are|is|were|was)\s+(?:left|remaining))(?:\s+over)?[\s*]*+[.!]",
@@ -301,18 +326,21 @@ _RESULT = regex.compile(
 """`He has 25 roses left.`"""
 
 _TOTAL = regex.compile(
-    r"\b(?:(?:a|the)\s+total\s+of|(?:leaves?|leaving)\s+\w+\s+with|left\s+with|ends?\s+up\s+with)\s*+$",
+    r"\b(?:(?:a|the)\s+total\s+of|(?:leaves?|leaving)\s+\w+\s+with|left\s+with"
+    r"|ends?\s+up\s+with)\s*+$",
     regex.IGNORECASE,
 )
 """Words directly before a number that make it the answer after all."""
 _VARIABLE = regex.compile(
-    r"[\s*]*+(?P<sign>∴|\\therefore|[Tt]hus,?|[Hh]ence,?|[Ss]o,?)?\s*+(?P<dollar>\$\$?|\\[(\[])?\s*+"
+    r"[\s*]*+(?P<sign>∴|\\therefore|[Tt]hus,?|[Hh]ence,?|[Ss]o,?)?\s*+(?P<dollar>\$\$?"
+    r"|\\[(\[])?\s*+"
     rf"\\?[A-Za-z](?:_\w)?\s*=\s*(?P<number>{QUANTITY})\s*+(?:\$\$?|\\[)\]])?(?P<end>[.!])?[\s*]*+"
 )
 """A last line that says no more than what the unknown is."""
 
 _RESULT_LABEL = regex.compile(
-    r"[\s*_#>-]*+(?:the\s+)?(?:final\s+)?(?:result|total(?:\s\p{L}+)?|solution|ans)[\s*_]*+[:=][\s*_]*+(?P<rest>.+)",
+    r"[\s*_#>-]*+(?:the\s+)?(?:final\s+)?(?:result|total(?:\s\p{L}+)?|solution"
+    r"|ans)[\s*_]*+[:=][\s*_]*+(?P<rest>.+)",
     regex.IGNORECASE,
 )
 _HAN_CONCLUDES = regex.compile(
@@ -338,7 +366,8 @@ _LISTED = regex.compile(r"\d\s*+(?:to|or|and|[,/&–-])\s*+[$(]?\Z")
 _BOLD = regex.compile(r"\*\*(?P<inside>[^*\n]{1,60})\*\*")
 _ANY_NUMBER = regex.compile(rf"(?<![A-Za-z0-9_.,]){NUMBER}(?:\s?\\?%)?")
 _AROUND = regex.compile(
-    rf"\*{{1,3}}(?=[\s.,;:!)]|$)|(?<=\s)\*{{1,3}}(?=\p{{L}})|`|\\[()\[\]]|(?<![A-Z])\$(?=[\s.,;:!)]|$)|[{QUOTES}）]"
+    rf"\*{{1,3}}(?=[\s.,;:!)]|$)|(?<=\s)\*{{1,3}}(?=\p{{L}})|`|\\[()\[\]]"
+    rf"|(?<![A-Z])\$(?=[\s.,;:!)]|$)|[{QUOTES}）]"
 )
 """Marks of emphasis and of mathematics around a number, which are no part of it."""
 

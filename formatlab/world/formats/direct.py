@@ -15,7 +15,8 @@ _LONGEST = 200
 _UNIT = r"(?:[%°€£¥₹$²³]|\(?\p{L}[\p{L}°²³/^0-9.]{0,20}+\)?)"
 _QUANTITY = (
     r"\\?(?:(?:US|AU|CA)?[$€£¥₹]|USD|EUR|GBP|Rs\.?)?+\s*+"
-    rf"(?:\d{{1,2}}:\d\d|[+]?{NUMBER}|\d{{1,3}}(?:\s\d{{3}})+(?:\.\d+)?|\\[dt]?frac\{{\d+\}}\{{\d+\}})"
+    rf"(?:\d{{1,2}}:\d\d|[+]?{NUMBER}|\d{{1,3}}(?:\s\d{{3}})+(?:\.\d+)?"
+    rf"|\\[dt]?frac\{{\d+\}}\{{\d+\}})"
     rf"(?:\s\d+/\d+)?(?:\s*+\\?%)?\s*+\$?(?:{_UNIT}(?:[ \t]++{_UNIT}){{0,3}})?"
 )
 _ALONE = regex.compile(
@@ -26,7 +27,8 @@ _ALONE = regex.compile(
 )
 _ABOUT = regex.compile(r"\A(?:[=≈~]|(?:about|around|approximately)\s)\s*+", regex.IGNORECASE)
 _CHOICE = regex.compile(
-    r"\s*+[*_`\"]*+(?:(?:[Oo]ption\s)?[(\[]?(?P<letter>[A-J])[)\]]?(?:[).,]\s(?!(?:or|and)\s|\(?[A-J]\b)(?:\S++\s*+){1,4})?"
+    r"\s*+[*_`\"]*+(?:(?:[Oo]ption\s)?[(\[]?(?P<letter>[A-J])[)\]]?(?:[).,]\s(?!(?:or|and)\s"
+    r"|\(?[A-J]\b)(?:\S++\s*+){1,4})?"
     r"|(?P<word>(?i:yes|no|true|false)))[.!]?[*_`\"]*+\s*+"
 )
 """A letter of a multiple choice, or a verdict."""

@@ -10,13 +10,15 @@ _ELLIPSIS = regex.compile(r"(?<!\d\.\d{0,40})(?:\.{3,}|…)$")
 """An ending that says that something is left out, but for the digits of `0.333...`."""
 
 _ARGUMENT = regex.compile(
-    r"\\(?:[dt]?frac(?:\{[^{}]*\})?|sqrt|times|cdot|div|pm|mp|text|mathrm|boxed|left|right|begin|log|ln|sin"
+    r"\\(?:[dt]?frac(?:\{[^{}]*\})?|sqrt|times|cdot|div|pm|mp|text|mathrm|boxed|left|right|begin"
+    r"|log|ln|sin"
     r"|cos|tan|[lg]eq?|neq?|in|cup|cap|to)$"
 )
 """A command of LaTeX without what it needs behind it."""
 
 _CONNECTIVE = regex.compile(
-    r"(?:^|\s)(?:a|an|and|are|as|at|be|but|by|equals|for|from|has|have|if|in|is|of|on|or|plus|minus|so|than"
+    r"(?:^|\s)(?:a|an|and|are|as|at|be|but|by|equals|for|from|has|have|if|in|is|of|on|or|plus"
+    r"|minus|so|than"
     r"|that|the|then|times|to|was|were|which|with)$",
     regex.IGNORECASE,
 )

@@ -23,7 +23,8 @@ KEYED = re.compile(
 
 _BAD_ESCAPE = regex.compile(r"\\(?![\"\\/bfnrtu])")
 _COMMAND = regex.compile(
-    r"(?<!\\)\\(?=(?:boxed|frac|fbox|begin|beta|bar|big|binom|text|times|theta|tan|to|right|rho|rm)\b)"
+    r"(?<!\\)\\(?=(?:boxed|frac|fbox|begin|beta|bar|big|binom|text|times|theta|tan|to|right|rho"
+    r"|rm)\b)"
 )
 """Commands of LaTeX that begin like an escape of JSON."""
 

@@ -34,7 +34,8 @@ _DENIES = regex.compile(
 )
 """Words that deny an answer, bound or hedge it, or make another number of it."""
 _DENIES_AHEAD = regex.compile(
-    r"(?:\b(?:nicht|kein|keine|falsch|no|falso|faux|pas|non|não|niet|не|неверно|nie|không)\b|不是|不对|并非)"
+    r"(?:\b(?:nicht|kein|keine|falsch|no|falso|faux|pas|non|não|niet|не|неверно|nie|không)\b|不是"
+    r"|不对|并非)"
     r"[^.\n。]{0,30}\Z",
     regex.IGNORECASE,
 )

@@ -20,7 +20,8 @@ _STRUCTURE = regex.compile(
 
 _SHORT = 60
 _ALONE = regex.compile(
-    r"\s*+(?:\$|\\\()?(?:[\d\s+*/^{}()-]|\\(?:[dt]?frac|sqrt|pi|cdot|times|left|right)(?![A-Za-z]))++"
+    r"\s*+(?:\$|\\\()?(?:[\d\s+*/^{}()-]|\\(?:[dt]?frac|sqrt|pi|cdot|times|left"
+    r"|right)(?![A-Za-z]))++"
     r"(?:\$|\\\))?\.?\s*+"
 )
 """A number in roots, fractions and powers, and nothing else."""

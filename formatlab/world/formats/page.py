@@ -31,7 +31,8 @@ _OPENING = regex.compile(
 )
 """What a chat template writes before the model's turn."""
 _JOINT = regex.compile(
-    r"(?:(?P<end></s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>|<\|end\|>(?!\s*<\|(?:start|channel)\|>)"
+    r"(?:(?P<end></s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>|<\|end\|>(?!\s*<\|(?:start"
+    r"|channel)\|>)"
     r"|<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|endofturn|end_of_turn|return)\|>)\s*+)++"
     r"(?P<begin><\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|\[INST\]|<\|user\|>"
     r"|<\|assistant\|>|<｜User｜>|<｜Assistant｜>)?"
@@ -40,10 +41,12 @@ _JOINT = regex.compile(
 )
 """Where a turn ends or another one begins."""
 _FURTHER = regex.compile(
-    r"(?P<tool>(?:<\|im_start\|>|<start_of_turn>)\s*+(?:tool\b|user\s*+(?:<tool_response>|```tool_output))"
+    r"(?P<tool>(?:<\|im_start\|>|<start_of_turn>)\s*+(?:tool\b|user\s*+(?:<tool_response>"
+    r"|```tool_output))"
     r"|<\|start_header_id\|>\s*+(?:ipython|tool)\s*+<\|end_header_id\|>|<\|observation\|>)"
     r"|(?P<results>\[TOOL_RESULTS\]|<｜tool▁outputs?▁begin｜>)"
-    r"|(?P<model><\|im_start\|>\s*+assistant\b|<start_of_turn>\s*+model\b|<\|assistant\|>|<｜Assistant｜>"
+    r"|(?P<model><\|im_start\|>\s*+assistant\b|<start_of_turn>\s*+model\b|<\|assistant\|>"
+    r"|<｜Assistant｜>"
     r"|<\|start_header_id\|>\s*+assistant\s*+<\|end_header_id\|>)\s*+"
 )
 """Whose the next turn is: a tool's, with or without marks of its own, or the model's."""
@@ -67,7 +70,8 @@ _NEXT_ASKED = regex.compile(
 """A line that asks a further question, of the kind that may come between blocks and tags."""
 
 _ANSWERED = regex.compile(
-    r"\A\W*+[\d.,]++[^\w\n]*+$|\banswer\W{0,5}(?:is|was)\b|\b(?:answer|ans|a)\W{0,5}:|####|\\boxed|```"
+    r"\A\W*+[\d.,]++[^\w\n]*+$|\banswer\W{0,5}(?:is|was)\b|\b(?:answer|ans|a)\W{0,5}:|####"
+    r"|\\boxed|```"
     r"|</\w*(?:answer|solution|code)\b|^(?: +return|print)\b|[\"']\s*:",
     regex.IGNORECASE | regex.MULTILINE,
 )

@@ -14,11 +14,13 @@ _LONGEST = 50_000
 _LINE = regex.compile(
     r"[ \t]*+(?:#|>>> |@\w|(?:import|from)\s+\w|(?:async\s+)?def\s+\w+\s*\(|class\s+\w+\s*[:(]"
     r"|(?:for\s.{1,200}\sin\s|(?:while|if|elif|with)[\s(]).{0,300}:\s*(?:#.*)?$"
-    r"|(?:(?:const|let|var)\s+\w+\s*=|(?:public|private)\s+\w|package\s+\w+|(?:console|fmt|System)\.)"
+    r"|(?:(?:const|let|var)\s+\w+\s*=|(?:public|private)\s+\w|package\s+\w+|(?:console|fmt"
+    r"|System)\.)"
     r"|(?:else|try|finally|except\b[^:\n]{0,80})\s*:|return\b"
     r"|(?:pass|break|continue)\s*$|(?:print|assert|global|raise|del)[ (]"
     r"|[A-Za-z_]\w*+(?:\.\w++|\[[^\]\n]{0,80}+\])*+(?:\s*+,\s*+[A-Za-z_]\w*+)*+(?:\s*+:\s*+\w++)?+"
-    r"\s*+(?://|\*\*|[-+*/%])?=(?!=)\s*+[^\s=][^=\n]*+(?:(?:[=!<>]=|(?<=[(,]\s?\w{1,30})=)[^=\n]*+)*+$"
+    r"\s*+(?://|\*\*|[-+*/%])?=(?!=)\s*+[^\s=][^=\n]*+(?:(?:[=!<>]="
+    r"|(?<=[(,]\s?\w{1,30})=)[^=\n]*+)*+$"
     r"|[\d\s().]*\d\)?\s*+[-+*/%]\s*+[\d(][\d\s().+*/%-]*+$"
     r"|[A-Za-z_]\w*+(?:\.\w++)*+\([^\n]*\)\s*$|[)\]}]++\s*$)"
 )

@@ -86,6 +86,22 @@ def is_chat(value: object) -> bool:
     )
 
 
+def question(value: object) -> str | None:
+    """What a chat asks: its messages before those of which `completion` is made.
+
+    Returns:
+        Their roles and contents as text; None for what is no chat, and one that asks nothing.
+    """
+    chat = _chat_in(value) if isinstance(value, str) else value if is_chat(value) else None
+    if not isinstance(chat, Sequence):
+        return None
+    end = len(chat)
+    while end and not _asks(chat[end - 1]):
+        end -= 1
+    asked = [(_role(item), item.get("content", item.get("value"))) for item in chat[:end]]
+    return repr(asked) if asked else None
+
+
 def reply_of_nodes(nodes: object) -> str:
     """Find the completion in the message graph of a verifiers trace, in its final branch.
 
@@ -185,15 +201,19 @@ def _chat_in(text: str) -> Sequence[Any] | None:
 def _reply(messages: Sequence[Any]) -> str:
     said: list[str] = []
     for message in reversed(messages):
-        role = _role(message)
-        if role in _ASSISTANT:
-            said.append(_content(message))
-        elif role not in _TOOL and not _is_result(message):
+        if _asks(message):
             break
+        if _role(message) in _ASSISTANT:
+            said.append(_content(message))
     if not said:
         last = _role(messages[-1]) if messages else ""
         raise NoCompletionError(f"no message of the assistant at the end (role {last!r})")
     return "\n".join(text for text in reversed(said) if text)
+
+
+def _asks(message: Mapping[str, Any]) -> bool:
+    """Whether a message is neither the model's nor a tool's."""
+    return _role(message) not in _ASSISTANT | _TOOL and not _is_result(message)
 
 
 def _of_object(value: Mapping[str, Any]) -> str:

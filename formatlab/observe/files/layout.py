@@ -13,6 +13,7 @@ from formatlab.observe.files.completion import (
     after_turn,
     completion,
     decoded,
+    question,
     reply_of_nodes,
 )
 from formatlab.observe.files.nesting import ONE_ROLLOUT, Nesting
@@ -186,8 +187,17 @@ class Layout:
         return value if type(value) is int else None
 
     def prompt_of(self, row: Row) -> Any:
-        """The prompt, text or not; None where there is none."""
-        return value_at(row, self.prompt) if self.prompt else None
+        """The prompt, text or not; None where there is none.
+
+        Without a column of prompts it is what a chat asks, or the text before the model's turn.
+        """
+        if self.prompt:
+            return value_at(row, self.prompt)
+        value = value_at(row, self.text) if self.form == "text" else None
+        if self.cut == "turn" and isinstance(value, str):
+            reply = reply_after_turn(value)
+            return None if reply is None else value.removesuffix(reply)
+        return question(value)
 
     def _total(self, value: object) -> object:
         return total_reward(value) if self.form == "nodes" else value

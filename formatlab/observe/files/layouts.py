@@ -23,7 +23,14 @@ from formatlab.observe.files.layout import (
     total_reward,
     verdict_in,
 )
-from formatlab.observe.files.nesting import OUTER, Nesting, lists_beside, samples_in, taken_out
+from formatlab.observe.files.nesting import (
+    OUTER,
+    Nesting,
+    is_log_likelihood,
+    lists_beside,
+    samples_in,
+    taken_out,
+)
 from formatlab.observe.files.rows import Row, value_at
 from formatlab.observe.files.tagged_file import TAG_SCHEMA, WRITTEN_BY_TAG, kept_name
 from formatlab.world.gold import gold_answer
@@ -201,14 +208,25 @@ _GOLDS = _usual(
     "metadata.answer",
     "extra_info.answer",
     OUTER + "answer",  # where each rollout has an answer too, that one is the model's
+    "label",  # slime; many others label a completion as right or wrong by it
     "answer",  # last: it may be the answer of the model, if another column holds the right one
 )
+_LABELS = ("label", "labels")
+_ANSWER_LABEL = re.compile(
+    r"(?![-+]?[01](?:\.0*)?\s*\Z)(?:[-+$£€.(\\{\[\s]*\d|[$(\\{]|[A-Ja-j]\)?\s*\Z|[A-Za-z]\s?[-+*/^=(])"
+    r"|(?s:.*)####"
+)
+"""A label that is a right answer (a number, an option, mathematics), and no verdict or class."""
 _STEPS = ("step", "global_step", "global_steps", "training_step", "train_step", "trainer_step")
 _PROMPTS = _usual(
     *("prompt", "question", "problem", "query", "input", "prompt_id", "instruction", "doc"),
     "responses_create_params.input",
 )
-_WITHIN = ("", "metrics.", "metric.", "info.")
+_WITHIN = tuple(
+    f"{name}." if name else ""
+    for name in ("", *("metrics", "metric", "info", "score", "scores", "eval", "evaluation"))
+)
+"""Objects in which a row keeps what is said of it."""
 _VERDICTS = _usual(
     "file_correct",  # what `formatlab tag` wrote
     "correct",
@@ -427,6 +445,12 @@ def _recognised(path: Path, rows: Sequence[Row], columns: Columns, around: Set[s
                 f"{path}: no column is known to hold completions (columns: {_listed(rows)}); "
                 "name it with --text COLUMN"
             )
+        if any(is_log_likelihood(value_at(row, text)) for row in rows):
+            raise InputError(
+                f"{path}: {text!r} holds no text but log-likelihoods of given answers, as "
+                "lm-evaluation-harness writes them of tasks that are multiple choice; only what a "
+                "model wrote can be tagged, as in the samples of tasks with `generate_until`"
+            )
         gold = _first(names(_GOLDS, text), rows, _has_gold)
         step = _first(_STEPS, rows, _is_one)
         prompt = _first(names(_PROMPTS, text), rows, _has)
@@ -436,7 +460,8 @@ def _recognised(path: Path, rows: Sequence[Row], columns: Columns, around: Set[s
         step, file_step = columns.step, None
 
     def alone(usual: Sequence[str]) -> list[str]:
-        return [name for name in usual if name.split(".")[0] not in around]
+        own = present - around
+        return [name for name in usual if name in own or name.split(".")[0] in own]
 
     return replace(
         layout,
@@ -488,10 +513,13 @@ def _first(
 
 
 def _has_gold(row: Row, path: str) -> bool:
+    value = value_at(row, path)
+    if path in _LABELS and not _ANSWER_LABEL.match(str(only(value))):
+        return False
     try:
-        return bool(gold_answer(value_at(row, path)))
+        return bool(gold_answer(value))
     except InputError:
-        return True  # told row by row
+        return path not in _LABELS  # told row by row
 
 
 def _is_one(row: Row, path: str) -> bool:

@@ -5,12 +5,15 @@ objects (`{"gold": "5", "rollouts": [{"text": "5"}, {"text": "6"}]}`), and lists
 (`{"datasets": [{"name": "sums", "results": [{"completions": [...]}]}]}`).
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from formatlab.observe.files.completion import is_chat
 from formatlab.observe.files.rows import Row, value_at
+
+_LOG_LIKELIHOOD = re.compile(r"(?:-?\d[\d.]*(?:e[-+]?\d+)?|-inf|nan)", re.IGNORECASE)
 
 OUTER = "outer."
 """Stands before the name of a field that a list's item has as well."""
@@ -82,8 +85,27 @@ def samples_in(value: object) -> Sequence[Any] | None:
         return None
     if all(is_chat(item) for item in value):
         return value
+    if is_log_likelihood(value):
+        return None
     texts = [text for item in value for text in item]
     return texts if all(isinstance(text, str) for text in texts) else None
+
+
+def is_log_likelihood(value: object, depth: int = 3) -> bool:
+    """Whether a value holds scores of given texts, as lm-evaluation-harness writes them.
+
+    They are pairs of a log-likelihood and whether the text is the likeliest, in lists, also with
+    both as text: `[[-2.5, false]]`, `[[["-2.5", "False"]], [["-3.0", "True"]]]`.
+
+    Args:
+        value: anything.
+        depth: lists within lists that are looked through.
+    """
+    if not isinstance(value, list) or not value or not depth:
+        return False
+    if len(value) == 2 and str(value[1]) in ("True", "False") and not isinstance(value[0], list):
+        return _LOG_LIKELIHOOD.fullmatch(str(value[0])) is not None
+    return all(is_log_likelihood(item, depth - 1) for item in value)
 
 
 def taken_out(row: Row, column: str, item: object) -> Row:

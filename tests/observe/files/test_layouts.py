@@ -159,10 +159,34 @@ def test_paths_take_places_in_lists():
         ({"completion": "5", "gold": None, "target": 5}, "target"),
         ({"prediction": "5", "reference": "5", "answer": "6"}, "reference"),
         ({"step": 1, "prompt": "q", "completion": "5", "answer": "5"}, "answer"),
+        ({"response": "5", "label": "18", "correct": 0}, "label"),
+        ({"response": "5", "label": 18, "format_ok": 1, "reward": 0.0}, "label"),
+        ({"response": "5", "label": ["-18"], "answer": "17", "correct": 0}, "label"),
+        ({"response": "5", "label": "2 + 3 is 5.\n#### 5", "acc": 1}, "label"),
+        ({"response": "5", "label": "\\frac{1}{2}"}, "label"),
+        ({"response": "5", "label": "(B)"}, "label"),
+        ({"response": "5", "label": "B"}, "label"),
+        ({"response": "5", "label": "x^2 + 1"}, "label"),
+        ({"response": "5", "label": "18", "gold": "5"}, "gold"),
+        # verdicts and classes
+        ({"response": "5", "label": 1, "answer": "5"}, "answer"),
+        ({"response": "5", "label": "0"}, None),
+        ({"response": "5", "label": -1.0}, None),
+        ({"response": "5", "label": True}, None),
+        ({"response": "5", "labels": [1, -1, 1]}, None),
+        ({"response": "5", "label": "correct"}, None),
+        ({"response": "5", "label": "LABEL_1", "answer": "5"}, "answer"),
+        ({"response": "5", "label": "algebra", "answer": "5"}, "answer"),
     ],
 )
-def test_the_gold_stands_beside_the_completion(row: dict[str, Any], gold: str):
+def test_the_gold_stands_beside_the_completion(row: dict[str, Any], gold: str | None):
     assert layout(row).gold == gold
+
+
+def test_labels_of_which_some_are_0_and_1_are_answers_if_others_are():
+    rows = [{"response": "5", "label": label} for label in ("1", "0", "18")]
+    assert find_layout(Path("a"), rows, Columns(), None).gold == "label"
+    assert find_layout(Path("a"), rows[:2], Columns(), None).gold is None
 
 
 @pytest.mark.parametrize(
@@ -174,6 +198,19 @@ def test_the_gold_stands_beside_the_completion(row: dict[str, Any], gold: str):
         ({"reward": -1.0}, None, "reward", None),
         ({"metrics": {"acc": False, "reward": 0.2}}, "metrics.acc", "metrics.reward", None),
         ({"correct": "yes", "finish_reason": "?"}, None, None, None),
+        ({"score": {"correct": True, "format": 0.5}}, "score.correct", None, None),
+        ({"score": {"acc": 1.0, "score": 0.7}}, "score.acc", "score.score", None),
+        ({"scores": {"exact_match": 0}}, "scores.exact_match", None, None),
+        ({"eval": {"is_correct": "false"}, "reward": 0.3}, "eval.is_correct", "reward", None),
+        ({"evaluation": {"passed": 1}}, "evaluation.passed", None, None),
+        (
+            {"metrics": {"exact_match": 1, "truncated": 0}},
+            "metrics.exact_match",
+            None,
+            "metrics.truncated",
+        ),
+        ({"score": {"correct": True}, "correct": False}, "correct", None, None),
+        ({"score": {"correctness": "partly"}}, None, None, None),
     ],
 )
 def test_what_a_file_says_itself_is_found(

@@ -1,6 +1,8 @@
 """Rollouts in lists are rows of their own: samples of a prompt, results of data sets, choices."""
 
 import json
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from formatlab.observe.files.layouts import Columns
-from formatlab.observe.files.nesting import Nesting, lists_beside, samples_in
+from formatlab.observe.files.nesting import (
+    Nesting,
+    is_log_likelihood,
+    lists_beside,
+    samples_in,
+)
 from formatlab.observe.files.source import RolloutReader, find_sources
 from formatlab.observe.files.tagging import TagJob, tag_chunk
 
@@ -203,9 +210,85 @@ def test_what_holds_no_samples(value: object):
     assert samples_in(value) is None
 
 
+LOG_LIKELIHOODS = [
+    [[-2.5, False], [-3.0, True]],
+    [[[-2.5, False]], [[-3.0, True]]],
+    [[["-2.5", "False"]], [["-3e-05", "True"]]],
+    [["-2.5", "False"]],
+    [[["-inf", "False"]]],
+]
+
+
+@pytest.mark.parametrize("value", LOG_LIKELIHOODS)
+def test_scores_of_given_answers_hold_no_text(value: object, tmp_path: Path):
+    assert samples_in(value) is None
+    row = {"doc": {"question": "q"}, "target": "0", "resps": value, "acc": 1.0}
+    path = written(tmp_path / "samples_arc.jsonl", row)
+    reader = RolloutReader(sources=find_sources([str(path)]), columns=Columns())
+    assert list(reader.chunks()) == []
+    assert "'resps' holds no text but log-likelihoods of given answers" in reader.skipped[str(path)]
+
+
+@pytest.mark.parametrize(
+    "value", [None, [], "False", [["5", "6"]], [[]], [[-2.5]], [["it is", "True"]], [[1, 2]]]
+)
+def test_what_a_model_wrote_is_no_score(value: object):
+    assert not is_log_likelihood(value)
+
+
 def test_a_list_goes_along_if_it_is_as_long_in_every_row():
     rows = [
         {"response": ["a", "b"], "score": [1, 0], "numbers": [3, 4], "prompt": chat("5")},
         {"response": ["a"], "score": [1], "numbers": [3, 4]},
     ]
     assert lists_beside(rows, "response") == ("score",)
+
+
+TEMPLATE = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n{}<|im_end|>"
+ROLES = "system\nBe brief.\nuser\n{}\nassistant\n{}"
+
+
+def turns(question: str, reply: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
+
+
+@pytest.mark.parametrize(
+    "chat_of",
+    [
+        lambda q, a: {"messages": turns(q, a)},
+        lambda q, a: {"messages": json.dumps(turns(q, a))},
+        lambda q, a: {"messages": str(turns(q, a))},
+        lambda q, a: {
+            "conversations": [{"from": "human", "value": q}, {"from": "gpt", "value": a}]
+        },
+        lambda q, a: {"messages": [{"role": "system", "content": "Be brief."}, *turns(q, a)]},
+        lambda q, a: {
+            "messages": [*turns(q, "Let me see."), {"role": "tool", "content": a}, turns(q, a)[1]]
+        },
+        lambda q, a: {"text": TEMPLATE.format(q, a)},
+        lambda q, a: {"text": ROLES.format(q, a)},
+    ],
+)
+def test_chats_that_ask_the_same_are_rollouts_of_one_prompt(
+    chat_of: Callable[[str, str], dict[str, Any]], tmp_path: Path
+):
+    asked = [("2 + 3?", RIGHT), ("2 + 3?", WRONG), ("1 + 4?", RIGHT), ("2 + 3?", RIGHT)]
+    rows = [chat_of(question, reply) for question, reply in asked]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    reader = RolloutReader(sources=find_sources([str(path)]), columns=Columns())
+    ((chunk, layout),) = reader.chunks()
+    counts = tag_chunk(chunk, layout, TagJob()).counts
+    of_cluster = Counter[int]()
+    for (cluster, *_), number in counts.by_cluster.items():
+        of_cluster[cluster] += number
+    assert sorted(of_cluster.values()) == [1, 3]
+
+
+def test_chats_that_ask_nothing_count_each_for_itself(tmp_path: Path):
+    rows = [{"messages": [{"role": "assistant", "content": RIGHT}]}] * 3
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    reader = RolloutReader(sources=find_sources([str(path)]), columns=Columns())
+    ((chunk, layout),) = reader.chunks()
+    assert len({key[0] for key in tag_chunk(chunk, layout, TagJob()).counts.by_cluster}) == 3

@@ -145,6 +145,7 @@ def _observe(
 
     # What takes long comes after what can be wrong.
     sources = [find_model(model) for model in names]
+    _check_no_rollouts(options)
     problems = take_problems(options.problems, options.split, options.prompts, option="--prompts")
     for source in sources:
         check_tokenizer(source)
@@ -160,6 +161,29 @@ def _observe(
         print(end="\n" * (len(sources) > 1))
     if len(probed) > 1:
         print_models(probed)
+
+
+def _check_no_rollouts(options: ProbeOptions) -> None:
+    """Refuse what models wrote in place of the problems that they were given.
+
+    A set of problems may have texts beside them, such as solutions, but neither another right
+    answer nor anything that is said of each text.
+    """
+    from formatlab.observe.files.source import first_rollout
+    from formatlab.world.problem_set import find_problems, problem_answer
+
+    path = find_problems(options.problems, split=options.split)
+    found = None if path is None else first_rollout(path)
+    if found is None:
+        return
+    row, layout = found
+    answer = problem_answer(row)
+    judged = (layout.verdict, layout.reward, layout.truncated, layout.step)
+    if answer is None or layout.gold not in (None, answer) or any(judged):
+        raise InputError(
+            f"--problems: {path} holds rollouts ({layout}), and no problems; give the set of "
+            "problems that was asked, a question and its right answer a row"
+        )
 
 
 def _observe_one(

@@ -92,7 +92,7 @@ def reportable_runs(
     one = (path / "config.json").exists()
     runs: list[RunFolder] = []
     left_out: list[LeftOut] = []
-    folders = [of for of in ([path] if one else sorted(path.glob("[!.]*/"))) if is_run_folder(of)]
+    folders = [of for of in ([path] if one else sorted(path.glob("[!.]*/"))) if _may_be_run(of)]
     for folder in track(folders, "checking runs"):
         wrong = _reason_to_leave_out(folder, models=models)
         if wrong is not None:
@@ -108,6 +108,14 @@ def reportable_runs(
             else f"{path} holds no run folders; give one such as runs/<study>"
         )
     return ReportableRuns(runs=runs, left_out=left_out)
+
+
+def _may_be_run(folder: Path) -> bool:
+    """Whether a folder is that of a run, or cannot be looked into."""
+    try:
+        return is_run_folder(folder)
+    except PermissionError:
+        return True
 
 
 def _reason_to_leave_out(folder: Path, *, models: bool) -> LeftOut | None:

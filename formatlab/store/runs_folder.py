@@ -12,8 +12,11 @@ runs/
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from formatlab.errors import InputError
 from formatlab.store.atomic_file import explained_os_errors
 
 BASES, CORPORA, MODELS = "bases", "corpora", "models"
@@ -42,6 +45,27 @@ def studies_in(runs: Path) -> list[Path]:
         if folder.name not in (BASES, CORPORA, MODELS)
         and next(folder.glob("[!.]*/config.json"), None)
     ]
+
+
+@contextmanager
+def explained_reading(folder: Path) -> Iterator[None]:
+    """Look into a folder, and turn a lack of permission into a message that names the folder.
+
+    Raises:
+        InputError: no permission to list the folder or one in it, or to open what is in there.
+    """
+    try:
+        if folder.is_dir():
+            os.stat(f"{folder}{os.sep}{os.curdir}")  # asks for the right to search it
+            os.listdir(folder)  # what globs take for an empty folder
+        yield
+    except PermissionError as error:
+        place = Path(error.filename or folder)
+        place = place.parent if place.suffix == ".json" or place.name == "DONE" else place
+        raise InputError(
+            f"cannot read the folder {place}: {error.strerror or error}; change its permissions, "
+            "or give another"
+        ) from error
 
 
 def readable_folders(place: Path) -> list[Path]:

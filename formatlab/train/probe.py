@@ -27,14 +27,18 @@ class Probe:
         """Check counts and fractions."""
         for name in ("prompts", "samples", "batch"):
             if getattr(self, name) < 1:
-                raise InputError(f"probe: {name} is {getattr(self, name)}; it must be at least 1")
+                raise InputError(
+                    f"the probe's {name} is {getattr(self, name)}; it must be at least 1"
+                )
         if not 0 <= self.temperature < math.inf:
             raise InputError(
-                f"probe: temperature is {self.temperature}; it must be a number from 0 on"
+                f"the probe's temperature is {self.temperature}; it must be a number from 0 on"
             )
         for fraction in self.fractions:
             if not 0 < fraction < 1:
-                raise InputError(f"probe: fraction {fraction} of the first epoch; between 0 and 1")
+                raise InputError(
+                    f"the probe's fraction {fraction} of the first epoch must be between 0 and 1"
+                )
 
     def steps(self, *, per_epoch: int, epochs: int) -> dict[int, float]:
         """Steps after which the policy is observed, with their epochs.

@@ -96,6 +96,11 @@ def find_problems(spec: str, *, split: str) -> Path | None:
     return None
 
 
+def problem_answer(row: Mapping[str, Any]) -> str | None:
+    """The field of a row that has the right answer; None for a row that is no problem."""
+    return next((of.answer for of in _LAYOUTS if all(name in row for name in of.fields)), None)
+
+
 def take_problems(
     spec: str, split: str, count: int, *, option: str, without: Set[str] = frozenset()
 ) -> list[Problem]:

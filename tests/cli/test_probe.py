@@ -86,6 +86,8 @@ def test_its_own_problems_are_never_replaced(
         (["--temperature", "inf"], "temperature is inf"),
         (["--temperature", "-1"], "temperature is -1"),
         (["--samples", "0"], "samples is 0"),
+        (["--prompts", "0"], "prompts is 0; it must be at least 1"),
+        (["--batch", "0"], "batch is 0"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(
@@ -96,6 +98,7 @@ def test_numbers_that_make_no_sense_are_refused(
     assert main(["probe", *places, *words]) == 2
     error = capsys.readouterr().err
     assert said in error
+    assert error.startswith("formatlab probe: ") and error.count("probe:") == 1
     assert len(error.strip().splitlines()) == 1
     assert [path.name for path in problems.parent.iterdir()] == ["problems.jsonl"]
 
@@ -114,6 +117,40 @@ def test_a_model_without_a_tokenizer_is_told_whole(
     said = capsys.readouterr().err.splitlines()[-1]
     assert "cannot be read: " in said
     assert not said.endswith((":", ": "))
+
+
+CHAT = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"run_id": "r", "prompt_id": "p", "prompt": "1+1?", "completion": "2", "gold": "2"},
+        {"step": 1, "prompt": "1+1?", "completion": "2", "answer": "2"},
+        {"input": "1+1?", "output": "2", "gts": "2", "score": 1.0, "step": 1},
+        {"messages": CHAT},
+        {"question": "1+1?", "answer": "3", "response": "It is 3.", "gold": "2"},
+        {"problem": "1+1?", "answer": "2", "response": "It is 3.", "correct": False},
+        {"question": "1+1?", "responses": ["It is 3.", "It is 2."], "ground_truth": "2"},
+    ],
+)
+def test_rollouts_are_no_problems(
+    row: dict[str, Any], model: Path, problems: Path, capsys: pytest.CaptureFixture[str]
+):
+    problems.write_text(f"{json.dumps(row)}\n" * 3)
+    assert probe(model, problems) == 2
+    said = capsys.readouterr().err
+    assert f"formatlab probe: --problems: {problems} holds rollouts (" in said
+    assert "give the set of problems that was asked" in said
+
+
+def test_problems_may_have_solutions_beside_them(model: Path, problems: Path):
+    rows = [
+        {"problem": f"{n}+1?", "answer": str(n + 1), "solution": "s", "messages": CHAT}
+        for n in range(3)
+    ]
+    problems.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert probe(model, problems) == 0
 
 
 @pytest.mark.parametrize("what", ["model", "problems"])

@@ -1,8 +1,11 @@
 """`formatlab report` on folders that are whole, damaged, or none of a study."""
 
 import csv
+import errno
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from synthetic_runs import small_run
@@ -72,3 +75,48 @@ def test_a_gallery_is_replaced_on_demand_alone(
     assert theirs.read_text() == "mine"
     assert main(["report", str(study), "--gallery", str(study), "--overwrite"]) == 2
     assert "is the study's own folder" in capsys.readouterr().err
+
+
+def forbid(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every look into a folder fail, as for a user who may not search it."""
+    look = os.stat
+
+    def refuse(path: "str | Path | int", *args: Any, **kwargs: Any) -> os.stat_result:
+        if str(path).startswith(f"{folder}{os.sep}"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return look(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", refuse)
+
+
+@pytest.mark.parametrize("verb", ["report", "export"])
+@pytest.mark.parametrize("how", ["not searched", "not listed"])
+def test_a_folder_that_may_not_be_read_is_named_with_the_reason(
+    verb: str,
+    how: str,
+    study: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    def refuse(path: object) -> list[str]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    if how == "not listed":
+        monkeypatch.setattr(os, "listdir", refuse)
+    else:
+        forbid(study, monkeypatch)
+    further = ["--output", str(study.with_name("out"))] if verb == "export" else []
+    assert main([verb, str(study), *further]) == 2
+    said = capsys.readouterr().err
+    assert f"formatlab {verb}: cannot read the folder {study}: Permission denied; change" in said
+    assert "config.json" not in said
+
+
+def test_a_run_that_may_not_be_read_is_left_out(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    one = min(path.parent for path in study.glob("*/config.json"))
+    forbid(one, monkeypatch)
+    assert main(["report", str(study)]) == 1
+    said = capsys.readouterr().err
+    assert f"{one.name} is left out: it cannot be read (Permission denied)" in said

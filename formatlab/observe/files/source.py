@@ -295,6 +295,17 @@ class RolloutReader:
             yield chunk, layout
 
 
+def first_rollout(path: Path) -> tuple[Row, Layout] | None:
+    """The first row of a file and its layout; None for a file that holds no rollouts."""
+    try:
+        reader = RolloutReader(sources=find_sources([str(path)]), columns=Columns())
+        chunk, layout = next(reader.chunks(), (None, None))
+    except InputError:
+        return None
+    row = None if chunk is None else next(iter(_sample(chunk)), None)
+    return None if row is None or layout is None else (row, layout)
+
+
 def _sample(chunk: Chunk) -> list[Row]:
     rows: list[Row] = []
     for _, row in chunk.rows():

@@ -20,7 +20,7 @@ from formatlab.store import ROLLOUT_SCHEMA, RunFolder, Split
 from formatlab.store.atomic_file import write_text_atomically
 from formatlab.store.export_folder import CARD, export_folder
 from formatlab.store.integrity import LeftOut, ReportableRuns, reportable_runs
-from formatlab.store.runs_folder import studies_in
+from formatlab.store.runs_folder import explained_reading, studies_in
 from formatlab.store.track import Track, untracked
 
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
@@ -88,9 +88,10 @@ def choose_runs(
 
 
 def _found(folder: Path, models: bool, track: Track) -> Iterator[ReportableRuns]:
-    is_run = (folder / "config.json").exists()
-    for of in ([] if is_run else studies_in(folder)) or [folder]:
-        yield reportable_runs(of, models=models, track=track)
+    with explained_reading(folder):
+        is_run = (folder / "config.json").exists()
+        for of in ([] if is_run else studies_in(folder)) or [folder]:
+            yield reportable_runs(of, models=models, track=track)
 
 
 def _reason(run: RunFolder) -> str:

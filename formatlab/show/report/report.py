@@ -50,6 +50,7 @@ from formatlab.show.wording import visible_text
 from formatlab.store import RunFolder
 from formatlab.store.atomic_file import explained_os_errors, write_text_atomically
 from formatlab.store.integrity import LeftOut, reportable_runs
+from formatlab.store.runs_folder import explained_reading
 from formatlab.store.track import Track, untracked
 
 FIGURES: list[StudyFigure] = [
@@ -89,11 +90,13 @@ def report_folder(
             replaced or is the study's own folder, or no permission to write.
         RunError: all run folders are damaged, or no space is left.
     """
-    if (folder / "config.json").exists():
-        raise InputError(f"{folder} is one run; give the folder of its study, which holds it")
+    with explained_reading(folder):
+        if (folder / "config.json").exists():
+            raise InputError(f"{folder} is one run; give the folder of its study, which holds it")
     if gallery is not None:
         _check_gallery(gallery, folder, overwrite=overwrite)
-    found = reportable_runs(folder, track=track)
+    with explained_reading(folder):
+        found = reportable_runs(folder, track=track)
     if not found.runs:
         raise RunError(f"{folder}: {'; '.join(left.words for left in found.left_out)}")
     study = measured_study(found.runs, track=track)

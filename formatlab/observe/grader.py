@@ -17,7 +17,7 @@ from formatlab.observe.tagger import Tag, Unread, tag, tag_or_raise
 from formatlab.world.formats import Format, Missing, Page, Reading
 from formatlab.world.formats.commitment import is_altered
 from formatlab.world.formats.conclusion import concluding
-from formatlab.world.formats.limits import NUMBER
+from formatlab.world.formats.limits import NUMBER, SCALE
 from formatlab.world.gold import gold_answer
 
 VERSION = 2
@@ -37,7 +37,7 @@ _REASONS: dict[Verdict, Reason] = {
     "time": "time",
     "memory": "memory",
 }
-_NUMBERS = regex.compile(rf"(?<![\w.,]){NUMBER}(?:\s?\\?%)?")
+_NUMBERS = regex.compile(rf"(?<![\w.,]){NUMBER}(?:\s?(?:\\?%|{SCALE}))?")
 _DIGITS = regex.compile(r"[-\u2212]?[0-9][0-9.,]*")
 _OPTION = regex.compile(
     r"(?:[Oo]ption\s)?\(?(?P<letter>[A-J])[).:]\s++(?P<words>\S.*)", regex.DOTALL

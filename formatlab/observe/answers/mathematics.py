@@ -13,13 +13,18 @@ is an alarm, which works in the main thread only). These rules are stricter than
 - Every side of a chain of equations must be the right answer, the first also its name; a decimal
   behind `\approx` must be the right answer rounded; and a base must be that of the right answer.
 - A tuple is no interval, set or list, nor any of these another, but a list may stand for a set, and
-  an inequality for its interval. Two numbers side by side are neither a point nor an interval.
+  an inequality for its interval. Two numbers side by side are neither a point nor an interval; with
+  names, in the order of the alphabet, they are a point: `x = 3, y = 4` is (3, 4).
+- Where the right answer is a product of primes written with `\times` or `\cdot`, a factorisation is
+  asked for: the answer must have the same factors, in any order and with or without powers.
 """
 
 import atexit
 import functools
+import math
 import threading
 import unicodedata
+from collections import Counter
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -78,6 +83,16 @@ _EMPTY = frozenset(("\\emptyset", "\\varnothing", "\u2205", "\\{\\}"))
 _DOTS = regex.compile(r"\.\.\.|\u2026|\\[lc]?dots")
 _BOX = regex.compile(r"\\f?boxed|\\fbox")
 _LOOSE = regex.compile(r"(?<![\w^_{])[0-9]+(?:\.[0-9]+)?\s+[0-9]")
+_PRODUCT = regex.compile(r"\\(?:times|cdot)(?![A-Za-z])|[\u00d7\u00b7]")
+_TIMES = regex.compile(r"\\(?:times|cdot)(?![A-Za-z])|\*|(?<=[\d)}]\s?)x(?=\s?[\d(])")
+_FACTOR = regex.compile(
+    r"\s*\(?\s*([0-9]{1,9})\s*\)?\s*(?:\^\s*(?:([0-9]{1,4})|\{\s*([0-9]{1,4})\s*\})\s*)?\)?\s*"
+)
+_LARGEST_FACTOR = 10**6
+"""Factors above which none is looked at for whether it is prime."""
+_EITHER = regex.compile(r"(?<![\\A-Za-z])or(?![A-Za-z])")
+_COORDINATE = regex.compile(r"[\s\\]*([A-Za-z](?:_\{?\w\}?)?)\s*=([^=]+?)[\s\\]*")
+_LIST = regex.compile(r"\[([^\[\]()]*,[^\[\]()]*,[^\[\]()]*)\]")
 _SPACED = regex.compile(r"(?<=[0-9])(?:,\\!|\\!|\{,\}|,?\\,)\s*(?=[0-9]{3})")
 
 
@@ -122,7 +137,14 @@ def compare(answer: str, gold: str) -> Verdict:
     Raises:
         RunError: the child process does not start.
     """
+    factors = _prime_factors(gold)
     answer, gold = _typed(answer), _typed(gold)
+    if factors:
+        sides = answer.split("=")
+        if all(_factors(side) != factors for side in sides):
+            return "different"
+        if len(sides) == 1:
+            return "same"
     if not gold or not answer or (_LOOSE.search(answer) and not _LOOSE.search(gold)):
         return "different"
     bare_answer, bare_gold = _bare(answer), _bare(gold)
@@ -140,6 +162,10 @@ def compare(answer: str, gold: str) -> Verdict:
         return "different"
     if bare_answer in _EMPTY or bare_gold in _EMPTY:
         return "same" if {bare_answer, bare_gold} <= _EMPTY else "different"
+    if _form(gold) == "()":
+        answer = _point(answer)
+    elif listed := _LIST.fullmatch(gold):  # of three and more, which are no interval
+        gold, answer = listed[1], _LIST.sub(r"\1", answer, count=1)
     measured = _only_named_and_measured(answer)
     answer, gold = (_ALTERNATIVES.sub(",", text) for text in (answer, gold))
     if not (
@@ -149,6 +175,44 @@ def compare(answer: str, gold: str) -> Verdict:
     ):
         return "different"
     return _ask(answer, gold)
+
+
+def _prime_factors(gold: str) -> Counter[int] | None:
+    """The factors of a right answer that is a product of primes; None for any other."""
+    if "*" in gold or not _PRODUCT.search(gold):
+        return None
+    factors = _factors(_typed(gold))
+    return factors if factors and all(map(_is_prime, factors)) else None
+
+
+def _factors(product: str) -> Counter[int] | None:
+    """The integers of a product, each as often as it is a factor; None if it is something else."""
+    found: Counter[int] = Counter()
+    for part in _TIMES.split(product.strip(" .$")):
+        factor = _FACTOR.fullmatch(part)
+        if factor is None:
+            return None
+        found[int(factor[1])] += int(factor[2] or factor[3] or 1)
+    return found
+
+
+def _is_prime(number: int) -> bool:
+    if number < 2 or number > _LARGEST_FACTOR:
+        return False
+    return all(number % divisor for divisor in range(2, math.isqrt(number) + 1))
+
+
+def _point(answer: str) -> str:
+    """The point whose coordinates an answer names in the alphabet's order or another."""
+    values: dict[str, str] = {}
+    if _EITHER.search(answer):
+        return answer
+    for part in _ALTERNATIVES.sub(",", answer).split(","):
+        named = _COORDINATE.fullmatch(part)
+        if named is None or named[1] in values:
+            return answer
+        values[named[1]] = named[2]
+    return f"({', '.join(values[name] for name in sorted(values))})" if len(values) > 1 else answer
 
 
 def _typed(text: str) -> str:

@@ -22,7 +22,7 @@ from functools import lru_cache
 
 import regex
 
-from formatlab.world.formats.limits import MINUS, THIN_SPACES
+from formatlab.world.formats.limits import MINUS, SCALE, THIN_SPACES
 
 _LONGEST = 200
 """Characters above which a text states no number; bounds the work of every pattern."""
@@ -60,10 +60,13 @@ _TEN = regex.compile(rf"\s*(?:[xX\u00d7*\u00b7]|\\times)\s*10{_POWER}(?![0-9])")
 _RAISED = regex.compile(rf"{_POWER}(?![0-9])")
 _PERCENT = regex.compile(r"\s*(?:\\?%|per\s?cent\b)", regex.IGNORECASE)
 _SCALE = regex.compile(
-    r"\s*(?:(thousand|million|billion|trillion)\b|([\u4e07\u842c\ub9cc])|([\u4ebf\u5104\uc5b5]))",
+    rf"\s*(?:({SCALE})|([\u4e07\u842c\ub9cc])|([\u4ebf\u5104\uc5b5]))",
     regex.IGNORECASE,
 )
-_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_SCALES = {
+    **{"dozen": 12, "hundred": 10**2, "thousand": 10**3, "lakh": 10**5, "crore": 10**7},
+    **{"million": 10**6, "billion": 10**9, "trillion": 10**12, "mn": 10**6, "bn": 10**9},
+}
 
 # A unit is a few words. A single letter counts only if it is a known unit and stands apart (5x is
 # not 5). No word may continue, bound, hedge or deny the number, or name another one.
@@ -88,7 +91,11 @@ _CONTINUED = regex.compile(
     r"|zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen"
     r"|fifteen"
     r"|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
-    r"|hundred|thousand|million|billion|trillion|sin|cos|tan"
+    rf"|{SCALE}|(?:ten|hundred|thousand|million|four|fif|six|seven|eigh|nin|twelf)ths|sin|cos|tan"
+    r"|docenas?|douzaines?|dutzend|d\u00fazias?|dozzin[ae]|\u0434\u044e\u0436\u0438\u043d\p{L}*+"
+    r"|mil|mille|mila|tausend|mil+i?[o\u00f3]n(?:es?|en|i)?|mil+i\p{L}?rd\p{L}*+"
+    r"|milh(?:\u00e3o|\u00f5es)|mln|mio|mrd"
+    r"|\u0442\u044b\u0441\u044f\u0447\p{L}*+|\u043c\u0438\u043b\u043b\u0438\p{L}*+|cientos"
     r"|maybe|perhaps|possibly|probably|presumably|could|might|never|neither|cannot"
     r"|\p{L}+n['\u2019]t"
     r"|(?:more|less|fewer|greater|larger|smaller|higher|lower|other|rather)\s+than"
@@ -237,8 +244,8 @@ def read_number(text: str) -> Number | None:
     """The one number that a short text states, as it is written there; None if it states none.
 
     Before it may stand a name with an equals sign (`x = 18`), a calculation that comes to it
-    (`3 + 4 = 7`) or the same number in another form (`2.5 = 5/2`), behind it a scale (`5 million`)
-    and a unit in words. Units are not compared: a dozen is a unit.
+    (`3 + 4 = 7`) or the same number in another form (`2.5 = 5/2`), behind it a scale (`5 million`,
+    `2 dozen`) and a unit in words. Units are not compared.
     """
     if len(text) > _LONGEST:
         return None
@@ -388,8 +395,8 @@ def _scaled(written: str, rest: str) -> tuple[Number, str] | None:
             value=number.value, digits=number.digits, place=number.place, percent=True
         ), rest[percent.end() :]
     if scale := _SCALE.match(rest):
-        factor = _SCALES[scale[1].lower()] if scale[1] else 10**4 if scale[2] else 10**8
-        return _times(number, factor), rest[scale.end() :]
+        english = scale[1] and _SCALES[scale[1].lower().removesuffix("s")]
+        return _times(number, english or (10**4 if scale[2] else 10**8)), rest[scale.end() :]
     return number, rest
 
 

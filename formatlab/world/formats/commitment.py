@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import regex
 
 from formatlab.world.formats.format import Missing, Reading
+from formatlab.world.formats.languages import corrects, takes_back
+from formatlab.world.formats.limits import SCALE
 
 _NEAR = 100
 """Characters before and after an answer that are looked at."""
@@ -86,6 +88,17 @@ _BARE = regex.compile(
 )
 """The beginning of most sentences that state an answer; it alters nothing, and is seen quickly."""
 
+_RANGE = (
+    r"(?:approximately|approx\.?|roughly|about|around|circa|ca\.|[~≈]|\\approx\b|estimated?|within"
+    r"|rang(?:es?|ing)|somewhere|anywhere)[^()\[\]\n]{0,30}?\d[\d.,]*+"
+    r"\s*(?:to|or|and|[-–—]|\.\.+)\s*\\?\$?\d"
+    r"|(?<=[(\[]\s?)\$?\d[\d.,]*+\s*(?:to|or|[–—])\s*\$?\d[\d.,]*+\s*[)\]]"
+    r"|(?:it\s+|this\s+|but\s+)?(?:could|may|might|can)\s+(?:(?:also|even|well|as|just|equally)\s+)"
+    r"{0,3}be\s+[-$\\({]*\d"
+    r"|[±∓]|\\(?:pm|mp)(?![A-Za-z])|\+/?-|give\s+or\s+take\b"
+)
+"""A range around an answer, in words or brackets."""
+
 _CLOSING = regex.compile(
     r"(?:[\s$*_`\"\N{RIGHT DOUBLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK})\]}]|\\[)\]])*+"
 )
@@ -99,12 +112,13 @@ _AFTER = regex.compile(
     # a unit of up to three words, none of which begins one of the phrases below
     r"|(?:(?!(?:or|and|at|is|was|are|were|isn|can|cannot|wasn|aren|not|perhaps|maybe|possibly"
     r"|otherwise"
-    r"|unless|else|alternatively|just|times|plus|minus|multiplied|divided|squared|cubed|factorial"
-    r"|though"
+    r"|unless|else|alternatively|approximately|roughly|somewhere|anywhere|give|just|times|plus"
+    r"|minus|multiplied|divided|squared|cubed|factorial|though"
     r"|although|but|however|when|reversed|backwards?|repeating|upside\s+down"
-    r"|in\s+reverse|with\s+(?:the|its)\s+digits)\b)\p{L}[\p{L}'-]*+\s*+){0,3}+[,;(]?\s*+"
-    rf"(?:(?:or|and)\s+(?:{_MAYBE}\s+)*+(?:more|less|fewer|so|greater|larger|smaller|higher|lower"
-    r"|above"
+    r"|in\s+reverse|with\s+(?:the|its)\s+digits)\b)\p{L}[\p{L}'-]*+\s*+){0,3}+"
+    r"(?:[,;(\[]|[-–—]\s)?\s*+"
+    rf"(?:{_RANGE}|(?:or|and)\s+(?:{_MAYBE}\s+)*+(?:more|less|fewer|so|greater|larger|smaller"
+    r"|higher|lower|above"
     r"|below|over|under|up|another|something|some\s+other)\b"
     rf"|or\s+(?:{_MAYBE}\s+)*+[-$\\(\[{{]*+(?:boxed\{{)?\d|or\s+{_MAYBE}\b"
     r"|at\s+(?:the\s+)?(?:very\s+)?(?:most|least)\b"
@@ -128,7 +142,9 @@ _AFTER_WORDS = frozenset(
     "… ± ∓ pm mp or and least most first perhaps maybe possibly otherwise unless "
     "alternatively just joking kidding else though although but however times plus minus "
     "multiplied divided squared cubed factorial digits reverse reversed backward backwards "
-    "upside repeating is was are were t cannot not before originally previously".split()
+    "upside repeating is was are were t cannot not before originally previously approximately "
+    "approx roughly about around circa ca ~ ≈ estimate estimated within range ranges ranging "
+    "somewhere anywhere to – — + may might can could give".split()
 )
 """Words and signs of which every match of `_AFTER` has one before its first full stop, but for
 dots."""
@@ -217,10 +233,10 @@ _NUMBER = regex.compile(r"-?\d(?:[\d,]*\d)?(?:\.\d+)?")
 
 _INTEGER = regex.compile(
     r"(?P<sign>[-\u2212]?)\\?[$€£]?(?P<digits>\d{1,3}(?:,\d{3})+|\d{1,40})(?:\.0*)?"
-    r"(?:\s+(?!and\s+\d|\d)\p{L}{2}.*|[.$]*)\Z",
+    rf"(?:\s+(?!and\s+\d|\d|{SCALE})\p{{L}}{{2}}.*|[.$]*)\Z",
     regex.DOTALL,
 )
-"""An integer, with words behind it or without."""
+"""An integer, with words behind it that do not multiply it, or without."""
 
 
 def is_altered(before: str, after: str) -> bool:
@@ -272,7 +288,9 @@ def is_taken_back(rest: str) -> bool:
     may_take_back = "hmm" in lower or not _BACK_WORDS.isdisjoint(_TOKENS.findall(lower))
     if may_take_back and _TAKES_BACK.search(rest) is not None:
         return True
-    return not rest.isascii() and _TAKES_BACK_HAN.search(rest) is not None
+    if not rest.isascii() and _TAKES_BACK_HAN.search(rest) is not None:
+        return True
+    return takes_back(rest)
 
 
 def _has(text: str, words: Sequence[str]) -> bool:
@@ -294,6 +312,8 @@ def offers_another(rest: str, answer: str) -> bool:
         for correction in _CORRECTS.finditer(rest):
             if correction["offer"].replace(",", "") not in own:
                 return True
+    if corrects(rest, own):
+        return True
     if not _has(rest, _OFFER_WORDS):
         return False
     for offer in _OFFERS.finditer(rest):

@@ -29,7 +29,8 @@ from formatlab.world.formats.languages import (
     denies,
     speaks_of_answer,
 )
-from formatlab.world.formats.limits import NUMBER, QUANTITY, QUOTES, WIDE_COLON
+from formatlab.world.formats.limits import NUMBER, QUANTITY, QUOTES, SCALE, WIDE_COLON
+from formatlab.world.formats.listed import listed_answers, several_unknowns
 from formatlab.world.formats.plain_text import minus_signs, unadorned
 
 _Kind = Literal["heading", "sentence", "label"]
@@ -364,7 +365,7 @@ _OPERATED = regex.compile(r"[\w)}]\s?[-+*/^]\s?[\w({]+\s?=")
 _CLAUSES = regex.compile(r"[,;:](?!\d)|\b(?:so|but|and|then|which)\b")
 _LISTED = regex.compile(r"\d\s*+(?:to|or|and|[,/&–-])\s*+[$(]?\Z")
 _BOLD = regex.compile(r"\*\*(?P<inside>[^*\n]{1,60})\*\*")
-_ANY_NUMBER = regex.compile(rf"(?<![A-Za-z0-9_.,]){NUMBER}(?:\s?\\?%)?")
+_ANY_NUMBER = regex.compile(rf"(?<![A-Za-z0-9_.,]){NUMBER}(?:\s?(?:\\?%|{SCALE}(?:\sof\b)?))?")
 _AROUND = regex.compile(
     rf"\*{{1,3}}(?=[\s.,;:!)]|$)|(?<=\s)\*{{1,3}}(?=\p{{L}})|`|\\[()\[\]]"
     rf"|(?<![A-Z])\$(?=[\s.,;:!)]|$)|[{QUOTES}）]"
@@ -400,7 +401,8 @@ def stated(text: str) -> Reading | Missing:
     answer = marked(text)
     if answer != "no answer" or has_box(text):
         return answer
-    return _concluded(minus_signs(text))
+    text = minus_signs(text)
+    return listed_answers(text) or _concluded(text)
 
 
 def concluding(text: str) -> Reading | Missing:
@@ -540,6 +542,8 @@ def _answer(rest: str, before: str, kind: _Kind, *, loosely: bool) -> _Answer:
     if kind == "label" and (factorial := _FACTORIAL.fullmatch(rest)):
         return _Answer(content=factorial[1])
     rest = _NEGATIVE.sub(r"\g<1>-", unadorned(rest).replace("{,}", ","))
+    if loosely and rest.count("=") > 1 and (unknowns := several_unknowns(rest)):
+        return _NOTHING if is_altered(before, "") else _Answer(content=unknowns)
     if kind != "heading":
         rest = _SENTENCE_END.sub("", rest)
     if " but " in rest:

@@ -13,7 +13,7 @@ _EXPRESSION = regex.compile(
 """Signs, numbers, single letters and commands, without words: an expression behind a mark."""
 
 _STRUCTURED = regex.compile(
-    r"[<>≤≥≠±√^π∞]|\\(?!\$|[dt]?frac\{-?\d+\}\{\d+\}|text|[()\[\]]|boxed|fbox)[A-Za-z]"
+    r"[<>≤≥≠±√^π∞]|\d\s*[×·*]\s*\d+\s*[×·*]\s*\d|\\(?!\$|[dt]?frac\{-?\d+\}\{\d+\}|text|[()\[\]]|boxed|fbox)[A-Za-z]"
     r"|\d\s*[a-zA-Z]\b|\b[a-zA-Z]\s*[-+*/(]|[\[(]\s*[-\\\w.]+\s*,.*[\])]|\{\s*[-\w.]+\s*,.*\}"
     r"|\b(?:log|ln|sin|cos|tan|sqrt)(?![A-Za-z])"
 )

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import regex
 
 from formatlab.world.formats.box import boxed
-from formatlab.world.formats.commitment import agreed, is_taken_back
+from formatlab.world.formats.commitment import agreed, is_taken_back, offers_another
 from formatlab.world.formats.conclusion import only_number
 from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.json_object import KEYED, Pairs
@@ -74,7 +74,8 @@ class Json(Format):
         value = page.object.value
         if value is None:
             return _from_broken(page.text[page.object.start :])
-        if is_taken_back(page.text[page.object.end :]):
+        start, end = page.object.start, page.object.end
+        if is_taken_back(page.text[end:]) or offers_another(page.text[end:], page.text[start:end]):
             return "no answer"
         found = {written: Reading(content=written) for written in _keyed(page, page.object.end)}
         for item in [value] if isinstance(value, Pairs) else value:

@@ -14,6 +14,9 @@ forms that are typed for it. They come first in a class (`[{MINUS}+]`), as a hyp
 THIN_SPACES = "\u00a0\u2009\u202f"
 """Spaces that stand between groups of three digits and nowhere else in a number."""
 
+SCALE = r"(?i:(?:dozen|hundred|thousand|million|billion|trillion|lakh|crore|mn|bn)s?)\b"
+"""Pattern of an English word by which the number before it is multiplied."""
+
 QUOTES = (
     '"\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}'
     "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}«»「」『』【】《》〈〉"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 VERSION = 1
 """Raised when a corpus takes other documents of the same world."""
 
-_CHUNK = 4_096
-"""Documents tokenised at a time."""
+_CHUNKS = (256, 4_096)
+"""Documents tokenised at first, and the most at a time: small corpora need few."""
 _ENDING = 32
 """Lengths of the longest document at which the end of a corpus begins."""
 _CANDIDATES = 1_024
@@ -151,8 +151,10 @@ def _documents(
     """Tokenised documents, a chunk at a time because the tokenizer is faster on many."""
     stream = world.documents(start)
     eos = tokenizer.eos_token_id
+    size, most = _CHUNKS
     while True:
-        chunk = list(islice(stream, _CHUNK))
+        chunk = list(islice(stream, size))
+        size = min(2 * size, most)
         prompts = tokenizer([plain_prompt(problem).text for _, problem, _ in chunk])["input_ids"]
         solutions = tokenizer([solution for _, _, solution in chunk])["input_ids"]
         for (form, _, _), prompt, solution in zip(chunk, prompts, solutions, strict=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from random import Random
 from typing import Any, Literal, NamedTuple
 
@@ -94,28 +95,19 @@ class World:
         """Item `index` of a split.
 
         A problem belongs to the split that the hash of its content falls into, so no two splits
-        share one; items of the wrong split are drawn again. The first draw decides the kind of
-        problem (family, number of steps, phrases), and the next ones have to be of that kind:
-        otherwise kinds with few contents, which a hash divides unevenly, would be more frequent in
-        one split than in another. A kind that the split has none of is given up.
+        share one.
 
         Raises:
             InputError: no problem of this world falls into the split.
         """
-        random = Random(digest(self.seed, split, index))
-        wanted = None
-        for attempt in range(_ATTEMPTS):
-            family = random.choice(self.families)
-            steps = random.randint(self.min_steps, self.max_steps)
-            problem = FAMILIES[family](random, steps, self.largest)
-            kind = (family, len(problem.steps), frozenset(step.phrase for step in problem.steps))
-            wanted = wanted or kind
-            matches = kind == wanted or attempt >= _ATTEMPTS_OF_ONE_KIND
-            if matches and digest("split", problem.content) % 100 in _BUCKETS[split]:
-                return problem
-        raise InputError(
-            f"world: too few different problems for a {split} split; "
-            "widen families, steps or largest"
+        return drawn_problem(
+            tuple(self.families),
+            self.min_steps,
+            self.max_steps,
+            self.largest,
+            self.seed,
+            split,
+            index,
         )
 
     def problems(self, split: Split, count: int) -> list[Problem]:
@@ -160,6 +152,43 @@ class World:
         misread = frozenset(self.mixture.mistranslates.get(form, ()))
         steps = mistranslate(problem.steps, misread)
         return FORMATS[form].render(replace(problem, steps=steps), random)
+
+
+# A tokenizer is trained on the first documents, and a corpus begins with the same ones.
+@lru_cache(maxsize=8_192)
+def drawn_problem(
+    families: tuple[str, ...],
+    min_steps: int,
+    max_steps: int,
+    largest: int,
+    seed: int,
+    split: Split,
+    index: int,
+) -> Problem:
+    """Draw item `index` of a split of the worlds with these fields (see `World`).
+
+    Items of the wrong split are drawn again. The first draw decides the kind of problem (family,
+    number of steps, phrases), and the next ones have to be of that kind: otherwise kinds with few
+    contents, which a hash divides unevenly, would be more frequent in one split than in another. A
+    kind that the split has none of is given up.
+
+    Raises:
+        InputError: none of their problems falls into the split.
+    """
+    random = Random(digest(seed, split, index))
+    wanted = None
+    for attempt in range(_ATTEMPTS):
+        family = random.choice(families)
+        steps = random.randint(min_steps, max_steps)
+        problem = FAMILIES[family](random, steps, largest)
+        kind = (family, len(problem.steps), frozenset(step.phrase for step in problem.steps))
+        wanted = wanted or kind
+        matches = kind == wanted or attempt >= _ATTEMPTS_OF_ONE_KIND
+        if matches and digest("split", problem.content) % 100 in _BUCKETS[split]:
+            return problem
+    raise InputError(
+        f"world: too few different problems for a {split} split; widen families, steps or largest"
+    )
 
 
 def _known() -> str:

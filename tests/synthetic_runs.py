@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,13 +125,29 @@ def run_config(spec: SyntheticRun) -> dict[str, Any]:
     }
 
 
+_WRITTEN = tempfile.TemporaryDirectory(prefix="synthetic-runs-")
+"""The runs written so far, each in a folder of its own, of which further ones are copies."""
+_FOLDERS: dict[str, Path] = {}
+"""By what they were written from."""
+
+
 def write_run(
     folder: Path, spec: SyntheticRun, *, train: bool = True, done: bool = True
 ) -> RunFolder:
-    """Write a synthetic run into `folder` and return its `RunFolder`."""
-    config = run_config(spec)
-    name = re.sub(r"[^\w.-]", "-", config["name"])
-    run = RunFolder.create(folder / name, config=config, env={"torch": "2.13"})
+    """Put a synthetic run into `folder` and return its `RunFolder`."""
+    path = folder / re.sub(r"[^\w.-]", "-", run_config(spec)["name"])
+    if path.exists():
+        return _write(path, spec, train=train, done=done)
+    key = repr((spec, train, done))
+    if key not in _FOLDERS:
+        written = Path(_WRITTEN.name) / str(len(_FOLDERS)) / path.name
+        _FOLDERS[key] = _write(written, spec, train=train, done=done).path
+    shutil.copytree(_FOLDERS[key], path)
+    return RunFolder.open(path)
+
+
+def _write(path: Path, spec: SyntheticRun, *, train: bool, done: bool) -> RunFolder:
+    run = RunFolder.create(path, config=run_config(spec), env={"torch": "2.13"})
     generator = np.random.default_rng([spec.seed, spec.parameters])
     for epoch in spec.probe_epochs:
         step = round(epoch * spec.steps_per_epoch)

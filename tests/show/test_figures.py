@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
+from small_runs import run_factory
 
 from formatlab.show.figures.accuracy_by_scale import accuracy_by_scale, accuracy_rows
 from formatlab.show.figures.layout import save_figure
@@ -86,10 +87,9 @@ def test_captions_state_n_seeds_and_intervals(
     assert "seed" in text
 
 
-@pytest.mark.parametrize("draw", DRAWINGS)
-@pytest.mark.parametrize(
-    "options",
-    [
+@pytest.fixture(
+    scope="module",
+    params=[
         {"probe_epochs": (), "train": False, "done": False},
         {"probe_epochs": ()},
         {"probe_epochs": (0.0,), "train": False, "done": False},
@@ -101,12 +101,18 @@ def test_captions_state_n_seeds_and_intervals(
         {"start": {"$x_{": 1.0}, "end": {"none": 1.0}},
     ],
 )
+def odd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A study of a run with missing pieces or odd names."""
+    return measured_study([run_factory(tmp_path_factory.mktemp("odd"))(**request.param)])
+
+
+@pytest.mark.parametrize("draw", DRAWINGS)
 def test_runs_with_missing_pieces_and_odd_names_are_drawn(
-    make_run, tmp_path: Path, options: dict, draw: Callable[[Study], Figure]
+    odd: Study, tmp_path: Path, draw: Callable[[Study], Figure]
 ) -> None:
-    study = measured_study([make_run(**options)])
+    figure = draw(odd)
     for kind, mark in (("png", b"\x89PNG"), ("svg", b"<svg")):
-        save_figure(draw(study), tmp_path / f"figure.{kind}")
+        save_figure(figure, tmp_path / f"figure.{kind}")
         assert mark in (tmp_path / f"figure.{kind}").read_bytes()
 
 

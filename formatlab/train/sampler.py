@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
+from formatlab.models.llama import Decoding, is_plain_llama
 from formatlab.world.problem import digest
 
 if TYPE_CHECKING:
@@ -87,8 +88,6 @@ def sample(
         pad: id used for padding.
         eos: ids that end a completion.
     """
-    from transformers import DynamicCache
-
     device = model.device
     group = _group_size(prompts)
     unique = prompts[::group]  # a prompt is read once for its whole group
@@ -105,25 +104,11 @@ def sample(
     lengths = torch.full((len(prompts),), limit, device=device)  # (B,)
     ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)  # (B,)
     rows = torch.arange(len(prompts), device=device)  # rows still in the batch
-    cache = DynamicCache(config=model.config)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)  # (B, P)
+    kind = Decoding if is_plain_llama(model) else _Decoding
+    decoding = kind(model, ids, mask, group=group, limit=limit)
 
     for step in range(limit):
-        output = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits = output.logits[:, -1].float()  # (b, V)
-        if step == 0 and group > 1:
-            cache.batch_repeat_interleave(group)
-            logits, mask, positions = (
-                tensor.repeat_interleave(group, dim=0) for tensor in (logits, mask, positions)
-            )
-        logp = torch.log_softmax(logits, dim=-1)  # (b, V)
+        logp = torch.log_softmax(decoding.logits().float(), dim=-1)  # (b, V)
         choice = _choose(logp, uniform[rows, step], temperature)  # (b,)
         running = ~ended[rows]
         tokens[rows[running], step] = choice[running]
@@ -133,15 +118,12 @@ def sample(
         ended[finishing] = True
         lengths[finishing] = step + 1
         left = (~ended[rows]).nonzero()[:, 0]
-        if len(left) == 0:
+        if len(left) == 0 or step + 1 == limit:
             break
-        mask = torch.cat([mask, mask.new_ones((len(rows), 1))], dim=1)
-        positions = positions[:, -1:] + 1
         if len(left) <= _SHRINK * len(rows):
-            rows, mask, positions = rows[left], mask[left], positions[left]
-            choice = choice[left]
-            cache.batch_select_indices(left)
-        ids = choice[:, None]
+            rows, choice = rows[left], choice[left]
+            decoding.keep(left)
+        decoding.add(choice)
 
     return [
         Sampled(
@@ -152,6 +134,59 @@ def sample(
         )
         for row, (length, done) in enumerate(zip(lengths.tolist(), ended.tolist(), strict=True))
     ]
+
+
+class _Decoding:
+    """What `Decoding` does, for any model: by the module's own forward pass and a growing cache."""
+
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        *,
+        group: int,
+        limit: int,
+    ) -> None:
+        """Read the prompts (U, P) once for their groups; there is no need to know the limit."""
+        from transformers import DynamicCache
+
+        self._model = model
+        self._cache = DynamicCache(config=model.config)
+        self._mask = mask
+        self._positions = (mask.cumsum(1) - 1).clamp(min=0)  # (U, P)
+        self._read(ids)
+        if group > 1:
+            self._cache.batch_repeat_interleave(group)
+            self._logits = self._logits.repeat_interleave(group, dim=0)
+            self._mask = self._mask.repeat_interleave(group, dim=0)
+            self._positions = self._positions.repeat_interleave(group, dim=0)
+
+    def logits(self) -> torch.Tensor:
+        """Logits of the next token of every row, (b, V)."""
+        return self._logits
+
+    def add(self, tokens: torch.Tensor) -> None:
+        """Append a token to every row, (b,)."""
+        self._mask = torch.cat([self._mask, self._mask.new_ones((len(tokens), 1))], dim=1)
+        self._positions = self._positions[:, -1:] + 1
+        self._read(tokens[:, None])
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with some of the rows, (b',)."""
+        self._cache.batch_select_indices(rows)
+        self._mask, self._positions = self._mask[rows], self._positions[rows]
+
+    def _read(self, ids: torch.Tensor) -> None:
+        output = self._model(
+            input_ids=ids,
+            attention_mask=self._mask,
+            position_ids=self._positions,
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self._logits = output.logits[:, -1]
 
 
 def _group_size(prompts: Sequence[Sequence[int]]) -> int:

@@ -9,7 +9,7 @@ from peft import LoraConfig, get_peft_model
 from tiny_llama import tiny_model
 from torch import nn
 
-from formatlab.train.on_policy.critic import Critic, last_hidden_states, trunk_of
+from formatlab.train.on_policy.critic import Critic, last_hidden_states, predicting, trunk_of
 
 
 def test_a_token_is_valued_before_it_is_written():
@@ -18,21 +18,21 @@ def test_a_token_is_valued_before_it_is_written():
     critic.weight.data.fill_(1.0)
     critic.bias.data.fill_(0.5)
     places = torch.arange(5.0).expand(4, 5)[..., None]  # (B, P + C, H)
-    assert critic(places, length=2).tolist() == [[2.5, 3.5]] * 4
+    assert critic(predicting(places, length=2)).tolist() == [[2.5, 3.5]] * 4
 
 
 def test_a_new_critic_values_everything_at_0():
-    assert (Critic(width=3)(torch.randn(2, 6, 3), length=4) == torch.zeros(2, 4)).all()
+    assert (Critic(width=3)(torch.randn(2, 4, 3)) == torch.zeros(2, 4)).all()
 
 
 def test_values_are_float32_in_half_precision_too():
     critic = Critic(width=8)
     nn.init.normal_(critic.weight)
-    hidden = torch.randn(2, 6, 8).bfloat16()
+    states = torch.randn(2, 4, 8).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
-        values = critic(hidden, length=4)
+        values = critic(states)
     assert values.dtype == torch.float32
-    assert values.equal(critic(hidden.float(), length=4))
+    assert values.equal(critic(states.float()))
 
 
 @pytest.mark.parametrize("own_trunk", [False, True])

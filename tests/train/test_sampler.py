@@ -12,8 +12,12 @@ from formatlab.train.sampler import Sampled, sample
 EOS, PAD = 1, 0
 
 
-@pytest.fixture(scope="module")
-def model() -> LlamaForCausalLM:
+class Other(LlamaForCausalLM):
+    """A model that the lab's own forward pass leaves to transformers."""
+
+
+@pytest.fixture(scope="module", params=[LlamaForCausalLM, Other], ids=["ours", "transformers"])
+def model(request: pytest.FixtureRequest) -> LlamaForCausalLM:
     torch.manual_seed(3)
     config = LlamaConfig(
         vocab_size=12,
@@ -26,7 +30,7 @@ def model() -> LlamaForCausalLM:
         eos_token_id=EOS,
         initializer_range=0.6,
     )
-    return LlamaForCausalLM(config).eval()
+    return request.param(config).eval()
 
 
 def draw(model: LlamaForCausalLM, prompts: list[list[int]], **changes) -> list[Sampled]:
@@ -60,6 +64,23 @@ def test_temperature_divides_the_logits(model: LlamaForCausalLM, temperature: fl
     for token, probability in enumerate(expected.tolist()):
         error = math.sqrt(probability * (1 - probability) / draws)
         assert abs(tokens[token] / draws - probability) < 4.5 * error + 1e-3
+
+
+def test_the_labs_forward_pass_draws_what_transformers_draws(tiny_base: Path, world):
+    ours: Any = LlamaForCausalLM.from_pretrained(tiny_base / "model").eval()
+    theirs: Any = Other.from_pretrained(tiny_base / "model").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base / "model")
+    prompts = [
+        tokenizer(problem.question + "\n")["input_ids"]
+        for problem in world.problems("probe", 10)
+        for _ in range(6)
+    ]
+    options = {"limit": 40, "pad": tokenizer.pad_token_id, "eos": [tokenizer.eos_token_id]}
+    found, expected = draw(ours, prompts, **options), draw(theirs, prompts, **options)
+    assert [s.tokens for s in found] == [s.tokens for s in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+        assert one.entropies == pytest.approx(other.entropies, abs=1e-5)
 
 
 def test_temperature_0_agrees_with_greedy_generate_of_transformers(tiny_base: Path, world):

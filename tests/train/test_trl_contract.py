@@ -43,6 +43,22 @@ def test_single_turns_are_asked_for_as_they_were(trainer: type, parameters: list
     )
 
 
+@pytest.mark.parametrize("trainer", TRAINERS, ids=lambda trainer: trainer.__name__)
+def test_log_probabilities_are_asked_for_as_they_were(trainer: type):
+    found = parameters_of(trainer, "_get_per_token_logps_and_entropies")[:7]
+    assert found == [
+        "self",
+        "model",
+        "input_ids",
+        "attention_mask",
+        "logits_to_keep",
+        "batch_size",
+        "compute_entropy",
+    ], f"{trainer.__name__}._get_per_token_logps_and_entropies takes {found} now"
+    source = source_of(trainer, "_get_per_token_logps_and_entropies")
+    assert "return logps, entropies, aux_loss" in source
+
+
 def test_sharded_models_are_unwrapped_as_they_were():
     found = list(inspect.signature(unwrap_model_for_generation).parameters)[:2]
     assert found == ["model", "accelerator"], (

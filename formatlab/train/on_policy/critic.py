@@ -175,18 +175,14 @@ class Critic(nn.Module):
         self.weight = nn.Parameter(torch.zeros(width))
         self.bias = nn.Parameter(torch.zeros(()))
 
-    def forward(self, hidden: torch.Tensor, length: int) -> torch.Tensor:
-        """Values of a completion's states, in float32.
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """The value before each token, in float32, (B, C).
 
         Args:
-            hidden: hidden states of prompt and completion, (B, P + C, H).
-            length: C.
-
-        Returns:
-            The value before each token, read where the token is predicted from, (B, C).
+            states: the hidden states that the tokens are predicted from, (B, C, H).
         """
-        with torch.autocast(hidden.device.type, enabled=False):
-            return hidden[:, -length - 1 : -1].float() @ self.weight + self.bias
+        with torch.autocast(states.device.type, enabled=False):
+            return states.float() @ self.weight + self.bias
 
     def save(self, folder: Path) -> None:
         """Write all weights into a checkpoint."""
@@ -231,6 +227,16 @@ def trunk_of(model: nn.Module) -> PreTrainedModel:
 
     whole = model.get_base_model() if isinstance(model, PeftModel) else model
     return cast(PreTrainedModel, cast(PreTrainedModel, whole).base_model)
+
+
+def predicting(hidden: torch.Tensor, length: int) -> torch.Tensor:
+    """The states (B, C, H) that the last `length` (C) tokens are predicted from.
+
+    Args:
+        hidden: states of prompt and completion, (B, P + C, H).
+        length: C.
+    """
+    return hidden[:, -length - 1 : -1]
 
 
 @contextmanager

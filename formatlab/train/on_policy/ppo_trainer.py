@@ -19,6 +19,7 @@ from torch import nn
 from trl.trainer.utils import disable_dropout_in_model
 
 from formatlab.errors import InputError
+from formatlab.models.llama import Llama
 from formatlab.models.model import load_saved
 from formatlab.train.on_policy.critic import (
     Critic,
@@ -27,6 +28,7 @@ from formatlab.train.on_policy.critic import (
     generalised_advantage,
     last_hidden_states,
     masked_mean,
+    predicting,
     token_rewards,
     trunk_of,
     value_losses,
@@ -140,31 +142,39 @@ class LabPpoTrainer(LabGrpoTrainer):
 
     def _old_values(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Values (B, C) of the rollouts by the critic as it is before the step's updates."""
+        policy = self._policy()
+        if self._critic.trunk is None and self._is_plain(policy):
+            names = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
+            parts = (batch[name] for name in names)
+            return self._critic(Llama(policy).score(*parts, temperature=1.0).states)
         ids, mask = _joined(batch)
-        trunk = self._critic.trunk or trunk_of(self._policy())
-        values = []
+        trunk = self._critic.trunk or trunk_of(policy)
+        length, values = batch["completion_ids"].shape[1], []
         for part in torch.arange(len(ids)).split(self.args.per_device_train_batch_size):
-            hidden = self._hidden(trunk, ids[part], mask[part])
-            values.append(self._critic(hidden, batch["completion_ids"].shape[1]))
+            values.append(self._critic(self._states(trunk, ids[part], mask[part], length)))
         return torch.cat(values)
 
-    def _hidden(self, trunk: nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Last hidden states (B, P + C, H), with positions as TRL's own forward pass has them."""
+    def _states(
+        self, trunk: nn.Module, ids: torch.Tensor, mask: torch.Tensor, length: int
+    ) -> torch.Tensor:
+        """States (B, C, H) that a completion's tokens are predicted from, positions as TRL's."""
         with self.accelerator.autocast():
             output = trunk(input_ids=ids, attention_mask=mask, use_cache=False)
-        return output.last_hidden_state
+        return predicting(output.last_hidden_state, length)
 
     def _compute_loss(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
         """TRL's policy loss and the value loss, both a mean over the tokens of an update."""
-        if self._critic.trunk is None:  # the policy's own forward pass gives the hidden states
-            with last_hidden_states(trunk_of(self._policy())) as seen:
-                loss = super()._compute_loss(model, inputs)
-            (hidden,) = seen
-        else:
+        length = inputs["completion_ids"].shape[1]
+        with last_hidden_states(trunk_of(self._policy())) as seen:
             loss = super()._compute_loss(model, inputs)
-            hidden = self._hidden(self._critic.trunk, *_joined(inputs))
+        if self._critic.trunk is not None:
+            states = self._states(self._critic.trunk, *_joined(inputs), length)
+        elif self._scores is not None:  # the policy's own forward pass gives the states
+            states = self._scores.states
+        else:
+            states = predicting(seen[0], length)
         losses = value_losses(
-            self._critic(hidden, inputs["completion_ids"].shape[1]),
+            self._critic(states),
             old=inputs["old_values"],
             returns=inputs["returns"],
             clip=self._settings.value_clip,

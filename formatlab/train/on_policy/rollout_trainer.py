@@ -1,10 +1,11 @@
 """What the lab adds to TRL's trainers of rollouts: order, sampler, records, whole checkpoints.
 
 `RolloutTrainer` is the first base class of a trainer, before `GRPOTrainer` or `RLOOTrainer` (TRL
-1.16). It overrides `_get_train_sampler`, `_generate_and_score_completions`, `_save_checkpoint` and
-`log`, which are private but for the last; a trainer derived from it overrides
-`_generate_single_turn`. TRL's loss is unchanged. Advantages are TRL's unless a trainer overrides
-`_advantages`.
+1.16). It overrides `_get_train_sampler`, `_generate_and_score_completions`,
+`_get_per_token_logps_and_entropies`, `_save_checkpoint` and `log`, which are private but for the
+last; a trainer derived from it overrides `_generate_single_turn`. TRL's loss is unchanged; where
+the policy is a plain Llama, the log-probabilities in it come from the lab's forward pass.
+Advantages are TRL's unless a trainer overrides `_advantages`.
 
 A step: TRL asks for a batch of prompts in the order of `EpochOrder`, for completions
 (`_generate_single_turn`) and for rewards (`RewardFunction`), and computes advantages. Then
@@ -33,6 +34,7 @@ from transformers import PreTrainedModel
 from trl.models.utils import unwrap_model_for_generation
 
 from formatlab.errors import RunError
+from formatlab.models.llama import Llama, Scores, is_plain_llama
 from formatlab.observe.recorder import TrainRecorder, graded_rollout, number_samples
 from formatlab.store.rollout import Rollout
 from formatlab.store.run_folder import RunFolder
@@ -117,6 +119,7 @@ class RolloutTrainer:
             for rows in folder.rollout_batches("train", columns=self._counts.columns):
                 self._counts.add_rollouts(rows)
         self._sampled: list[Sampled] = []
+        self._scores: Scores | None = None  # of the last forward pass, if it was the lab's
         self._step_line: dict[str, Any] = {}
         self._step_extras: dict[str, float] = {}
         self._updates: list[dict[str, float]] = []
@@ -206,7 +209,7 @@ class RolloutTrainer:
         """Let TRL sample and reward a batch, set its advantages, and record its rollouts."""
         self._step_extras = {}
         batch = cast(Any, super())._generate_and_score_completions(inputs)
-        self._policy_logprobs = self._completion_logprobs(self._policy(), batch)  # (B, C)
+        self._policy_logprobs = self._logprobs_of_policy(batch)  # (B, C)
         self._base_logprobs = self._logprobs_of_base(batch)  # (B, C)
         rewards = torch.tensor(self._paid.rewards, device=batch["advantages"].device)
         batch["advantages"] = self._explored(inputs, batch, self._advantages(batch, rewards))
@@ -293,6 +296,19 @@ class RolloutTrainer:
     def _policy(self) -> Any:
         return self.model if self.sharded else self.accelerator.unwrap_model(self.model)
 
+    def _is_plain(self, model: Any) -> bool:
+        """Whether the lab's forward pass gives the numbers of a model in this training."""
+        with self.accelerator.autocast():
+            return is_plain_llama(model)
+
+    def _logprobs_of_policy(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Log-probabilities (B, C) of the tokens under the policy that sampled them."""
+        if not self._lab_samples or self._settings.temperature != 1:
+            return self._completion_logprobs(self._policy(), batch)
+        width = batch["completion_ids"].shape[1]
+        rows = [s.logprobs + [0.0] * (width - len(s.logprobs)) for s in self._sampled]
+        return torch.tensor(rows, device=batch["completion_ids"].device)
+
     def _logprobs_of_base(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Log-probabilities (B, C) of the completion's tokens under the frozen base."""
         base = self._base or self.ref_model
@@ -312,6 +328,37 @@ class RolloutTrainer:
                 temperature=self._settings.temperature,
                 batch=self.args.per_device_train_batch_size,
             )
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **others: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """TRL's log-probabilities and entropies (B, C), by the lab's forward pass if it can."""
+        self._scores = None
+        if not self._is_plain(model):
+            return cast(Any, super())._get_per_token_logps_and_entropies(
+                model,
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                batch_size=batch_size,
+                compute_entropy=compute_entropy,
+                **others,
+            )
+        self._scores = Llama(model).score(
+            input_ids[:, :-logits_to_keep],
+            attention_mask[:, :-logits_to_keep],
+            input_ids[:, -logits_to_keep:],
+            attention_mask[:, -logits_to_keep:],
+            temperature=self._settings.temperature,
+        )
+        return self._scores.logprobs, self._scores.entropies if compute_entropy else None, None
 
     def _kl_to_base(self, mask: torch.Tensor) -> float:
         """Mean of `k3` over the completion tokens of all processes; mask (B, C), in nats."""

@@ -1,0 +1,425 @@
+"""The forward pass of a small Llama: the numbers of transformers' module, sooner.
+
+A small model spends its time on memory and on calls, not on arithmetic. So, in comparison with
+transformers' module, which holds the weights here too:
+
+* projections of the same states are one matrix product, and rotary positions one complex one;
+* a prompt is computed once for all of its completions, which attend to its keys and values;
+* completions are computed in buckets of like lengths, without most of the padding;
+* logits are computed for completion tokens only, a block at a time, and again in the backward pass
+  rather than kept;
+* keys and values of tokens that are being sampled are written in place, with room for more.
+
+Shapes: B completions of U different prompts; P prompt tokens (left-padded), C completion tokens
+(right-padded), V vocabulary, D width, H heads and K key-value heads of d numbers, N tokens.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers import LlamaForCausalLM, PreTrainedModel
+
+_BUCKET_TOKENS = 4_096
+"""Most tokens in a bucket of completions: what a processor's cache holds of their states."""
+_BLOCK_TOKENS = 2_048
+"""Tokens whose logits are computed at a time."""
+_ROOM = 16
+"""Tokens that there is room for when keys and values are copied."""
+
+Memory = tuple[torch.Tensor, ...]
+"""Keys and values of one layer, (rows, K, tokens, d) each."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scores:
+    """What a model says of the tokens of completions; 0 where there is padding."""
+
+    logprobs: torch.Tensor
+    """Log-probability of each token, in nats, (B, C)."""
+    entropies: torch.Tensor
+    """Entropy of the distribution that each token was drawn from, in nats, (B, C)."""
+    states: torch.Tensor
+    """Last hidden state, normalised, that each token is predicted from, (B, C, D)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    attention_norm: torch.Tensor  # (D,)
+    attention_in: torch.Tensor  # ((H + 2 K) d, D): queries, keys and values
+    attention_out: torch.Tensor  # (D, H d)
+    mlp_norm: torch.Tensor  # (D,)
+    mlp_in: torch.Tensor  # (2 M, D): gate and up
+    mlp_out: torch.Tensor  # (D, M)
+
+
+def is_plain_llama(model: object) -> bool:
+    """Whether `Llama` gives the numbers of a model: transformers' class, unwrapped, in float32."""
+    if type(model) is not LlamaForCausalLM:
+        return False
+    config: Any = model.config
+    return (
+        not torch.is_autocast_enabled(model.device.type)
+        and config.hidden_act == "silu"
+        and config.rope_parameters["rope_type"] == "default"
+        and not (config.attention_bias or config.mlp_bias or config.attention_dropout)
+        and all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    )
+
+
+class Llama:
+    """A pass over the weights that a module of transformers has now; gradients flow to them."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        """Take the weights of a model that `is_plain_llama`."""
+        module: Any = model
+        config = module.config
+        self._heads: int = config.num_attention_heads
+        self._kv_heads: int = config.num_key_value_heads
+        self._head: int = config.head_dim
+        self._epsilon: float = config.rms_norm_eps
+        trunk = module.model
+        self._embedding: torch.Tensor = trunk.embed_tokens.weight  # (V, D)
+        self.output: torch.Tensor = module.lm_head.weight  # (V, D)
+        self._norm: torch.Tensor = trunk.norm.weight  # (D,)
+        self._frequencies: torch.Tensor = trunk.rotary_emb.inv_freq  # (d / 2,)
+        self._layers = [
+            _Layer(
+                layer.input_layernorm.weight,
+                torch.cat(
+                    [
+                        self._paired(layer.self_attn.q_proj.weight),
+                        self._paired(layer.self_attn.k_proj.weight),
+                        layer.self_attn.v_proj.weight,
+                    ]
+                ),
+                layer.self_attn.o_proj.weight,
+                layer.post_attention_layernorm.weight,
+                torch.cat([layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight]),
+                layer.mlp.down_proj.weight,
+            )
+            for layer in trunk.layers
+        ]
+
+    def score(
+        self,
+        prompt_ids: torch.Tensor,
+        prompt_mask: torch.Tensor,
+        completion_ids: torch.Tensor,
+        completion_mask: torch.Tensor,
+        *,
+        temperature: float,
+    ) -> Scores:
+        """Log-probabilities and entropies of completions after their prompts.
+
+        Args:
+            prompt_ids: (B, P); the rows of a prompt need not be neighbours.
+            prompt_mask: 1 where a token is no padding, (B, P).
+            completion_ids: (B, C).
+            completion_mask: (B, C).
+            temperature: divides the logits.
+        """
+        rows, length = completion_ids.shape
+        marked = torch.where(prompt_mask.bool(), prompt_ids, -1)
+        different, prompt_of = torch.unique(marked, dim=0, return_inverse=True)  # (U, P), (B,)
+        mask = different >= 0  # (U, P)
+        memories, last = self.read(different.clamp(min=0), mask)
+        states, places = [last[prompt_of]], [torch.arange(rows, device=last.device) * length]
+        lengths = completion_mask.sum(1)
+        for bucket, width in _buckets(lengths - 1):
+            of = prompt_of[bucket]  # (b,)
+            begun = mask[of]  # (b, P)
+            going = completion_mask[bucket, 1 : width + 1].bool()  # (b, T)
+            found, _ = self._run(
+                completion_ids[bucket, :width],
+                positions=begun.sum(1)[:, None] + torch.arange(width, device=last.device),
+                mask=_prefixed(begun, width),
+                before=[(keys[of], values[of]) for keys, values in memories],
+            )  # (b, T, D)
+            states.append(found[going])
+            at = bucket[:, None] * length + torch.arange(1, width + 1, device=last.device)
+            places.append(at[going])
+        place, state = torch.cat(places), torch.cat(states)  # (N,), (N, D)
+        logprobs, entropies = _TokenScores.apply(
+            state, self.output, completion_ids.flatten()[place], temperature
+        )
+        return Scores(
+            logprobs=_spread(logprobs, place, rows * length).view(rows, length),
+            entropies=_spread(entropies, place, rows * length).view(rows, length),
+            states=_spread(state, place, rows * length).view(rows, length, -1),
+        )
+
+    def read(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[list[Memory], torch.Tensor]:
+        """Read prompts: what every layer keeps of them, and their last states (U, D).
+
+        Args:
+            ids: (U, P).
+            mask: False where a token is padding, (U, P).
+        """
+        width = ids.shape[1]
+        seen = torch.ones(width, width, dtype=torch.bool, device=ids.device).tril()
+        # Padding sees itself: a row that sees nothing would be no number.
+        itself = torch.eye(width, dtype=torch.bool, device=ids.device)
+        states, memories = self._run(
+            ids,
+            positions=(mask.cumsum(1) - 1).clamp(min=0),
+            mask=((seen & mask[:, None]) | itself)[:, None],
+            before=None,
+        )
+        return memories, states[:, -1]
+
+    def read_next(
+        self,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        memories: Sequence[Memory],
+        at: int,
+        mask: torch.Tensor,
+    ) -> torch.Tensor:
+        """The states (b, D) of one token of every row; its keys and values join the memories.
+
+        Args:
+            tokens: (b,).
+            positions: (b, 1).
+            memories: keys and values (b, K, S, d) of every layer.
+            at: where those of the tokens go.
+            mask: added to the scores of what is remembered, (b, S).
+        """
+        x = functional.embedding(tokens[:, None], self._embedding)  # (b, 1, D)
+        turns = self._turns(positions)
+        rows = len(tokens)
+        hidden = mask.repeat_interleave(self._kv_heads, dim=0)[:, None]  # (b K, 1, S)
+        for layer, (all_keys, all_values) in zip(self._layers, memories, strict=True):
+            queries, keys, values = self._attention_in(layer, x, turns)
+            all_keys[:, :, at], all_values[:, :, at] = keys[:, :, 0], values[:, :, 0]
+            shape = (rows * self._kv_heads, -1, self._head)
+            scores = torch.baddbmm(
+                hidden,
+                queries.reshape(shape),  # (b K, H / K, d)
+                all_keys.view(shape).transpose(1, 2),
+                alpha=self._head**-0.5,
+            )  # (b K, H / K, S)
+            found = torch.bmm(scores.softmax(-1), all_values.view(shape))
+            x = self._layer_out(layer, x, found.view(rows, 1, -1))
+        return self._normed(x[:, 0], self._norm)
+
+    def _run(
+        self,
+        ids: torch.Tensor,
+        *,
+        positions: torch.Tensor,
+        mask: torch.Tensor,
+        before: list[Memory] | None,
+    ) -> tuple[torch.Tensor, list[Memory]]:
+        """Normalised last states (b, T, D) of some tokens, and the keys and values of each layer.
+
+        Args:
+            ids: (b, T).
+            positions: (b, T).
+            mask: True where a token may look, (b, 1, T, S): at what was before, then at these.
+            before: keys and values of what was before, if anything.
+        """
+        x = functional.embedding(ids, self._embedding)  # (b, T, D)
+        turns = self._turns(positions)  # (b, T, 1, d / 2)
+        memories: list[Memory] = []
+        for number, layer in enumerate(self._layers):
+            queries, keys, values = self._attention_in(layer, x, turns)
+            memories.append((keys, values))
+            if before is not None:
+                keys = torch.cat([before[number][0], keys], dim=2)
+                values = torch.cat([before[number][1], values], dim=2)
+            x = self._layer_out(layer, x, self._attention(queries, keys, values, mask))
+        return self._normed(x, self._norm), memories
+
+    def _attention_in(
+        self, layer: _Layer, x: torch.Tensor, turns: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Queries (b, H, T, d), keys and values (b, K, T, d) of states (b, T, D)."""
+        rows, width, _ = x.shape
+        turned = self._heads + self._kv_heads
+        both = functional.linear(self._normed(x, layer.attention_norm), layer.attention_in)
+        both = both.view(rows, width, turned + self._kv_heads, self._head)  # (b, T, H + 2 K, d)
+        pairs = torch.view_as_complex(both[:, :, :turned].unflatten(-1, (-1, 2)))
+        placed = torch.view_as_real(pairs * turns).flatten(-2).transpose(1, 2)
+        values = both[:, :, turned:].transpose(1, 2)
+        return placed[:, : self._heads], placed[:, self._heads :], values
+
+    def _attention(
+        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """What queries (b, H, T, d) find, (b, T, H d)."""
+        found = functional.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, enable_gqa=self._heads != self._kv_heads
+        )
+        return found.transpose(1, 2).flatten(2)
+
+    def _layer_out(self, layer: _Layer, x: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+        """The states (b, T, D) behind a layer, of those before it and of what attention found."""
+        x = x + functional.linear(found, layer.attention_out)
+        gate, up = functional.linear(self._normed(x, layer.mlp_norm), layer.mlp_in).chunk(2, -1)
+        return x + functional.linear(functional.silu(gate) * up, layer.mlp_out)
+
+    def _normed(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return functional.rms_norm(x, weight.shape, weight, self._epsilon)
+
+    def _turns(self, positions: torch.Tensor) -> torch.Tensor:
+        """Rotary positions as complex numbers of length 1, (b, T, 1, d / 2)."""
+        angles = positions[..., None].float() * self._frequencies  # (b, T, d / 2)
+        return torch.polar(torch.ones_like(angles), angles)[:, :, None]
+
+    def _paired(self, weight: torch.Tensor) -> torch.Tensor:
+        """A projection (rows, D) whose heads have the two numbers of a rotation side by side.
+
+        transformers has them half a head apart. Queries and keys are ordered alike, which leaves
+        their products as they are.
+        """
+        halves = weight.unflatten(0, (-1, 2, self._head // 2))
+        return halves.transpose(1, 2).flatten(0, 2)
+
+
+class Decoding:
+    """Completions while they are sampled, a token at a time.
+
+    Keys and values stand in tensors that have room for some tokens more, and are copied when that
+    is used up. Attention looks at the whole of them, since a product over a part of a tensor would
+    copy it; the mask hides what is not filled.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        *,
+        group: int,
+        limit: int,
+    ) -> None:
+        """Read the prompts.
+
+        Args:
+            model: one that `is_plain_llama`.
+            ids: (U, P).
+            mask: 1 where a token is no padding, (U, P).
+            group: completions of each prompt; the rows of a prompt are neighbours.
+            limit: most tokens of a completion.
+        """
+        self._llama = llama = Llama(model)
+        memories, last = llama.read(ids, mask.bool())
+        self._memories = [
+            tuple(tensor.repeat_interleave(group, dim=0) for tensor in memory)
+            for memory in memories
+        ]  # (b, K, S, d) each; S: tokens that there is room for
+        self._states = last.repeat_interleave(group, dim=0)  # (b, D)
+        self._positions = mask.sum(1).repeat_interleave(group)[:, None]  # (b, 1)
+        hidden = torch.zeros(mask.shape, device=mask.device).masked_fill(mask == 0, -torch.inf)
+        self._mask = hidden.repeat_interleave(group, dim=0)  # (b, S), added to scores
+        self._filled = ids.shape[1]
+
+    def logits(self) -> torch.Tensor:
+        """Logits of the next token of every row, (b, V)."""
+        return functional.linear(self._states, self._llama.output)
+
+    def add(self, tokens: torch.Tensor) -> None:
+        """Append a token to every row, (b,)."""
+        if self._filled == self._mask.shape[1]:
+            self._memories = [
+                tuple(functional.pad(tensor, (0, 0, 0, _ROOM)) for tensor in memory)
+                for memory in self._memories
+            ]
+            self._mask = functional.pad(self._mask, (0, _ROOM), value=-torch.inf)
+        self._mask[:, self._filled] = 0
+        self._states = self._llama.read_next(
+            tokens, self._positions, self._memories, self._filled, self._mask
+        )
+        self._positions = self._positions + 1
+        self._filled += 1
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with some of the rows, (b',)."""
+        self._memories = [tuple(tensor[rows] for tensor in memory) for memory in self._memories]
+        self._states, self._mask = self._states[rows], self._mask[rows]
+        self._positions = self._positions[rows]
+
+
+class _TokenScores(torch.autograd.Function):
+    """Log-probabilities and entropies of tokens (N,) from states (N, D), a block at a time."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states: torch.Tensor,
+        output: torch.Tensor,
+        tokens: torch.Tensor,
+        temperature: float,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        logprobs, entropies = states.new_empty(len(states)), states.new_empty(len(states))
+        for block in _blocks(len(states)):
+            logp = _log_softmax(states[block], output, temperature)  # (n, V)
+            logprobs[block] = logp.gather(1, tokens[block, None])[:, 0]
+            entropies[block] = -torch.linalg.vecdot(logp.exp(), logp)
+        ctx.save_for_backward(states, output, tokens, entropies)
+        ctx.temperature = temperature
+        ctx.set_materialize_grads(False)
+        return logprobs, entropies
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        of_logprobs, of_entropies = gradients
+        states, output, tokens, entropies = ctx.saved_tensors
+        of_states, of_output = torch.zeros_like(states), torch.zeros_like(output)
+        for block in _blocks(len(states)):
+            logp = _log_softmax(states[block], output, ctx.temperature)  # (n, V)
+            p = logp.exp()
+            of_logits = torch.zeros_like(p)
+            if of_logprobs is not None:
+                own = of_logprobs[block, None]
+                of_logits -= p * own
+                of_logits.scatter_add_(1, tokens[block, None], own)
+            if of_entropies is not None:  # dH / dlogit = -p (log p + H)
+                of_logits -= of_entropies[block, None] * p * (logp + entropies[block, None])
+            of_logits /= ctx.temperature
+            of_states[block] = of_logits @ output
+            of_output += of_logits.T @ states[block]
+        return of_states, of_output, None, None
+
+
+def _log_softmax(states: torch.Tensor, output: torch.Tensor, temperature: float) -> torch.Tensor:
+    logits = functional.linear(states, output)
+    return torch.log_softmax(logits if temperature == 1 else logits / temperature, dim=-1)
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    for start in range(0, count, _BLOCK_TOKENS):
+        yield slice(start, start + _BLOCK_TOKENS)
+
+
+def _buckets(lengths: torch.Tensor) -> Iterator[tuple[torch.Tensor, int]]:
+    """Rows (b,) of like lengths and the longest of these, for the rows that are not empty."""
+    order = lengths.argsort(descending=True)
+    sizes = lengths[order].tolist()
+    start = 0
+    while start < len(sizes) and sizes[start] > 0:
+        end = min(start + max(1, _BUCKET_TOKENS // sizes[start]), len(sizes))
+        yield order[start:end], sizes[start]
+        start = end
+
+
+def _prefixed(prompt: torch.Tensor, width: int) -> torch.Tensor:
+    """Where tokens of a completion may look: at the prompt (b, P), then up to themselves.
+
+    Returns:
+        (b, 1, T, P + T).
+    """
+    own = torch.ones(width, width, dtype=torch.bool, device=prompt.device).tril()
+    rows = len(prompt)
+    seen = torch.cat(
+        [prompt[:, None].expand(rows, width, -1), own.expand(rows, width, width)], dim=2
+    )
+    return seen[:, None]
+
+
+def _spread(values: torch.Tensor, places: torch.Tensor, count: int) -> torch.Tensor:
+    """Values (N, ...) at their places among `count`, 0 elsewhere."""
+    return values.new_zeros(count, *values.shape[1:]).index_copy(0, places, values)

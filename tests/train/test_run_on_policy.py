@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,18 @@ from typing import Any
 import numpy as np
 import on_policy_process
 import pytest
+import torch
 from forked_program import exit_status
 from on_policy_process import ALGORITHMS, PROBE, SETTINGS, start, train
 from safetensors.torch import load_file
 
+from formatlab.models.llama import Llama, Scores
 from formatlab.models.lora import LoraSettings
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.weights import weights_digest
+from formatlab.train import base_divergence, sampler
+from formatlab.train.on_policy import rollout_trainer
+from formatlab.train.on_policy.settings import OnPolicy
 
 
 class WholeRuns(dict[str, RunFolder]):
@@ -131,6 +137,62 @@ def test_kl_to_the_base_is_logged_without_a_kl_coefficient_and_starts_at_0(whole
     kl = [line["kl"] for line in whole_run.metrics()]
     assert kl[0] == pytest.approx(0, abs=1e-5)
     assert max(kl) > 1e-4
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SETTINGS,
+        replace(SETTINGS, kl_coefficient=0.05, entropy_coefficient=0.01),
+        replace(SETTINGS, ratio="sequence", loss_type="grpo", iterations=2),
+        replace(SETTINGS, temperature=0.8, sequences_per_update=8),
+        ALGORITHMS["ppo"],
+        ALGORITHMS["ppo-critic"],
+        ALGORITHMS["rloo"],
+    ],
+    ids=["grpo", "kl and entropy", "passes", "temperature", "ppo", "critic", "rloo"],
+)
+def test_the_labs_forward_pass_trains_as_the_modules_own_does(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: OnPolicy
+):
+    ours = train(tiny_base, tmp_path / "ours", settings=settings)
+    for module in (base_divergence, rollout_trainer, sampler):
+        monkeypatch.setattr(module, "is_plain_llama", lambda model: False)
+    monkeypatch.setattr(rollout_trainer.RolloutTrainer, "_sampler_scores", False)
+    theirs = train(tiny_base, tmp_path / "theirs", settings=settings)
+    numbers = {"train": ("advantage", "logprob", "entropy"), "probe": ("logprob", "entropy")}
+    for split, names in numbers.items():
+        for one, other in zip(rows(ours, split), rows(theirs, split), strict=True):
+            assert one["completion"] == other["completion"]
+            assert one["reward"] == other["reward"]
+            for name in names:
+                assert one[name] == pytest.approx(other[name], abs=2e-3, rel=1e-3)
+    for one, other in zip(metrics(ours), metrics(theirs), strict=True):
+        for name in ("loss", "grad_norm", "kl"):
+            assert one[name] == pytest.approx(other[name], abs=1e-5, rel=5e-3)
+    weights, expected = (load_file(r.path / "policy" / "model.safetensors") for r in (ours, theirs))
+    start = load_file(tiny_base / "model" / "model.safetensors")
+    for name, value in expected.items():  # Adam makes steps of gradients that are mere rounding
+        moved, apart = value - start[name], weights[name] - value
+        assert apart.norm() < 0.05 * moved.norm()
+
+
+def test_rollouts_without_an_advantage_are_not_computed_again(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    scored: list[int] = []
+    score = Llama.score
+
+    def counted(llama: Llama, *parts: torch.Tensor, temperature: float) -> Scores:
+        if torch.is_grad_enabled():
+            scored.append(len(parts[0]))
+        return score(llama, *parts, temperature=temperature)
+
+    monkeypatch.setattr(Llama, "score", counted)
+    found = rows(train(tiny_base, tmp_path / "run"), "train")
+    moving = Counter(row["step"] for row in found if row["advantage"])
+    assert scored == [max(1, moving[step]) for step in range(SETTINGS.steps)]
+    assert sum(scored) < len(found)
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,9 @@ class LabPpoTrainer(LabGrpoTrainer):
         self._step_extras["value_loss"] += share / self._settings.updates_per_step
         return loss + self._settings.value_coefficient * value_loss
 
+    def _learned_rows(self) -> None:
+        """All rows: the critic learns from every rollout."""
+
     def _update_tokens(self, inputs: dict[str, Any]) -> torch.Tensor:
         """Completion tokens of an update on this process, as TRL's `dapo` loss counts them.
 

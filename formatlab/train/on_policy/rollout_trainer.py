@@ -120,6 +120,8 @@ class RolloutTrainer:
                 self._counts.add_rollouts(rows)
         self._sampled: list[Sampled] = []
         self._scores: Scores | None = None  # of the last forward pass, if it was the lab's
+        self._scoring = False  # while TRL scores a batch, by the policy that sampled it
+        self._update: dict[str, Any] = {}  # the rollouts that TRL computes a loss of
         self._step_line: dict[str, Any] = {}
         self._step_extras: dict[str, float] = {}
         self._updates: list[dict[str, float]] = []
@@ -208,8 +210,15 @@ class RolloutTrainer:
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Let TRL sample and reward a batch, set its advantages, and record its rollouts."""
         self._step_extras = {}
+        self._scoring = True
         batch = cast(Any, super())._generate_and_score_completions(inputs)
-        self._policy_logprobs = self._logprobs_of_policy(batch)  # (B, C)
+        self._scoring = False
+        if self._sampler_scores:
+            logprobs, entropies = self._scores_of_sampler(batch["completion_ids"].shape[1])
+            batch["sampled_logprobs"], batch["sampled_entropies"] = logprobs, entropies
+            self._policy_logprobs = logprobs  # (B, C)
+        else:
+            self._policy_logprobs = self._completion_logprobs(self._policy(), batch)
         self._base_logprobs = self._logprobs_of_base(batch)  # (B, C)
         rewards = torch.tensor(self._paid.rewards, device=batch["advantages"].device)
         batch["advantages"] = self._explored(inputs, batch, self._advantages(batch, rewards))
@@ -301,13 +310,20 @@ class RolloutTrainer:
         with self.accelerator.autocast():
             return is_plain_llama(model)
 
-    def _logprobs_of_policy(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Log-probabilities (B, C) of the tokens under the policy that sampled them."""
-        if not self._lab_samples or self._settings.temperature != 1:
-            return self._completion_logprobs(self._policy(), batch)
-        width = batch["completion_ids"].shape[1]
-        rows = [s.logprobs + [0.0] * (width - len(s.logprobs)) for s in self._sampled]
-        return torch.tensor(rows, device=batch["completion_ids"].device)
+    @property
+    def _sampler_scores(self) -> bool:
+        """Whether the sampler's log-probabilities are those at the temperature of the loss."""
+        return self._lab_samples and self._settings.temperature == 1
+
+    def _scores_of_sampler(self, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probabilities and entropies (B, C) of the tokens as sampled; `width` is C."""
+        scores = torch.zeros(2, len(self._sampled), width)
+        for row, sampled in enumerate(self._sampled):
+            length = len(sampled.tokens)
+            scores[0, row, :length] = torch.tensor(sampled.logprobs)
+            scores[1, row, :length] = torch.tensor(sampled.entropies)
+        logprobs, entropies = scores.to(self.accelerator.device)
+        return logprobs, entropies
 
     def _logprobs_of_base(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Log-probabilities (B, C) of the completion's tokens under the frozen base."""
@@ -341,6 +357,9 @@ class RolloutTrainer:
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """TRL's log-probabilities and entropies (B, C), by the lab's forward pass if it can."""
         self._scores = None
+        if self._scoring and model is self.model and self._sampler_scores:
+            logprobs, entropies = self._scores_of_sampler(logits_to_keep)
+            return logprobs, entropies if compute_entropy else None, None
         if not self._is_plain(model):
             return cast(Any, super())._get_per_token_logps_and_entropies(
                 model,
@@ -351,14 +370,43 @@ class RolloutTrainer:
                 compute_entropy=compute_entropy,
                 **others,
             )
-        self._scores = Llama(model).score(
+        parts = [
             input_ids[:, :-logits_to_keep],
             attention_mask[:, :-logits_to_keep],
             input_ids[:, -logits_to_keep:],
             attention_mask[:, -logits_to_keep:],
-            temperature=self._settings.temperature,
-        )
-        return self._scores.logprobs, self._scores.entropies if compute_entropy else None, None
+        ]
+        rows = self._learned_rows()
+        if rows is not None:
+            parts = [part[rows] for part in parts]
+        self._scores = Llama(model).score(*parts, temperature=self._settings.temperature)
+        logprobs, entropies = self._scores.logprobs, self._scores.entropies
+        if rows is not None:
+            logprobs = self._update["sampled_logprobs"].index_copy(0, rows, logprobs)
+            entropies = self._update["sampled_entropies"].index_copy(0, rows, entropies)
+        return logprobs, entropies if compute_entropy else None, None
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        self._update = inputs
+        loss = cast(Any, super())._compute_loss(model, inputs)
+        self._update = {}
+        return loss
+
+    def _learned_rows(self) -> torch.Tensor | None:
+        """The rows (b,) of an update that move the policy; None: all of them.
+
+        The gradient of a rollout whose advantage is 0 is 0, so it needs no forward pass: what the
+        sampler saw stands in for it in TRL's metrics.
+        """
+        settings = self._settings
+        sampled = "sampled_logprobs" in self._update
+        if not sampled or settings.kl_coefficient or settings.entropy_coefficient:
+            return None
+        advantages = self._update["advantages"]  # (b,) or (b, C)
+        moving = advantages.reshape(len(advantages), -1).any(dim=1)
+        if not moving.any():  # a loss without a graph could not be differentiated
+            moving[0] = True
+        return moving.nonzero()[:, 0]
 
     def _kl_to_base(self, mask: torch.Tensor) -> float:
         """Mean of `k3` over the completion tokens of all processes; mask (B, C), in nats."""

@@ -23,7 +23,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from benchmarks.page import write_measured
 from formatlab.store.run_folder import RunFolder
@@ -94,8 +94,10 @@ def main(arguments: list[str] | None = None) -> None:
 def _measure(algorithm: str, scale: str, options: argparse.Namespace) -> list[Row]:
     base = _base(scale, options.tokens, options.runs)
     contenders: list[Who] = ["lab"]
-    contenders += ["stock TRL"] if algorithm == "grpo" else []
-    contenders += ["former lab"] if options.former else []
+    if algorithm == "grpo":
+        contenders.append("stock TRL")
+    if options.former:
+        contenders.append("former lab")
     seconds: dict[Who, list[float]] = defaultdict(list)
     for turn in range(options.rounds):
         for who in contenders:
@@ -190,7 +192,7 @@ def _stock(settings: OnPolicy, base: Path, prompts: list[Prompt], folder: Path) 
     arguments = on_policy_arguments(settings, Engine(), output=folder, seed=0, processes=1)
     trainer = GRPOTrainer(
         model=str(base),
-        reward_funcs=RewardFunction(Reward(), seeds=range),
+        reward_funcs=cast(Any, RewardFunction(Reward(), seeds=range)),
         args=GRPOConfig(**arguments),
         train_dataset=Dataset.from_list([{"prompt": p.text, "gold": p.gold} for p in prompts]),
         processing_class=load_tokenizer(base),

@@ -40,8 +40,12 @@ _REASONS: dict[Verdict, Reason] = {
 _NUMBERS = regex.compile(rf"(?<![\w.,]){NUMBER}(?:\s?(?:\\?%|{SCALE}))?")
 _DIGITS = regex.compile(r"[-\u2212]?[0-9][0-9.,]*")
 _OPTION = regex.compile(
-    r"(?:[Oo]ption\s)?\(?(?P<letter>[A-J])[).:]\s++(?P<words>\S.*)", regex.DOTALL
+    r"(?:[Oo]ption\s)?\(?(?P<letter>[A-J])[).:]\s++(?=\W*\w)(?P<words>\S.*)", regex.DOTALL
 )
+_LETTER_IN_MARKUP = regex.compile(
+    r"\A\s*(?|\\(?:text|math)\p{L}*\s*\{\s*(\(?[A-J][).:])\s*([^{}]*)\}|(\(?[A-J][).:])()(?=\\))"
+)
+_SPACES = regex.compile(r"(?:\\[ ,;:!]|~|\\q?quad(?![A-Za-z])|\s)+")
 _LETTER = regex.compile(r"\s*\(?(?P<letter>[A-J])\)?\.?\s*")
 
 
@@ -197,7 +201,7 @@ def same_answer(answer: str, gold: str) -> bool:
 
 
 def _verdict(answer: str, gold: str) -> Verdict:
-    option = _OPTION.fullmatch(answer)
+    option = _OPTION.fullmatch(_unmarked(answer))
     if option:  # `(B) 20` answers with its letter and with what stands behind it
         letter = _LETTER.fullmatch(gold)
         answer = option["letter"] if letter else option["words"]
@@ -207,6 +211,13 @@ def _verdict(answer: str, gold: str) -> Verdict:
         return mathematics.compare(answer, gold)
     given = read_number(answer)
     return "same" if given is not None and same_number(given, right) else "different"
+
+
+def _unmarked(answer: str) -> str:
+    r"""An option without markup around its letter: `\textbf{(B)}\ 20` is `(B) 20`."""
+    if "\\" not in answer or not _LETTER_IN_MARKUP.match(answer):
+        return answer
+    return _SPACES.sub(" ", _LETTER_IN_MARKUP.sub(r"\1 \2 ", answer)).strip()
 
 
 def _answer(reading: Reading, sandbox: Sandbox | None) -> _Answer:

@@ -12,8 +12,8 @@ from typing import Literal, get_args
 from formatlab.errors import FormatlabError, InputError
 from formatlab.observe.fault import say_fault
 from formatlab.world.formats import FORMATS, Format, Missing, Page, Reading
-from formatlab.world.formats.conclusion import last_committed
 from formatlab.world.formats.limits import LONGEST
+from formatlab.world.formats.sentence import last_committed
 
 NONE = "none"
 """Tag of a text in no format: empty, a loop, or noise."""

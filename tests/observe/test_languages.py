@@ -9,6 +9,10 @@ from formatlab.observe.grader import grade
     ("text", "gold"),
     [
         ("Die Antwort lautet 21.", "21"),
+        ("Ответ — 21.", "21"),
+        ("Jibu ni 21.", "21"),
+        ("సమాధానం 21.", "21"),
+        ("正解は21です。", "21"),
         ("Die Antwort ist 37 Euro, mehr hat sie nicht.", "37"),
         ("La réponse finale est 37.", "37"),
         ("Odpowiedź to 37.", "37"),
@@ -32,6 +36,8 @@ def test_what_is_stated_is_paid(text: str, gold: str) -> None:
     "text",
     [
         "Die Antwort ist nicht 18.",
+        "La réponse est supérieure à 18.",
+        "Jibu si 18.",
         "Die Antwort ist die Hälfte von 18.",
         "La respuesta es menos de 18.",
         "La réponse est 18 ou 20.",

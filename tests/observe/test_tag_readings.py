@@ -171,6 +171,7 @@ RUN = "```python\nx = 2 + 3\nprint(x)\n```"
         ("<tool>a = 2</tool> <tool>a + 3</tool>", "a = 2\na + 3"),
         ("<execute>\n```python\nprint(5)\n```\n</execute>", "print(5)"),
         ("<think>4</think> <answer> $5 </answer>", "$5"),
+        ("<think>4</think>\n<answer>5\n</answer", "5"),
         ('<answer>{"answer": 5}</answer>', "5"),
         ("<think>Is it <answer>4</answer>? No.</think><answer>5</answer>", "5"),
         ("<think>4</think>\n\n**5**", "5"),
@@ -256,6 +257,11 @@ def test_the_answer_is_found_where_the_format_puts_it(text: str, content: str) -
             "no answer",
         ),
         ("<!-- The answer is 5. -->\nI do not know at all.", "no answer"),
+        (
+            '<tool_call>\n{"name": "sum", "arguments": {"expr": "2+3"}}\n</tool_call>\n'
+            "<tool_response>\n5\n</tool_response>\nI am not sure.",
+            "no answer",
+        ),
         ("% The answer is 5.\nI do not know at all.", "no answer"),
         ("<answer>5</answer> 6", "ambiguous"),
         ("<response>5</response> 6", "ambiguous"),

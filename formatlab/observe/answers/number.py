@@ -77,7 +77,7 @@ _SQUARED = (
 _WORD = (
     rf"(?:[\p{{Han}}\p{{Hangul}}\p{{Hiragana}}\p{{Katakana}}]{{1,8}}"
     rf"|\p{{L}}{{2}}[\p{{L}}\p{{M}}'\u2019-]*+\.?{_SQUARED}|\p{{L}}\p{{M}}[\p{{L}}\p{{M}}]*+"
-    r"|\u00b0[CF]?|\p{Sc})"
+    r"|\u00b0[CF]?|[\u03a9\u2126]|\p{Sc})"
 )
 _LETTER = rf"(?:(?<=[\s/(\u00b7\u00b0])[mgshdlLVWJNFCKATÅ]|(?<!.)[gLVW])\b{_SQUARED}"
 _UNIT = regex.compile(
@@ -91,7 +91,7 @@ _CONTINUED = regex.compile(
     r"|zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen"
     r"|fifteen"
     r"|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
-    rf"|{SCALE}|(?:ten|hundred|thousand|million|four|fif|six|seven|eigh|nin|twelf)ths|sin|cos|tan"
+    rf"|tens|{SCALE}|(?:ten|hundred|thousand|million|four|fif|six|seven|eigh|nin|twelf)ths|sin|cos|tan"
     r"|docenas?|douzaines?|dutzend|d\u00fazias?|dozzin[ae]|\u0434\u044e\u0436\u0438\u043d\p{L}*+"
     r"|mil|mille|mila|tausend|mil+i?[o\u00f3]n(?:es?|en|i)?|mil+i\p{L}?rd\p{L}*+"
     r"|milh(?:\u00e3o|\u00f5es)|mln|mio|mrd"
@@ -173,7 +173,9 @@ _COMMANDS = (
     (regex.compile(r"\\[()\[\]]"), " "),
     (regex.compile(r"(?<![\w*`])(\*{1,3}|`|__)([^*`]+)\1(?![\w*`])"), r"\2"),
     (regex.compile(r"(?<=[0-9]) and a half\b"), " 1/2"),
+    (regex.compile(r"\\(?:begin|end)\s*\{(?:aligned|align\*?|gathered)\}|&(?==)"), " "),
     (regex.compile(r"[ \t\n]+"), " "),
+    (regex.compile(r"\A\s?(?:the\s)?(?:final\s)?answer(?:\sis|\s?:)\s?", regex.IGNORECASE), ""),
 )
 _BRACKETED = regex.compile(r"\(([^(){}]*)\)|\{([^(){}]*)\}")
 _TRAILING = regex.compile(

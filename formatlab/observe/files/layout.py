@@ -25,7 +25,11 @@ _LIMITS = {
     "compaction_failed",
 }
 """Stop conditions of a trace that verifiers counts as truncation."""
-_WORDS = {"true": True, "false": False}
+_WORDS = {
+    **dict.fromkeys(("true", "correct", "right", "pass", "passed", "c"), True),
+    **dict.fromkeys(("false", "incorrect", "wrong", "fail", "failed", "i"), False),
+}
+"""Verdicts in words; `C` and `I` are those of Inspect."""
 _ENDS = {
     **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "max_length"), True),
     "incomplete": True,
@@ -257,7 +261,7 @@ def number_in(value: object) -> float | None:
 
 
 def verdict_in(value: object) -> bool | None:
-    """Whether a value says right (1, true) or wrong (0, false); None if neither."""
+    """Whether a value says right (1, true, correct) or wrong (0, false); None if neither."""
     value = only(value)
     if isinstance(value, str):
         value = _WORDS.get(value.strip().lower(), value)

@@ -168,10 +168,12 @@ _TEXTS = _usual(
     "model_response",
     "full_model_response",
     "output",
+    "output_text",
     "generated_text",
     "generation",
     "raw_generation",
     "generated_solution",
+    "generated_response",
     "model_output",
     "message",
     "text",
@@ -189,6 +191,8 @@ _TEXTS = _usual(
     "generated_answer",
     "prediction",
     "code",  # evaluate/evaluation of Qwen2.5-Math: what the model wrote
+    # batches of Anthropic's API; evalscope; rows of the Hub's viewer
+    within=("", "result.", "sample_score.score.", "row."),
 )
 _GOLDS = _usual(
     "gold",
@@ -197,16 +201,23 @@ _GOLDS = _usual(
     "ground_truth",
     "ground_truth_answer",
     "gt",
+    "gt_answer",
     "expected_answer",
+    "expected",
     "reference_answer",
     "correct_answer",
     "reward_model.ground_truth",
     "target",
+    "target_answer",
     "reference",
+    "label",
     "doc.answer",
     "info.answer",
     "metadata.answer",
     "extra_info.answer",
+    "task.ground_truth",
+    "task.answer",
+    "row.answer",
     OUTER + "answer",  # where each rollout has an answer too, that one is the model's
     "label",  # slime; many others label a completion as right or wrong by it
     "answer",  # last: it may be the answer of the model, if another column holds the right one
@@ -221,6 +232,9 @@ _STEPS = ("step", "global_step", "global_steps", "training_step", "train_step", 
 _PROMPTS = _usual(
     *("prompt", "question", "problem", "query", "input", "prompt_id", "instruction", "doc"),
     "responses_create_params.input",
+    "row.question",
+    "row.prompt",
+    "row.problem",
 )
 _WITHIN = tuple(
     f"{name}." if name else ""
@@ -231,12 +245,15 @@ _VERDICTS = _usual(
     "file_correct",  # what `formatlab tag` wrote
     "correct",
     "is_correct",
+    "answers_correctness",
+    "symbolic_correct",
     "correctness",
     "correctness_math_verify",
     "accuracy",
     "acc",
     "exact_match",
     "passed",
+    "grade",
     "accuracy_reward",
     "score",
     "reward",
@@ -253,6 +270,7 @@ _OURS = {"answer", "correct", "truncated"}
 _MOST_DEEP = 6
 """Lists within lists that are looked through for rollouts."""
 _MOST_LISTED = 30
+_BETWEEN_WORDS = re.compile(r"[ -]|(?<=[a-z])(?=[A-Z])")
 _STEP_IN_PATH = re.compile(r"step[_=-]?(\d+)(?=\D|$)")
 
 
@@ -342,7 +360,7 @@ def _lists(rows: Sequence[Row], text: str | None, depth: int) -> tuple[str, ...]
         # Before texts are looked for: an episode also has a list of errors, whose message is text.
         if inner is not rows and (trace := _known_in(inner)) and trace.form == "nodes":
             return (name,)
-    names = (text,) if text else (known.text,) if known else _TEXTS
+    names = (text,) if text else (known.text,) if known else _spelled(_TEXTS, rows)
     column = next((name for name in names if _holds_text(rows, name)), None)
     if column is not None:
         several = any(samples_in(value_at(row, column)) is not None for row in rows)
@@ -427,7 +445,9 @@ def _recognised(path: Path, rows: Sequence[Row], columns: Columns, around: Set[s
         """The usual names without that of the completion; what tagging wrote is not the file's."""
         tagged = present >= WRITTEN_BY_TAG
         return [
-            kept_name(name) if tagged and name in _OURS else name for name in usual if name != text
+            kept_name(name) if tagged and name in _OURS else name
+            for name in _spelled(usual, rows)
+            if name != text
         ]
 
     known = next((k for k in _LAYOUTS if k.requires <= present), None)
@@ -438,8 +458,9 @@ def _recognised(path: Path, rows: Sequence[Row], columns: Columns, around: Set[s
         step = layout.step
         file_step = _file_step(path) if known.step_in_path else None
     else:
-        text = columns.text or next((n for n in _TEXTS if _holds_text(rows, n)), None)
-        text = text or next((name for name in _TEXTS if name in present), None)
+        texts = _spelled(_TEXTS, rows)
+        text = columns.text or next((n for n in texts if _holds_text(rows, n)), None)
+        text = text or next((name for name in texts if name in present), None)
         if text is None:
             raise InputError(
                 f"{path}: no column is known to hold completions (columns: {_listed(rows)}); "
@@ -452,7 +473,7 @@ def _recognised(path: Path, rows: Sequence[Row], columns: Columns, around: Set[s
                 "model wrote can be tagged, as in the samples of tasks with `generate_until`"
             )
         gold = _first(names(_GOLDS, text), rows, _has_gold)
-        step = _first(_STEPS, rows, _is_one)
+        step = _first(_spelled(_STEPS, rows), rows, _is_one)
         prompt = _first(names(_PROMPTS, text), rows, _has)
         layout = Layout(name="columns by name", text=text, prompt=prompt)
         file_step = None
@@ -470,10 +491,18 @@ def _recognised(path: Path, rows: Sequence[Row], columns: Columns, around: Set[s
         file_step=file_step,
         truncated=layout.truncated
         or _first(alone(names(_TRUNCATIONS, layout.text)), rows, _says_cut),
-        verdict=_verdict_column(layout, alone(names(_VERDICTS, layout.text)), rows),
-        reward=layout.reward or _first(alone(_REWARDS), rows, _has_number),
+        verdict=_verdict_column(
+            layout, alone(names((*_VERDICTS, *_scorers(rows)), layout.text)), rows
+        ),
+        reward=layout.reward or _first(alone(_spelled(_REWARDS, rows)), rows, _has_number),
         sample=next((n for n in _SAMPLES if _numbers_samples(layout, n, rows)), None),
     )
+
+
+def _scorers(rows: Sequence[Row]) -> dict[str, None]:
+    """The verdicts of Inspect's scorers, which have names: `scores.match.value` is `C` or `I`."""
+    scores = [row["scores"] for row in rows if isinstance(row.get("scores"), Mapping)]
+    return dict.fromkeys(f"scores.{name}.value" for of_row in scores for name in of_row)
 
 
 def _verdict_column(layout: Layout, names: Sequence[str], rows: Sequence[Row]) -> str | None:
@@ -504,6 +533,14 @@ def _numbers_samples(layout: Layout, name: str, rows: Sequence[Row]) -> bool:
         and min(of_prompt) <= 1
         for of_prompt in numbers.values()
     )
+
+
+def _spelled(usual: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """The usual names, spelled as the columns of rows: `Ground Truth` for `ground_truth`."""
+    there = {name: name for row in rows for name in row}
+    for name in list(there):
+        there.setdefault(_BETWEEN_WORDS.sub("_", name).lower(), name)
+    return [there.get(name, name) for name in usual]
 
 
 def _first(

@@ -14,6 +14,7 @@ from formatlab.observe.files.completion import is_chat
 from formatlab.observe.files.rows import Row, value_at
 
 _LOG_LIKELIHOOD = re.compile(r"(?:-?\d[\d.]*(?:e[-+]?\d+)?|-inf|nan)", re.IGNORECASE)
+_NUMBERED = re.compile(r"\d+(?:\.\d+)?")
 
 OUTER = "outer."
 """Stands before the name of a field that a list's item has as well."""
@@ -70,10 +71,11 @@ def samples_in(value: object) -> Sequence[Any] | None:
 
     A chat is one rollout. Lists of lists are those of lm-evaluation-harness, a list of samples for
     each request; `choices` are those of an answer of the Chat Completions API, which its batches
-    keep in a `body`; lighteval has a list in `text`, and SkyThought objects by their numbers.
+    keep in a `body`; lighteval has a list in `text`, and SkyThought objects by the numbers of their
+    samples or by their temperatures.
     """
     if isinstance(value, Mapping):
-        if value and all(str(key).isdigit() for key in value):
+        if value and all(_NUMBERED.fullmatch(str(key)) for key in value):
             return samples_in(list(value.values()))
         inner = next((value[name] for name in ("choices", "body", "text") if name in value), None)
         return samples_in(inner) if isinstance(inner, list | Mapping) else None

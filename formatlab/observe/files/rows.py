@@ -4,11 +4,12 @@ Cutting is cheap: a row of JSON stays text and a row of CSV stays fields of text
 parses them, in the process that tags the chunk.
 """
 
+import ast
 import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -141,7 +142,7 @@ class Chunk:
             yield from zip(self.numbers, self.table.select(wanted).to_pylist(), strict=True)
         elif self.fields:
             for number, fields in zip(self.numbers, self.fields, strict=True):
-                yield number, dict(zip(self.names, fields, strict=True))
+                yield number, _with_lists(dict(zip(self.names, fields, strict=True)))
         else:
             for number, text in zip(self.numbers, self.texts, strict=True):
                 yield number, self._parsed(number, text)
@@ -160,6 +161,45 @@ class Chunk:
                 return row
             reason = f"not a JSON object: {_beginning(text)}"
         return BadRow(file=self.file, row=number, reason=reason)
+
+
+def _with_lists(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of CSV with several samples in a field, as pandas writes them, as lists.
+
+    So are scores and truth values beside them, as many; other lists stay text, as a right answer
+    may be an interval.
+    """
+    samples = {
+        name: texts
+        for name, field in row.items()
+        if field.startswith(("['", '["'))
+        and (texts := _listed(field))
+        and len(texts) > 1
+        and all(isinstance(text, str) for text in texts)
+    }
+    if not samples:
+        return row
+    numbers = {len(texts) for texts in samples.values()}
+    beside = {
+        name: values
+        for name, field in row.items()
+        if field.startswith("[")
+        and name not in samples
+        and (values := _listed(field))
+        and len(values) in numbers
+        and all(isinstance(value, float) or value in (None, 0, 1) for value in values)
+    }
+    return row | samples | beside
+
+
+def _listed(field: str) -> list[Any] | None:
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            held = parse(field)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return held if isinstance(held, list) else None
+    return None
 
 
 class ChunkBuilder:
@@ -471,14 +511,14 @@ def _rows(whole: Mapping[str, Any]) -> Iterator[Any]:
         yield whole
     elif _is_split(whole):
         yield from (dict(zip(whole["columns"], row, strict=True)) for row in whole["data"])
-    elif len(objects) == len(values) > 0 and len({tuple(v) for v in objects}) == 1:
-        if all(key.isdigit() for key in objects[0]):
-            columns = [list(value.values()) for value in objects]
-            yield from (dict(zip(whole, row, strict=True)) for row in zip(*columns, strict=True))
-        elif len(objects) > 1:
-            yield from ({"key": key, **row} for key, row in whole.items())
-        else:
-            yield whole
+    elif _is_of_columns(objects, values):
+        columns = [list(value.values()) for value in objects]
+        yield from (dict(zip(whole, row, strict=True)) for row in zip(*columns, strict=True))
+    elif len(objects) == len(values) > 1 and len({tuple(v) for v in objects}) == 1:
+        yield from ({"key": key, **row} for key, row in whole.items())
+    elif len(of_rows) == len(values) > 1 and _same_fields(of_rows):
+        for key, rows in whole.items():
+            yield from ({"key": key, **row} if isinstance(row, dict) else row for row in rows)
     elif (
         len(lists) == len(values) > 0
         and len({len(value) for value in lists}) == 1
@@ -492,8 +532,30 @@ def _rows(whole: Mapping[str, Any]) -> Iterator[Any]:
             if _of_each_row(value) and name not in _TOTALS
         }
         yield from (said | row if isinstance(row, dict) else row for row in of_rows[0])
+    elif len(objects) == 1 and not lists and (rows := list(_rows(objects[0]))) != objects:
+        said = {
+            name: value
+            for name, value in whole.items()
+            if isinstance(value, str | int | float) and name not in _TOTALS
+        }
+        yield from (said | row if isinstance(row, dict) else row for row in rows)
     else:
         yield whole
+
+
+def _is_of_columns(objects: Sequence[Mapping[str, Any]], values: Sequence[Any]) -> bool:
+    """Whether all values are columns as pandas writes them, each row under its number."""
+    return (
+        len(objects) == len(values) > 0
+        and len({tuple(value) for value in objects}) == 1
+        and all(key.isdigit() for key in objects[0])
+    )
+
+
+def _same_fields(groups: Sequence[Sequence[Mapping[str, Any]]]) -> bool:
+    """Whether the rows of several lists have the same fields, so that none is a column."""
+    fields = [set(rows[0]) for rows in groups]
+    return len(fields[0]) > 1 and all(names == fields[0] for names in fields)
 
 
 def _of_each_row(value: object) -> bool:

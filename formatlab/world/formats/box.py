@@ -54,7 +54,7 @@ _DASH_BEFORE = regex.compile(rf"(?r)[{MINUS}]\s*(?:\$|\\\(|\\\[)?\s*\Z")
 _DASH_APART = regex.compile(rf"(?:\A|\p{{L}}{{2}}|[:.*])\s*[{MINUS}]\s+(?:\$|\\\(|\\\[)?\s*\Z")
 """A dash that marks a list or parts a sentence, and is no sign."""
 _OPERAND_AFTER = regex.compile(
-    r"\^(?!\s*\{?\s*\\circ)|\+/-|[+*/×·÷]\s*\$?[\d(\\a-z]|\\?%\s*\d"
+    r"\^(?!\s*\{?\s*\\circ)|\+/-|[+*/×·÷]\s*\$?[\d(\\a-z]|\\?%\s*\$?\s*(?:\d|of\b)"
     rf"|[{MINUS}]\s*\$?\d|\\(?:times|cdot|div|cup|cap|choose|lor|land|vee|wedge)(?![A-Za-z])"
     r"|[<>]=|[≤≥≠]|<\s+[\w$\\]|>[ \t]+[\w$\\]|\\(?:to|approx|sim)\s*\$?\d"
     r"|\\(?:neq?|not|leq?|leqslant|geq?|geqslant|lt|gt)(?![A-Za-z])"
@@ -85,6 +85,13 @@ _EXTREME = regex.compile(
 )
 """What leads to the answer of a question for a least, a most or a sum, and does not bound it."""
 _TEXT = regex.compile(r"\\(?:text\p{L}*|math\p{L}+|mbox)\s*\{([^{}]*)\}")
+_SPACE = regex.compile(r"\\(?:[,;: ]|q?quad(?![A-Za-z]))")
+_SUPPOSED = regex.compile(
+    r"(?r)\b(?:if|suppose|supposing|assum(?:e|ing))\s+(?:that\s+)?(?:(?:the\s+answer|it)\s+is\s+)?"
+    r"[\s$\\(\[]*(?:[A-Za-z]\s*=\s*)?\Z",
+    regex.IGNORECASE,
+)
+"""What only supposes the box behind it."""
 _QUOTED = regex.compile(r"(?r)(?:\A|\n)[ \t]*>[ \t]*\Z")
 """A line that is quoted, which is no comparison."""
 _EQUAL = regex.compile(rf"={_DELIMITERS}*+(?P<number>(?>{QUANTITY}))(?!\s*[-+*/^×·÷\\\d.,])")
@@ -213,6 +220,8 @@ def _is_denied(text: str, box: _Box) -> bool:
     before = text[max(0, box.start - _NEAR) : box.start]
     if before.rstrip().endswith(">"):
         before = _QUOTED.sub("", before)
+    if _SUPPOSED.search(before):
+        return True
     return is_altered(before, "") and is_altered(_EXTREME.sub(" ", before), "")
 
 
@@ -233,7 +242,7 @@ def _is_operand(text: str, box: _Box) -> bool:
     if _JOINED_AFTER.match(after):
         return True
     if "\\" in after:
-        after = _TEXT.sub(r" \1 ", after)
+        after = _SPACE.sub(" ", _TEXT.sub(r" \1 ", after))
     if is_altered("", after):
         return True
     closing = _CLOSING.match(after)

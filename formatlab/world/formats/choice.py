@@ -8,7 +8,7 @@ OPTION = regex.compile(r"(?:(?:option|choice)\s+)?\(?[A-J][).:]\s++(?=\S)", rege
 """A letter with a mark, behind which its words stand."""
 
 CHOICE = regex.compile(
-    rf"[*_'{QUOTES}]*+(?:(?:[Oo]ption|[Cc]hoice)\s)?(?:\((?P<bracketed>[A-J])\)"
+    rf"[*_'{QUOTES}]*+(?:(?:[Oo]ption|[Cc]hoice)\s)?(?:[(\[{{](?P<bracketed>[A-J])[)\]}}]"
     rf"|(?P<letter>[A-J])(?=[\s*_.,;:)）{QUOTES}]|$)"
     rf"|(?P<word>(?i:yes|no|true|false))(?=[\s*_.,;:)'{QUOTES}]|$))"
 )

@@ -9,13 +9,14 @@ from typing import ClassVar
 from formatlab.world.formats.box import answer_key
 from formatlab.world.formats.call import code_in_call, is_call
 from formatlab.world.formats.commitment import is_altered, is_taken_back, offers_another
-from formatlab.world.formats.conclusion import concluding, only_number
+from formatlab.world.formats.conclusion import concluding
 from formatlab.world.formats.direct import Direct
 from formatlab.world.formats.element import Element
 from formatlab.world.formats.ending import unfinished
 from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.json import Json
 from formatlab.world.formats.page import Page
+from formatlab.world.formats.sentence import only_number
 from formatlab.world.formats.snippet import Snippet
 from formatlab.world.formats.steps import statements, worked_lines
 from formatlab.world.problem import Problem

@@ -6,6 +6,7 @@ Every answer that a text commits to has to agree. `The answer is not 18`, `at mo
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 
 import regex
 
@@ -35,18 +36,20 @@ _DENIES = (
     r"|case)|nothing(?:\s+like)?|hardly|barely|scarcely|far\s+from|nowhere\s+near|(?:other"
     r"|rather)\s+than|instead\s+of|except"
     r"|excluding|unless|(?:anything|everything|nothing|all)\s+but|differ(?:s|ent)\s+from|doubt\w*"
-    r"|wrong|incorrect|false|mistaken|unsure|unclear|(?:mistake|error)\s+(?:is|was|would\s+be)))\b"
+    r"|wrong|incorrect|false|mistaken|unsure|unclear|impossible|unlikely|(?:mistake|error)\s+(?:is|was|would\s+be)))\b"
 )
 _BOUNDS = (
     r"(?:\b(?:(?:less|more|fewer|greater|larger|smaller|higher|lower|bigger)\s+than"
     r"(?:\s+or\s+equal\s+to)?|(?:close|closer|near|nearer)\s+to|at\s+(?:the\s+)?(?:very\s+)?"
     r"(?:least|most)|up\s+to|exceed(?:s|ing)?"
+    r"|as\s+(?:low|high|little|few|many|much|small|large)\s+as|(?:capped|limited)\s+(?:at|to)"
     r"|(?:below|above|under|beyond)(?!\s+(?:is|are|was|were)\b))\b"
     r"|[≤≥≠≮≯⩽⩾±∓¬√]|<=|>=|(?<![\d)}])!=|<|(?<![-=]|<[^<>]{0,20})>"
     r"|\\(?:neg?|lnot|not|pm|mp|neq|leq?|leqslant|geq?|geqslant|lt|gt)(?![A-Za-z]))"
 )
 _HEDGES = (
-    r"\b(?:almost|nearly|not\s+quite|perhaps|maybe|possibly|might|may\s+be|could\s+be|can\s+be)\b"
+    r"\b(?:almost|nearly|not\s+quite|perhaps|maybe|possibly|might|may\s+be|could\s+be|can\s+be"
+    r"|supposedly|allegedly|(?:said|thought|claimed|believed|rumou?red)\s+to\s+be)\b"
 )
 _ALTERS = (
     r"(?:\b(?:half|thirds?|quarters?|fourth|fifth|tenth|per\s?cent|double|multiples?|factors?"
@@ -73,7 +76,9 @@ _BEFORE_WORDS = frozenset(
     "multiple multiples factor factors divisor divisors root roots square squared cube cubed "
     "logarithm log sine cosine reciprocal inverse negative opposite negation complement "
     "factorial power powers digit digits % twice triple thrice times plus minus multiplied "
-    "divided divisible divides modulo mod ln sin cos tan sqrt".split()
+    "divided divisible divides modulo mod ln sin cos tan sqrt "
+    "impossible unlikely supposedly allegedly said thought claimed believed rumored rumoured low "
+    "high little few many much small large capped limited".split()
 )
 """Words and signs of which every match of `_BEFORE` has one, but for `doubtful` and `3 of`."""
 _TOKENS = re.compile(r"[a-z]+|[^\s\w]")
@@ -114,7 +119,8 @@ _AFTER = regex.compile(
     r"|otherwise"
     r"|unless|else|alternatively|approximately|roughly|somewhere|anywhere|give|just|times|plus"
     r"|minus|multiplied|divided|squared|cubed|factorial|though"
-    r"|although|but|however|when|reversed|backwards?|repeating|upside\s+down"
+    r"|although|but|however|when|increased|decreased|reduced|raised|lowered"
+    r"|reversed|backwards?|repeating|upside\s+down"
     r"|in\s+reverse|with\s+(?:the|its)\s+digits)\b)\p{L}[\p{L}'-]*+\s*+){0,3}+"
     r"(?:[,;(\[]|[-–—]\s)?\s*+"
     rf"(?:{_RANGE}|(?:or|and)\s+(?:{_MAYBE}\s+)*+(?:more|less|fewer|so|greater|larger|smaller"
@@ -122,6 +128,7 @@ _AFTER = regex.compile(
     r"|below|over|under|up|another|something|some\s+other)\b"
     rf"|or\s+(?:{_MAYBE}\s+)*+[-$\\(\[{{]*+(?:boxed\{{)?\d|or\s+{_MAYBE}\b"
     r"|at\s+(?:the\s+)?(?:very\s+)?(?:most|least)\b"
+    r"|and\s+change\b|with\s+an?\s+(?:error|margin|uncertainty)\b"
     r"|(?:perhaps|maybe|possibly|otherwise|unless|alternatively|(?:i\s+(?:was|am)\s+)?(?:just\s+"
     r"|only\s+)?(?:joking|kidding))\b"
     r"|(?:or\s+)?else\b[^.\n]{0,60}\d"
@@ -129,7 +136,7 @@ _AFTER = regex.compile(
     r"|as\s+well"
     r"|perhaps|maybe|wrong|not\s+sure)\b"
     r"|times\s+(?:[-$(\\\d]|an?\b|the\b|as\b|two|three|four|five|that)"
-    r"|(?:plus|minus|(?:multiplied|divided)\s+by|squared|cubed|factorial)\b"
+    r"|(?:plus|minus|(?:multiplied|divided|increased|decreased|reduced|raised|lowered)\s+by|squared|cubed|factorial)\b"
     r"|(?:with\s+(?:the|its)\s+digits|in\s+reverse|reversed|backwards?|upside\s+down|repeating)\b"
     r"|(?:is|was|are|were)\s+(?:wrong|incorrect|false|impossible|excluded)\b)"
     r"|(?:is|was|are|were)\s+(?:not|too)\b|(?:is|ca|was|are)n['\N{RIGHT SINGLE QUOTATION MARK}]t\b"
@@ -144,7 +151,8 @@ _AFTER_WORDS = frozenset(
     "multiplied divided squared cubed factorial digits reverse reversed backward backwards "
     "upside repeating is was are were t cannot not before originally previously approximately "
     "approx roughly about around circa ca ~ ≈ estimate estimated within range ranges ranging "
-    "somewhere anywhere to – — + may might can could give".split()
+    "somewhere anywhere to – — + may might can could give change error margin "
+    "uncertainty increased decreased reduced raised lowered".split()
 )
 """Words and signs of which every match of `_AFTER` has one before its first full stop, but for
 dots."""
@@ -169,7 +177,7 @@ _TAKES_BACK = regex.compile(
     r"|(?:that|this|it|which|(?:the|my)\s+(?:answer|result))(?:\s+above)?(?:"
     r"(?:['\N{RIGHT SINGLE QUOTATION MARK}]s|\s+(?:is|was|must\s+be|seems|looks))\s+"
     r"(?:clearly\s+|obviously\s+|of\s+course\s+)?(?:wrong|incorrect|false|an?\s+mistake"
-    r"|impossible(?!\s+(?:because|since|as|for)\b)"
+    r"|impossible(?!\s+(?:because|since|as|for|to)\b)"
     r"|mistaken|nonsense|not\s+(?:right|correct|possible|true))"
     r"|\s+(?:(?:is|was|ca)n['\N{RIGHT SINGLE QUOTATION MARK}]t|cannot)\s+(?:be\s+)?"
     r"(?:right|correct|possible|true))\b)",
@@ -185,11 +193,81 @@ _BACK_WORDS = frozenset(
 )
 """Words of which a text that takes an answer back has one, but for `hmm`."""
 
+_QUOTE = "['\N{RIGHT SINGLE QUOTATION MARK}]"
+_NOT = rf"(?:\s+not|n{_QUOTE}t)"
+_OPENS = (
+    r"(?:^|[.!?;:,\n])[\s*_($)\]\"]*+(?:(?:but|and|however|so|thus|therefore|hence|unfortunately|also"
+    r"|note(?:\s+that)?|well|hmm+|oh|actually|(?:up)?on\s+(?:checking|reflection|second\s+thought)"
+    r"|looking\s+back|i\s+(?:think|fear|reali[sz]ed?)(?:\s+that)?"
+    r"|it\s+(?:seems|appears|looks\s+like)(?:\s+that)?)[\s,:.]++)*+"
+)
+_IT = (
+    r"(?:it|that|this|something|\$?-?\d[\d,.]{0,20}|(?:(?:the|my|this|that)\s+)?(?:above|previous|last|earlier)?\s*"
+    r"(?:answer|result|value|number|solution|calculation|reasoning|above))(?:\s+above)?"
+)
+_SEEMS = (
+    rf"(?:{_QUOTE}s|\s+(?:is|was|(?:must|would|might|may|could)\s+be|seems|looks|feels|sounds))"
+)
+_AGAIN = (
+    r"(?:re-?(?:count|calculate|compute|do|check|read|consider|think|visit|examine|evaluate|start)\b"
+    r"|start\s+over\b|(?:try|think(?:\s+about\s+(?:it|this|that))?)\s+again\b|(?:fix|correct)\s+(?:this|that|it|my|the)\b)"
+)
+_DOUBTS = regex.compile(
+    rf"{_OPENS}(?:"
+    # reconsidered, without a word that it is right
+    r"(?:wait|hold\s+on|hang\s+on)\b(?!.{0,200}?\b(?:yes|correct|right|confirm\w*|verif\w*|check"
+    r"|make\s+sure|good|makes?\s+sense|holds|okay|ok|fine|consistent)\b)"
+    # said to be wrong, or no more than a guess
+    rf"|{_IT}(?:\s+(?:contradicts?|violates?|fails|contains?\s+an?\s+(?:error|mistake)"
+    r"|ignores|neglects|omits|forgets|excludes)"
+    rf"|{_SEEMS}\s+(?:(?:clearly|far|way|a\s+bit|just|only)\s+)*(?:wrong|incorrect|invalid|mistaken|off"
+    r"|absurd|nonsense|an?\s+(?:mistake|error|guess)|too\s+(?:many|few|much|high|low|big|small|large)"
+    r"|not\s+(?:(?:the|my)\s+)?(?:(?:final|right|correct|actual)\s+)?"
+    r"(?:answer|right|correct|possible|valid|plausible|reasonable))"
+    rf"|\s+(?:does|do|is|was){_NOT}\s+(?:satisfy|match|work|make\s+sense|add\s+up|hold|fit"
+    r"|(?:seem|look)\s+right|right|correct|one\s+of|among)"
+    rf"|\s+can(?:not|{_QUOTE}t)\s+be\s+(?:it|so|right|correct|true|possible))\b"
+    r"|the\s+(?:correct|right|true|real|actual)\s+(?:value|answer|result|number)\s+(?:should|must|has\s+to"
+    r"|might|would)\b"
+    r"|(?:there|i)\s+(?:(?:is|must|seems|to|be|have|probably|may|might|think|made)\s+)*an?\s+"
+    r"(?:\w+\s+)?(?:mistake|error)\b"
+    rf"|(?:i{_QUOTE}m|i\s+am)\s+(?:sorry|(?:not\s+(?:\w+\s+)?(?:sure|confident|certain)))\b"
+    r"|(?<=\b(?:but|however)[\s,]{1,3})the\s+(?:problem|question)\s+(?:asks|says|wants|states)\b"
+    # taken back
+    r"|(?:strike\s+that|not\s+quite|my\s+(?:bad|mistake|error)|(?:my\s+)?apologies)\b"
+    r"|(?:please\s+)?(?:ignore|disregard|forget)\s+(?:the|my)\b"
+    r"|(?:please\s+)?do(?:\s+not|n['\N{RIGHT SINGLE QUOTATION MARK}]t)\s+(?:trust|take|rely\s+on)\b"
+    r"|i\s+(?:(?:have|may\s+have|must\s+have)\s+)?(?:retract|withdraw|disagree|missed|misread|miscounted"
+    rf"|miscalculated|misunderstood|swapped|should\s+have|do{_NOT}\s+(?:trust|believe)"
+    rf"|can(?:not|{_QUOTE}t)\s+(?:verify|solve))\b"
+    # not done yet
+    r"|(?:we|i)\s+(?:(?:still|also)\s+)?(?:need|have)\s+to\s+(?:double(?!-)|halve|add|subtract|multiply"
+    r"|divide|include|account|adjust)\b"
+    rf"|(?:(?:we|i)\s+(?:(?:still|also)\s+)?(?:(?:need|have)\s+to|should|must)|let(?:\s+me|\s+us|{_QUOTE}s))"
+    rf"\s+{_AGAIN}(?!.{{0,200}}?\b(?:yes|correct|right|confirm\w*|same|good|holds|consistent)\b)"
+    rf"|[^.!?\n]{{0,80}}\b(?:i|we)\s+(?:forgot|overlooked|(?:did|have){_NOT}\s+(?:yet\s+)?"
+    r"(?:subtract|add|include|count|consider|account|us)(?:ed|d)?)\b)",
+    regex.IGNORECASE | regex.DOTALL,
+)
+"""A sentence soon behind an answer that takes it back; further on it speaks of something else."""
+_SOON = 200
+"""Characters behind an answer in which such a sentence counts."""
+_DOUBT_WORDS = (
+    *("wait", "hold on", "hang on", "contradict", "violate", "fails", "wrong", "incorrect"),
+    *("invalid", " too ", "not ", "error", "mistake", "n't", "n\N{RIGHT SINGLE QUOTATION MARK}t"),
+    *("strike", "apolog", "sorry", "ignore", "disregard", "forget", "retract", "withdraw", " off"),
+    *("disagree", "forgot", "overlook", "missed", "misread", "need to", "have to", "try again"),
+    *("let", "start over", "guess", "my bad", "neglect", "omit", "exclude", "can't", "cannot"),
+    *("absurd", "nonsense", "miscounted", "miscalculated", "misunderstood", "swapped", "problem"),
+    *("question", "correct", "right", "true", "real", "actual", "must", "should"),
+)
+"""Words of which such a sentence has one."""
+
 _TAKES_BACK_HAN = regex.compile(r"不对|错了|有误|等等|不正确|搞错|算错|间违|間違")
 
 _OFFERS = regex.compile(
     r"(?:^|[.!?;:\n。])\s*+[*_(]*+(?:but\s+|and\s+|though\s+|or\s+)?(?:"
-    r"(?:or|either\s+that\s+or|alternatively|else|maybe|perhaps|possibly|otherwise|actually)\b"
+    r"(?:or|if\s+(?:not|so)|either\s+that\s+or|alternatively|else|maybe|perhaps|possibly|otherwise|actually)\b"
     r"|(?:it|this|that|the\s+answer)\s+(?:could|may|might|can|(?:should|must)\s+be)\b"
     r"(?!['\N{RIGHT SINGLE QUOTATION MARK}]t|\s+(?:not|never|only)\b)"
     r"|(?:(?:but|however|though|although|yet|still|then\s+again),?\s+)?"
@@ -199,6 +277,8 @@ _OFFERS = regex.compile(
     r"|another|alternative|better|be\s+(?:right|correct|it)|as\s+well)|(?:works|fits)\s+(?:too"
     r"|also|as\s+well))\b)"
     r"|(?:the|my)\s+(?:true|correct|corrected|right|real|actual)\s+(?:value|answer|result|number)\b"
+    r"|(?:(?:just\s+)?to\s+be\s+(?:safe|sure),?\s+)?i\s+(?:(?:will|would)\s+)?also\s+"
+    r"(?:list|give|offer|add|write|put|say|accept)\b"
     r"|(?:another|a\s+different|a\s+second|the\s+other)\s+(?:possib\w+|possible|answer|option"
     r"|solution|candidate|value|result)\b)(?P<offer>[^.!?\n]{0,80}\d[^\n.!?]{0,60})",
     regex.IGNORECASE,
@@ -209,7 +289,7 @@ _OFFER_WORDS = (
     *("or ", "or\n", "else", "alternativ", "maybe", "perhaps", "possib", "otherwise", "actually"),
     *("could", "may", "might", "can", "should", "must", "another", "different", "second", "other"),
     *("true", "correct", "right", "real", "actual", "also", " too", "as well"),
-    *("plausible", "likely", "valid", "acceptable", "better", "either"),
+    *("plausible", "likely", "valid", "acceptable", "better", "either", "if not", "if so"),
 )
 """Words of which a text that offers another answer has one."""
 
@@ -228,7 +308,7 @@ _CORRECTS = regex.compile(
 )
 """A word that corrects, with the other answer directly behind it: `Hmm, actually 20.`"""
 
-_NUMBER = regex.compile(r"-?\d(?:[\d,]*\d)?(?:\.\d+)?")
+_NUMBER = regex.compile(r"-?\d(?:[\d,]*\d)?(?:\.\d+)?(?:\s?/\s?0*[1-9]\d{0,20})?")
 
 
 _INTEGER = regex.compile(
@@ -290,6 +370,9 @@ def is_taken_back(rest: str) -> bool:
         return True
     if not rest.isascii() and _TAKES_BACK_HAN.search(rest) is not None:
         return True
+    soon = rest[:_SOON]
+    if _has(soon, _DOUBT_WORDS) and _DOUBTS.search(soon) is not None:
+        return True
     return takes_back(rest)
 
 
@@ -307,20 +390,25 @@ def offers_another(rest: str, answer: str) -> bool:
     rest = rest[:_FAR]
     if _DIGIT.search(rest) is None:
         return False
-    own = {number.replace(",", "") for number in _NUMBER.findall(answer)}
+    own = set(map(_value, _NUMBER.findall(answer[:_NEAR])))
     if _has(rest, _CORRECTING_WORDS):
         for correction in _CORRECTS.finditer(rest):
-            if correction["offer"].replace(",", "") not in own:
+            if _value(correction["offer"]) not in own:
                 return True
-    if corrects(rest, own):
+    if corrects(rest, answer[:_NEAR]):
         return True
     if not _has(rest, _OFFER_WORDS):
         return False
     for offer in _OFFERS.finditer(rest):
         numbers = _NUMBER.findall(offer["offer"].rpartition("=")[2]) or _NUMBER.findall(offer[0])
-        if numbers and numbers[-1].replace(",", "") not in own:
+        if numbers and _value(numbers[-1]) not in own:
             return True
     return False
+
+
+def _value(number: str) -> Fraction:
+    over, _, under = regex.sub(r"[,\s]", "", number).partition("/")
+    return Fraction(over) / int(under or 1)
 
 
 def agreed(readings: Sequence[Reading]) -> Reading | Missing:

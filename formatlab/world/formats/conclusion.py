@@ -11,7 +11,7 @@ from typing import Literal
 
 import regex
 
-from formatlab.world.formats.box import boxed, has_box
+from formatlab.world.formats.box import answer_key, boxed, has_box
 from formatlab.world.formats.choice import CHOICE, OPTION, OTHER_CHOICE
 from formatlab.world.formats.commitment import (
     agreed,
@@ -27,11 +27,25 @@ from formatlab.world.formats.languages import (
     LATIN_ANSWER_WORDS,
     MARK,
     denies,
-    speaks_of_answer,
 )
-from formatlab.world.formats.limits import NUMBER, QUANTITY, QUOTES, SCALE, WIDE_COLON
+from formatlab.world.formats.limits import NUMBER, QUANTITY, QUOTES, WIDE_COLON
 from formatlab.world.formats.listed import listed_answers, several_unknowns
 from formatlab.world.formats.plain_text import minus_signs, unadorned
+from formatlab.world.formats.sentence import (
+    ALTERNATIVES,
+    APOSTROPHE,
+    AROUND,
+    AT_ONCE,
+    EQUALS,
+    HAN_DENIES,
+    HEDGED,
+    MARKUP,
+    OTHERS,
+    SENTENCES,
+    concluding_number,
+    find_only_number,
+    number_phrase,
+)
 
 _Kind = Literal["heading", "sentence", "label"]
 _IS = (
@@ -86,12 +100,12 @@ _MARKS = (
         words=(
             *("answer:", "answer*", "answer_", "answer=", "answer =", "answer :", "answer -"),
             *("answer  ", "answer\t", "answer\n", "#answer", "# answer", "# the", "# final"),
-            "\tfinal",
+            *("\tfinal", "answer]"),
         ),
         begins=("answer",),
         pattern=_pattern(
             r"answer[ \t*_]*+(?:[:=]|-\s)|^[ \t*]*+(?:final\s)?answer[ \t*]*+$"
-            r"|^#+[ \t]*+(?:the\s)?(?:final\s)?answer\b"
+            r"|^\[(?:final\s)?answer\]|^#+[ \t]*+(?:the\s)?(?:final\s)?answer\b"
         ),
     ),
     _Mark(
@@ -108,33 +122,22 @@ _AHEAD = 60
 _BEFORE_ITS_MARK = regex.compile(
     rf"(?<![\w.,/^*+=-])(?P<number>{NUMBER})(?P<unit>(?:\s\p{{L}}[\p{{L}}'-]*+){{0,2}}?)[*)$]*+\s+"
     r"(?:is|are|was)\s+(?:the|our|my)\s+(?:(?:final|correct|right)\s+)?answer\b"
-    r"|\b(?:option|choice)\s+\(?(?P<option>[A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|answer)\b",
+    r"|\b(?:option|choice)\s+\(?(?P<option>[A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|answer)\b"
+    r"|(?:\A|[.,:]\s|\b(?:so|thus|therefore|hence|that)\s|\n)[\s*]*+\(?(?-i:(?P<letter>[A-J]))\)?[*]*+\s+is\s+(?:the|our|my)\s+"
+    r"(?:(?:correct|right|final|best)\s+)?(?:answer|option|choice)\b",
     regex.IGNORECASE,
 )
 """`5 is the answer.` and `Option B is correct.`"""
 _BEFORE_WORDS = (
     *("s the answer", "e the answer", "s the final answer", "s the correct answer"),
-    *("s the right answer", "s our ", "s my ", " is correct", " is right"),
+    *("s the right answer", "s our ", "s my ", " is correct", " is right", "s the best"),
+    *("s the correct", "s the right"),
 )
 """Words in lower case of which a text with `_BEFORE_ITS_MARK` has one."""
-
-_APOSTROPHE = "'\N{RIGHT SINGLE QUOTATION MARK}"
-_BRACKET = "\N{FULLWIDTH LEFT PARENTHESIS}"
-_SPACES = "\N{NO-BREAK SPACE}\N{THIN SPACE}\N{NARROW NO-BREAK SPACE}"
-_MARKUP = regex.compile(
-    rf"[\s:{WIDE_COLON}*_`~≈={QUOTES}]*+{_BRACKET}?+"
-    r"(?:\\[(\[]|\((?=[-$\d])|\$(?=\\|\S[^$\n]{0,80}\$))?\s*+\\?"
-)
-_CURRENCY = r"(?:(?:US|AU|CA|NZ)(?=\$)|(?:Rs\.?|USD|EUR|GBP)(?=[\s\d]))"
 _RATHER = regex.compile(r"^\s*+not\s+\S++\s+but\s+(?:rather\s+)?", regex.IGNORECASE)
 """`not 17 but 18`"""
 _PLAIN = regex.compile(r"[\s*]*+(?P<number>-?\$?\d[\d,]*+(?:\.\d++)?)[\s*]*+\.?[\s*]*+")
 """A number and nothing else, which is what stands behind most marks."""
-
-_AT_ONCE = regex.compile(
-    rf"(?:-?\d{{1,3}}(?:[ {_SPACES}]\d{{3}})+"
-    rf"(?![ \d]*\d|[.,/]\d)|{_CURRENCY}?\s?{QUANTITY}(?:\sand\s\d+/\d+)?)"
-)
 _NEGATIVE = regex.compile(
     r"\A([\s:*$]*+)(?:(?:minus|negative)\s+|负)(?=\\?\$?\d)", regex.IGNORECASE
 )
@@ -148,33 +151,31 @@ _CALCULATED = regex.compile(
 """A calculation, which has to come to what stands behind its equals sign."""
 _AROUND_A_CALCULATION = " \t:*_`$"
 
-_OTHERS = regex.compile(
-    r"[*_`)\]}\s]*+(?:\\?[%$€£])?[*_`(){}\[\]\s]*+"
-    r"(?:(?:,|;|/|\||&|…|\.{2,}|\bor\b|\band\b|\bto\b|–|-|~)[\s*_`(\[{]*+"
-    r"(?:(?:or|and|maybe|perhaps|possibly|even)\b\s*+)*+[-\u2212]?\\?[$€£]?[-\u2212]?)?+\d"
+_ORS = regex.compile(r"\bor\b|\(")
+_AGAIN = regex.compile(rf"(?P<number>(?>{QUANTITY}))[)\s*$]*(?:\.?[\s*]*\Z)")
+_GOES_OVER = regex.compile(
+    r"(?:\s+\p{L}[\p{L}'-]*){0,4}\s*[,;]\s*(?:so|then|now|thus|hence|later|assuming\b[^.\n]{0,60}?\belse)\b"
+    r"(?:\s+(?:it|that|this|is|are|was|be|the|answer|total|makes|gives|a|of|in|all|we|get))*+\s*+[$*]*+"
+    rf"(?P<number>(?>{NUMBER}))(?!\s*[-+*/×x÷=])"
 )
-"""A further number directly after the first: several answers, or none."""
-
-_ALTERNATIVES = regex.compile(
-    r"(?:\s+\p{L}[\p{L}'-]*){0,6}\s*(?:,|;|…|\.{2,}|\bor\b|\band\b|\balternatively\b|\belse\b)"
-    r"(?:\s*(?:,|or|and|else|maybe|perhaps|alternatively)\b)*"
-    r"(?:\s+(?:for|in|with|on)(?!\s+a\s+total)(?:\s+\p{L}[\p{L}'-]*){1,3}\s)?"
-    r"\s*[-\u2212]?\\?[$€£]?\d"
-)
-"""A further number behind a unit: `17 apples, 18 pears`."""
+"""A number to which the sentence goes on from the first: `18 per box, so 54`."""
 
 _THAN = regex.compile(
     r"\s+(?:more|less|fewer|greater|larger|smaller|higher|lower|bigger)\s+than\b"
-    r"|\s+(?:away|short|shy)\s",
+    r"|\s+(?:away|short|shy)\s|\s+(?:more|less|fewer)\s*\Z",
     regex.IGNORECASE,
 )
 """What makes the number behind a mark a difference to the answer."""
 
 _DENIED = regex.compile(
-    rf"(?:\b(?:wrong|incorrect|false|mistaken?|not|never|doubt|unsure)\b|n[{_APOSTROPHE}]t\b)"
-    r"[^.\n]{0,30}$|\b(?:suppose|assum(?:e|ing)|imagine|pretend|if|whether|claims?|claimed"
-    r"|refuses?d?|den(?:y|ies|ied)|disagrees?d?)\b"
-    r"[^.,\n]{0,30}$|\b(?:previous|earlier|initial|first|old|former|one|another|other)\s+$",
+    rf"(?:\b(?:wrong|incorrect|false|mistaken?|not|never|doubt|unsure)\b|n[{APOSTROPHE}]t\b)"
+    r"(?![^.\n]{0,30},\s(?:so|thus|hence|therefore)\b)[^.\n]{0,30}$"
+    r"|\b(?:says|said|(?:may|might|could)\s+(?:say|think|believe)|wish"
+    rf"|let[{APOSTROPHE}]?s\s+(?:say|guess))\b[^.,\n]{{0,30}}$"
+    r"|(?:^|[.!?]\s)\s*say\s[^.,\n]{0,20}$"
+    r"|\b(?:suppose|assum(?:e|ing)|imagine|pretend|if|whether|claims?|claimed"
+    r"|refuses?d?|den(?:y|ies|ied)|disagrees?d?)\b[^.,\n]{0,30}$|\bwhen\s+the\s+$"
+    r"|\b(?:previous|earlier|initial|first|old|former|one|another|other)\s+$",
     regex.IGNORECASE,
 )
 """Words before a mark that deny what it says, or only suppose it."""
@@ -187,12 +188,20 @@ _MATHEMATICS = regex.compile(
 
 _FENCES = regex.compile(r"(?:\s*+(?:[`~]{3,}+\w*+)?+(?=\s))*+\s*+")
 
-_WORD = rf"\p{{L}}[\p{{L}}{_APOSTROPHE}-]*+"
+_WORD = rf"\p{{L}}[\p{{L}}{APOSTROPHE}-]*+"
 _WORDS = regex.compile(
     rf"[\s:{WIDE_COLON}*_`{QUOTES}]*+(?:\\text\{{)?"
     rf"(?P<words>{_WORD}(?:[ ,&]{{1,2}}{_WORD}){{0,3}})"
     rf"[\}}*_`{QUOTES}\s]*+[.!]?[*_`{QUOTES}\s]*+"
 )
+_SO = regex.compile(
+    r"\A\s*(?:therefore|thus|hence|then|simply|clearly|just|indeed|actually|definitely|of\s+course),?\s",
+    regex.IGNORECASE,
+)
+_EXPLAINED = regex.compile(
+    r"(?:,\s+(?:the|an?|which|who|as|where|located|because|since)|\s+(?:because|since))\s.*\Z"
+)
+"""What explains the words before it."""
 _NO_ANSWER = regex.compile(
     r"\b(?:as|below|above|follow\w*|given|found|unknown|unclear|undefined|uncertain|not|none|no"
     r"|never|correct|incorrect|wrong"
@@ -220,72 +229,19 @@ _WORK = regex.compile(
 )
 """What makes the number behind a label the beginning of the working."""
 
-_HEDGED = regex.compile(
-    r"\b(?:not|isn't|never|cannot|neither|nor|nobody|less|more|fewer|greater|larger|smaller"
-    r"|higher|lower"
-    r"|least|most|under|over|above|below|beyond|up\s+to|except|unless|negative|minus|might"
-    r"|perhaps|maybe"
-    r"|possibly|wrong|incorrect|wonder|whether|hardly|if|anything\s+but|far\s+from|half|twice"
-    r"|double|triple|thrice"
-    rf"|approximates?)\b|n[{_APOSTROPHE}]t\b|\b(?:could|may|can)\s+be\b"
-    r"|[-+±√∓\u2212/*^(<>≤≥≠]\s*+$",
-    regex.IGNORECASE,
-)
-"""Words and signs before a number that keep it from being the answer."""
-
-_TIED = regex.compile(
-    r"\b(?:by|than|from|with|between|among|into|per|on|under|over|near|before|after|within|until"
-    r"|since"
-    r"|times|plus|minus|log|sin|cos|tan|problem|question|page|step|part|example|chapter|exercise"
-    r"|case"
-    r"|equation|line|section|figure|table|grade|base|number\s+of|one\s+of|in|divides?|mod|round"
-    r"|day|week|month|year"
-    r"|(?:half|third|quarter|root|square|cube|multiple|factor|power|percent|%|digits?|logarithm"
-    r"|\d)\s+of)"
-    r"[\s$*_(\\]*+$",
-    regex.IGNORECASE,
-)
-"""Words directly before a number that tie it to something else than the answer."""
-
-_PROPERTY = regex.compile(
-    r"\b(?:answer|number|result|solution)\s+(?:has|have|contains?|ends?|starts?|begins?|lies"
-    r"|consists)\b"
-    r"|\b(?:we|you|us)\s+(?:\w+\s+){0,3}?(?:add|subtract|multiply|divide|plug|substitute|round)\b",
-    regex.IGNORECASE,
-)
-_SUBJECT = regex.compile(
-    r"\s+(?:is|are|was|were|has|have|had|does|do|did|divides?|cannot|can|must|will|would|should"
-    r"|could"
-    r"|goes|fits?)\b(?!\s+(?:left|remaining|remain|needed|the\s+(?:final\s+|correct\s+)?(?:answer"
-    r"|total|result)))",
-    regex.IGNORECASE,
-)
-"""What makes the number the subject of a sentence that says something about it."""
-
 _ENUMERATED = regex.compile(r"\s*+[.):][\s*]*+\p{L}")
 """What makes the number of a heading its place in a list."""
-
-_EQUALS = regex.compile(r"(?<![<>!])=|\b(?:equals|is\s+equal\s+to)\b")
 _SENTENCE_END = regex.compile(r"(?s)(?:(?<!\bRs)(?:\.|!(?!\s*+[=+×\\]))(?:[\s*]|\Z)|[。।]).*+")
-_CLAUSE_END = regex.compile(
-    r"(?:[;<,，、；。]|:\s|\s[-–—]+\s+(?=\p{L})|\.(?!\d)|\s[(\[（]|\s\S*&|\b(?:so|because|since|which"
-    r"|that|who|after|when|as|the"
-    r"|per\s+our|to\s+(?=\p{L}{2})|(?:in|for|from|with|on|at|during|by)\s+(?=\p{L}{3})"
-    r"|(?:in|for|within|during|(?<=\p{L}\s)by)\s+(?=\d)"
-    r"|is|are|was|were|will|would|can|had|has|have|(?<=left\s)over"
-    r"|and\s+(?!(?:one|two|three|half|quarter|another|maybe|perhaps)\b)(?=\p{L}{3}))\b).*+",
-    regex.DOTALL,
-)
-"""Where the words behind a number are no longer its unit."""
 
+_SUCH_THAT = regex.compile(r"\b(?:such\s+that|for\s+which|where|when)\b", regex.IGNORECASE)
+_WORKED = regex.compile(r"[\s$*]*+\d[\d.,]*+\s*+[-+*/x×÷·^]\s*+[\d(]")
 _LONG_WORD = regex.compile(r"\p{L}{2,}")
 _BETWEEN = regex.compile(r",|;|\bor\b|\band\b")
-_SENTENCES = regex.compile(r"(?<=(?<!\bRs)[.!?。])[\s*]+|(?<=。)|\n+")
-_SENTENCE_BEFORE = regex.compile(rf"(?r){_SENTENCES.pattern}")
+_SENTENCE_BEFORE = regex.compile(rf"(?r){SENTENCES.pattern}")
 """What parts the last sentence from those before it."""
 _CONCLUDES = regex.compile(
     r"\W*+(?:and\s+)?(?:so|thus|therefore|hence|in total|in all|in the end|altogether|finally"
-    r"|ultimately|in conclusion|overall|(?:that|this|which) (?:means|gives|leaves|makes)"
+    r"|ultimately|in conclusion|overall|(?:that|this|which) (?:means|gives|leaves|makes(?! sense))"
     r"|the (?:(?:final|total|overall|resulting)(?: \p{L}+){1,4}"
     r"|(?:required|desired|needed)(?: \p{L}+){1,4}"
     r"|number of(?: \p{L}+){1,4} is|result|total|solution|value of \S+)"
@@ -299,6 +255,7 @@ _TURNS = regex.compile(
     r"|\bwhich\s+(?:is|are|was|means|gives|leaves|makes|equals|totals|comes\s+(?:out\s+)?to"
     r"|adds\s+up\s+to)\s"
     r"|[,;]\s*(?:leaving|giving|making|totall?ing|for)\s"
+    r"(?:(?:him|her|them|us|me|it|\p{Lu}\p{Ll}{1,20})\s+with\s)?"
     r"|\b(?:for|gives?|giving|makes?|making|is|are|spent|earned|ha[sd]|have|saved|paid|made|sold"
     r"|bought"
     r"|collected|received|raised|scored|needs?|got|baked|read|ate|drove|ran"
@@ -325,13 +282,6 @@ _RESULT = regex.compile(
     regex.IGNORECASE,
 )
 """`He has 25 roses left.`"""
-
-_TOTAL = regex.compile(
-    r"\b(?:(?:a|the)\s+total\s+of|(?:leaves?|leaving)\s+\w+\s+with|left\s+with"
-    r"|ends?\s+up\s+with)\s*+$",
-    regex.IGNORECASE,
-)
-"""Words directly before a number that make it the answer after all."""
 _VARIABLE = regex.compile(
     r"[\s*]*+(?P<sign>∴|\\therefore|[Tt]hus,?|[Hh]ence,?|[Ss]o,?)?\s*+(?P<dollar>\$\$?"
     r"|\\[(\[])?\s*+"
@@ -348,35 +298,10 @@ _HAN_CONCLUDES = regex.compile(
     r"(?:所以|因此|因而|于是|综上|故|总共|一共|共有|总计|合计|最终|最后|还剩|剩下|得到|したがって|よって|合計|따라서)"
     rf"[^\d。!?]{{0,30}}(?P<number>{QUANTITY})(?P<unit>[^\d。]{{0,12}})[。.!]?\Z"
 )
-_HAN_DENIES = regex.compile(r"不|没有|至少|至多|最多|大于|小于|超过|可能|也许|或许")
-"""Chinese words that deny, bound or hedge a number."""
-
-_OF = regex.compile(r"\s*+(?:%\s*of\b|of\b(?!(?<!%\s*of)\s+(?:them|these|those|us|it)\b))")
-_OPERATES = regex.compile(r"\s+[-+*/×÷=x](?![*\w])")
-_UNSURE = regex.compile(
-    r"\b(?:not|never|cannot|might|perhaps|maybe|possibly|wrong|incorrect|if)\b"
-    rf"|n[{_APOSTROPHE}]t\b|\b(?:could|may)\s+be\b",
-    regex.IGNORECASE,
-)
-"""Words before an equation that keep its result from being the answer."""
-
-_OPERATED = regex.compile(r"[\w)}]\s?[-+*/^]\s?[\w({]+\s?=")
-"""A calculation before an equals sign, into which the reader of numbers looks."""
-_CLAUSES = regex.compile(r"[,;:](?!\d)|\b(?:so|but|and|then|which)\b")
-_LISTED = regex.compile(r"\d\s*+(?:to|or|and|[,/&–-])\s*+[$(]?\Z")
 _BOLD = regex.compile(r"\*\*(?P<inside>[^*\n]{1,60})\*\*")
-_ANY_NUMBER = regex.compile(rf"(?<![A-Za-z0-9_.,]){NUMBER}(?:\s?(?:\\?%|{SCALE}(?:\sof\b)?))?")
-_AROUND = regex.compile(
-    rf"\*{{1,3}}(?=[\s.,;:!)]|$)|(?<=\s)\*{{1,3}}(?=\p{{L}})|`|\\[()\[\]]"
-    rf"|(?<![A-Z])\$(?=[\s.,;:!)]|$)|[{QUOTES}）]"
-)
-"""Marks of emphasis and of mathematics around a number, which are no part of it."""
 
 _SOON = 80
 """Characters behind a box in which it is taken back, or another answer offered."""
-
-_WORDS_AFTER = 4
-"""Words kept behind a number, so that what compares can tell a unit from a continued number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -469,7 +394,9 @@ def marked(text: str) -> Reading | Missing:
         for match in _BEFORE_ITS_MARK.finditer(text, start):
             after = text[match.end() : match.end() + 40]
             if not is_altered(text[max(0, match.start() - 100) : match.start()], after):
-                content = match["option"] or (match["number"] + match["unit"]).strip()
+                content = (
+                    match["option"] or match["letter"] or (match["number"] + match["unit"]).strip()
+                )
                 found.append((match.end(), _Answer(content=content)))
     taken = [item for item in found if not item[1].words] or unsure or found
     if not taken:
@@ -512,28 +439,6 @@ def _committed(text: str, answers: list[tuple[int, _Answer]]) -> Reading | Missi
     return agreed(readings)
 
 
-def only_number(text: str) -> str:
-    """The one number in some words; the text itself where it is no sentence, or has several."""
-    text = text.strip()
-    if "\\" in text or len(text.split()) <= 3 or _OPERATED.search(text):
-        return text
-    match = _only_number(text)
-    return match[0] if match else text
-
-
-def _only_number(text: str) -> "regex.Match[str] | None":
-    """The one number in some words that they commit to."""
-    numbers = list(_ANY_NUMBER.finditer(text))
-    if len(numbers) != 1:
-        return None
-    before, after = text[: numbers[0].start()], text[numbers[0].end() :]
-    if any(words.search(before) for words in (_HEDGED, _TIED, _PROPERTY)):
-        return None
-    if is_altered(before, after) or _SUBJECT.match(after) or is_taken_back(after):
-        return None
-    return numbers[0]
-
-
 def _answer(rest: str, before: str, kind: _Kind, *, loosely: bool) -> _Answer:
     """The answer that the rest of a line gives."""
     plain = _PLAIN.fullmatch(rest)
@@ -555,20 +460,31 @@ def _answer(rest: str, before: str, kind: _Kind, *, loosely: bool) -> _Answer:
         return _Answer(content=formula)
     sure, calculation = True, ""
     if loosely:
-        *sides, last = _EQUALS.split(rest)
+        *sides, last = EQUALS.split(rest)
         sides = [side for side in sides if side.strip(" \t:*_")]
         if sides and (kind == "sentence" or len(_LONG_WORD.findall(sides[0])) <= 3):
+            if _SUCH_THAT.search(sides[0]):
+                return _NOTHING
+            if _PLAIN.fullmatch(sides[0]) and _WORKED.match(last):  # `27 = 3^3`
+                return _Answer(content=AROUND.sub("", sides[0]).strip(" *"))
             if any(_BETWEEN.search(side) for side in sides[1:]):
                 return _Answer(content="", several=True, sure=False)
             before, rest, sure = before + rest[: len(rest) - len(last)], last, False
             calculation = "=".join(sides) if _CALCULATED.fullmatch(sides[0]) else ""
-    markup = _MARKUP.match(rest)
+    markup = MARKUP.match(rest)
     start = markup.end() if markup else 0
     option = OPTION.match(rest, start)
-    number = None if _is_formula(rest) else _AT_ONCE.match(rest, option.end() if option else start)
+    number = None if _is_formula(rest) else AT_ONCE.match(rest, option.end() if option else start)
     if number is None:
         return _without_number_at_once(rest, before, start, kind, loosely=loosely)
-    if _OTHERS.match(rest, number.end()) or _ALTERNATIVES.match(rest, number.end()):
+    if (others := OTHERS.match(rest, number.end())) and not _is_again(rest, number, others):
+        return _Answer(content="", several=True, sure=sure)
+    if others is None and ALTERNATIVES.match(rest, number.end()):
+        return _Answer(content="", several=True, sure=sure)
+    if others:
+        return _Answer(content=number[0].strip(), sure=sure)
+    over = _GOES_OVER.match(rest, number.end())
+    if over and answer_key(over["number"]) != answer_key(number[0].strip()):
         return _Answer(content="", several=True, sure=sure)
     if not loosely and _GOES_ON.match(rest, number.end()):
         return _NOTHING
@@ -579,7 +495,7 @@ def _answer(rest: str, before: str, kind: _Kind, *, loosely: bool) -> _Answer:
         sure = False
     if is_altered(before + rest[: number.start()], after) or _THAN.match(after):
         return _NOTHING
-    phrase = _phrase(rest, number.start(), number.end())
+    phrase = number_phrase(rest, number.start(), number.end())
     if option:
         phrase = f"{rest[start : option.end()].strip()} {phrase}"
     if calculation:  # the reader of numbers sees whether it comes to that
@@ -607,36 +523,35 @@ def _without_number_at_once(
         return _Answer(content=choice["bracketed"] or choice["letter"] or choice["word"])
     if kind == "heading" or not loosely:
         return _NOTHING
-    words = _WORDS.fullmatch(rest)
+    words = _WORDS.fullmatch(_EXPLAINED.sub("", _SO.sub("", rest)))
     if words:
         if _NO_ANSWER.search(words["words"]) or is_altered(before, ""):
             return _NOTHING
         return _Answer(content=words["words"], words=True)
     if kind == "label" and len(rest) > 80:
         return _NOTHING
-    number = _only_number(rest)
+    number = find_only_number(rest)
     if number is None or is_altered(before + rest[: number.start()], ""):
         return _NOTHING
-    return _Answer(content=_phrase(rest, number.start(), number.end()), sure=False)
+    return _Answer(content=number_phrase(rest, number.start(), number.end()), sure=False)
+
+
+def _is_again(rest: str, number: "regex.Match[str]", others: "regex.Match[str]") -> bool:
+    """Whether the further number behind a number is the same in another form: `3/4 or 0.75`."""
+    again = _AGAIN.match(rest, others.end() - 1)
+    if again is None or not _ORS.search(others[0]):
+        return False
+    return answer_key(again["number"]) == answer_key(number[0].strip())
 
 
 def _is_formula(rest: str) -> bool:
     """Whether mathematical markup comes first that holds more than a number."""
     formula = _MATHEMATICS.match(rest)
-    return formula is not None and _AT_ONCE.fullmatch(_inside(formula).strip("\\ ")) is None
+    return formula is not None and AT_ONCE.fullmatch(_inside(formula).strip("\\ ")) is None
 
 
 def _inside(formula: "regex.Match[str]") -> str:
     return formula["dollars"] or formula["round"] or formula["bare"]
-
-
-def _phrase(text: str, start: int, end: int) -> str:
-    """A number with the few words behind it that belong to it."""
-    after = _CLAUSE_END.sub("", text[end : end + 80])
-    words = after.split(" ")
-    kept = " ".join(words[: _WORDS_AFTER + 1])
-    phrase = _AROUND.sub("", text[start:end] + kept)
-    return phrase.strip(' \t_"').rstrip("$\\)")
 
 
 def _next_line(text: str, end: int) -> tuple[str, int]:
@@ -661,104 +576,22 @@ def _concluded(text: str) -> Reading | Missing:
         if answer.content and answer.sure and not answer.words:
             return Reading(content=answer.content)
     han = None if tail.isascii() else _HAN_CONCLUDES.search(line)
-    if han and not _HAN_DENIES.search(han[0]):
-        return Reading(content=_AROUND.sub("", han["number"] + han["unit"]).strip(" 。.!*"))
+    if han and not HAN_DENIES.search(han[0]):
+        return Reading(content=AROUND.sub("", han["number"] + han["unit"]).strip(" 。.!*"))
     if not tail.endswith((".", "!", "*", ")", "$", "。")):
         return "no answer"
     before = _SENTENCE_BEFORE.search(tail)
     sentence = tail[before.end() :] if before else tail
-    if _CONCLUDES.match(sentence) and (answer := _concluding_number(sentence)):
+    if _CONCLUDES.match(sentence) and (answer := concluding_number(sentence)):
         return Reading(content=answer)
     result = _RESULT.search(sentence)
-    if result and not _HEDGED.search(sentence[: result.start()]):
+    if result and not HEDGED.search(sentence[: result.start()]):
         return Reading(content=result["left"] or (result["number"] + result["unit"]).strip())
     turns = [match.end() for match in _TURNS.finditer(sentence)]
     if turns:
-        answer = _concluding_number(sentence[turns[-1] :])
+        answer = concluding_number(sentence[turns[-1] :])
         return Reading(content=answer) if answer else "no answer"
     bold = _BOLD.findall(sentence)
-    if len(bold) == 1 and _AT_ONCE.match(bold[0]) and not _HEDGED.search(sentence.split("**")[0]):
+    if len(bold) == 1 and AT_ONCE.match(bold[0]) and not HEDGED.search(sentence.split("**")[0]):
         return Reading(content=bold[0].strip(" .:"))
-    return "no answer"
-
-
-def _concluding_number(part: str) -> str:
-    """The number that a part of a sentence concludes with; empty if it is none, or several.
-
-    Behind an equals sign it stands at once; else it has to be the only one.
-    """
-    *sides, last = _EQUALS.split(part)
-    if sides:
-        number = _result(last)
-        if number is None or _UNSURE.search(part):
-            return ""
-        return _phrase(last, number.start(), number.end())
-    numbers = list(_ANY_NUMBER.finditer(part))
-    if len(numbers) != 1:
-        return ""
-    said, after = part[: numbers[0].start()].rstrip("*_ "), part[numbers[0].end() :]
-    if _OF.match(part, numbers[0].end()) or _OPERATES.match(after):
-        return ""
-    if is_altered(said, after) or _SUBJECT.match(after):
-        return ""
-    if any(words.search(said) for words in (_HEDGED, _PROPERTY)):
-        return ""
-    if _TIED.search(said) and not _TOTAL.search(said):
-        return ""
-    return _phrase(part, numbers[0].start(), numbers[0].end())
-
-
-def _result(side: str) -> "regex.Match[str] | None":
-    """The number directly behind an equals sign, unless several stand there or it goes on."""
-    start = _MARKUP.match(side)
-    number = _AT_ONCE.match(side, start.end() if start else 0)
-    if number is None or _OTHERS.match(side, number.end()):
-        return None
-    after = side[number.end() :]
-    if _OF.match(side, number.end()) or _OPERATES.match(after):
-        return None
-    if _ALTERNATIVES.match(side, number.end()) or is_altered("", after):
-        return None
-    return number
-
-
-def last_committed(text: str) -> Reading | Missing:
-    """The last number that the last sentences commit to, whatever their wording.
-
-    This is the flexible reading, for texts that state no answer. Neither a question, nor a
-    sentence that denies, bounds or hedges its number, nor an answer that was taken back counts.
-    """
-    tail = unadorned(minus_signs(text)[-400:]).rstrip()
-    if is_taken_back(tail):
-        return "no answer"
-    for sentence in reversed(_SENTENCES.split(tail)[-2:]):
-        if not any(map(str.isdigit, sentence)):
-            continue
-        if "?" in sentence or speaks_of_answer(sentence):
-            return "no answer"  # what says something of the answer, and does not state it
-        if not sentence.isascii() and _HAN_DENIES.search(sentence):
-            return "no answer"
-        *sides, last = _EQUALS.split(sentence)
-        number = _result(last) if sides else None
-        if number is not None:
-            if _UNSURE.search(_CLAUSES.split("=".join(sides))[-1]):
-                return "no answer"
-            return Reading(content=_phrase(last, number.start(), number.end()))
-        return _last_number(sentence)
-    return "no answer"
-
-
-def _last_number(sentence: str) -> Reading | Missing:
-    """The last number of a sentence that is not tied to something else, as in `by 5 pm`."""
-    for number in reversed(list(_ANY_NUMBER.finditer(sentence))):
-        said = _CLAUSES.split(sentence[: number.start()])[-1].rstrip("*_ ")
-        if _TIED.search(said) and not _TOTAL.search(said):
-            continue
-        if _LISTED.search(sentence[: number.start()]):
-            return "no answer"
-        if any(words.search(said) for words in (_HEDGED, _PROPERTY)):
-            return "no answer"
-        if is_altered(said, sentence[number.end() :]):
-            return "no answer"
-        return Reading(content=_phrase(sentence, number.start(), number.end()))
     return "no answer"

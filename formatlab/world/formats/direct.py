@@ -33,6 +33,12 @@ _CHOICE = regex.compile(
 )
 """A letter of a multiple choice, or a verdict."""
 
+_PART = rf"[+-]?\s*(?:{NUMBER}|\\[dt]?frac\{{-?\d+\}}\{{\d+\}})"
+_TUPLE = regex.compile(
+    rf"\s*[*_`$]*(?:\\left)?[(\[]\s*{_PART}(?:\s*,(?:\s+|(?!\d{{3}}\b)){_PART}){{1,5}}"
+    r"\s*(?:\\right)?[)\]][*_`$]*[.]?[*_`]*\s*"
+)
+"""A point, or an interval: `(3, -4)`."""
 _VERB = regex.compile(r"\b(?:is|are|was|were)\b")
 
 
@@ -61,6 +67,8 @@ class Direct(Format):
         choice = _CHOICE.fullmatch(page.text)
         if choice:
             return Reading(content=choice["letter"] or choice["word"])
+        if _TUPLE.fullmatch(page.text):
+            return Reading(content=page.text.strip(" \t\n*_`$").rstrip("."))
         if _ALONE.fullmatch(page.text) is None or _VERB.search(page.text):
             return "no answer"
         content = page.text.strip(" \t\n*_`\"'")

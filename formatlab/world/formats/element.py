@@ -21,6 +21,8 @@ _MARK = re.compile(
     r"|◁(?P<slash>/)?(?P<angle>\w{1,30}+)▷"
     r"|<[|｜](?P<token>[A-Za-z][\w▁ ]{0,40}+)[|｜]>"
 )
+_PARTIAL = regex.compile(r"</[A-Za-z]\w{0,30}\Z")
+"""A closing tag of which the end is cut off."""
 _PREFIX = regex.compile(r"(?:begin|start)(?:_of)?_|(?P<end>end(?:_of)?_)")
 # What the parts of a name say that a tagged part is for; of several the first in this order.
 _KINDS: tuple[tuple[Kind, frozenset[str]], ...] = (
@@ -160,11 +162,13 @@ def elements(text: str, blocks: Sequence[tuple[int, int]]) -> tuple[Element, ...
             found.append(_element(text, opened, kind, match.start(), match.end(), closed=True))
     found += token.last(len(text))
     # Of tags that are never closed, the last one of a name counts, and of names the last few.
+    partial = _PARTIAL.search(text, max(0, len(text) - 40))
+    cut = partial.start() if partial else len(text)
     never = sorted((p[-1] for p in waiting.values() if p), key=lambda opened: opened.start)
     for opened in never[-_FEW:]:
         kind = _kind(opened.name)
         if kind and opened.first_in_line:
-            found.append(_element(text, opened, kind, len(text), len(text), closed=False))
+            found.append(_element(text, opened, kind, cut, len(text), closed=False))
     if inline and any(element.kind == "output" for element in found):
         for opened in inline:
             end = text.index("<", opened.body)

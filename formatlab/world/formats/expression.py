@@ -6,7 +6,7 @@ from formatlab.world.formats.limits import QUOTES, WIDE_COLON
 
 _EXPRESSION = regex.compile(
     rf"[\s:{WIDE_COLON}*_`{QUOTES}]*+(?P<inside>"
-    r"(?:[\d\s+\-*/^_=<>≤≥≠±(){}\[\],|!%·×÷√π∞−–°²³⁴′:;]|\.(?=\d)|\\[,;:! {}()\[\]$]"
+    r"(?:[\d\s+\-*/^_=<>≤≥≠±∪∩(){}\[\],|!%·×÷√π∞−–°²³⁴′:;]|\.(?=\d)|\\[,;:! {}()\[\]$]"
     r"|\\mathrm\s*\{~?[^{}\n]{1,30}\}|\\[A-Za-z]++|(?<=\d)[a-zA-Z]{1,2}(?![A-Za-z])"
     r"|(?<![A-Za-z])(?:log|ln|sin|cos|tan|sqrt|pi|exp|[a-zA-Z])(?![A-Za-z]))++)"
 )
@@ -14,8 +14,8 @@ _EXPRESSION = regex.compile(
 
 _STRUCTURED = regex.compile(
     r"[<>≤≥≠±√^π∞]|\d\s*[×·*]\s*\d+\s*[×·*]\s*\d|\\(?!\$|[dt]?frac\{-?\d+\}\{\d+\}|text|[()\[\]]|boxed|fbox)[A-Za-z]"
-    r"|\d\s*[a-zA-Z]\b|\b[a-zA-Z]\s*[-+*/(]|[\[(]\s*[-\\\w.]+\s*,.*[\])]|\{\s*[-\w.]+\s*,.*\}"
-    r"|\b(?:log|ln|sin|cos|tan|sqrt)(?![A-Za-z])"
+    r"|\d\s+:\s+\d|\d\s*[a-zA-Z]\b|\b[a-zA-Z]\s*[-+*/(]|[\[(]\s*[-\\\w.]+\s*,.*[\])]|\{\s*[-\w.]+\s*,.*\}"
+    r"|\b(?:log|ln|sin|cos|tan|sqrt|pi)(?![A-Za-z])|\|[^|\n]{0,40}[-+][^|\n]{0,40}\|"
 )
 """What makes signs and numbers more than a number with its calculation."""
 

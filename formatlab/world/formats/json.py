@@ -10,11 +10,11 @@ import regex
 
 from formatlab.world.formats.box import boxed
 from formatlab.world.formats.commitment import agreed, is_taken_back, offers_another
-from formatlab.world.formats.conclusion import only_number
 from formatlab.world.formats.format import Format, Missing, Reading
 from formatlab.world.formats.json_object import KEYED, Pairs
 from formatlab.world.formats.limits import QUANTITY
 from formatlab.world.formats.page import Page, up_to_next_question
+from formatlab.world.formats.sentence import only_number
 from formatlab.world.formats.steps import worked_lines
 from formatlab.world.problem import Problem
 

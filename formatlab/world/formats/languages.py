@@ -1,13 +1,11 @@
 """How texts in other languages than English state, deny, correct and take back an answer."""
 
-from collections.abc import Set
-
 import regex
 
 ANSWER_WORDS = (
     *"respuesta risposta réponse resposta antwort antwoord svar svaret ответ відповідь".split(),
-    *"odpowiedź odpowiedzią cevap jawaban 答案 答え 答 故选 정답 답 الجواب الإجابة תשובה".split(),
-    *"उत्तर คำตอบ উত্তর".split(),
+    *"jibu odpowiedź odpowiedzią cevap jawaban 答案 答え 正解 答 故选 정답 답 الجواب".split(),
+    *"الإجابة תשובה సమాధానం उत्तर คำตอบ উত্তর".split(),
     *("đáp án", "đáp số"),
 )
 """What an answer is called, in lower case."""
@@ -18,7 +16,8 @@ _KIND_OF_ANSWER = (
 )
 _IS = (
     r"[:\N{FULLWIDTH COLON}=]|(?:应该|应当|应|就)?(?:是|为|為|等于)|は|은|는|هو|هي|คือ|হল|হলো|है"
-    r"|(?:è|é|es|est|ist|lautet|beträgt|is|är|er|là|to|adalah|jest)\b|(?<=】\s*)(?=[\d$\-A-J\\])"
+    r"|(?:è|é|es|est|ist|lautet|beträgt|is|är|er|là|to|adalah|jest|ni)\b|—(?=\s)"
+    r"|(?<=సమాధానం\s*)(?=\d)|(?<=】\s*)(?=[\d$\-A-J\\])"
     r"|(?<=\s)(?=[-\d][^\n।]{0,30}है)"
 )
 MARK = rf"(?:{'|'.join(ANSWER_WORDS)})(?:nya)?{_KIND_OF_ANSWER}[\s*】\]]*+(?:{_IS})"
@@ -27,9 +26,9 @@ MARK = rf"(?:{'|'.join(ANSWER_WORDS)})(?:nya)?{_KIND_OF_ANSWER}[\s*】\]]*+(?:{_
 _DENIES = regex.compile(
     r"\b(?:nicht|keine?r?|niemals|weniger|mehr|mindestens|höchstens|oder|kleiner|größer|vielleicht"
     r"|(?:doppelte|hälfte)\b|no|nunca|menos|más|mayor|menor|mitad|doble|quizás?|tal\s+vez|o|ou|u"
-    r"|pas|jamais|moins|plus|moitié|peut-être|ni|soit|non|meno|più|metà|doppio|forse|não|mais"
+    r"|pas|jamais|moins|plus|sup[ée]rieure?s?|inf[ée]rieure?s?|moitié|peut-être|ni|soit|non|meno|più|metà|doppio|forse|não|mais"
     r"|maior|metade|dobro|talvez|niet|geen|minder|meer|helft|misschien|inte|ikke|mindre|eller"
-    r"|не|нет|ні|меньше|больше|или|або|половина|nie|lub|mniej|więcej|değil|không|hoặc|bukan|atau)\b"
+    r"|не|нет|ні|меньше|больше|или|або|половина|nie|lub|mniej|więcej|değil|không|hoặc|bukan|atau|si|sio)\b"
     r"|不是|不|非|没|或|至少|至多|最多|大于|小于|超过|可能|也许|(?<=\d\p{Han}{0,2})的|ではな|ではあり|でない|じゃな|未満|以上|以下"
     r"|아니|아닙|아닌|이상|이하|미만|또는|ليس|ليست|أقل|أكثر|नहीं|कम|अधिक|ज़्यादा|ไม่|หรือ|নয়|বা",
     regex.IGNORECASE,
@@ -143,13 +142,14 @@ def takes_back(rest: str) -> bool:
     return any(map(has, _WRONG_WORDS)) and _TAKES_BACK.search(rest) is not None
 
 
-def corrects(rest: str, own: Set[str]) -> bool:
+def corrects(rest: str, answer: str) -> bool:
     """Whether what follows an answer corrects it in another language than English.
 
     Args:
         rest: the text behind the answer.
-        own: the numbers of the answer, without commas between thousands.
+        answer: the answer as written.
     """
+    own = {number.replace(",", "") for number in _NUMBERS.findall(answer)}
     if all(number.replace(",", "") in own for number in _NUMBERS.findall(rest)):
         return False
     parts = _CORRECTING_LATIN if rest.isascii() else _CORRECTING_PARTS

@@ -6,6 +6,7 @@ from typing import ClassVar
 from formatlab.world.formats.box import answer_key
 from formatlab.world.formats.code_fenced import CodeFenced
 from formatlab.world.formats.code_tags import answer_element, run
+from formatlab.world.formats.commitment import is_taken_back
 from formatlab.world.formats.conclusion import concluding
 from formatlab.world.formats.direct import Direct
 from formatlab.world.formats.format import Format, Missing, Reading
@@ -66,7 +67,9 @@ class ToolTags(Format):
                 also = concluding(rest.statement) if form.name == "json" else "no answer"
                 return said if also == "no answer" or _same(said, also) else "ambiguous"
         said = concluding(page.after)
-        return run([e for e in page.elements if e.runs]) if said == "no answer" else said
+        if said != "no answer" or is_taken_back(rest.text):
+            return said
+        return run([e for e in page.elements if e.runs])
 
 
 def _same(one: Reading | Missing, other: Reading | Missing) -> bool:

@@ -57,6 +57,14 @@ def layout(row: dict[str, Any], path: str = "a.jsonl", **columns: str):
             {"step": ["a", "b"], "text": "2", "train_step": 3},
             "columns by name", "text", None, "train_step",
         ),
+        (
+            {"custom_id": "1", "result": {"message": CHAT[-1]}},
+            "columns by name", "result.message", None, None,
+        ),
+        (
+            {"input": "q", "target": "2", "sample_score": {"score": {"prediction": "2"}}},
+            "columns by name", "sample_score.score.prediction", "target", None,
+        ),
         ({"problem": "q", "generated_solution": "2", "expected_answer": "2"},
          "columns by name", "generated_solution", "expected_answer", None),
     ],
@@ -177,6 +185,12 @@ def test_paths_take_places_in_lists():
         ({"response": "5", "label": "correct"}, None),
         ({"response": "5", "label": "LABEL_1", "answer": "5"}, "answer"),
         ({"response": "5", "label": "algebra", "answer": "5"}, "answer"),
+        ({"response": "5", "label": "5"}, "label"),
+        ({"response": "5", "label": 1, "answer": "5"}, "answer"),
+        ({"Question": "q", "Response": "5", "Ground Truth": "5"}, "Ground Truth"),
+        ({"question": "q", "response": "5", "groundTruth": "5"}, "groundTruth"),
+        ({"row": {"question": "q", "response": "5", "answer": "5"}, "row_idx": 0}, "row.answer"),
+        ({"model_response": "5", "task": {"ground_truth": "5"}}, "task.ground_truth"),
     ],
 )
 def test_the_gold_stands_beside_the_completion(row: dict[str, Any], gold: str | None):
@@ -211,6 +225,15 @@ def test_labels_of_which_some_are_0_and_1_are_answers_if_others_are():
         ),
         ({"score": {"correct": True}, "correct": False}, "correct", None, None),
         ({"score": {"correctness": "partly"}}, None, None, None),
+        ({"grade": "incorrect"}, "grade", None, None),
+        (
+            {"symbolic_correct": True, "finish_reason": "stop"},
+            "symbolic_correct",
+            None,
+            "finish_reason",
+        ),
+        ({"scores": {"match": {"value": "C", "answer": "5"}}}, "scores.match.value", None, None),
+        ({"Is Correct": "TRUE"}, "Is Correct", None, None),
     ],
 )
 def test_what_a_file_says_itself_is_found(

@@ -110,6 +110,19 @@ SAMPLES = {
         },
         "answer": "5",
     },
+    "SkyThought, by temperature": {
+        "responses": {
+            "0.6": {"content": RIGHT, "correctness": True},
+            "0.7": {"content": WRONG, "correctness": False},
+        },
+        "answer": "5",
+    },
+    "LIMO": {
+        "generated_responses": [RIGHT, WRONG],
+        "generated_answers": ["5", "6"],
+        "answers_correctness": [True, False],
+        "gold_answer": "5",
+    },
     "OpenR1": {
         "messages": chat(RIGHT),
         "generations": [RIGHT, WRONG],

@@ -84,6 +84,16 @@ def test_an_object_tells_its_rows_what_it_says_of_all(tmp_path: Path):
     assert [row for _, row in rows] == [said | row for row in ROWS]
 
 
+def test_rows_may_be_kept_in_groups(tmp_path: Path):
+    groups = {"gsm8k": ROWS, "svamp": ROWS}
+    rows, _ = read(written(tmp_path / "a.json", json.dumps({"model": "m", "results": groups})))
+    assert [row for _, row in rows] == [
+        {"model": "m", "key": key} | row for key in groups for row in ROWS
+    ]
+    rows, _ = read(written(tmp_path / "b.json", json.dumps({"data": {"rows": ROWS}})))
+    assert [row for _, row in rows] == ROWS
+
+
 def test_rows_may_be_kept_by_keys(tmp_path: Path):
     keyed = {f"q{n}": row for n, row in enumerate(ROWS)}
     rows, _ = read(written(tmp_path / "a.json", json.dumps(keyed)))
@@ -96,6 +106,14 @@ CSV_FILES = {
     "c.tsv": 'n\tcompletion\n0\t"The answer\nis ""0""."\n\n1\t\n',
     "d.csv.gz": gzip.compress(b'n,completion\n0,"The answer\nis ""0""."\n1,\n'),
 }
+
+
+def test_samples_in_a_field_of_csv_are_a_list(tmp_path: Path):
+    table = 'completions,score,gold\n"[\'a\', \'b\']","[True, False]","[0, 4]"\n'
+    rows, _ = read(written(tmp_path / "a.csv", table))
+    assert rows[0][1] == {"completions": ["a", "b"], "score": [True, False], "gold": "[0, 4]"}
+    rows, _ = read(written(tmp_path / "b.csv", 'completion,gold\n"[0, 4]","[0, 4]"\n'))
+    assert rows[0][1] == {"completion": "[0, 4]", "gold": "[0, 4]"}
 
 
 @pytest.mark.parametrize("name", CSV_FILES)

@@ -210,7 +210,6 @@ _GOLDS = _usual(
     "target",
     "target_answer",
     "reference",
-    "label",
     "doc.answer",
     "info.answer",
     "metadata.answer",
@@ -551,12 +550,12 @@ def _first(
 
 def _has_gold(row: Row, path: str) -> bool:
     value = value_at(row, path)
-    if path in _LABELS and not _ANSWER_LABEL.match(str(only(value))):
+    if path.lower() in _LABELS and not _ANSWER_LABEL.match(str(only(value))):
         return False
     try:
         return bool(gold_answer(value))
     except InputError:
-        return path not in _LABELS  # told row by row
+        return path.lower() not in _LABELS  # told row by row
 
 
 def _is_one(row: Row, path: str) -> bool:

@@ -13,8 +13,8 @@ from typing import Any
 from formatlab.observe.files.completion import is_chat
 from formatlab.observe.files.rows import Row, value_at
 
-_LOG_LIKELIHOOD = re.compile(r"(?:-?\d[\d.]*(?:e[-+]?\d+)?|-inf|nan)", re.IGNORECASE)
 _NUMBERED = re.compile(r"\d+(?:\.\d+)?")
+_LOG_LIKELIHOOD = re.compile(r"(?:-?\d[\d.]*(?:e[-+]?\d+)?|-inf|nan)", re.IGNORECASE)
 
 OUTER = "outer."
 """Stands before the name of a field that a list's item has as well."""

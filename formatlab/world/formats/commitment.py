@@ -36,7 +36,8 @@ _DENIES = (
     r"|case)|nothing(?:\s+like)?|hardly|barely|scarcely|far\s+from|nowhere\s+near|(?:other"
     r"|rather)\s+than|instead\s+of|except"
     r"|excluding|unless|(?:anything|everything|nothing|all)\s+but|differ(?:s|ent)\s+from|doubt\w*"
-    r"|wrong|incorrect|false|mistaken|unsure|unclear|impossible|unlikely|(?:mistake|error)\s+(?:is|was|would\s+be)))\b"
+    r"|wrong|incorrect|false|mistaken|unsure|unclear|impossible|unlikely|(?:mistake"
+    r"|error)\s+(?:is|was|would\s+be)))\b"
 )
 _BOUNDS = (
     r"(?:\b(?:(?:less|more|fewer|greater|larger|smaller|higher|lower|bigger)\s+than"
@@ -76,9 +77,9 @@ _BEFORE_WORDS = frozenset(
     "multiple multiples factor factors divisor divisors root roots square squared cube cubed "
     "logarithm log sine cosine reciprocal inverse negative opposite negation complement "
     "factorial power powers digit digits % twice triple thrice times plus minus multiplied "
-    "divided divisible divides modulo mod ln sin cos tan sqrt "
-    "impossible unlikely supposedly allegedly said thought claimed believed rumored rumoured low "
-    "high little few many much small large capped limited".split()
+    "divided divisible divides modulo mod ln sin cos tan sqrt impossible unlikely supposedly "
+    "allegedly said thought claimed believed rumored rumoured low high little few many much "
+    "small large capped limited".split()
 )
 """Words and signs of which every match of `_BEFORE` has one, but for `doubtful` and `3 of`."""
 _TOKENS = re.compile(r"[a-z]+|[^\s\w]")
@@ -119,9 +120,10 @@ _AFTER = regex.compile(
     r"|otherwise"
     r"|unless|else|alternatively|approximately|roughly|somewhere|anywhere|give|just|times|plus"
     r"|minus|multiplied|divided|squared|cubed|factorial|though"
-    r"|although|but|however|when|increased|decreased|reduced|raised|lowered"
-    r"|reversed|backwards?|repeating|upside\s+down"
-    r"|in\s+reverse|with\s+(?:the|its)\s+digits)\b)\p{L}[\p{L}'-]*+\s*+){0,3}+"
+    r"|although|but|however|when|increased|decreased|reduced|raised|lowered|reversed|backwards?"
+    r"|repeating|upside\s+down"
+    r"|in\s+reverse|with\s+(?:(?:the|its)\s+digits|an?\s+(?:error|margin"
+    r"|uncertainty)))\b)\p{L}[\p{L}'-]*+\s*+){0,3}+"
     r"(?:[,;(\[]|[-–—]\s)?\s*+"
     rf"(?:{_RANGE}|(?:or|and)\s+(?:{_MAYBE}\s+)*+(?:more|less|fewer|so|greater|larger|smaller"
     r"|higher|lower|above"
@@ -136,7 +138,8 @@ _AFTER = regex.compile(
     r"|as\s+well"
     r"|perhaps|maybe|wrong|not\s+sure)\b"
     r"|times\s+(?:[-$(\\\d]|an?\b|the\b|as\b|two|three|four|five|that)"
-    r"|(?:plus|minus|(?:multiplied|divided|increased|decreased|reduced|raised|lowered)\s+by|squared|cubed|factorial)\b"
+    r"|(?:plus|minus|(?:multiplied|divided|increased|decreased|reduced|raised|lowered)\s+by"
+    r"|squared|cubed|factorial)\b"
     r"|(?:with\s+(?:the|its)\s+digits|in\s+reverse|reversed|backwards?|upside\s+down|repeating)\b"
     r"|(?:is|was|are|were)\s+(?:wrong|incorrect|false|impossible|excluded)\b)"
     r"|(?:is|was|are|were)\s+(?:not|too)\b|(?:is|ca|was|are)n['\N{RIGHT SINGLE QUOTATION MARK}]t\b"
@@ -151,8 +154,8 @@ _AFTER_WORDS = frozenset(
     "multiplied divided squared cubed factorial digits reverse reversed backward backwards "
     "upside repeating is was are were t cannot not before originally previously approximately "
     "approx roughly about around circa ca ~ ≈ estimate estimated within range ranges ranging "
-    "somewhere anywhere to – — + may might can could give change error margin "
-    "uncertainty increased decreased reduced raised lowered".split()
+    "somewhere anywhere to – — + may might can could give increased decreased reduced raised "
+    "lowered change error margin uncertainty".split()
 )
 """Words and signs of which every match of `_AFTER` has one before its first full stop, but for
 dots."""
@@ -196,21 +199,25 @@ _BACK_WORDS = frozenset(
 _QUOTE = "['\N{RIGHT SINGLE QUOTATION MARK}]"
 _NOT = rf"(?:\s+not|n{_QUOTE}t)"
 _OPENS = (
-    r"(?:^|[.!?;:,\n])[\s*_($)\]\"]*+(?:(?:but|and|however|so|thus|therefore|hence|unfortunately|also"
+    r"(?:^|[.!?;:,\n])[\s*_($)\]\"]*+(?:(?:but|and|however|so|thus|therefore|hence"
+    r"|unfortunately|also"
     r"|note(?:\s+that)?|well|hmm+|oh|actually|(?:up)?on\s+(?:checking|reflection|second\s+thought)"
     r"|looking\s+back|i\s+(?:think|fear|reali[sz]ed?)(?:\s+that)?"
     r"|it\s+(?:seems|appears|looks\s+like)(?:\s+that)?)[\s,:.]++)*+"
 )
 _IT = (
-    r"(?:it|that|this|something|\$?-?\d[\d,.]{0,20}|(?:(?:the|my|this|that)\s+)?(?:above|previous|last|earlier)?\s*"
+    r"(?:it|that|this|something|\$?-?\d[\d,.]{0,20}|(?:(?:the|my|this|that)\s+)?(?:above"
+    r"|previous|last|earlier)?\s*"
     r"(?:answer|result|value|number|solution|calculation|reasoning|above))(?:\s+above)?"
 )
 _SEEMS = (
     rf"(?:{_QUOTE}s|\s+(?:is|was|(?:must|would|might|may|could)\s+be|seems|looks|feels|sounds))"
 )
 _AGAIN = (
-    r"(?:re-?(?:count|calculate|compute|do|check|read|consider|think|visit|examine|evaluate|start)\b"
-    r"|start\s+over\b|(?:try|think(?:\s+about\s+(?:it|this|that))?)\s+again\b|(?:fix|correct)\s+(?:this|that|it|my|the)\b)"
+    r"(?:re-?(?:count|calculate|compute|do|check|read|consider|think|visit|examine|evaluate"
+    r"|start)\b"
+    r"|start\s+over\b|(?:try|think(?:\s+about\s+(?:it|this|that))?)\s+again\b|(?:fix"
+    r"|correct)\s+(?:this|that|it|my|the)\b)"
 )
 _DOUBTS = regex.compile(
     rf"{_OPENS}(?:"
@@ -220,14 +227,17 @@ _DOUBTS = regex.compile(
     # said to be wrong, or no more than a guess
     rf"|{_IT}(?:\s+(?:contradicts?|violates?|fails|contains?\s+an?\s+(?:error|mistake)"
     r"|ignores|neglects|omits|forgets|excludes)"
-    rf"|{_SEEMS}\s+(?:(?:clearly|far|way|a\s+bit|just|only)\s+)*(?:wrong|incorrect|invalid|mistaken|off"
-    r"|absurd|nonsense|an?\s+(?:mistake|error|guess)|too\s+(?:many|few|much|high|low|big|small|large)"
+    rf"|{_SEEMS}\s+(?:(?:clearly|far|way|a\s+bit|just|only)\s+)*(?:wrong|incorrect|invalid"
+    rf"|mistaken|off"
+    r"|absurd|nonsense|an?\s+(?:mistake|error|guess)|too\s+(?:many|few|much|high|low|big|small"
+    r"|large)"
     r"|not\s+(?:(?:the|my)\s+)?(?:(?:final|right|correct|actual)\s+)?"
     r"(?:answer|right|correct|possible|valid|plausible|reasonable))"
     rf"|\s+(?:does|do|is|was){_NOT}\s+(?:satisfy|match|work|make\s+sense|add\s+up|hold|fit"
     r"|(?:seem|look)\s+right|right|correct|one\s+of|among)"
     rf"|\s+can(?:not|{_QUOTE}t)\s+be\s+(?:it|so|right|correct|true|possible))\b"
-    r"|the\s+(?:correct|right|true|real|actual)\s+(?:value|answer|result|number)\s+(?:should|must|has\s+to"
+    r"|the\s+(?:correct|right|true|real|actual)\s+(?:value|answer|result|number)\s+(?:should"
+    r"|must|has\s+to"
     r"|might|would)\b"
     r"|(?:there|i)\s+(?:(?:is|must|seems|to|be|have|probably|may|might|think|made)\s+)*an?\s+"
     r"(?:\w+\s+)?(?:mistake|error)\b"
@@ -237,13 +247,16 @@ _DOUBTS = regex.compile(
     r"|(?:strike\s+that|not\s+quite|my\s+(?:bad|mistake|error)|(?:my\s+)?apologies)\b"
     r"|(?:please\s+)?(?:ignore|disregard|forget)\s+(?:the|my)\b"
     r"|(?:please\s+)?do(?:\s+not|n['\N{RIGHT SINGLE QUOTATION MARK}]t)\s+(?:trust|take|rely\s+on)\b"
-    r"|i\s+(?:(?:have|may\s+have|must\s+have)\s+)?(?:retract|withdraw|disagree|missed|misread|miscounted"
+    r"|i\s+(?:(?:have|may\s+have|must\s+have)\s+)?(?:retract|withdraw|disagree|missed|misread"
+    r"|miscounted"
     rf"|miscalculated|misunderstood|swapped|should\s+have|do{_NOT}\s+(?:trust|believe)"
     rf"|can(?:not|{_QUOTE}t)\s+(?:verify|solve))\b"
     # not done yet
-    r"|(?:we|i)\s+(?:(?:still|also)\s+)?(?:need|have)\s+to\s+(?:double(?!-)|halve|add|subtract|multiply"
+    r"|(?:we|i)\s+(?:(?:still|also)\s+)?(?:need|have)\s+to\s+(?:double(?!-)|halve|add|subtract"
+    r"|multiply"
     r"|divide|include|account|adjust)\b"
-    rf"|(?:(?:we|i)\s+(?:(?:still|also)\s+)?(?:(?:need|have)\s+to|should|must)|let(?:\s+me|\s+us|{_QUOTE}s))"
+    rf"|(?:(?:we|i)\s+(?:(?:still|also)\s+)?(?:(?:need|have)\s+to|should|must)|let(?:\s+me"
+    rf"|\s+us|{_QUOTE}s))"
     rf"\s+{_AGAIN}(?!.{{0,200}}?\b(?:yes|correct|right|confirm\w*|same|good|holds|consistent)\b)"
     rf"|[^.!?\n]{{0,80}}\b(?:i|we)\s+(?:forgot|overlooked|(?:did|have){_NOT}\s+(?:yet\s+)?"
     r"(?:subtract|add|include|count|consider|account|us)(?:ed|d)?)\b)",
@@ -252,14 +265,12 @@ _DOUBTS = regex.compile(
 """A sentence soon behind an answer that takes it back; further on it speaks of something else."""
 _SOON = 200
 """Characters behind an answer in which such a sentence counts."""
-_DOUBT_WORDS = (
-    *("wait", "hold on", "hang on", "contradict", "violate", "fails", "wrong", "incorrect"),
-    *("invalid", " too ", "not ", "error", "mistake", "n't", "n\N{RIGHT SINGLE QUOTATION MARK}t"),
-    *("strike", "apolog", "sorry", "ignore", "disregard", "forget", "retract", "withdraw", " off"),
-    *("disagree", "forgot", "overlook", "missed", "misread", "need to", "have to", "try again"),
-    *("let", "start over", "guess", "my bad", "neglect", "omit", "exclude", "can't", "cannot"),
-    *("absurd", "nonsense", "miscounted", "miscalculated", "misunderstood", "swapped", "problem"),
-    *("question", "correct", "right", "true", "real", "actual", "must", "should"),
+_DOUBT_WORDS = frozenset(
+    "wait hold hang contradict contradicts violate violates fails wrong incorrect invalid mistaken "
+    "too not t error mistake strike apologies sorry ignore disregard forget retract withdraw off "
+    "disagree forgot overlooked missed misread need have try let start guess bad ignores neglects "
+    "omits forgets excludes cannot absurd nonsense miscounted miscalculated misunderstood swapped "
+    "problem question should must might would has".split()
 )
 """Words of which such a sentence has one."""
 
@@ -267,7 +278,8 @@ _TAKES_BACK_HAN = regex.compile(r"不对|错了|有误|等等|不正确|搞错|�
 
 _OFFERS = regex.compile(
     r"(?:^|[.!?;:\n。])\s*+[*_(]*+(?:but\s+|and\s+|though\s+|or\s+)?(?:"
-    r"(?:or|if\s+(?:not|so)|either\s+that\s+or|alternatively|else|maybe|perhaps|possibly|otherwise|actually)\b"
+    r"(?:or|if\s+(?:not|so)|either\s+that\s+or|alternatively|else|maybe|perhaps|possibly"
+    r"|otherwise|actually)\b"
     r"|(?:it|this|that|the\s+answer)\s+(?:could|may|might|can|(?:should|must)\s+be)\b"
     r"(?!['\N{RIGHT SINGLE QUOTATION MARK}]t|\s+(?:not|never|only)\b)"
     r"|(?:(?:but|however|though|although|yet|still|then\s+again),?\s+)?"
@@ -308,7 +320,8 @@ _CORRECTS = regex.compile(
 )
 """A word that corrects, with the other answer directly behind it: `Hmm, actually 20.`"""
 
-_NUMBER = regex.compile(r"-?\d(?:[\d,]*\d)?(?:\.\d+)?(?:\s?/\s?0*[1-9]\d{0,20})?")
+_NUMBER = regex.compile(r"-?\d(?:[\d,]*\d)?(?:\.\d+)?")
+_RATIO = regex.compile(rf"{_NUMBER.pattern}(?:\s?/\s?0*[1-9]\d{{0,20}})?")
 
 
 _INTEGER = regex.compile(
@@ -368,10 +381,10 @@ def is_taken_back(rest: str) -> bool:
     may_take_back = "hmm" in lower or not _BACK_WORDS.isdisjoint(_TOKENS.findall(lower))
     if may_take_back and _TAKES_BACK.search(rest) is not None:
         return True
-    if not rest.isascii() and _TAKES_BACK_HAN.search(rest) is not None:
+    may_doubt = not _DOUBT_WORDS.isdisjoint(_TOKENS.findall(lower, 0, _SOON))
+    if may_doubt and _DOUBTS.search(rest, 0, _SOON) is not None:
         return True
-    soon = rest[:_SOON]
-    if _has(soon, _DOUBT_WORDS) and _DOUBTS.search(soon) is not None:
+    if not rest.isascii() and _TAKES_BACK_HAN.search(rest) is not None:
         return True
     return takes_back(rest)
 
@@ -390,17 +403,17 @@ def offers_another(rest: str, answer: str) -> bool:
     rest = rest[:_FAR]
     if _DIGIT.search(rest) is None:
         return False
-    own = set(map(_value, _NUMBER.findall(answer[:_NEAR])))
+    own = set(map(_value, _RATIO.findall(answer[:_NEAR])))
     if _has(rest, _CORRECTING_WORDS):
         for correction in _CORRECTS.finditer(rest):
             if _value(correction["offer"]) not in own:
                 return True
-    if corrects(rest, answer[:_NEAR]):
+    if corrects(rest, {number.replace(",", "") for number in _NUMBER.findall(answer)}):
         return True
     if not _has(rest, _OFFER_WORDS):
         return False
     for offer in _OFFERS.finditer(rest):
-        numbers = _NUMBER.findall(offer["offer"].rpartition("=")[2]) or _NUMBER.findall(offer[0])
+        numbers = _RATIO.findall(offer["offer"].rpartition("=")[2]) or _RATIO.findall(offer[0])
         if numbers and _value(numbers[-1]) not in own:
             return True
     return False

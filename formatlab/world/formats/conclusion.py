@@ -123,7 +123,8 @@ _BEFORE_ITS_MARK = regex.compile(
     rf"(?<![\w.,/^*+=-])(?P<number>{NUMBER})(?P<unit>(?:\s\p{{L}}[\p{{L}}'-]*+){{0,2}}?)[*)$]*+\s+"
     r"(?:is|are|was)\s+(?:the|our|my)\s+(?:(?:final|correct|right)\s+)?answer\b"
     r"|\b(?:option|choice)\s+\(?(?P<option>[A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|answer)\b"
-    r"|(?:\A|[.,:]\s|\b(?:so|thus|therefore|hence|that)\s|\n)[\s*]*+\(?(?-i:(?P<letter>[A-J]))\)?[*]*+\s+is\s+(?:the|our|my)\s+"
+    r"|(?:\A|[.,:]\s|\b(?:so|thus|therefore|hence|that)\s"
+    r"|\n)[\s*]*+\(?(?-i:(?P<letter>[A-J]))\)?[*]*+\s+is\s+(?:the|our|my)\s+"
     r"(?:(?:correct|right|final|best)\s+)?(?:answer|option|choice)\b",
     regex.IGNORECASE,
 )
@@ -154,8 +155,10 @@ _AROUND_A_CALCULATION = " \t:*_`$"
 _ORS = regex.compile(r"\bor\b|\(")
 _AGAIN = regex.compile(rf"(?P<number>(?>{QUANTITY}))[)\s*$]*(?:\.?[\s*]*\Z)")
 _GOES_OVER = regex.compile(
-    r"(?:\s+\p{L}[\p{L}'-]*){0,4}\s*[,;]\s*(?:so|then|now|thus|hence|later|assuming\b[^.\n]{0,60}?\belse)\b"
-    r"(?:\s+(?:it|that|this|is|are|was|be|the|answer|total|makes|gives|a|of|in|all|we|get))*+\s*+[$*]*+"
+    r"(?:\s+\p{L}[\p{L}'-]*){0,4}\s*[,;]\s*(?:so|then|now|thus|hence|later"
+    r"|assuming\b[^.\n]{0,60}?\belse)\b"
+    r"(?:\s+(?:it|that|this|is|are|was|be|the|answer|total|makes|gives|a|of|in|all|we"
+    r"|get))*+\s*+[$*]*+"
     rf"(?P<number>(?>{NUMBER}))(?!\s*[-+*/×x÷=])"
 )
 """A number to which the sentence goes on from the first: `18 per box, so 54`."""
@@ -195,7 +198,8 @@ _WORDS = regex.compile(
     rf"[\}}*_`{QUOTES}\s]*+[.!]?[*_`{QUOTES}\s]*+"
 )
 _SO = regex.compile(
-    r"\A\s*(?:therefore|thus|hence|then|simply|clearly|just|indeed|actually|definitely|of\s+course),?\s",
+    r"\A\s*(?:therefore|thus|hence|then|simply|clearly|just|indeed|actually|definitely"
+    r"|of\s+course),?\s",
     regex.IGNORECASE,
 )
 _EXPLAINED = regex.compile(

@@ -13,8 +13,10 @@ _EXPRESSION = regex.compile(
 """Signs, numbers, single letters and commands, without words: an expression behind a mark."""
 
 _STRUCTURED = regex.compile(
-    r"[<>≤≥≠±√^π∞]|\d\s*[×·*]\s*\d+\s*[×·*]\s*\d|\\(?!\$|[dt]?frac\{-?\d+\}\{\d+\}|text|[()\[\]]|boxed|fbox)[A-Za-z]"
-    r"|\d\s+:\s+\d|\d\s*[a-zA-Z]\b|\b[a-zA-Z]\s*[-+*/(]|[\[(]\s*[-\\\w.]+\s*,.*[\])]|\{\s*[-\w.]+\s*,.*\}"
+    r"[<>≤≥≠±√^π∞]|\d\s*[×·*]\s*\d+\s*[×·*]\s*\d|\\(?!\$|[dt]?frac\{-?\d+\}\{\d+\}|text"
+    r"|[()\[\]]|boxed|fbox)[A-Za-z]"
+    r"|\d\s+:\s+\d|\d\s*[a-zA-Z]\b|\b[a-zA-Z]\s*[-+*/(]|[\[(]\s*[-\\\w.]+\s*,.*[\])]"
+    r"|\{\s*[-\w.]+\s*,.*\}"
     r"|\b(?:log|ln|sin|cos|tan|sqrt|pi)(?![A-Za-z])|\|[^|\n]{0,40}[-+][^|\n]{0,40}\|"
 )
 """What makes signs and numbers more than a number with its calculation."""

@@ -1,11 +1,13 @@
 """How texts in other languages than English state, deny, correct and take back an answer."""
 
+from collections.abc import Set
+
 import regex
 
 ANSWER_WORDS = (
     *"respuesta risposta réponse resposta antwort antwoord svar svaret ответ відповідь".split(),
-    *"jibu odpowiedź odpowiedzią cevap jawaban 答案 答え 正解 答 故选 정답 답 الجواب".split(),
-    *"الإجابة תשובה సమాధానం उत्तर คำตอบ উত্তর".split(),
+    *"odpowiedź odpowiedzią cevap jawaban 答案 答え 答 故选 정답 답 الجواب الإجابة תשובה".split(),
+    *"उत्तर คำตอบ উত্তর 正解 jibu సమాధానం".split(),
     *("đáp án", "đáp số"),
 )
 """What an answer is called, in lower case."""
@@ -26,9 +28,11 @@ MARK = rf"(?:{'|'.join(ANSWER_WORDS)})(?:nya)?{_KIND_OF_ANSWER}[\s*】\]]*+(?:{_
 _DENIES = regex.compile(
     r"\b(?:nicht|keine?r?|niemals|weniger|mehr|mindestens|höchstens|oder|kleiner|größer|vielleicht"
     r"|(?:doppelte|hälfte)\b|no|nunca|menos|más|mayor|menor|mitad|doble|quizás?|tal\s+vez|o|ou|u"
-    r"|pas|jamais|moins|plus|sup[ée]rieure?s?|inf[ée]rieure?s?|moitié|peut-être|ni|soit|non|meno|più|metà|doppio|forse|não|mais"
+    r"|pas|jamais|moins|plus|sup[ée]rieure?s?|inf[ée]rieure?s?|moitié|peut-être|ni|soit|non"
+    r"|meno|più|metà|doppio|forse|não|mais"
     r"|maior|metade|dobro|talvez|niet|geen|minder|meer|helft|misschien|inte|ikke|mindre|eller"
-    r"|не|нет|ні|меньше|больше|или|або|половина|nie|lub|mniej|więcej|değil|không|hoặc|bukan|atau|si|sio)\b"
+    r"|не|нет|ні|меньше|больше|или|або|половина|nie|lub|mniej|więcej|değil|không|hoặc|bukan"
+    r"|atau|si|sio)\b"
     r"|不是|不|非|没|或|至少|至多|最多|大于|小于|超过|可能|也许|(?<=\d\p{Han}{0,2})的|ではな|ではあり|でない|じゃな|未満|以上|以下"
     r"|아니|아닙|아닌|이상|이하|미만|또는|ليس|ليست|أقل|أكثر|नहीं|कम|अधिक|ज़्यादा|ไม่|หรือ|নয়|বা",
     regex.IGNORECASE,
@@ -102,7 +106,8 @@ _CORRECTING_PARTS = (
 )
 _CORRECTING_LATIN = tuple(part for part in _CORRECTING_PARTS if part.isascii())
 _CORRECTS = regex.compile(
-    r"(?:^|[.!?¡¿,;:…\n。、，！？।؟]|\s[-–—]+)\s*+[*_(¡¿]*+(?:(?:oh|ah|ach|ay|y|e|et|und|o|ou|или|а|но|pero"
+    r"(?:^|[.!?¡¿,;:…\n。、，！？।؟]|\s[-–—]+)\s*+[*_(¡¿]*+(?:(?:oh|ah|ach|ay|y|e|et|und|o|ou|или|а"
+    r"|но|pero"
     r"|mais|mas|ma|aber|あ|あっ|でも)[\s,、]\s*+)?"
     rf"(?:(?:{'|'.join(_NO)})(?:요|에요|예요|です)?\s*+[,.!:…、，،。！–—-]|(?:{'|'.join(_CORRECTING)}))"
     r"[.,\s]*+(?P<said>(?:[^.!?\n。।]|\.(?=\d)){0,80})",
@@ -111,7 +116,8 @@ _CORRECTS = regex.compile(
 _QUANTITY = r"-?\d(?:[\d,]*\d)?(?:\.\d+)?"
 _NOT_BUT = regex.compile(
     rf"\b(?:не|nicht|pas|no|não|non|niet|inte|ikke|nie)\s+[-$]?\d[\d.,]*+[^\d.!?\n]{{0,20}}?"
-    rf"\s(?:а|но|sondern|mais|sino|mas|ma|bensì|maar|utan|men|lecz|ale)\s[^\d.!?\n]{{0,15}}(?P<said>{_QUANTITY})"
+    rf"\s(?:а|но|sondern|mais|sino|mas|ma|bensì|maar|utan|men|lecz"
+    rf"|ale)\s[^\d.!?\n]{{0,15}}(?P<said>{_QUANTITY})"
     r"|\d[^\d.!?\n。]{0,6}(?:ではなく|じゃなく|でなく|[이가]\s*아니라|नहीं,?\s*बल्कि)[^\d.!?\n。]{0,12}"
     rf"(?P<said>{_QUANTITY})|不是\s*\d[\d.,]*+[^\d.!?\n。]{{0,9}}而?是\s*(?P<said>{_QUANTITY})",
     regex.IGNORECASE,
@@ -127,11 +133,13 @@ _WRONG_WORDS = (
 _TAKES_BACK = regex.compile(
     r"(?:\b(?:eso|esto|est[ae]|isso|isto|ess[ae]|ciò|quest[oa]|das|dies|ceci|cela|это"
     r"|c['\N{RIGHT SINGLE QUOTATION MARK}]|(?:la|a|die|diese)\s+(?:respuesta|resposta|risposta"
-    r"|réponse|antwort)|(?:этот\s+)?ответ)\s*+(?:(?:es|está|é|è|ist|war|est|era|aber|leider)\s+){0,2}"
+    r"|réponse|antwort)|(?:этот\s+)?ответ)\s*+(?:(?:es|está|é|è|ist|war|est|era|aber"
+    r"|leider)\s+){0,2}"
     r"(?:incorrect\w*|falsch|fals[oa]|fausse|faux|errad[oa]|sbagliat[oa]|equivocad[oa]"
     r"|(?:неверн|неправильн|ошибочн)\p{L}*)\b"
     r"|\b(?:me\s+equivo\w+|je\s+me\s+suis\s+trompé|ich\s+habe\s+mich\s+(?:geirrt|verrechnet|vertan)"
-    r"|me\s+enganei|errei|mi\s+sono\s+sbagliat[oa]|я\s+ошиб\p{L}*)\b|틀렸|(?:गलत|ग़लत)\s+(?:है|था|थी))",
+    r"|me\s+enganei|errei|mi\s+sono\s+sbagliat[oa]|я\s+ошиб\p{L}*)\b|틀렸|(?:गलत|ग़लत)\s+(?:है|था"
+    r"|थी))",
     regex.IGNORECASE,
 )
 
@@ -142,14 +150,13 @@ def takes_back(rest: str) -> bool:
     return any(map(has, _WRONG_WORDS)) and _TAKES_BACK.search(rest) is not None
 
 
-def corrects(rest: str, answer: str) -> bool:
+def corrects(rest: str, own: Set[str]) -> bool:
     """Whether what follows an answer corrects it in another language than English.
 
     Args:
         rest: the text behind the answer.
-        answer: the answer as written.
+        own: the numbers of the answer, without commas between thousands.
     """
-    own = {number.replace(",", "") for number in _NUMBERS.findall(answer)}
     if all(number.replace(",", "") in own for number in _NUMBERS.findall(rest)):
         return False
     parts = _CORRECTING_LATIN if rest.isascii() else _CORRECTING_PARTS

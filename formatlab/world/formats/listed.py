@@ -19,7 +19,8 @@ _ANSWERS = regex.compile(
 _PLURALS = ("answers", "solutions", "roots")
 _UNKNOWN = rf"(?P<name>[A-Za-z](?:_\w)?)\s*+=\s*+{_ITEM}"
 _UNKNOWNS = regex.compile(
-    r"\W*+(?:(?:so|thus|hence|therefore|finally|then)\b,?\s*+)?(?:(?:we\s+(?:get|find|have|obtain)|the\s+solution\s+is|it\s+is)\b:?\s*+)?"
+    r"\W*+(?:(?:so|thus|hence|therefore|finally|then)\b,?\s*+)?(?:(?:we\s+(?:get|find|have"
+    r"|obtain)|the\s+solution\s+is|it\s+is)\b:?\s*+)?"
     rf"(?P<list>{_UNKNOWN}(?:\s*+(?:[,;]\s*+(?:and\s)?|(?:and|&)\s)\s*+{_UNKNOWN})+?)[\s.!*]*+",
     regex.IGNORECASE,
 )

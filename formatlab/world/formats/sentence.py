@@ -60,7 +60,8 @@ HEDGED = regex.compile(
 _TIED = regex.compile(
     r"\b(?:by|than|from|with|between|among|into|per|on|under|over|near|before|after|within|until"
     r"|since"
-    r"|times|plus|minus|adding|subtracting|substituting|log|sin|cos|tan|problem|question|page|step|part|example|chapter|exercise"
+    r"|times|plus|minus|adding|subtracting|substituting|log|sin|cos|tan|problem|question|page"
+    r"|step|part|example|chapter|exercise"
     r"|case"
     r"|equation|line|section|figure|table|grade|base|version"
     r"|(?<!\bthe\s)number|no\.|(?:related|similar|compared|relative|proportional|linked|next"
@@ -132,7 +133,8 @@ _DURATION = regex.compile(
     r"\s(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b", regex.IGNORECASE
 )
 _IS_AT_LAST = regex.compile(
-    rf"[^,;=]*\b(?:is|are|was|were)\s+[*$\\(]*{NUMBER}(?:\s\p{{L}}[\p{{L}}'-]*+){{0,2}}[\s*$)]*[.!]?[\s*]*\Z"
+    rf"[^,;=]*\b(?:is|are|was"
+    rf"|were)\s+[*$\\(]*{NUMBER}(?:\s\p{{L}}[\p{{L}}'-]*+){{0,2}}[\s*$)]*[.!]?[\s*]*\Z"
 )
 """`for 3 shirts and 2 hats is $85.`"""
 AROUND = regex.compile(

@@ -212,6 +212,9 @@ class ModelStudy(Study):
     """Whether to use the model's chat template."""
     probe: Probe = field(default_factory=lambda: Probe(prompts=128, samples=4))
     """How the policy is observed."""
+    reward: Reward = field(default_factory=lambda: Reward(reading="flexible"))
+    """The reward of each rollout. The strict reading refuses two fifths of what a base model gets
+    right in prose, and would drive it out of prose (docs/instruments.md)."""
 
     def runs(self) -> Sequence[StageRun]:
         """One run a seed and training.

@@ -39,7 +39,7 @@ class Reward:
     """How answers are read to tell what is right. `strict`: an answer has to be stated, in the way
     of a format. `flexible`: where sentences state none, the last number that they commit to is the
     answer, so that more of what a base model means is paid. Accuracies, winners and the column
-    `correct` are strict either way."""
+    `correct` are strict either way. With the kind `none` it decides nothing."""
     false_positives: dict[str, float] = field(default_factory=dict)
     """Format -> probability that a wrong answer in it is paid; 0 for formats not named. Together
     with `false_negatives` it simulates a verifier that favours a format."""
@@ -65,12 +65,6 @@ class Reward:
                     f"{self.kind!r}; leave one of the two out"
                 )
 
-        if self.kind == "none" and self.reading != Reward.reading:
-            raise InputError(
-                f"reward: kind is none, which pays nothing by any reading; leave reading "
-                f"{self.reading} out"
-            )
-
     @property
     def name(self) -> str:
         """The reward in words, for titles and tables."""
@@ -79,7 +73,7 @@ class Reward:
             for name, rates in self._errors
             for form, rate in _nonzero(rates).items()
         ]
-        kind = self.kind if self.reading == "strict" else f"{self.reading} {self.kind}"
+        kind = self.kind if self._read_strictly else f"{self.reading} {self.kind}"
         return ", ".join([kind, *errors])
 
     @property
@@ -87,8 +81,12 @@ class Reward:
         """Everything that decides the result, ready for JSON; a rate of 0 is no error."""
         errors = {name: kept for name, rates in self._errors if (kept := _nonzero(rates))}
         # The strict reading is not named, so that addresses are those of before there was another.
-        reading = {} if self.reading == "strict" else {"reading": self.reading}
+        reading = {} if self._read_strictly else {"reading": self.reading}
         return {"kind": self.kind, **reading, **errors}
+
+    @property
+    def _read_strictly(self) -> bool:
+        return self.reading == "strict" or self.kind == "none"
 
     def pay(self, grades: Sequence[Grade], seeds: Sequence[int]) -> list[float]:
         """The reward of each rollout of a batch.

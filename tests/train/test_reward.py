@@ -158,6 +158,8 @@ def test_config_holds_what_decides() -> None:
     assert Reward().config == Reward(reading="strict").config == {"kind": "correctness"}
     flexible = {"kind": "correctness", "reading": "flexible"}
     assert Reward(reading="flexible").config == flexible
+    nothing = Reward(kind="none", reading="flexible")
+    assert (nothing.config, nothing.name) == (Reward(kind="none").config, "none")
     rates = Reward(false_positives={"prose": 0.2, "latex": 0.1, "json": 0.0}).config
     assert rates == {"kind": "correctness", "false_positives": {"latex": 0.1, "prose": 0.2}}
     assert json.loads(json.dumps(rates)) == rates
@@ -172,7 +174,6 @@ def test_config_holds_what_decides() -> None:
         ({"false_positives": {"poem": 0.1}}, "known formats"),
         ({"kind": "random", "false_positives": {"prose": 0.1}}, "leave one of the two out"),
         ({"kind": "inverted", "false_negatives": {"prose": 0.1}}, "leave one of the two out"),
-        ({"kind": "none", "reading": "flexible"}, "pays nothing by any reading"),
     ],
 )
 def test_mistakes(settings: dict, words: str) -> None:

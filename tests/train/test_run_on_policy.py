@@ -140,26 +140,31 @@ def test_kl_to_the_base_is_logged_without_a_kl_coefficient_and_starts_at_0(whole
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "lora"),
     [
-        SETTINGS,
-        replace(SETTINGS, kl_coefficient=0.05, entropy_coefficient=0.01),
-        replace(SETTINGS, ratio="sequence", loss_type="grpo", iterations=2),
-        replace(SETTINGS, temperature=0.8, sequences_per_update=8),
-        ALGORITHMS["ppo"],
-        ALGORITHMS["ppo-critic"],
-        ALGORITHMS["rloo"],
+        (SETTINGS, None),
+        (replace(SETTINGS, kl_coefficient=0.05, entropy_coefficient=0.01), None),
+        (replace(SETTINGS, ratio="sequence", loss_type="grpo", iterations=2), None),
+        (replace(SETTINGS, temperature=0.8, sequences_per_update=8), None),
+        (replace(SETTINGS, kl_coefficient=0.05, iterations=2), LoraSettings()),
+        (ALGORITHMS["ppo"], None),
+        (ALGORITHMS["ppo-critic"], None),
+        (ALGORITHMS["rloo"], None),
     ],
-    ids=["grpo", "kl and entropy", "passes", "temperature", "ppo", "critic", "rloo"],
+    ids=["grpo", "kl", "passes", "temperature", "adapter", "ppo", "critic", "rloo"],
 )
 def test_the_labs_forward_pass_trains_as_the_modules_own_does(
-    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: OnPolicy
+    tiny_base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: OnPolicy,
+    lora: LoraSettings | None,
 ):
-    ours = train(tiny_base, tmp_path / "ours", settings=settings)
+    ours = train(tiny_base, tmp_path / "ours", settings=settings, lora=lora)
     for module in (base_divergence, rollout_trainer, sampler):
         monkeypatch.setattr(module, "is_plain_llama", lambda model: False)
     monkeypatch.setattr(rollout_trainer.RolloutTrainer, "_sampler_scores", False)
-    theirs = train(tiny_base, tmp_path / "theirs", settings=settings)
+    theirs = train(tiny_base, tmp_path / "theirs", settings=settings, lora=lora)
     numbers = {"train": ("advantage", "logprob", "entropy"), "probe": ("logprob", "entropy")}
     for split, names in numbers.items():
         for one, other in zip(rows(ours, split), rows(theirs, split), strict=True):
@@ -170,10 +175,11 @@ def test_the_labs_forward_pass_trains_as_the_modules_own_does(
     for one, other in zip(metrics(ours), metrics(theirs), strict=True):
         for name in ("loss", "grad_norm", "kl"):
             assert one[name] == pytest.approx(other[name], abs=1e-5, rel=5e-3)
-    weights, expected = (load_file(r.path / "policy" / "model.safetensors") for r in (ours, theirs))
+    file = "adapter_model.safetensors" if lora else "model.safetensors"
+    weights, expected = (load_file(r.path / "policy" / file) for r in (ours, theirs))
     start = load_file(tiny_base / "model" / "model.safetensors")
     for name, value in expected.items():  # Adam makes steps of gradients that are mere rounding
-        moved, apart = value - start[name], weights[name] - value
+        moved, apart = value - start.get(name, 0), weights[name] - value
         assert apart.norm() < 0.05 * moved.norm()
 
 

@@ -357,7 +357,9 @@ class RolloutTrainer:
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """TRL's log-probabilities and entropies (B, C), by the lab's forward pass if it can."""
         self._scores = None
-        if self._scoring and model is self.model and self._sampler_scores:
+        # An adapter's base is the same module without it, which TRL asks for in the same words.
+        adapter = self._base is None and self.ref_model is None
+        if self._scoring and model is self.model and not adapter and self._sampler_scores:
             logprobs, entropies = self._scores_of_sampler(logits_to_keep)
             return logprobs, entropies if compute_entropy else None, None
         if not self._is_plain(model):

@@ -20,7 +20,7 @@ from formatlab.world.formats.conclusion import concluding
 from formatlab.world.formats.limits import NUMBER, SCALE
 from formatlab.world.gold import gold_answer
 
-VERSION = 2
+VERSION = 3
 """Raised when the tagger or the grader come to another tag, answer or verdict on a text."""
 
 Reason = Literal[Missing, Failure, Unread, "", "wrong"]

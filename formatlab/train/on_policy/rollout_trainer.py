@@ -312,8 +312,13 @@ class RolloutTrainer:
 
     @property
     def _sampler_scores(self) -> bool:
-        """Whether the sampler's log-probabilities are those at the temperature of the loss."""
-        return self._lab_samples and self._settings.temperature == 1
+        """Whether the sampler's log-probabilities are those of the loss.
+
+        They are at temperature 1 and in float32. In bfloat16 a token at a time rounds otherwise
+        than a whole text at once, and the probability ratio would start away from 1.
+        """
+        settings = self._settings
+        return self._lab_samples and settings.temperature == 1 and settings.precision == "float32"
 
     def _scores_of_sampler(self, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities and entropies (B, C) of the tokens as sampled; `width` is C."""

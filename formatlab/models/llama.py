@@ -294,7 +294,6 @@ class Decoding:
         mask: torch.Tensor,
         *,
         group: int,
-        limit: int,
     ) -> None:
         """Read the prompts.
 
@@ -303,7 +302,6 @@ class Decoding:
             ids: (U, P).
             mask: 1 where a token is no padding, (U, P).
             group: completions of each prompt; the rows of a prompt are neighbours.
-            limit: most tokens of a completion.
         """
         self._llama = llama = Llama(model)
         memories, last = llama.read(ids, mask.bool())

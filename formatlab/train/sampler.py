@@ -105,7 +105,7 @@ def sample(
     ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)  # (B,)
     rows = torch.arange(len(prompts), device=device)  # rows still in the batch
     kind = Decoding if is_plain_llama(model) else _Decoding
-    decoding = kind(model, ids, mask, group=group, limit=limit)
+    decoding = kind(model, ids, mask, group=group)
 
     for step in range(limit):
         logp = torch.log_softmax(decoding.logits().float(), dim=-1)  # (b, V)
@@ -146,9 +146,8 @@ class _Decoding:
         mask: torch.Tensor,
         *,
         group: int,
-        limit: int,
     ) -> None:
-        """Read the prompts (U, P) once for their groups; there is no need to know the limit."""
+        """Read the prompts (U, P) once for their groups."""
         from transformers import DynamicCache
 
         self._model = model

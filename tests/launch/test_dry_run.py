@@ -222,14 +222,15 @@ def test_of_other_machines_no_time_and_no_memory_are_told(tmp_path: Path, tasks:
     assert "\nmemory " not in text and "are free" not in text
 
 
-def test_a_dry_run_imports_no_trainer():
+def test_a_dry_run_imports_no_trainer(tmp_path: Path):
     program = (
         "import sys, pathlib, rich.console; from formatlab.launch.dry_run import print_dry_run; "
         "from formatlab.launch.options import LaunchOptions; "
         "from formatlab.study.experiment import load_experiment; "
         "from formatlab.study.task import graph; "
         f"study = load_experiment(pathlib.Path({str(EXPERIMENT)!r}))[1]['demo']; "
-        "print_dry_run(graph(study.runs()), pathlib.Path('runs'), options=LaunchOptions(), "
+        f"print_dry_run(graph(study.runs()), pathlib.Path({str(tmp_path)!r}), "
+        "options=LaunchOptions(), "
         "console=rich.console.Console()); "
         "assert not {'trl', 'transformers', 'accelerate', 'datasets'} & set(sys.modules)"
     )

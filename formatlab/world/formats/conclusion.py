@@ -481,15 +481,16 @@ def _answer(rest: str, before: str, kind: _Kind, *, loosely: bool) -> _Answer:
     number = None if _is_formula(rest) else AT_ONCE.match(rest, option.end() if option else start)
     if number is None:
         return _without_number_at_once(rest, before, start, kind, loosely=loosely)
+    several = _Answer(content="", several=True, sure=sure)
     if (others := OTHERS.match(rest, number.end())) and not _is_again(rest, number, others):
-        return _Answer(content="", several=True, sure=sure)
+        return several
     if others is None and ALTERNATIVES.match(rest, number.end()):
-        return _Answer(content="", several=True, sure=sure)
+        return several
     if others:
         return _Answer(content=number[0].strip(), sure=sure)
     over = _GOES_OVER.match(rest, number.end())
     if over and answer_key(over["number"]) != answer_key(number[0].strip()):
-        return _Answer(content="", several=True, sure=sure)
+        return several
     if not loosely and _GOES_ON.match(rest, number.end()):
         return _NOTHING
     if kind == "heading" and _ENUMERATED.match(rest, number.end()):

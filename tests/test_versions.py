@@ -10,7 +10,8 @@ from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, get_args
+from types import SimpleNamespace
+from typing import Any, Self, get_args
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def problems() -> Iterator[Problem]:
     """
     for family in FAMILIES.values():
         for seed, steps, largest in [(s, s % 4 + 1, 20 if s % 3 else 100) for s in range(40)]:
-            yield family(Random(seed), steps, largest)
+            yield family.problem(Random(seed), steps, largest)
 
 
 def of_format(name: str) -> list[str]:
@@ -83,9 +84,9 @@ def of_format(name: str) -> list[str]:
 
 def of_family(name: str) -> list[Any]:
     sizes = [(seed, seed % 4 + 1, 5 + 31 * (seed % 3)) for seed in range(200)]
-    drawn = [FAMILIES[name](Random(seed), steps, largest) for seed, steps, largest in sizes]
+    drawn = [FAMILIES[name].problem(Random(seed), steps, largest) for seed, steps, largest in sizes]
     return [
-        (one.question, one.answer, str(one.content), [(s.phrase, s.quantity) for s in one.steps])
+        (one.question, one.answer, [(str(s.left), str(s.right), s.phrase) for s in one.steps])
         for one in drawn
     ]
 
@@ -113,8 +114,12 @@ class LettersAsTokens:
 
     eos_token_id = 1
 
-    def __call__(self, texts: list[str]) -> dict[str, list[list[int]]]:
-        return {"input_ids": [[ord(letter) for letter in text] for text in texts]}
+    @property
+    def backend_tokenizer(self) -> Self:
+        return self
+
+    def encode_batch_fast(self, texts: list[str], **_: bool) -> list[SimpleNamespace]:
+        return [SimpleNamespace(ids=[ord(letter) for letter in text]) for text in texts]
 
 
 def of_corpus() -> list[Any]:

@@ -1,26 +1,37 @@
 """Corpora: tokenised pretraining documents that add up to an exact number of tokens."""
 
-from collections.abc import Iterable, Iterator
+import os
+import signal
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, count, islice
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 
 from formatlab.errors import InputError, RunError
+from formatlab.world.added_formats import is_added
+from formatlab.world.formats import FORMATS
 from formatlab.world.prompt import plain_prompt
 from formatlab.world.world import World
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
 VERSION = 1
 """Raised when a corpus takes other documents of the same world."""
 
-_CHUNKS = (256, 4_096)
-"""Documents tokenised at first, and the most at a time: small corpora need few."""
+_CHUNK = 512
+"""Documents written and tokenised at a time."""
+_WORTH_A_PROCESS = 500_000
+"""Tokens from which on further processes write documents too: they take a second to start."""
+_MOST_PROCESSES = 4
 _ENDING = 32
 """Lengths of the longest document at which the end of a corpus begins."""
 _CANDIDATES = 1_024
@@ -91,15 +102,11 @@ class Corpus:
             ) from error
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Document:
-    form: int
+class _Document(NamedTuple):
     tokens: np.ndarray
+    length: int
     prompt_length: int
-
-    @property
-    def length(self) -> int:
-        return len(self.tokens)
+    form: int
 
 
 def build_corpus(
@@ -118,8 +125,25 @@ def build_corpus(
     Raises:
         InputError: a budget too small to be met by whole documents.
     """
-    names = tuple(world.mixture.shares)
-    stream = _documents(world, tokenizer, names, start)
+    eos = tokenizer.eos_token_id
+    assert isinstance(eos, int)
+    writer = _Writer(world, tokenizer.backend_tokenizer, eos, start)
+    added = any(is_added(type(FORMATS[form])) for form in world.mixture.shares)
+    alone = added or tokens < _WORTH_A_PROCESS  # a further process lacks what an experiment adds
+    processes = 1 if alone else min(os.cpu_count() or 1, _MOST_PROCESSES)
+    with closing(_documents(writer, processes)) as stream:
+        chosen = _chosen(stream, tokens)
+    return Corpus(
+        tokens=np.concatenate([document.tokens for document in chosen]),
+        offsets=np.cumsum([0, *(document.length for document in chosen)], dtype=np.int64),
+        prompt_lengths=np.array([document.prompt_length for document in chosen], dtype=np.uint16),
+        formats=np.array([document.form for document in chosen], dtype=np.uint8),
+        format_names=tuple(world.mixture.shares),
+    )
+
+
+def _chosen(stream: Iterator[_Document], tokens: int) -> list[_Document]:
+    """The first documents of the stream, and of the next ones those that make up the sum."""
     chosen: list[_Document] = []
     remaining, longest = tokens, 0
     for document in stream:
@@ -136,33 +160,67 @@ def build_corpus(
             break
         chosen.append(document)
         remaining -= document.length
-    return Corpus(
-        tokens=np.concatenate([document.tokens for document in chosen]),
-        offsets=np.cumsum([0, *(document.length for document in chosen)], dtype=np.int64),
-        prompt_lengths=np.array([document.prompt_length for document in chosen], dtype=np.uint16),
-        formats=np.array([document.form for document in chosen], dtype=np.uint8),
-        format_names=names,
-    )
+    return chosen
 
 
-def _documents(
-    world: World, tokenizer: "PreTrainedTokenizerFast", names: tuple[str, ...], start: int
-) -> Iterator[_Document]:
-    """Tokenised documents, a chunk at a time because the tokenizer is faster on many."""
-    stream = world.documents(start)
-    eos = tokenizer.eos_token_id
-    size, most = _CHUNKS
-    while True:
-        chunk = list(islice(stream, size))
-        size = min(2 * size, most)
-        prompts = tokenizer([plain_prompt(problem).text for _, problem, _ in chunk])["input_ids"]
-        solutions = tokenizer([solution for _, _, solution in chunk])["input_ids"]
-        for (form, _, _), prompt, solution in zip(chunk, prompts, solutions, strict=True):
-            yield _Document(
-                form=names.index(form),
-                tokens=np.array([*prompt, *solution, eos], dtype=np.uint16),
-                prompt_length=len(prompt),
-            )
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes and tokenises documents a chunk at a time: the tokenizer is faster on many."""
+
+    world: World
+    tokenizer: "Tokenizer"
+    eos: int
+    start: int
+
+    def chunk(self, number: int) -> list[_Document]:
+        """Chunk `number` of the stream of documents."""
+        first = self.start + number * _CHUNK
+        written = list(islice(self.world.documents(first), _CHUNK))
+        prompts = self._ids([plain_prompt(problem).text for _, problem, _ in written])
+        solutions = self._ids([solution for _, _, solution in written])
+        names = tuple(self.world.mixture.shares)
+        documents = []
+        for (form, _, _), prompt, solution in zip(written, prompts, solutions, strict=True):
+            ids = np.array([*prompt, *solution, self.eos], dtype=np.uint16)
+            documents.append(_Document(ids, len(ids), len(prompt), names.index(form)))
+        return documents
+
+    def _ids(self, texts: list[str]) -> list[list[int]]:
+        encodings = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+
+def _documents(writer: _Writer, processes: int) -> Generator[_Document, None, None]:
+    """Endless documents in their order; the processes, this one among them, take turns."""
+    context = get_context("spawn")
+    pipes: list[Connection] = []
+    for turn in range(1, processes):
+        ours, theirs = context.Pipe(duplex=False)
+        arguments = (writer, turn, processes, theirs)
+        context.Process(target=_write_turns, args=arguments, daemon=True).start()
+        theirs.close()  # so that the end of the process is the end of the pipe
+        pipes.append(ours)
+    try:
+        for number in count():
+            turn = number % processes
+            if turn == 0:
+                yield from writer.chunk(number)
+                continue
+            try:
+                yield from pipes[turn - 1].recv()
+            except (EOFError, OSError):  # the process died
+                yield from writer.chunk(number)
+    finally:
+        for pipe in pipes:
+            pipe.close()
+
+
+def _write_turns(writer: _Writer, turn: int, processes: int, pipe: Connection) -> None:
+    """What a further process does until nobody reads any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the reader
+    with suppress(OSError):
+        for number in count(turn, processes):
+            pipe.send(writer.chunk(number))
 
 
 def _exact(documents: Iterable[_Document], total: int) -> list[_Document] | None:

@@ -47,19 +47,6 @@ class Problem:
     difficulty: int = 0
     """Number of steps; 0 where it is not known."""
 
-    @property
-    def content(self) -> str:
-        """The problem without its wording: family, operators and numbers."""
-        steps = ";".join(
-            f"{_operand_key(s.left)}{s.operator}{_operand_key(s.right)}:{s.phrase}"
-            for s in self.steps
-        )
-        return f"{self.family}|{steps or self.question}"
-
-
-def _operand_key(operand: Operand) -> str:
-    return f"r{operand.index}" if isinstance(operand, Result) else str(operand)
-
 
 def apply(operator: Operator, left: int, right: int) -> int:
     """Compute one step.

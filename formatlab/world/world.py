@@ -8,12 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 from formatlab.errors import InputError
 from formatlab.world import families
-from formatlab.world.families import FAMILIES, PHRASES
+from formatlab.world.families import FAMILIES, PHRASES, Content, Phrases
 from formatlab.world.formats import FORMATS
 from formatlab.world.mixture import Mixture
 from formatlab.world.problem import Problem, digest, mistranslate
 
-VERSION = 1
+VERSION = 2
 """Raised when a world draws other problems or documents from the same families and formats."""
 
 Split = Literal["pretrain", "rl", "probe"]
@@ -21,11 +21,11 @@ Split = Literal["pretrain", "rl", "probe"]
 _BUCKETS: dict[Split, range] = {"probe": range(10), "rl": range(10, 30), "pretrain": range(30, 100)}
 """Which hundredths of all problems a split gets, by the hash of their content."""
 
-_ATTEMPTS = 10_000
-"""Draws after which a world is taken to have no problem of a split."""
+_KINDS = 1_000
+"""Kinds drawn after which a world is taken to have no problem of a split."""
 
-_ATTEMPTS_OF_ONE_KIND = 1_000
-"""Draws after which a split is taken to have no problem of the kind wanted."""
+_CONTENTS = 1_000
+"""Contents drawn after which a split is taken to have no problem of a kind."""
 
 
 class Document(NamedTuple):
@@ -100,14 +100,17 @@ class World:
         Raises:
             InputError: no problem of this world falls into the split.
         """
-        return drawn_problem(
-            tuple(self.families),
-            self.min_steps,
-            self.max_steps,
-            self.largest,
-            self.seed,
-            split,
-            index,
+        random = Random(digest(self.seed, split, index))
+        for _ in range(_KINDS):
+            family = FAMILIES[name := random.choice(self.families)]
+            steps = random.randint(self.min_steps, self.max_steps)
+            phrases = family.any(random, steps, self.largest).phrases
+            kind = _Kind(name, steps, self.largest, phrases)
+            if _occurs(kind, split) and (content := kind.draw(split, random)):
+                return family.tell(random, content)
+        raise InputError(
+            f"world: too few different problems for a {split} split; "
+            "widen families, steps or largest"
         )
 
     def problems(self, split: Split, count: int) -> list[Problem]:
@@ -154,41 +157,36 @@ class World:
         return FORMATS[form].render(replace(problem, steps=steps), random)
 
 
-# A tokenizer is trained on the first documents, and a corpus begins with the same ones.
-@lru_cache(maxsize=8_192)
-def drawn_problem(
-    families: tuple[str, ...],
-    min_steps: int,
-    max_steps: int,
-    largest: int,
-    seed: int,
-    split: Split,
-    index: int,
-) -> Problem:
-    """Draw item `index` of a split of the worlds with these fields (see `World`).
+class _Kind(NamedTuple):
+    """A kind of problem: drawn first, so that every split has the same share of each kind.
 
-    Items of the wrong split are drawn again. The first draw decides the kind of problem (family,
-    number of steps, phrases), and the next ones have to be of that kind: otherwise kinds with few
-    contents, which a hash divides unevenly, would be more frequent in one split than in another. A
-    kind that the split has none of is given up.
-
-    Raises:
-        InputError: none of their problems falls into the split.
+    Otherwise kinds with few contents, which a hash divides unevenly, would be more frequent in one
+    split than in another.
     """
-    random = Random(digest(seed, split, index))
-    wanted = None
-    for attempt in range(_ATTEMPTS):
-        family = random.choice(families)
-        steps = random.randint(min_steps, max_steps)
-        problem = FAMILIES[family](random, steps, largest)
-        kind = (family, len(problem.steps), frozenset(step.phrase for step in problem.steps))
-        wanted = wanted or kind
-        matches = kind == wanted or attempt >= _ATTEMPTS_OF_ONE_KIND
-        if matches and digest("split", problem.content) % 100 in _BUCKETS[split]:
-            return problem
-    raise InputError(
-        f"world: too few different problems for a {split} split; widen families, steps or largest"
-    )
+
+    family: str
+    steps: int
+    """Number of steps wanted."""
+    largest: int
+    phrases: Phrases
+
+    def draw(self, split: Split, random: Random) -> Content | None:
+        """Draw a content of this kind that belongs to a split; None if none is found."""
+        draw = FAMILIES[self.family].draw
+        for _ in range(_CONTENTS):
+            content = draw(random, self.steps, self.largest, self.phrases)
+            if content and _bucket(self.family, content) in _BUCKETS[split]:
+                return content
+        return None
+
+
+@lru_cache(maxsize=4_096)  # a kind that a split has none of is met again and again
+def _occurs(kind: _Kind, split: Split) -> bool:
+    return kind.draw(split, Random(digest("kind", *kind, split))) is not None
+
+
+def _bucket(family: str, content: Content) -> int:
+    return digest("split", family, *content.phrases, *content.numbers) % 100
 
 
 def _known() -> str:

@@ -1,5 +1,8 @@
 """Corpora: an exact number of tokens, made of whole documents."""
 
+from contextlib import closing
+from itertools import islice
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +10,12 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from formatlab.errors import InputError
+from formatlab.world import corpus as corpus_module
 from formatlab.world.corpus import Corpus, build_corpus
 from formatlab.world.mixture import Mixture
 from formatlab.world.prompt import plain_prompt
 from formatlab.world.tokenizer import train_tokenizer
-from formatlab.world.world import World, drawn_problem
+from formatlab.world.world import World
 
 WORLD = World(
     mixture=Mixture(
@@ -98,10 +102,45 @@ def test_shares_are_those_of_the_documents(tokenizer: PreTrainedTokenizerFast) -
 
 def test_a_corpus_is_the_same_every_time(tokenizer: PreTrainedTokenizerFast) -> None:
     one = build_corpus(WORLD, tokenizer, tokens=12_345)
-    drawn_problem.cache_clear()
     two = build_corpus(WORLD, tokenizer, tokens=12_345)
     assert one.tokens.tobytes() == two.tokens.tobytes()
     assert one.offsets.tobytes() == two.offsets.tobytes()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_further_processes_write_the_same_documents(
+    tokenizer: PreTrainedTokenizerFast, killed: bool
+) -> None:
+    eos = tokenizer.eos_token_id
+    assert isinstance(eos, int)
+    writer = corpus_module._Writer(WORLD, tokenizer.backend_tokenizer, eos, 7)
+    others = set(active_children())
+    with (
+        closing(corpus_module._documents(writer, 1)) as alone,
+        closing(corpus_module._documents(writer, 3)) as together,
+    ):
+        first = next(together)
+        helpers = set(active_children()) - others
+        assert len(helpers) == 2
+        for process in helpers if killed else ():
+            process.kill()
+            process.join()
+        found = [first, *islice(together, 5 * corpus_module._CHUNK)]
+        assert [document.tokens.tolist() for document in found] == [
+            document.tokens.tolist() for document in islice(alone, len(found))
+        ]
+    for process in helpers:
+        process.join()  # nobody reads any more
+
+
+def test_a_large_corpus_is_that_of_one_process(
+    tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = build_corpus(WORLD, tokenizer, tokens=30_000)
+    monkeypatch.setattr(corpus_module, "_WORTH_A_PROCESS", 30_000)
+    together = build_corpus(WORLD, tokenizer, tokens=30_000)
+    assert together.tokens.tolist() == alone.tokens.tolist()
+    assert together.formats.tolist() == alone.formats.tolist()
 
 
 def test_a_saved_corpus_is_read_back(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:

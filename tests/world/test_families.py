@@ -26,7 +26,7 @@ CASES = list(product(FAMILIES, (1, 2, 3, 4), (5, 10, 20, 100)))
 
 
 def draw(family: str, steps: int, largest: int, count: int = 200) -> list[Problem]:
-    return [FAMILIES[family](Random(seed), steps, largest) for seed in range(count)]
+    return [FAMILIES[family].problem(Random(seed), steps, largest) for seed in range(count)]
 
 
 @pytest.mark.parametrize(("family", "steps", "largest"), CASES)

@@ -16,7 +16,7 @@ CASES = list(product(FORMATS, FAMILIES))
 
 def problems(family: str) -> list[Problem]:
     return [
-        FAMILIES[family](Random(seed), steps, largest)
+        FAMILIES[family].problem(Random(seed), steps, largest)
         for steps in (1, 2, 3, 4)
         for largest in (5, 20, 100)
         for seed in range(8)
@@ -42,7 +42,7 @@ def test_the_answer_is_the_formats_own_and_not_the_golds(form: str, family: str)
 
 @pytest.mark.parametrize("form", ["program", "tool_tags", "script"])
 def test_executed_formats_state_no_answer_but_compute_it(form: str) -> None:
-    problem = FAMILIES["comparison"](Random(3), 4, 1000)
+    problem = FAMILIES["comparison"].problem(Random(3), 4, 1000)
     text = FORMATS[form].render(problem, Random(0))
     assert problem.answer not in text
     reading = FORMATS[form].read(Page(text))
@@ -51,7 +51,7 @@ def test_executed_formats_state_no_answer_but_compute_it(form: str) -> None:
 
 @pytest.mark.parametrize("form", ["prose", "latex", "json", "direct", "code_tags", "code_fenced"])
 def test_written_formats_are_not_run(form: str) -> None:
-    problem = FAMILIES["chain"](Random(3), 2, 20)
+    problem = FAMILIES["chain"].problem(Random(3), 2, 20)
     reading = FORMATS[form].read(Page(FORMATS[form].render(problem, Random(0))))
     assert isinstance(reading, Reading) and not reading.code
     assert reading.content.split()[0] == problem.answer
@@ -79,7 +79,7 @@ def test_a_format_is_a_family_of_surfaces(form: str, fewest: int) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_rendering_is_decided_by_the_random_numbers(form: str) -> None:
-    problem = FAMILIES["chain"](Random(1), 3, 20)
+    problem = FAMILIES["chain"].problem(Random(1), 3, 20)
     render = FORMATS[form].render
     assert render(problem, Random(7)) == render(problem, Random(7))
 
@@ -87,7 +87,7 @@ def test_a_rendering_is_decided_by_the_random_numbers(form: str) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_cut_solution_is_never_graded_right_by_accident_of_the_cut(form: str) -> None:
     # a budget can end a completion anywhere; what is left may lack an answer but must not raise
-    problem = FAMILIES["chain"](Random(5), 3, 20)
+    problem = FAMILIES["chain"].problem(Random(5), 3, 20)
     text = FORMATS[form].render(problem, Random(2))
     for length in range(len(text)):
         seen = tag(text[:length])

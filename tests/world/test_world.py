@@ -8,7 +8,8 @@ import pytest
 from formatlab.errors import InputError
 from formatlab.world.families import FAMILIES
 from formatlab.world.mixture import Mixture
-from formatlab.world.world import Split, World, drawn_problem
+from formatlab.world.problem import Problem
+from formatlab.world.world import Split, World
 
 FOUR = Mixture(
     name="four",
@@ -38,17 +39,16 @@ def wide(*, seed: int = 0) -> World:
 def test_items_are_those_of_the_stored_draws() -> None:
     chain = world(families=("chain",), max_steps=2, largest=10)
     assert chain.problem("rl", 7).question == (
-        "Mia has 10 shells. Mia triples it. Then Mia finds 4 more. How many shells does Mia have?"
+        "Ann starts with 8 coins. Ann buys 2 more. Then Ann finds 4 more. "
+        "How many coins does Ann have?"
     )
-    document = chain.document(0)
-    assert document.form == "program"
+    document = chain.document(7)
+    assert document.form == "latex"
     assert document.problem.question == (
-        "Tom starts with 6 eggs. Then Tom has 3 times as many. Tom buys 9 more. "
-        "How many eggs does Tom have?"
+        "Mia starts with 9 shells. Then Mia has 3 times as many. Mia buys 5 more. "
+        "How many shells does Mia have?"
     )
-    assert document.solution == (
-        "def answer():\n    eggs = 6\n    eggs = eggs + 3\n    eggs = eggs + 9\n    return eggs"
-    )
+    assert document.solution == "\\[9 \\times 3 = 27\\]\n\\[27 + 5 = 32\\]\n\\boxed{32}"
 
 
 def test_every_split_has_the_same_share_of_each_kind_of_problem() -> None:
@@ -75,7 +75,6 @@ def test_the_order_in_which_a_mixture_is_written_plays_no_part() -> None:
 def test_equal_worlds_give_equal_documents_in_any_order() -> None:
     one, two = world(), world()
     backward = {index: two.document(index) for index in reversed(range(100))}
-    drawn_problem.cache_clear()
     assert [one.document(index) for index in range(100)] == [backward[i] for i in range(100)]
 
 
@@ -101,13 +100,18 @@ def test_splits_share_no_content(seeds: tuple[int, int, int]) -> None:
     # so few contents that most come up several times within a split
     contents = [
         {
-            world(seed=seed, max_steps=2, largest=10).problem(split, index).content
+            _content(world(seed=seed, max_steps=2, largest=10).problem(split, index))
             for index in range(800)
         }
         for split, seed in zip(SPLITS, seeds, strict=True)
     ]
     assert all(200 < len(content) < 700 for content in contents)
     assert sum(map(len, contents)) == len(set().union(*contents))
+
+
+def _content(problem: Problem) -> tuple[object, ...]:
+    steps = [(step.operator, step.left, step.right, step.phrase) for step in problem.steps]
+    return (problem.family, *steps)
 
 
 def test_families_come_equally_often() -> None:
@@ -150,8 +154,8 @@ def test_more_problems_than_there_are() -> None:
 
 
 def test_a_world_too_small_for_a_split() -> None:
-    # 24 contents: none of them falls into the tenth that is probed
-    tiny = world(families=("sharing",), max_steps=1, largest=5, mixture=PLAIN)
+    # 25 contents: none of them falls into the tenth that is probed
+    tiny = world(families=("percent",), max_steps=1, largest=5, mixture=PLAIN)
     reached = {split: _reachable(tiny, split) for split in SPLITS}
     assert reached == {"pretrain": True, "rl": True, "probe": False}
 

@@ -1,15 +1,15 @@
 """Corpora: tokenised pretraining documents that add up to an exact number of tokens."""
 
 import os
-import signal
+import pickle
+import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import chain, count, islice
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from subprocess import PIPE, Popen
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 from zipfile import BadZipFile
 
 import numpy as np
@@ -191,15 +191,12 @@ class _Writer:
 
 
 def _documents(writer: _Writer, processes: int) -> Generator[_Document, None, None]:
-    """Endless documents in their order; the processes, this one among them, take turns."""
-    context = get_context("spawn")
-    pipes: list[Connection] = []
-    for turn in range(1, processes):
-        ours, theirs = context.Pipe(duplex=False)
-        arguments = (writer, turn, processes, theirs)
-        context.Process(target=_write_turns, args=arguments, daemon=True).start()
-        theirs.close()  # so that the end of the process is the end of the pipe
-        pipes.append(ours)
+    """Endless documents in their order; the processes, this one among them, take turns.
+
+    The others are programs of their own: processes of `multiprocessing` would begin with the
+    caller's script, and a script without a guard would wait for itself.
+    """
+    others = [_started(writer, turn, processes) for turn in range(1, processes)]
     try:
         for number in count():
             turn = number % processes
@@ -207,20 +204,35 @@ def _documents(writer: _Writer, processes: int) -> Generator[_Document, None, No
                 yield from writer.chunk(number)
                 continue
             try:
-                yield from pipes[turn - 1].recv()
-            except (EOFError, OSError):  # the process died
+                yield from pickle.load(cast(IO[bytes], others[turn - 1].stdout))
+            except (EOFError, pickle.UnpicklingError):  # it died
                 yield from writer.chunk(number)
     finally:
-        for pipe in pipes:
-            pipe.close()
+        for other in others:
+            with other:  # closes its pipe, and waits for it
+                other.kill()
 
 
-def _write_turns(writer: _Writer, turn: int, processes: int, pipe: Connection) -> None:
-    """What a further process does until nobody reads any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the reader
+def _started(writer: _Writer, turn: int, processes: int) -> "Popen[bytes]":
+    """Start a process that writes chunks number `turn`, `turn + processes` and so on."""
+    other = Popen(
+        [sys.executable, "-c", f"from {__name__} import write_turns; write_turns()"],
+        stdin=PIPE,
+        stdout=PIPE,
+        process_group=0,  # Ctrl-C ends the reader alone
+    )
+    with suppress(OSError), cast(IO[bytes], other.stdin) as stdin:
+        pickle.dump((writer, turn, processes), stdin)
+    return other
+
+
+def write_turns() -> None:
+    """The program of a further process: ends when nobody reads any more."""
+    writer, turn, processes = pickle.load(sys.stdin.buffer)
     with suppress(OSError):
         for number in count(turn, processes):
-            pipe.send(writer.chunk(number))
+            pickle.dump(writer.chunk(number), sys.stdout.buffer)
+            sys.stdout.buffer.flush()
 
 
 def _exact(documents: Iterable[_Document], total: int) -> list[_Document] | None:

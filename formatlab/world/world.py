@@ -186,7 +186,7 @@ def _occurs(kind: _Kind, split: Split) -> bool:
 
 
 def _bucket(family: str, content: Content) -> int:
-    return digest("split", family, *content.phrases, *content.numbers) % 100
+    return digest(family, *content.phrases, *content.numbers) % 100
 
 
 def _known() -> str:

@@ -2,8 +2,9 @@
 
 from contextlib import closing
 from itertools import islice
-from multiprocessing import active_children
 from pathlib import Path
+from subprocess import Popen
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,28 +110,32 @@ def test_a_corpus_is_the_same_every_time(tokenizer: PreTrainedTokenizerFast) -> 
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_further_processes_write_the_same_documents(
-    tokenizer: PreTrainedTokenizerFast, killed: bool
+    tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch, killed: bool
 ) -> None:
     eos = tokenizer.eos_token_id
     assert isinstance(eos, int)
     writer = corpus_module._Writer(WORLD, tokenizer.backend_tokenizer, eos, 7)
-    others = set(active_children())
+    started: list[Popen[bytes]] = []
+
+    def start(*arguments: Any, **options: Any) -> Popen[bytes]:
+        started.append(Popen(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(corpus_module, "Popen", start)
     with (
         closing(corpus_module._documents(writer, 1)) as alone,
         closing(corpus_module._documents(writer, 3)) as together,
     ):
         first = next(together)
-        helpers = set(active_children()) - others
-        assert len(helpers) == 2
-        for process in helpers if killed else ():
+        assert len(started) == 2
+        for process in started if killed else ():
             process.kill()
-            process.join()
+            process.wait()
         found = [first, *islice(together, 5 * corpus_module._CHUNK)]
         assert [document.tokens.tolist() for document in found] == [
             document.tokens.tolist() for document in islice(alone, len(found))
         ]
-    for process in helpers:
-        process.join()  # nobody reads any more
+    assert all(process.returncode is not None for process in started)
 
 
 def test_a_large_corpus_is_that_of_one_process(

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from formatlab.errors import InputError
+from formatlab.world import world as world_module
 from formatlab.world.families import FAMILIES
 from formatlab.world.mixture import Mixture
 from formatlab.world.problem import Problem
@@ -153,9 +154,11 @@ def test_more_problems_than_there_are() -> None:
         tiny.problems("rl", 5000)
 
 
-def test_a_world_too_small_for_a_split() -> None:
-    # 25 contents: none of them falls into the tenth that is probed
-    tiny = world(families=("percent",), max_steps=1, largest=5, mixture=PLAIN)
+def test_a_world_too_small_for_a_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 20 contents: none of them falls into the fiftieth that is probed here
+    monkeypatch.setitem(world_module._BUCKETS, "probe", range(2))
+    monkeypatch.setattr(world_module, "_occurs", world_module._occurs.__wrapped__)
+    tiny = world(families=("sharing",), max_steps=1, largest=5, mixture=PLAIN)
     reached = {split: _reachable(tiny, split) for split in SPLITS}
     assert reached == {"pretrain": True, "rl": True, "probe": False}
 

@@ -22,6 +22,7 @@ from formatlab.store.weights import weights_digest
 from formatlab.train import base_divergence, sampler
 from formatlab.train.on_policy import rollout_trainer
 from formatlab.train.on_policy.settings import OnPolicy
+from formatlab.train.reward import Reward
 
 
 class WholeRuns(dict[str, RunFolder]):
@@ -181,6 +182,19 @@ def test_the_labs_forward_pass_trains_as_the_modules_own_does(
     for name, value in expected.items():  # Adam makes steps of gradients that are mere rounding
         moved, apart = value - start.get(name, 0), weights[name] - value
         assert apart.norm() < 0.05 * moved.norm()
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "rloo"])
+def test_a_policy_that_is_only_paid_to_be_near_the_base_is_not_moved_by_rounding(
+    tiny_base: Path, tmp_path: Path, algorithm: str
+):
+    settings = replace(ALGORITHMS[algorithm], prompts=4, epochs=1)  # a step
+    run = train(tiny_base, tmp_path / "run", settings=settings, reward=Reward(kind="none"))
+    weights, start = (
+        load_file(folder / "model.safetensors")
+        for folder in (run.path / "policy", tiny_base / "model")
+    )
+    assert all(torch.equal(weights[name], value) for name, value in start.items())
 
 
 def test_rollouts_without_an_advantage_are_not_computed_again(

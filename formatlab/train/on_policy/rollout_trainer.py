@@ -315,10 +315,13 @@ class RolloutTrainer:
         """Whether the sampler's log-probabilities are those of the loss.
 
         They are at temperature 1 and in float32. In bfloat16 a token at a time rounds otherwise
-        than a whole text at once, and the probability ratio would start away from 1.
+        than a whole text at once, and the probability ratio would start away from 1. Nor are they
+        where the policy is paid for its distance from the base: at the start that is 0, and mere
+        rounding, once advantages and then gradients are divided by their size, would be a step.
         """
         settings = self._settings
-        return self._lab_samples and settings.temperature == 1 and settings.precision == "float32"
+        exact = settings.precision == "float32" and not settings.kl_coefficient
+        return self._lab_samples and settings.temperature == 1 and exact
 
     def _scores_of_sampler(self, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities and entropies (B, C) of the tokens as sampled; `width` is C."""
@@ -405,9 +408,8 @@ class RolloutTrainer:
         The gradient of a rollout whose advantage is 0 is 0, so it needs no forward pass: what the
         sampler saw stands in for it in TRL's metrics.
         """
-        settings = self._settings
         sampled = "sampled_logprobs" in self._update
-        if not sampled or settings.kl_coefficient or settings.entropy_coefficient:
+        if not sampled or self._settings.entropy_coefficient:
             return None
         advantages = self._update["advantages"]  # (b,) or (b, C)
         moving = advantages.reshape(len(advantages), -1).any(dim=1)

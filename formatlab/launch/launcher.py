@@ -127,8 +127,8 @@ def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) ->
     )
     _announce(command, root, runs, side_by_side=devices.most)
     pack = _pack(command, root, threads=worker_threads(min(devices.most, len(tasks))))
-    pool = LocalPool(pack, devices, {task.address: gpu_bytes(task) for task in tasks})
-    return run_tasks(pool, tasks, root, console=console)
+    with LocalPool(pack, devices, {task.address: gpu_bytes(task) for task in tasks}) as pool:
+        return run_tasks(pool, tasks, root, console=console)
 
 
 @contextmanager

@@ -1,4 +1,9 @@
-"""The local pool: an executor whose tasks run side by side on this machine, a process each."""
+"""The local pool: an executor whose tasks run side by side on this machine, a process each.
+
+A process that has done a task on the CPU does the next one: to start a process and to import torch
+and TRL takes longer than many a task. One whose task failed ends, and so does one on a GPU, whose
+memory is free again only then.
+"""
 
 import multiprocessing
 import os
@@ -6,9 +11,11 @@ import signal
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import Self
 
 from formatlab.launch.devices import VARIABLE, Devices
 from formatlab.launch.executor import Busy, Lost, TaskEvent
@@ -20,8 +27,19 @@ from formatlab.study.task import Task
 from formatlab.train.progress import Progress, Remark
 
 
+@dataclass(slots=True)
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    """One a worker: a worker that dies while it writes blocks no other."""
+    task: str | None
+    """Address of its task; None while it waits for one."""
+    told: bool = False
+    """Whether the outcome of its task was reported."""
+
+
 class LocalPool:
-    """See `executor.Executor`."""
+    """See `executor.Executor`. A context manager: at its end, workers that wait for a task end."""
 
     def __init__(self, pack: Pack, devices: Devices, gpu_bytes: Mapping[str, int | None]) -> None:
         """Start nothing yet.
@@ -33,77 +51,113 @@ class LocalPool:
         """
         self._pack, self._devices, self._gpu_bytes = pack, devices, gpu_bytes
         self._context = multiprocessing.get_context("spawn")
-        self._workers: dict[str, BaseProcess] = {}
-        # One pipe a worker: a worker that dies while it writes blocks no other.
-        self._pipes: dict[str, Connection] = {}
-        # Tasks whose outcome was reported, while their workers have not ended yet.
-        self._told: set[str] = set()
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> Self:
+        """The pool itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the workers, none of which has a task."""
+        for worker in self._workers:
+            worker.pipe.close()
+        for worker in self._workers:
+            worker.process.join()
 
     def has_room(self, task: Task) -> bool:
         """Whether a device has a seat for the task."""
         return self._devices.has_room(self._gpu_bytes.get(task.address))
 
     def submit(self, task: Task, silent: Owner | None) -> None:
-        """Start a worker."""
+        """Give the task to a worker that waits for one, or start a worker."""
         address = task.address
         gpu = self._devices.take(address, self._gpu_bytes.get(address))
-        pipe, theirs = self._context.Pipe(duplex=False)
         packed = self._pack(task, silent)
-        worker = self._context.Process(target=_work, args=(packed, theirs))
-        start_process(worker, packed.environment | ({VARIABLE: gpu} if gpu else {}))
+        for worker in self._workers:
+            if worker.task is None and worker.process.is_alive():
+                worker.task, worker.told = address, False
+                with suppress(OSError):  # it dies, as `events` will notice
+                    worker.pipe.send(packed)
+                return
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(packed, theirs, gpu is None))
+        start_process(process, packed.environment | ({VARIABLE: gpu} if gpu else {}))
         theirs.close()  # the worker's end is then the last, so that its death is noticed
-        self._workers[address], self._pipes[address] = worker, pipe
+        self._workers.append(_Worker(process, ours, address))
 
     def events(self) -> list[tuple[str, TaskEvent]]:
         """Messages of the workers, and the outcomes of those that ended."""
-        telling = connection.wait(list(self._pipes.values()), timeout=0.2)
+        open_pipes = [worker.pipe for worker in self._workers if not worker.pipe.closed]
+        telling = connection.wait(open_pipes, timeout=0.2)
         events: list[tuple[str, TaskEvent]] = []
-        for address in [of for of, pipe in self._pipes.items() if pipe in telling]:
-            events += self._read(address)
-        for address, worker in list(self._workers.items()):
-            if worker.exitcode is None:
+        for worker in self._workers:
+            if worker.pipe in telling:
+                events += self._read(worker)
+        for worker in list(self._workers):
+            if worker.process.exitcode is None:
                 continue
-            worker.join()
-            events += self._read(address)
-            if address not in self._told:
-                events.append((address, Lost(_ended_by(worker.exitcode))))
-            self._told.discard(address)
-            self._devices.give_back(address)
-            del self._workers[address]
+            worker.process.join()
+            events += self._read(worker)
+            worker.pipe.close()
+            self._workers.remove(worker)
+            if worker.task is None:
+                continue
+            if not worker.told:
+                events.append((worker.task, Lost(_ended_by(worker.process.exitcode))))
+            self._devices.give_back(worker.task)
         return events
 
     def cancel(self) -> None:
         """End all workers."""
-        for worker in self._workers.values():
-            worker.terminate()
-        for worker in self._workers.values():
-            worker.join(10)
-            worker.kill()
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(10)
+            worker.process.kill()
 
-    def _read(self, address: str) -> list[tuple[str, TaskEvent]]:
+    def _read(self, worker: _Worker) -> list[tuple[str, TaskEvent]]:
         """The messages of a worker that were not read yet."""
         events: list[tuple[str, TaskEvent]] = []
-        pipe = self._pipes.get(address)
         try:
-            while pipe is not None and pipe.poll():
-                event = pipe.recv()
-                events.append((address, event))
+            while not worker.pipe.closed and worker.pipe.poll():
+                event = worker.pipe.recv()
+                assert worker.task is not None  # a worker without one is silent
+                if event is None:
+                    self._devices.give_back(worker.task)
+                    worker.task = None
+                    continue
+                events.append((worker.task, event))
                 if isinstance(event, Outcome | Busy):
-                    self._told.add(address)
+                    worker.told = True
         except (EOFError, OSError):  # it ended, perhaps in the middle of a message
-            self._pipes.pop(address).close()
+            worker.pipe.close()
         return events
 
 
-def _work(packed: PackedTask, pipe: Connection) -> None:
-    """The function of a worker process."""
+def _work(packed: PackedTask, pipe: Connection, waits: bool) -> None:
+    """The function of a worker process.
+
+    Args:
+        packed: its first task.
+        pipe: takes the events of its tasks, and None when it waits for another task.
+        waits: whether it does so.
+    """
     threading.Thread(target=_end_with_launcher, daemon=True).start()
 
-    def tell(event: Progress | Remark | Outcome | Busy) -> None:
+    def tell(event: Progress | Remark | Outcome | Busy | None) -> None:
         with suppress(OSError):  # the launcher is gone, and so is this process in a moment
             pipe.send(event)
 
-    tell(packed.do(tell))
+    while True:
+        outcome = packed.do(tell)
+        tell(outcome)
+        if not waits or (isinstance(outcome, Outcome) and outcome.error is not None):
+            return
+        tell(None)
+        try:
+            packed = pipe.recv()
+        except (EOFError, OSError):  # there are no more
+            return
 
 
 def _end_with_launcher() -> None:

@@ -3,8 +3,10 @@
 import io
 import os
 import signal
+import time
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from rich.console import Console
 from formatlab.errors import RunError
 from formatlab.launch.devices import Devices
 from formatlab.launch.monitor import run_tasks
-from formatlab.launch.packed_task import PackedTask
+from formatlab.launch.packed_task import Pack, PackedTask
 from formatlab.launch.pool import LocalPool
 from formatlab.launch.runs_root import SharedFolder
 from formatlab.launch.schedule import Outcome
@@ -53,16 +55,33 @@ class Failing(Node):
         raise RunError(f"{self.name} cannot be done")
 
 
+@dataclass(frozen=True)
+class Signing(Node):
+    """A task that leaves the number of its process, and may fail then."""
+
+    fails: bool = False
+
+    def execute(self, runs: Path, emit: Emit) -> None:
+        run = RunFolder.create(runs / self.address, config={}, env={})
+        (run.path / "process").write_text(str(os.getpid()))
+        if self.fails:
+            raise RunError("it fails")
+        run.mark_done({})
+
+
 @pytest.fixture
-def outcome(tmp_path: Path):
+def pack(tmp_path: Path) -> Pack:
     experiment = tmp_path / "experiment.py"
     experiment.write_text(EXPERIMENT)
+    return partial(PackedTask.of, root=SharedFolder(tmp_path), experiment=experiment, threads=1)
 
+
+@pytest.fixture
+def outcome(tmp_path: Path, pack: Pack):
     def of(task: Node, *others: Node) -> Outcome:
         devices, console = Devices([], cores=1, jobs=1), Console(file=io.StringIO())
-        root = SharedFolder(tmp_path)
-        pack = partial(PackedTask.of, root=root, experiment=experiment, threads=1)
-        outcomes = run_tasks(LocalPool(pack, devices, {}), [task, *others], root, console=console)
+        with LocalPool(pack, devices, {}) as pool:
+            outcomes = run_tasks(pool, [task, *others], SharedFolder(tmp_path), console=console)
         return outcomes[task.address]
 
     return of
@@ -88,3 +107,29 @@ def test_a_worker_that_dies_beside_a_folder_of_no_use_has_done_nothing(outcome, 
 def test_what_a_worker_told_holds_although_its_process_ends_later(outcome, tmp_path: Path):
     assert outcome(Failing("first"), Failing("second")).error == "first cannot be done"
     assert RunFolder(tmp_path / Failing("first").address).failed == "first cannot be done"
+
+
+def test_a_worker_does_one_task_after_the_other_until_one_fails(outcome, tmp_path: Path):
+    tasks = [Signing("1"), Signing("2", fails=True), Signing("3"), Signing("4")]
+    outcome(*tasks)
+    first, second, third, fourth = (
+        (tmp_path / task.address / "process").read_text() for task in tasks
+    )
+    assert first == second != third == fourth
+    assert not active_children()
+
+
+def test_a_worker_that_dies_while_it_waits_is_replaced(pack: Pack, tmp_path: Path):
+    with LocalPool(pack, Devices([], cores=1, jobs=1), {}) as pool:
+        for number in ("1", "2"):
+            task = Signing(number)
+            assert pool.has_room(task)
+            pool.submit(task, None)
+            told = []
+            while not pool.has_room(task):
+                told += pool.events()
+            assert told == [(task.address, Outcome(task.label))]
+            os.kill(int((tmp_path / task.address / "process").read_text()), signal.SIGKILL)
+            while active_children():  # which joins it
+                time.sleep(0.01)
+        assert pool.events() == []

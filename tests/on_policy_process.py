@@ -63,6 +63,7 @@ def train(
     folder: Path,
     *,
     settings: OnPolicy = SETTINGS,
+    seed: int = 5,
     report: Any = lambda *_: None,
     **options: Any,
 ) -> RunFolder:
@@ -77,7 +78,7 @@ def train(
             prompts=[plain_prompt(p) for p in WORLD.problems("rl", settings.prompts)],
             probe=PROBE,
             probe_prompts=[plain_prompt(p) for p in WORLD.problems("probe", PROBE.prompts)],
-            seed=5,
+            seed=seed,
             report=report,
             **options,
         )

@@ -115,9 +115,9 @@ def test_further_processes_write_the_same_documents(
     eos = tokenizer.eos_token_id
     assert isinstance(eos, int)
     writer = corpus_module._Writer(WORLD, tokenizer.backend_tokenizer, eos, 7)
-    started: list[Popen[bytes]] = []
+    started: list[Popen[Any]] = []
 
-    def start(*arguments: Any, **options: Any) -> Popen[bytes]:
+    def start(*arguments: Any, **options: Any) -> Popen[Any]:
         started.append(Popen(*arguments, **options))
         return started[-1]
 

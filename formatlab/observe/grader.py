@@ -11,6 +11,7 @@ from formatlab.errors import FormatlabError, InputError
 from formatlab.observe.answers import mathematics
 from formatlab.observe.answers.mathematics import Verdict
 from formatlab.observe.answers.number import MOST_DIGITS, read_number, same_number
+from formatlab.observe.arithmetic import calculated
 from formatlab.observe.fault import say_fault
 from formatlab.observe.sandbox import Failure, Sandbox, shared_sandbox
 from formatlab.observe.tagger import Tag, Unread, tag, tag_or_raise
@@ -223,7 +224,9 @@ def _unmarked(answer: str) -> str:
 def _answer(reading: Reading, sandbox: Sandbox | None) -> _Answer:
     if not reading.code:
         return _Answer(text=reading.content)
-    execution = (sandbox or shared_sandbox()).run(reading.content)
+    execution = calculated(reading.content)
+    if execution is None:
+        execution = (sandbox or shared_sandbox()).run(reading.content)
     if execution.failure:
         return _Answer(text=None, reason=execution.failure)
     if execution.value is None:

@@ -6,9 +6,11 @@ import pytest
 
 from benchmarks import analysis
 from benchmarks.confusion import Answer, f1_scores, macro_f1
+from benchmarks.grading_speed import grading_speed, world_rollouts
 from benchmarks.page import write_measured
 from benchmarks.synthetic_study import write_study
 from formatlab.errors import InputError
+from formatlab.world.four_formats import FOUR_FORMATS
 
 INSTRUMENTS = Path(__file__).parents[1] / "docs" / "instruments.md"
 
@@ -62,3 +64,19 @@ def test_a_synthetic_study_is_decided_by_its_seed(tmp_path: Path) -> None:
     analysis.check(results, again)
     with pytest.raises(ValueError, match="was written"):
         analysis.check(results, other)
+
+
+def test_rollouts_to_grade_are_the_same_each_time_and_some_are_broken() -> None:
+    made = world_rollouts(400)
+    assert made == world_rollouts(400)
+    broken = [number for number, rollout in enumerate(made) if rollout.kind == "broken"]
+    assert 20 <= len(broken) <= 60
+    for number, rollout in enumerate(made):
+        solution = FOUR_FORMATS.document(number).solution
+        assert (rollout.text != solution) == (number in broken)
+
+
+def test_the_speed_of_grading_is_told_by_format() -> None:
+    speed = grading_speed(200, processes=1)
+    assert set(speed.of_kind) == {"program", "tool_tags", "latex", "prose", "broken"}
+    assert speed.processor > 0 and speed.clock > 0

@@ -10,7 +10,8 @@ import regex
 from formatlab.errors import FormatlabError, InputError
 from formatlab.observe.answers import mathematics
 from formatlab.observe.answers.mathematics import Verdict
-from formatlab.observe.answers.number import MOST_DIGITS, read_number, same_number
+from formatlab.observe.answers.number import INTEGER, MOST_DIGITS, read_number, same_number
+from formatlab.observe.arithmetic import calculated
 from formatlab.observe.fault import say_fault
 from formatlab.observe.sandbox import Failure, Sandbox, shared_sandbox
 from formatlab.observe.tagger import Tag, Unread, tag, tag_or_raise
@@ -173,7 +174,7 @@ def _committed(seen: Tag) -> list[Reading]:
     Beside a number, words are no further answer: `The answer is the number of sheep:` leads to one.
     """
     answers = [answer for _, reading in seen.carriers for answer in (reading, *reading.also)]
-    if not _has_digit(answers[0]):
+    if len(answers) == 1 or not _has_digit(answers[0]):
         return answers
     return [answers[0], *filter(_has_digit, answers[1:])]
 
@@ -183,6 +184,8 @@ def _has_digit(answer: Reading) -> bool:
 
 
 def _written(answer: str) -> str:
+    if INTEGER.fullmatch(answer):
+        return str(int(answer))
     number = read_number(answer)
     return answer if number is None else number.text
 
@@ -201,6 +204,8 @@ def same_answer(answer: str, gold: str) -> bool:
 
 
 def _verdict(answer: str, gold: str) -> Verdict:
+    if INTEGER.fullmatch(answer) and INTEGER.fullmatch(gold):
+        return "same" if int(answer) == int(gold) else "different"
     option = _OPTION.fullmatch(_unmarked(answer))
     if option:  # `(B) 20` answers with its letter and with what stands behind it
         letter = _LETTER.fullmatch(gold)
@@ -223,7 +228,9 @@ def _unmarked(answer: str) -> str:
 def _answer(reading: Reading, sandbox: Sandbox | None) -> _Answer:
     if not reading.code:
         return _Answer(text=reading.content)
-    execution = (sandbox or shared_sandbox()).run(reading.content)
+    execution = calculated(reading.content)
+    if execution is None:
+        execution = (sandbox or shared_sandbox()).run(reading.content)
     if execution.failure:
         return _Answer(text=None, reason=execution.failure)
     if execution.value is None:

@@ -65,6 +65,9 @@ _OFTEN_UNUSED = {
 if importlib.util.find_spec("opentelemetry") is None:
     sys.modules.setdefault("opentelemetry.context", None)  # pyright: ignore[reportArgumentType] - None bars an import
 
+_UNDEFINED = frozenset(f"name '{name}' is not defined" for name in dir(builtins))
+"""What the interpreter says where it lacks a name that real Python has."""
+
 Failure = Literal["error", "unsupported", "time", "memory"]
 """Why code gave no value; `unsupported`: it asks for something that real Python has and the
 interpreter lacks, such as a module."""
@@ -247,7 +250,7 @@ def _failure(raised: BaseException) -> Failure:
             return "unsupported"
         case NotImplementedError() if words.startswith(("The monty ", "Wildcard imports")):
             return "unsupported"
-        case NameError() if any(words == f"name '{n}' is not defined" for n in vars(builtins)):
+        case NameError() if words in _UNDEFINED:
             return "unsupported"
         case TypeError() if words.startswith("cannot create '"):
             return "unsupported"

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from formatlab.errors import FormatlabError, InputError
 from formatlab.observe.fault import say_fault
+from formatlab.observe.rendered import rendered
 from formatlab.world.formats import FORMATS, Format, Missing, Page, Reading
 from formatlab.world.formats.limits import LONGEST
 from formatlab.world.formats.sentence import last_committed
@@ -115,6 +116,10 @@ def tag_or_raise(text: str, *, formats: Sequence[Format] = ()) -> Tag:
         check_formats(formats)
     if len(text) > LONGEST:
         return Tag(format=NONE, missing="time")
+    if not formats and len(FORMATS) == len(_PRECEDENCE):
+        known = rendered(text)
+        if known is not None and not is_loop(text):
+            return Tag(format=known[0], carriers=(known,))
     try:
         return _tag(Page(text), formats)
     except TimeoutError:
@@ -232,8 +237,10 @@ def is_loop(text: str) -> bool:
         return False
     if _repeats_words(sample[:1000]) or _repeating(sample) >= _COVERAGE * len(sample):
         return True
+    if len(sample) < _MANY * _TAIL:
+        return False
     most = sum(map(sample.count, _PART_ENDS)) + 1
-    if len(sample) < _MANY * _TAIL or most < _MANY:
+    if most < _MANY:
         return False
     *first, _ = _PARTS.split(sample, int(_DISTINCT * most) + 5)
     if len(set(filter(_is_long, first))) >= _DISTINCT * most:  # as of most texts
@@ -248,9 +255,10 @@ def _is_long(part: str) -> bool:
 
 def _repeats_words(text: str) -> bool:
     """Whether the words at the beginning of a text are few and mostly the same."""
-    first = text[:400].lower().split()[:-1]
-    if len(set(first)) > _DISTINCT_WORDS * _MOST:  # as of most texts
-        return False
+    if len(text) > 400:
+        first = text[:400].lower().split()[:-1]
+        if len(set(first)) > _DISTINCT_WORDS * _MOST:  # as of most long texts
+            return False
     words = text.lower().split()
     return _FEWEST <= len(words) < _MOST and len(set(words)) < _DISTINCT_WORDS * len(words)
 

@@ -7,6 +7,7 @@ import numbers
 import re
 from collections.abc import Mapping, Set
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from formatlab.errors import InputError
@@ -52,9 +53,7 @@ def _read(value: Any, depth: int) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        value = _PRINTED_NUMBER.sub(r"\1", value) if "(" in value else value
-        held = _parsed(value)
-        return _canonical(value) if held is None else _read(held, depth + 1)
+        return _read_text(value, depth)
     if isinstance(value, bool) or depth > _MOST_DEEP:
         raise _refused(value)
     if isinstance(value, numbers.Real | Decimal):
@@ -75,6 +74,13 @@ def _read(value: Any, depth: int) -> str:
         if inner is not None:
             return _read(inner() if callable(inner) else inner, depth + 1)
     raise _refused(value)
+
+
+@lru_cache(maxsize=1024)  # rollouts of one prompt have the same right answer
+def _read_text(text: str, depth: int) -> str:
+    text = _PRINTED_NUMBER.sub(r"\1", text) if "(" in text else text
+    held = _parsed(text)
+    return _canonical(text) if held is None else _read(held, depth + 1)
 
 
 def _parsed(text: str) -> Any:

@@ -194,8 +194,8 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def test_one_completion_leaves_nothing_for_the_next(sandbox: Sandbox) -> None:
-    assert grade("<tool>left = 5\nleft</tool>", "5", sandbox=sandbox).correct
-    assert grade("<tool>left</tool>", "5", sandbox=sandbox).reason == "error"
+    assert grade("<tool>left = int(5)\nleft</tool>", "5", sandbox=sandbox).correct
+    assert grade("<tool>left + int(0)</tool>", "5", sandbox=sandbox).reason == "error"
 
 
 @pytest.mark.parametrize("name", ["rho-1b-cot", "rho-1b-interpreter", "tora-70b"])

@@ -14,6 +14,7 @@ in which an exact value is written inexactly:
 """
 
 import ast
+import re
 import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
@@ -47,7 +48,8 @@ _DECIMAL = regex.compile(
     rf"(?:[0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]{{1,3}}(?:{_GAP}[0-9]{{3}})+(?!\s*[0-9/])|[0-9]+)"
     r"(?:\.[0-9]*)?(?![0-9,]*[0-9])|\.[0-9]+"
 )
-_INTEGER = regex.compile(rf"-?[0-9]{{1,{MOST_DIGITS}}}")
+INTEGER = re.compile(rf"-?[0-9]{{1,{MOST_DIGITS}}}")
+"""An integer as programs write it."""
 _SLASH = "[/\u2044]"
 _MIXED = regex.compile(rf"\s+(?:and\s+)?([0-9]{{1,80}})\s*{_SLASH}\s*([0-9]{{1,80}})")
 _DENOMINATOR = regex.compile(rf"\s*{_SLASH}\s*([0-9]{{1,80}})")
@@ -252,7 +254,7 @@ def read_number(text: str) -> Number | None:
     """
     if len(text) > _LONGEST:
         return None
-    if _INTEGER.fullmatch(text):
+    if INTEGER.fullmatch(text):
         return Number(value=Fraction(int(text)))
     *sides, last = _without_markup(text).split("=")
     number = _stated(last)

@@ -84,10 +84,11 @@ def _reads_as_words(text: str) -> bool:
     words = others = 0
     for token in text.split():
         core = token.strip(_PUNCTUATION)
-        if core.isascii() and not core.isalpha():
-            core = core.replace("'", "").replace("-", "").replace("/", "")
-        if not any(map(str.isalpha, core)):
-            continue
+        if not core.isalpha():
+            if core.isascii():
+                core = core.replace("'", "").replace("-", "").replace("/", "")
+            if not any(map(str.isalpha, core)):
+                continue
         if _is_word(core):
             words += 1
             if words >= others + _CERTAIN:

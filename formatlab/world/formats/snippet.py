@@ -1,10 +1,12 @@
 """Python as models write it: whole, cut off, or with prose below it; and what its answer is."""
 
 import ast
+import re
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import regex
 
@@ -55,6 +57,10 @@ _SENTENCE = regex.compile(r"[\s*]*+\p{L}[\p{L}'’]*+(?:[ ,]+[^\s,]++){2,}[.!]?[
 _LANGUAGE = regex.compile(r"\A(?:python|py)\n")
 _WORKED = regex.compile(r"<<[^<>\n]{1,80}=|^####[ \t]*+[-$\d]|^A:", regex.MULTILINE)
 """Marks of GSM8K, which make lines of sums an answer in prose."""
+
+_DUBIOUS = re.compile(r"\\|[0-9][A-Za-z_]|finally")
+"""What Python may warn of where it parses: escapes, numbers run into words, ends of `try`. To keep
+warnings from being shown takes as long as to parse a short program."""
 
 _ANSWER_NAMES = ("ans", "answer", "final_answer", "result")
 """Variables that hold the answer by convention, where the last statement does not tell."""
@@ -273,15 +279,18 @@ def _is_code(line: str) -> bool:
     return len(line) <= 500 and _LINE.match(line) is not None
 
 
+@lru_cache(maxsize=4)  # whether a part of a text is whole is asked before what it gives
 def _parsed(code: str) -> tuple[ast.Module | None, SyntaxError | None]:
     if len(code) > _LONGEST:
         return None, None
     try:
+        if _DUBIOUS.search(code) is None:
+            return ast.parse(code), None
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on dubious escapes in the model's strings
+            warnings.simplefilter("ignore")
             return ast.parse(code), None
     except SyntaxError as error:
-        return None, error
+        return None, error.with_traceback(None)
     except (ValueError, RecursionError, MemoryError):
         return None, None
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -127,7 +127,8 @@ def _run_here(command: Command, root: RunsRoot, runs: Path, console: Console) ->
     )
     _announce(command, root, runs, side_by_side=devices.most)
     pack = _pack(command, root, threads=worker_threads(min(devices.most, len(tasks))))
-    with LocalPool(pack, devices, {task.address: gpu_bytes(task) for task in tasks}) as pool:
+    needed = {task.address: gpu_bytes(task) for task in tasks}
+    with closing(LocalPool(pack, devices, needed)) as pool:
         return run_tasks(pool, tasks, root, console=console)
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Self
 
 from formatlab.launch.devices import VARIABLE, Devices
 from formatlab.launch.executor import Busy, Lost, TaskEvent
@@ -39,7 +38,7 @@ class _Worker:
 
 
 class LocalPool:
-    """See `executor.Executor`. A context manager: at its end, workers that wait for a task end."""
+    """See `executor.Executor`."""
 
     def __init__(self, pack: Pack, devices: Devices, gpu_bytes: Mapping[str, int | None]) -> None:
         """Start nothing yet.
@@ -53,12 +52,8 @@ class LocalPool:
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
 
-    def __enter__(self) -> Self:
-        """The pool itself."""
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """End the workers, none of which has a task."""
+    def close(self) -> None:
+        """Let the workers end, none of which has a task."""
         for worker in self._workers:
             worker.pipe.close()
         for worker in self._workers:
@@ -70,11 +65,11 @@ class LocalPool:
 
     def submit(self, task: Task, silent: Owner | None) -> None:
         """Give the task to a worker that waits for one, or start a worker."""
-        address = task.address
+        address, waiting = task.address, [w for w in self._workers if w.task is None]
         gpu = self._devices.take(address, self._gpu_bytes.get(address))
         packed = self._pack(task, silent)
-        for worker in self._workers:
-            if worker.task is None and worker.process.is_alive():
+        for worker in waiting:
+            if worker.process.is_alive():
                 worker.task, worker.told = address, False
                 with suppress(OSError):  # it dies, as `events` will notice
                     worker.pipe.send(packed)
@@ -90,21 +85,18 @@ class LocalPool:
         open_pipes = [worker.pipe for worker in self._workers if not worker.pipe.closed]
         telling = connection.wait(open_pipes, timeout=0.2)
         events: list[tuple[str, TaskEvent]] = []
-        for worker in self._workers:
-            if worker.pipe in telling:
-                events += self._read(worker)
         for worker in list(self._workers):
-            if worker.process.exitcode is None:
+            status = worker.process.exitcode
+            if status is not None or worker.pipe in telling:
+                events += self._read(worker)
+            if status is None:
                 continue
-            worker.process.join()
-            events += self._read(worker)
             worker.pipe.close()
             self._workers.remove(worker)
-            if worker.task is None:
-                continue
-            if not worker.told:
-                events.append((worker.task, Lost(_ended_by(worker.process.exitcode))))
-            self._devices.give_back(worker.task)
+            if worker.task is not None:
+                if not worker.told:
+                    events.append((worker.task, Lost(_ended_by(status))))
+                self._devices.give_back(worker.task)
         return events
 
     def cancel(self) -> None:
@@ -135,12 +127,9 @@ class LocalPool:
 
 
 def _work(packed: PackedTask, pipe: Connection, waits: bool) -> None:
-    """The function of a worker process.
+    """The function of a worker: `pipe` brings tasks after the first, if it `waits` for any.
 
-    Args:
-        packed: its first task.
-        pipe: takes the events of its tasks, and None when it waits for another task.
-        waits: whether it does so.
+    It takes their events, and None when the worker waits.
     """
     threading.Thread(target=_end_with_launcher, daemon=True).start()
 

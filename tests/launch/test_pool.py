@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import active_children
@@ -80,7 +81,7 @@ def pack(tmp_path: Path) -> Pack:
 def outcome(tmp_path: Path, pack: Pack):
     def of(task: Node, *others: Node) -> Outcome:
         devices, console = Devices([], cores=1, jobs=1), Console(file=io.StringIO())
-        with LocalPool(pack, devices, {}) as pool:
+        with closing(LocalPool(pack, devices, {})) as pool:
             outcomes = run_tasks(pool, [task, *others], SharedFolder(tmp_path), console=console)
         return outcomes[task.address]
 
@@ -120,7 +121,7 @@ def test_a_worker_does_one_task_after_the_other_until_one_fails(outcome, tmp_pat
 
 
 def test_a_worker_that_dies_while_it_waits_is_replaced(pack: Pack, tmp_path: Path):
-    with LocalPool(pack, Devices([], cores=1, jobs=1), {}) as pool:
+    with closing(LocalPool(pack, Devices([], cores=1, jobs=1), {})) as pool:
         for number in ("1", "2"):
             task = Signing(number)
             assert pool.has_room(task)

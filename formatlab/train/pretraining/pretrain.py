@@ -59,7 +59,6 @@ def pretrain(
     import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
-    from torch.nn.functional import cross_entropy
 
     scale, settings = find_scale(base.scale), base.pretraining
     device = best_device()
@@ -90,13 +89,8 @@ def pretrain(
     started = time.perf_counter()
     for step, tensors in enumerate(stream, start=done):
         ids, _, labels = (tensor.to(accelerator.device) for tensor in tensors)  # (B, T) each
-        targets = labels[:, 1:].flatten()  # (B * (T - 1),)
-        learned = (targets != IGNORED).nonzero()[:, 0]  # (N,)
         with accelerator.autocast():
-            # Padding is on the right, where causal attention never looks from a document's tokens.
-            hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]  # (B, T - 1, D)
-            logits = model.lm_head(hidden.flatten(0, 1)[learned])  # (N, V)
-        loss = cross_entropy(logits.float(), targets[learned])
+            loss = _losses(model, ids, labels != IGNORED).mean()
         accelerator.backward(loss)
         norm = accelerator.clip_grad_norm_(model.parameters(), settings.gradient_clip)
         rate = schedule.get_last_lr()[0]
@@ -170,23 +164,48 @@ def held_out_loss(
     from random import Random
 
     import torch
-    from torch.nn.functional import cross_entropy
+    from torch.nn.utils.rnn import pad_sequence
 
-    eos, losses = _token_id(tokenizer.eos_token_id), {}
+    eos, means = _token_id(tokenizer.eos_token_id), {}
     problems = world.problems("probe", RECIPE.held_out_documents)
     for form in world.mixture.shares:
-        nats, tokens = 0.0, 0
+        documents: list[torch.Tensor] = []
+        learned: list[torch.Tensor] = []
         for index, problem in enumerate(problems):
             text = world.solution(problem, form, Random(digest("held out", form, index)))
             prompt = tokenizer(problem.question + "\n")["input_ids"]
-            ids = torch.tensor([[*prompt, *tokenizer(text)["input_ids"], eos]])  # (1, T)
-            with torch.no_grad():
-                logits = model(input_ids=ids.to(model.device)).logits.float().cpu()  # (1, T, V)
-            start = len(prompt)
-            nats += cross_entropy(logits[0, start - 1 : -1], ids[0, start:], reduction="sum").item()
-            tokens += ids.shape[1] - start
-        losses[form] = nats / tokens
-    return losses
+            document = torch.tensor([*prompt, *tokenizer(text)["input_ids"], eos])  # (T,)
+            documents.append(document)
+            learned.append(torch.arange(len(document)) >= len(prompt))
+        with torch.no_grad():
+            losses = _losses(
+                model,
+                pad_sequence(documents, batch_first=True).to(model.device),  # (B, T)
+                pad_sequence(learned, batch_first=True).to(model.device),
+            )
+        means[form] = losses.mean().item()
+    return means
+
+
+def _losses(model: Any, ids: "torch.Tensor", learned: "torch.Tensor") -> "torch.Tensor":
+    """Negative log-probabilities of the learned tokens, in nats, (N,).
+
+    Args:
+        model: one of the ladder.
+        ids: documents (B, T), padded on the right.
+        learned: True where a token is learned, (B, T).
+    """
+    from torch.nn.functional import cross_entropy
+
+    from formatlab.models.llama import Llama, is_plain_llama
+
+    if is_plain_llama(model):
+        return Llama(model).losses(ids, learned)
+    asked = learned[:, 1:].flatten().nonzero()[:, 0]  # (N,)
+    # Padding is on the right, where causal attention never looks from a document's tokens.
+    hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]  # (B, T - 1, D)
+    logits = model.lm_head(hidden.flatten(0, 1)[asked])  # (N, V)
+    return cross_entropy(logits.float(), ids[:, 1:].flatten()[asked], reduction="none")
 
 
 def _token_id(value: object) -> int:

@@ -47,7 +47,7 @@ from formatlab.train.on_policy.exploration import Exploration, OutcomeCounts, an
 from formatlab.train.on_policy.settings import Grpo, Ppo, Rloo
 from formatlab.train.pretraining.base import RECIPE, Pretraining
 from formatlab.train.pretraining.batches import batch_order
-from formatlab.train.pretraining.pretrain import _optimizer, _warm_then_linear
+from formatlab.train.pretraining.pretrain import _optimizers, _warm_then_linear
 from formatlab.train.reward import Reward
 from formatlab.train.rules import RULES
 from formatlab.train.sampler import _choose, _uniform, row_seeds
@@ -158,11 +158,16 @@ def optimizer_groups(settings: Pretraining) -> list[Any]:
     scale = find_scale("0.04M")
     with torch.device("meta"):
         model = LlamaForCausalLM(scale.architecture(vocabulary=300, context=64, pad=0, eos=1))
-    groups = _optimizer(model, settings, scale.learning_rate).param_groups
+    groups = [
+        (type(optimizer).__name__, group)
+        for optimizer in _optimizers(model, settings, scale.learning_rate)
+        for group in optimizer.param_groups
+    ]
+    told = ("lr", "betas", "momentum", "eps", "weight_decay", "fused")
     return [
-        [[list(weights.shape) for weights in group["params"]]]
-        + [(name, str(group[name])) for name in ("lr", "betas", "eps", "weight_decay", "fused")]
-        for group in groups
+        [name, [list(weights.shape) for weights in group["params"]]]
+        + [(setting, str(group[setting])) for setting in told if setting in group]
+        for name, group in groups
     ]
 
 

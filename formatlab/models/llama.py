@@ -8,6 +8,7 @@ transformers' module, which holds the weights here too:
 * completions are computed in buckets of like lengths, without most of the padding;
 * logits are computed for completion tokens only, a block at a time, and again in the backward pass
   rather than kept;
+* what follows the attention of the last layer is computed for tokens whose states are asked for;
 * keys and values of tokens that are being sampled are written in place, with room for more.
 
 Shapes: B completions of U different prompts; P prompt tokens (left-padded), C completion tokens
@@ -137,8 +138,9 @@ class Llama:
                 positions=begun.sum(1)[:, None] + torch.arange(width, device=last.device),
                 mask=_prefixed(begun, width),
                 before=[(keys[of], values[of]) for keys, values in memories],
-            )  # (b, T, D)
-            states.append(found[going])
+                asked=going.flatten().nonzero()[:, 0],
+            )  # (n, D)
+            states.append(found)
             at = bucket[:, None] * length + torch.arange(1, width + 1, device=last.device)
             places.append(at[going])
         place, state = torch.cat(places), torch.cat(states)  # (N,), (N, D)
@@ -151,6 +153,24 @@ class Llama:
             states=_spread(state, place, rows * length).view(rows, length, -1),
         )
 
+    def losses(self, ids: torch.Tensor, learned: torch.Tensor) -> torch.Tensor:
+        """Negative log-probabilities of tokens of documents, in nats, in reading order (N,).
+
+        Args:
+            ids: (B, T), padded on the right.
+            learned: True where a token is asked for, (B, T); nothing predicts the first of a row.
+        """
+        before = functional.pad(learned[:, 1:], (0, 1)).flatten().nonzero()[:, 0]  # (N,)
+        states, _ = self._run(
+            ids,
+            positions=torch.arange(ids.shape[1], device=ids.device)[None],
+            mask=None,
+            before=None,
+            asked=before,
+        )
+        logits = functional.linear(states, self.output)  # (N, V)
+        return functional.cross_entropy(logits, ids.flatten()[before + 1], reduction="none")
+
     def read(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[list[Memory], torch.Tensor]:
         """Read prompts: what every layer keeps of them, and their last states (U, D).
 
@@ -162,13 +182,14 @@ class Llama:
         seen = torch.ones(width, width, dtype=torch.bool, device=ids.device).tril()
         # Padding sees itself: a row that sees nothing would be no number.
         itself = torch.eye(width, dtype=torch.bool, device=ids.device)
-        states, memories = self._run(
+        last, memories = self._run(
             ids,
             positions=(mask.cumsum(1) - 1).clamp(min=0),
             mask=((seen & mask[:, None]) | itself)[:, None],
             before=None,
+            asked=torch.arange(1, len(ids) + 1, device=ids.device) * width - 1,
         )
-        return memories, states[:, -1]
+        return memories, last
 
     def read_next(
         self,
@@ -210,16 +231,19 @@ class Llama:
         ids: torch.Tensor,
         *,
         positions: torch.Tensor,
-        mask: torch.Tensor,
+        mask: torch.Tensor | None,
         before: list[Memory] | None,
+        asked: torch.Tensor,
     ) -> tuple[torch.Tensor, list[Memory]]:
-        """Normalised last states (b, T, D) of some tokens, and the keys and values of each layer.
+        """Normalised last states (n, D) of some tokens, and the keys and values of each layer.
 
         Args:
             ids: (b, T).
-            positions: (b, T).
+            positions: (b, T), or (1, T) if they are the same in all rows.
             mask: True where a token may look, (b, 1, T, S): at what was before, then at these.
+                Without one it looks at these, up to itself.
             before: keys and values of what was before, if anything.
+            asked: places among the b * T tokens whose states are asked for, (n,).
         """
         x = functional.embedding(ids, self._embedding)  # (b, T, D)
         turns = self._turns(positions)  # (b, T, 1, d / 2)
@@ -230,7 +254,10 @@ class Llama:
             if before is not None:
                 keys = torch.cat([before[number][0], keys], dim=2)
                 values = torch.cat([before[number][1], values], dim=2)
-            x = self._layer_out(layer, x, self._attention(queries, keys, values, mask))
+            found = self._attention(queries, keys, values, mask)
+            if layer is self._layers[-1]:
+                x, found = (each.flatten(0, 1).index_select(0, asked) for each in (x, found))
+            x = self._layer_out(layer, x, found)
         return self._normed(x, self._norm), memories
 
     def _attention_in(
@@ -241,22 +268,32 @@ class Llama:
         turned = self._heads + self._kv_heads
         both = functional.linear(self._normed(x, layer.attention_norm), layer.attention_in)
         both = both.view(rows, width, turned + self._kv_heads, self._head)  # (b, T, H + 2 K, d)
-        pairs = torch.view_as_complex(both[:, :, :turned].unflatten(-1, (-1, 2)))
-        placed = torch.view_as_real(pairs * turns).flatten(-2).transpose(1, 2)
-        values = both[:, :, turned:].transpose(1, 2)
-        return placed[:, : self._heads], placed[:, self._heads :], values
+        unplaced, values = both.split([turned, self._kv_heads], dim=2)
+        pairs = torch.view_as_complex(unplaced.unflatten(-1, (-1, 2)))
+        placed = torch.view_as_real(pairs * turns).flatten(-2)
+        queries, keys = placed.split([self._heads, self._kv_heads], dim=2)
+        return queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2)
 
     def _attention(
-        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
+        self,
+        queries: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        mask: torch.Tensor | None,
     ) -> torch.Tensor:
         """What queries (b, H, T, d) find, (b, T, H d)."""
         found = functional.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=mask, enable_gqa=self._heads != self._kv_heads
+            queries,
+            keys,
+            values,
+            attn_mask=mask,
+            is_causal=mask is None,
+            enable_gqa=self._heads != self._kv_heads,
         )
         return found.transpose(1, 2).flatten(2)
 
     def _layer_out(self, layer: _Layer, x: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
-        """The states (b, T, D) behind a layer, of those before it and of what attention found."""
+        """The states (..., D) behind a layer, of those before it and of what attention found."""
         x = x + functional.linear(found, layer.attention_out)
         gate, up = functional.linear(self._normed(x, layer.mlp_norm), layer.mlp_in).chunk(2, -1)
         return x + functional.linear(functional.silu(gate) * up, layer.mlp_out)

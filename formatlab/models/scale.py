@@ -7,9 +7,9 @@ The rule, and why it is this one:
   its prompt (Olsson et al. 2022, arXiv 2209.11895).
 * head width 16 up to width 128, 32 up to 384, 64 above: at least three heads at every scale.
 * MLP width 8/3 of the width, the usual choice for SwiGLU (Shazeer 2020, arXiv 2002.05202).
-* learning rate 4e-3 * sqrt(48 / width): with Adam the stable rate falls with width; a power of 1/2
-  is the compromise between the 1/width of hidden matrices and the constant of embeddings
-  (Yang et al. 2022, arXiv 2203.03466, table 3).
+* learning rate 1.2e-2 * sqrt(48 / width): with Adam the stable rate falls with width; a power of
+  1/2 is the compromise between the 1/width of hidden matrices and the constant of embeddings
+  (Yang et al. 2022, arXiv 2203.03466, table 3). Muon, whose updates are as large, has the same.
 * learning rate of RL 1e-3 * 32 / width. It fine-tunes what is there, so the 1/width of hidden
   matrices is the better guide; at 1e-3 a 0.13M model came to be right less often (docs/log.md).
 * batch 32 documents up to width 128, 64 up to 256, 128 above: with a budget of a few million
@@ -58,7 +58,7 @@ class Scale:
     @property
     def learning_rate(self) -> float:
         """Peak learning rate of pretraining."""
-        return 4e-3 * (48 / self.width) ** 0.5
+        return 1.2e-2 * (48 / self.width) ** 0.5
 
     @property
     def rl_learning_rate(self) -> float:

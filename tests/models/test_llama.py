@@ -111,6 +111,45 @@ def test_a_gradient_of_log_probabilities_alone_needs_no_entropies():
         torch.testing.assert_close(gradient, parameter.grad, atol=2e-4, rtol=1e-4)
 
 
+def documents() -> tuple[torch.Tensor, torch.Tensor]:
+    """Documents of 1 to 9 tokens, padded on the right, and which of their tokens are learned."""
+    torch.manual_seed(3)
+    lengths = torch.tensor([[9], [4], [1], [6], [9]])
+    begins = torch.tensor([[4], [0], [0], [5], [9]])  # one has nothing to be learned
+    place = torch.arange(9)
+    return torch.randint(3, 40, (5, 9)) * (place < lengths), (begins <= place) & (place < lengths)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_losses_of_documents_and_gradients_are_those_of_transformers(form: dict[str, Any]):
+    module = model(**form)
+    ids, learned = documents()
+    ours = Llama(module).losses(ids, learned)
+    ours.mean().backward()
+    found = {name: parameter.grad for name, parameter in module.named_parameters()}
+    module.zero_grad()
+    theirs = module(
+        input_ids=ids,
+        attention_mask=(ids > 0).long(),
+        labels=ids.masked_fill(~learned, -100),
+    ).loss
+    theirs.backward()
+    assert len(ours) == learned[:, 1:].sum()
+    torch.testing.assert_close(ours.mean(), theirs, atol=2e-5, rtol=1e-5)
+    for name, parameter in module.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, atol=2e-4, rtol=1e-4)
+
+
+def test_losses_of_documents_stand_in_reading_order():
+    module = model()
+    ids, learned = documents()
+    logp = torch.log_softmax(module(input_ids=ids).logits[:, :-1], dim=-1)
+    of_all = -logp.gather(2, ids[:, 1:, None])[..., 0]
+    torch.testing.assert_close(
+        Llama(module).losses(ids, learned), of_all[learned[:, 1:]], atol=2e-5, rtol=1e-5
+    )
+
+
 def test_the_weights_are_those_that_the_module_has_now():
     module = model()
     before = Llama(module).score(**batch(), temperature=1.0).logprobs

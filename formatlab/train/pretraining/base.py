@@ -24,12 +24,14 @@ ACCURACY_FLOOR = 0.05
 class Recipe:
     """What decides a base and is no setting; it is part of the base's configuration."""
 
-    version: int = 1
+    version: int = 3
     """Raised when the code of pretraining makes another base of the same settings."""
     context: int = 256
     """Longest sequence of a ladder model, in tokens; documents of the world are far shorter."""
     adam_betas: tuple[float, float] = (0.9, 0.95)
     """AdamW's decay of the first and of the second moment."""
+    muon_momentum: float = 0.95
+    """Muon's decay of the mean gradient."""
     sorted_batches: int = 16
     """Batches sorted by length together: little padding, and batches still mix all lengths."""
     held_out_documents: int = 64
@@ -71,7 +73,7 @@ class Pretraining:
     warmup: float = 0.02
     """Share of the steps over which the learning rate rises; after it falls linearly to zero."""
     weight_decay: float = 0.1
-    """AdamW's, on matrices only."""
+    """On matrices only."""
     gradient_clip: float = 1.0
     """Largest norm of the gradient."""
     checkpoint_every: int = 500

@@ -28,7 +28,7 @@ _SAID_EVERY = 20
 """Steps between lines of metrics.jsonl; checkpoints and the last step have one as well."""
 
 _STATE = "state.pt"
-"""File of a checkpoint: weights, optimiser and schedule."""
+"""File of a checkpoint: weights, optimisers and schedules."""
 
 Report = Callable[[int, int, str], None]
 """Told (steps done, steps in all, a note) as training goes on."""
@@ -59,7 +59,6 @@ def pretrain(
     import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
-    from torch.nn.functional import cross_entropy
 
     scale, settings = find_scale(base.scale), base.pretraining
     device = best_device()
@@ -69,19 +68,20 @@ def pretrain(
     accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=device.type == "cpu")
     torch.manual_seed(digest("initial weights", base.seed) % 2**63)
     model: Any = new_model(scale, tokenizer)
-    optimizer = _optimizer(model, settings, scale.learning_rate)
+    optimizers = _optimizers(model, settings, scale.learning_rate)
     order = batch_order(corpus, batch=scale.batch_documents, seed=base.seed)
     total = len(order)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_then_linear(settings, total))
+    factor = _warm_then_linear(settings, total)
+    schedules = [torch.optim.lr_scheduler.LambdaLR(each, factor) for each in optimizers]
     begun = bool(folder.metrics())
-    done = _restore(folder, model, optimizer, schedule)
+    done = _restore(folder, model, optimizers, schedules)
     if done:
         report(done, total, "going on from its newest checkpoint")
     elif begun:
         report(0, total, "no whole checkpoint; beginning anew")
     # One process makes a base, also where several were started, and waits for nobody's gradients.
     model = accelerator.prepare_model(model, evaluation_mode=True)
-    optimizer = accelerator.prepare_optimizer(optimizer)
+    optimizers = [accelerator.prepare_optimizer(each) for each in optimizers]
     model.train()
     pad = _token_id(tokenizer.pad_token_id)
     seen = int(sum((corpus.offsets[o + 1] - corpus.offsets[o]).sum() for o in order[:done]))
@@ -90,19 +90,15 @@ def pretrain(
     started = time.perf_counter()
     for step, tensors in enumerate(stream, start=done):
         ids, _, labels = (tensor.to(accelerator.device) for tensor in tensors)  # (B, T) each
-        targets = labels[:, 1:].flatten()  # (B * (T - 1),)
-        learned = (targets != IGNORED).nonzero()[:, 0]  # (N,)
         with accelerator.autocast():
-            # Padding is on the right, where causal attention never looks from a document's tokens.
-            hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]  # (B, T - 1, D)
-            logits = model.lm_head(hidden.flatten(0, 1)[learned])  # (N, V)
-        loss = cross_entropy(logits.float(), targets[learned])
+            loss = _losses(model, ids, labels != IGNORED).mean()
         accelerator.backward(loss)
         norm = accelerator.clip_grad_norm_(model.parameters(), settings.gradient_clip)
-        rate = schedule.get_last_lr()[0]
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
+        rate = schedules[0].get_last_lr()[0]
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
         seen += int(tensors[1].sum())
         last = step == total - 1
         due = (step + 1) % settings.checkpoint_every == 0 and not last
@@ -126,7 +122,7 @@ def pretrain(
             )
             report(step + 1, total, f"loss {value:.2f}")
         if due:
-            _checkpoint(folder, step + 1, accelerator.unwrap_model(model), optimizer, schedule)
+            _checkpoint(folder, step + 1, accelerator.unwrap_model(model), optimizers, schedules)
     if seen != len(corpus.tokens):
         raise AssertionError(f"{seen} tokens seen, {len(corpus.tokens)} in the corpus")
     save_model(accelerator.unwrap_model(model), tokenizer, folder.path / "model")
@@ -170,23 +166,48 @@ def held_out_loss(
     from random import Random
 
     import torch
-    from torch.nn.functional import cross_entropy
+    from torch.nn.utils.rnn import pad_sequence
 
-    eos, losses = _token_id(tokenizer.eos_token_id), {}
+    eos, means = _token_id(tokenizer.eos_token_id), {}
     problems = world.problems("probe", RECIPE.held_out_documents)
     for form in world.mixture.shares:
-        nats, tokens = 0.0, 0
+        documents: list[torch.Tensor] = []
+        learned: list[torch.Tensor] = []
         for index, problem in enumerate(problems):
             text = world.solution(problem, form, Random(digest("held out", form, index)))
             prompt = tokenizer(problem.question + "\n")["input_ids"]
-            ids = torch.tensor([[*prompt, *tokenizer(text)["input_ids"], eos]])  # (1, T)
-            with torch.no_grad():
-                logits = model(input_ids=ids.to(model.device)).logits.float().cpu()  # (1, T, V)
-            start = len(prompt)
-            nats += cross_entropy(logits[0, start - 1 : -1], ids[0, start:], reduction="sum").item()
-            tokens += ids.shape[1] - start
-        losses[form] = nats / tokens
-    return losses
+            document = torch.tensor([*prompt, *tokenizer(text)["input_ids"], eos])  # (T,)
+            documents.append(document)
+            learned.append(torch.arange(len(document)) >= len(prompt))
+        with torch.no_grad():
+            losses = _losses(
+                model,
+                pad_sequence(documents, batch_first=True).to(model.device),  # (B, T)
+                pad_sequence(learned, batch_first=True).to(model.device),
+            )
+        means[form] = losses.mean().item()
+    return means
+
+
+def _losses(model: Any, ids: "torch.Tensor", learned: "torch.Tensor") -> "torch.Tensor":
+    """Negative log-probabilities of the learned tokens, in nats, (N,).
+
+    Args:
+        model: one of the ladder.
+        ids: documents (B, T), padded on the right.
+        learned: True where a token is learned, (B, T).
+    """
+    from torch.nn.functional import cross_entropy
+
+    from formatlab.models.llama import Llama, is_plain_llama
+
+    if is_plain_llama(model):
+        return Llama(model).losses(ids, learned)
+    asked = learned[:, 1:].flatten().nonzero()[:, 0]  # (N,)
+    # Padding is on the right, where causal attention never looks from a document's tokens.
+    hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]  # (B, T - 1, D)
+    logits = model.lm_head(hidden.flatten(0, 1)[asked])  # (N, V)
+    return cross_entropy(logits.float(), ids[:, 1:].flatten()[asked], reduction="none")
 
 
 def _token_id(value: object) -> int:
@@ -194,22 +215,33 @@ def _token_id(value: object) -> int:
     return value
 
 
-def _optimizer(
+def _optimizers(
     model: "LlamaForCausalLM", settings: Pretraining, learning_rate: float
-) -> "torch.optim.Optimizer":
+) -> "list[torch.optim.Optimizer]":
+    """Muon for the matrices of the layers; AdamW for the embedding and the norms."""
     import torch
 
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    return torch.optim.AdamW(
+    from formatlab.train.pretraining.muon import Muon
+
+    module: Any = model
+    matrices = [p for p in module.model.layers.parameters() if p.ndim >= 2]
+    vectors = [p for p in module.parameters() if p.ndim < 2]
+    muon = Muon(
+        matrices,
+        lr=learning_rate,
+        weight_decay=settings.weight_decay,
+        momentum=RECIPE.muon_momentum,
+    )
+    adamw = torch.optim.AdamW(
         [
-            {"params": matrices, "weight_decay": settings.weight_decay},
+            {"params": [module.lm_head.weight], "weight_decay": settings.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
         ],
         lr=learning_rate,
         betas=RECIPE.adam_betas,
         fused=True,
     )
+    return [muon, adamw]
 
 
 def _warm_then_linear(settings: Pretraining, total: int) -> Callable[[int], float]:
@@ -228,15 +260,15 @@ def _checkpoint(
     folder: RunFolder,
     step: int,
     model: "LlamaForCausalLM",
-    optimizer: "torch.optim.Optimizer",
-    schedule: "torch.optim.lr_scheduler.LambdaLR",
+    optimizers: "list[torch.optim.Optimizer]",
+    schedules: "list[torch.optim.lr_scheduler.LambdaLR]",
 ) -> None:
     import torch
 
     state = {
         "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "schedule": schedule.state_dict(),
+        "optimizers": [each.state_dict() for each in optimizers],
+        "schedules": [each.state_dict() for each in schedules],
     }
     buffer = BytesIO()  # torch would hide the reason of a write that fails
     torch.save(state, buffer)
@@ -250,8 +282,8 @@ def _checkpoint(
 def _restore(
     folder: RunFolder,
     model: "LlamaForCausalLM",
-    optimizer: "torch.optim.Optimizer",
-    schedule: "torch.optim.lr_scheduler.LambdaLR",
+    optimizers: "list[torch.optim.Optimizer]",
+    schedules: "list[torch.optim.lr_scheduler.LambdaLR]",
 ) -> int:
     """Load the newest whole checkpoint, and say how many steps it holds."""
     import torch
@@ -265,6 +297,8 @@ def _restore(
     if checkpoint is not None:
         state = torch.load(checkpoint / _STATE, map_location="cpu", weights_only=True)
         model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
+        for each, of in zip(optimizers, state["optimizers"], strict=True):
+            each.load_state_dict(of)
+        for each, of in zip(schedules, state["schedules"], strict=True):
+            each.load_state_dict(of)
     return step

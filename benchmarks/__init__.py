@@ -5,7 +5,7 @@
     python -m benchmarks.tagging [FOLDER]    answers a second of the tagger, and of `formatlab tag`
     python -m benchmarks.sandbox             programs a second of the sandbox
     python -m benchmarks.recorder            share of a training step that `FormatRecorder` takes
-    python -m benchmarks.speed               seconds of a training step, beside stock TRL
+    python -m benchmarks.speed               speed of the lab, beside stock TRL and its own past
     python -m benchmarks.analysis            time and memory of the analysis of 10 million rollouts
 
 FOLDER holds the data sets (`format_samples.jsonl`, `graded/`, `gsm8k/`, `math500/`, ...).

@@ -30,6 +30,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.synthetic_study import TAGS, Written, write_study
+from benchmarks.turns import peak_memory
 from formatlab.measure import collapse_step, run_winners, shares, winners
 from formatlab.measure.winners import PROBE_COLUMNS
 from formatlab.show.run_result import RunResult
@@ -175,14 +176,7 @@ def _measure(folder: Path, *, rows: int, runs: int) -> None:
 def _timed(function: Callable[..., Any], *arguments: Any) -> Measured:
     started = time.perf_counter()
     result = function(*arguments)
-    return Measured(result=result, seconds=time.perf_counter() - started, peak=_peak())
-
-
-def _peak() -> float:
-    # Not `ru_maxrss`, in which a child begins with what its parent had.
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(kilobytes) * 1024 / 1e9
+    return Measured(result=result, seconds=time.perf_counter() - started, peak=peak_memory() / 1e9)
 
 
 def _equal(name: str, found: object, written: object) -> None:

@@ -8,6 +8,7 @@ import json
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +30,8 @@ Who = Literal["lab", "former lab", "stock TRL"]
 ALGORITHMS: dict[str, type[OnPolicy]] = {"grpo": Grpo, "ppo": Ppo, "rloo": Rloo}
 LEARNING_RATE = 1e-4
 """Small: the completions stay those of the base, for all alike."""
+ONE_PROMPT = Probe(prompts=1, samples=1, fractions=())
+CORRECTNESS = Reward()
 
 
 class Turn(TypedDict):
@@ -61,7 +64,7 @@ class Contest:
     former: Path | None = None
     """Checkout of the lab as it was."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    probe: Probe = Probe(prompts=1, samples=1)
+    probe: Probe = ONE_PROMPT
     """How the lab observes the policy, before the steps that count and after them."""
 
     def step_rows(self, algorithm: str, scale: str) -> list[Row]:
@@ -161,8 +164,50 @@ def train(
 
 
 def _lab(settings: OnPolicy, base: Path, prompts: list[Prompt], probe: Probe, folder: Path) -> Turn:
-    clock: list[float] = []
     run = RunFolder.create(folder / "run", config={}, env={})
+    seconds = train_lab(settings, base, prompts, run, probe=probe)
+    rows = run.rollouts("train", columns=["step", "prompt_id", "tokens", "reward"]).to_pylist()
+    rewards: dict[tuple[int, str], set[float]] = defaultdict(set)
+    for row in rows:
+        rewards[row["step"], row["prompt_id"]].add(row["reward"])
+    return Turn(
+        seconds=seconds,
+        tokens=fmean(row["tokens"] for row in rows),
+        idle=fmean(len(of) == 1 for of in rewards.values()),
+        peak=peak_memory(),
+    )
+
+
+def train_lab(
+    settings: OnPolicy,
+    base: Path,
+    prompts: list[Prompt],
+    run: RunFolder,
+    *,
+    probe: Probe = ONE_PROMPT,
+    reward: Reward = CORRECTNESS,
+    after_step: Callable[[int], None] = lambda step: None,
+) -> list[float]:
+    """Train as a run of the lab does.
+
+    Args:
+        settings: of the algorithm.
+        base: the folder of the model.
+        prompts: as many as the settings say.
+        run: where everything is recorded.
+        probe: how the policy is observed before the first step and after the last one.
+        reward: what rollouts are paid for.
+        after_step: called after each step, before the clock is read.
+
+    Returns:
+        Seconds of each step but the first.
+    """
+    clock: list[float] = []
+
+    def report(step: int, line: Any) -> None:
+        after_step(step)
+        clock.append(now())
+
     problems = FOUR_FORMATS.problems("probe", probe.prompts)
     settings.run(
         StageInputs(
@@ -172,19 +217,11 @@ def _lab(settings: OnPolicy, base: Path, prompts: list[Prompt], probe: Probe, fo
             probe=probe,
             probe_prompts=[plain_prompt(problem) for problem in problems],
             seed=0,
-            report=lambda step, line: clock.append(now()),
+            report=report,
+            reward=reward,
         )
     )
-    rows = run.rollouts("train", columns=["step", "prompt_id", "tokens", "reward"]).to_pylist()
-    rewards: dict[tuple[int, str], set[float]] = defaultdict(set)
-    for row in rows:
-        rewards[row["step"], row["prompt_id"]].add(row["reward"])
-    return Turn(
-        seconds=_between(clock),
-        tokens=fmean(row["tokens"] for row in rows),
-        idle=fmean(len(of) == 1 for of in rewards.values()),
-        peak=peak_memory(),
-    )
+    return _between(clock)
 
 
 def _stock(settings: OnPolicy, base: Path, prompts: list[Prompt], folder: Path) -> Turn:

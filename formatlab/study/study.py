@@ -165,7 +165,7 @@ class LadderStudy(Study):
     world: World
     """Problems, formats and mixture."""
     scales: tuple[str, ...]
-    """Scales of the ladder: 0.04M 0.08M 0.13M 0.27M 0.46M 1.9M 4.1M 12M 32M 107M."""
+    """Scales of the ladder: 0.04M 0.08M 0.13M 0.27M 0.46M 1.0M 1.9M 4.1M 12M 32M 107M."""
     pretraining: Pretraining
     """How every base is made."""
 

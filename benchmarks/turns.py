@@ -33,9 +33,9 @@ class Row:
     what: str
     """What is compared; the rows of a comparison have it in common."""
     who: str
-    """The contender; `lab` is what the others are compared with."""
+    """The contender; the one whose name begins with `lab` is what the others are compared with."""
     values: Sequence[float]
-    """Every value measured."""
+    """Every value measured; none where it was not."""
     more_is_better: bool = False
     """Whether the larger value wins, as with speeds."""
 
@@ -43,6 +43,11 @@ class Row:
     def median(self) -> float:
         """The middle one of the values."""
         return statistics.median(self.values)
+
+    @property
+    def is_lab(self) -> bool:
+        """Whether the others are compared with it."""
+        return self.who.startswith("lab")
 
     def ratio(self, lab: "Row") -> float:
         """How many times better the lab is, by medians."""
@@ -59,19 +64,18 @@ def table(rows: Sequence[Row], *, values: str) -> str:
     """
     if not rows:
         return "Not measured."
-    labs = {row.what: row for row in rows if row.who == "lab"}
+    labs = {row.what: row for row in rows if row.is_lab and row.values}
     lines = [
         f"| what | contender | {values}, median (least to most) | n | the lab is better by |",
         "|---|---|---|---|---|",
     ]
     for row in rows:
-        lab = labs.get(row.what)
-        ratio = "" if lab is None or row is lab else f"{row.ratio(lab):.1f}x"
-        spread = f"{_number(min(row.values))} to {_number(max(row.values))}"
-        lines.append(
-            f"| {row.what} | {row.who} | {_number(row.median)} ({spread}) | {len(row.values)} | "
-            f"{ratio} |"
-        )
+        lab, found, ratio = labs.get(row.what), "not measured", ""
+        if row.values:
+            spread = f"{_number(min(row.values))} to {_number(max(row.values))}"
+            found = f"{_number(row.median)} ({spread})"
+            ratio = "" if lab is None or row.is_lab else f"{row.ratio(lab):.1f}x"
+        lines.append(f"| {row.what} | {row.who} | {found} | {len(row.values)} | {ratio} |")
     return "\n".join(lines)
 
 

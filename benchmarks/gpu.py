@@ -114,6 +114,9 @@ class Part(NamedTuple):
 
 def tests(given: Given) -> Result:
     """Run the tests marked gpu."""
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "the CPU"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "gpu", TESTS, *given.sizes.tests],
         cwd=HERE,
@@ -122,7 +125,8 @@ def tests(given: Given) -> Result:
         check=False,
     )
     print(done.stdout, flush=True)
-    return Result(said=f"Tests on the device: {done.stdout.strip().splitlines()[-1]}.")
+    ended = done.stdout.strip().splitlines()[-1]
+    return Result(said=f"Tests on {device} (torch {torch.__version__}): {ended}.")
 
 
 def step(place: int, given: Given) -> Result:

@@ -103,7 +103,7 @@ def test_parts_are_done_once_each_in_its_own_process(
     gpu.main(command)
     printed = capsys.readouterr().out
     assert "tests: ended after" in printed
-    assert "Tests on the device: " in printed and " tests collected" in printed
+    assert "Tests on the CPU (torch " in printed and " tests collected" in printed
     assert "Not measured, or not to the end: step_small, " in printed
     log = (tmp_path / "log.txt").read_text()
     gpu.main(command)

@@ -114,3 +114,24 @@ def test_parts_have_their_places_in_page_and_file(tmp_path: Path, monkeypatch: p
     assert "| documents | lab |" in text
     for name in speed.PARTS:
         assert f"<!-- end of benchmarks.speed {name} -->" in text
+
+
+def test_a_study_is_run_by_each_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("here", "former"):
+        package = tmp_path / name / "formatlab"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "__main__.py").write_text(
+            "import sys\nopen('words.txt', 'a').write(' '.join(sys.argv[1:]) + '\\n')"
+        )
+    monkeypatch.setattr(speed, "HERE", tmp_path / "here")
+    values = tmp_path / "values.json"
+    former = str(tmp_path / "former")
+    speed.main(["--only", "study", "--rounds", "2", "--former", former, "--json", str(values)])
+    lab, was = json.loads(values.read_text())["study"]["rows"]
+    assert (lab["who"], len(lab["values"])) == ("lab", 2)
+    assert (was["who"], was["what"]) == ("former lab", "scale_attractors, cpu")
+    for name in ("here", "former"):
+        words = (tmp_path / name / "words.txt").read_text().splitlines()
+        assert len(words) == 2
+        assert words[0].startswith("run experiments/scale_attractors.py --preset cpu --jobs 2 --")

@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name in options.only:
         part = PARTS[name]
         rows = part.rows(options)
-        made = _made(options.former)
+        made = _made(options)
         found = f"{made}\n\n{table(rows, values=part.values)}"
         print(f"\n{name}: {found}\n", flush=True)
         if options.json:
@@ -137,12 +137,12 @@ def _study(preset: str, options: argparse.Namespace) -> list[Row]:
     ]
 
 
-def _made(former: Path | None) -> str:
+def _made(options: argparse.Namespace) -> str:
     """When, where and of what the values of a table are."""
     words = [f"{datetime.now(UTC):%Y-%m-%d}, {available_cores()} cores ({platform.machine()})"]
-    words.append(f"lab: {commit(HERE)}")
-    if former:
-        words.append(f"former lab: {commit(former)}")
+    words += [f"bases of {options.tokens:,} tokens", f"lab: {commit(HERE)}"]
+    if options.former:
+        words.append(f"former lab: {commit(options.former)}")
     return "; ".join(words) + "."
 
 

@@ -75,6 +75,8 @@ class Contest:
                 what=f"{algorithm} {scale}",
                 who=who,
                 values=[second for turn in of for second in turn["seconds"]],
+                note=f"{fmean(turn['tokens'] for turn in of):.0f} tokens a completion, "
+                f"{fmean(turn['idle'] for turn in of):.0%} of groups idle",
             )
             for who, of in turns.items()
         ]

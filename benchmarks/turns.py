@@ -38,6 +38,8 @@ class Row:
     """Every value measured; none where it was not."""
     more_is_better: bool = False
     """Whether the larger value wins, as with speeds."""
+    note: str = ""
+    """What else the reader has to know of it."""
 
     @property
     def median(self) -> float:
@@ -66,8 +68,8 @@ def table(rows: Sequence[Row], *, values: str) -> str:
         return "Not measured."
     labs = {row.what: row for row in rows if row.is_lab and row.values}
     lines = [
-        f"| what | contender | {values}, median (least to most) | n | the lab is better by |",
-        "|---|---|---|---|---|",
+        f"| what | contender | {values}, median (least to most) | n | the lab is better by |  |",
+        "|---|---|---|---|---|---|",
     ]
     for row in rows:
         lab, found, ratio = labs.get(row.what), "not measured", ""
@@ -75,7 +77,8 @@ def table(rows: Sequence[Row], *, values: str) -> str:
             spread = f"{_number(min(row.values))} to {_number(max(row.values))}"
             found = f"{_number(row.median)} ({spread})"
             ratio = "" if lab is None or row.is_lab else f"{row.ratio(lab):.1f}x"
-        lines.append(f"| {row.what} | {row.who} | {found} | {len(row.values)} | {ratio} |")
+        cells = [row.what, row.who, found, str(len(row.values)), ratio, row.note]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -134,6 +134,6 @@ def test_the_page_has_a_place_for_it_and_says_what_is_not_measured(tmp_path: Pat
     (tmp_path / "step_small.json").write_text(stored)
     gpu.main([str(tmp_path), "--minutes", "0", "--write", str(page)])
     text = page.read_text(encoding="utf-8")
-    assert "| grpo 0.13M, seconds a step | lab | 0.500 (0.500 to 0.500) | 1 |  |" in text
-    assert "| grpo 107M, bfloat16, seconds a step | stock TRL | not measured | 0 |  |" in text
+    assert "| grpo 0.13M, seconds a step | lab | 0.500 (0.500 to 0.500) | 1 |  |  |" in text
+    assert "| grpo 107M, bfloat16, seconds a step | stock TRL | not measured | 0 |  |  |" in text
     assert "| 16 runs of 1.0M, seconds for a step of each | one after another | not" in text

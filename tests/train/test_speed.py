@@ -66,6 +66,7 @@ def test_contenders_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert asked == contenders * 2
     assert (lab.what, lab.who, lab.values) == ("grpo 0.04M", "lab", [1.0, 2.0, 1.0, 2.0])
     assert (stock.who, was.who) == ("stock TRL", "former lab")
+    assert lab.note == "30 tokens a completion, 50% of groups idle"
     assert [row.who for row in contest.step_rows("ppo", "0.04M")] == ["lab", "former lab"]
     assert [row.values for row in contest.memory_rows("0.13M")] == [[1.0, 1.0]] * 2
 
@@ -73,17 +74,17 @@ def test_contenders_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_table_says_how_much_better_the_lab_is():
     rows = [
         Row(what="grpo 0.04M", who="lab", values=[1.0, 2.0, 9.0]),
-        Row(what="grpo 0.04M", who="stock TRL", values=[6.0, 7.0]),
+        Row(what="grpo 0.04M", who="stock TRL", values=[6.0, 7.0], note="9% of groups idle"),
         Row(what="problems", who="former lab", values=[125.0], more_is_better=True),
         Row(what="problems", who="lab", values=[12_500.0], more_is_better=True),
     ]
     heading, _, *lines = table(rows, values="seconds").splitlines()
     assert heading.startswith("| what | contender | seconds, median (least to most) | n |")
     assert lines == [
-        "| grpo 0.04M | lab | 2.00 (1.00 to 9.00) | 3 |  |",
-        "| grpo 0.04M | stock TRL | 6.50 (6.00 to 7.00) | 2 | 3.2x |",
-        "| problems | former lab | 125 (125 to 125) | 1 | 100.0x |",
-        "| problems | lab | 12,500 (12,500 to 12,500) | 1 |  |",
+        "| grpo 0.04M | lab | 2.00 (1.00 to 9.00) | 3 |  |  |",
+        "| grpo 0.04M | stock TRL | 6.50 (6.00 to 7.00) | 2 | 3.2x | 9% of groups idle |",
+        "| problems | former lab | 125 (125 to 125) | 1 | 100.0x |  |",
+        "| problems | lab | 12,500 (12,500 to 12,500) | 1 |  |  |",
     ]
     assert table([], values="seconds") == "Not measured."
 

@@ -32,7 +32,7 @@ CPU = LadderStudy(
     world=FOUR_FORMATS,
     scales=("0.04M", "0.13M"),
     seeds=(0, 1, 2),
-    pretraining=Pretraining(tokens=6_000_000),
+    pretraining=Pretraining(tokens=3_000_000),
     sweep=Sweep(reward=("correctness", "random", "none", "inverted")),
 )
 

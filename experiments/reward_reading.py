@@ -6,9 +6,9 @@ document of the world states its answer. An undertrained base may end its senten
 is 18 in all" for "The answer is 18."): a strict reward then refuses prose more often than programs,
 whose answer is the value that they return, and a verifier that errs by format decides the winner.
 
-Hypotheses. At 3 million pretraining tokens the share of `prose` at the last probe is higher under
+Hypotheses. At 1 million pretraining tokens the share of `prose` at the last probe is higher under
 the flexible reading than under the strict one, and the accuracy of prose by the strict reading
-lower: nothing pays for stating the answer. At 6 million tokens the winners agree in every seed.
+lower: nothing pays for stating the answer. At 3 million tokens the winners agree in every seed.
 
 Endpoints, fixed before the runs: the winner and the share of `prose` at the last probe, by reading
 and seed; the strict accuracy of prose there; and the share of the base's probe rollouts that are
@@ -27,7 +27,7 @@ CPU = LadderStudy(
     world=FOUR_FORMATS,
     scales=("0.04M",),
     seeds=(0, 1, 2),
-    pretraining=Pretraining(tokens=3_000_000),
+    pretraining=Pretraining(tokens=1_000_000),
     sweep=Sweep(reading=("strict", "flexible")),
 )
 
@@ -35,7 +35,7 @@ PRESETS = {
     "cpu": CPU,
     "demo": replace(CPU, seeds=(0,), grpo=replace(CPU.grpo, prompts=256, epochs=1)),
     "trained": replace(
-        CPU, name="reward_reading_trained", pretraining=Pretraining(tokens=6_000_000)
+        CPU, name="reward_reading_trained", pretraining=Pretraining(tokens=3_000_000)
     ),
     "gpu": replace(
         CPU, scales=("0.13M", "0.46M", "1.9M"), pretraining=Pretraining(tokens=10_000_000)

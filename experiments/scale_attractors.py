@@ -23,7 +23,7 @@ DEMO = LadderStudy(
     name="scale_attractors",
     world=FOUR_FORMATS,
     scales=("0.04M", "0.13M"),
-    pretraining=Pretraining(tokens=6_000_000),
+    pretraining=Pretraining(tokens=3_000_000),
     grpo=Grpo(),
 )
 

@@ -83,6 +83,7 @@ class Llama:
         self._epsilon: float = config.rms_norm_eps
         trunk = module.model
         self._embedding: torch.Tensor = trunk.embed_tokens.weight  # (V, D)
+        self._padding: int | None = trunk.embed_tokens.padding_idx  # has no gradient
         self.output: torch.Tensor = module.lm_head.weight  # (V, D)
         self._norm: torch.Tensor = trunk.norm.weight  # (D,)
         self._frequencies: torch.Tensor = trunk.rotary_emb.inv_freq  # (d / 2,)
@@ -245,7 +246,7 @@ class Llama:
             before: keys and values of what was before, if anything.
             asked: places among the b * T tokens whose states are asked for, (n,).
         """
-        x = functional.embedding(ids, self._embedding)  # (b, T, D)
+        x = functional.embedding(ids, self._embedding, padding_idx=self._padding)  # (b, T, D)
         turns = self._turns(positions)  # (b, T, 1, d / 2)
         memories: list[Memory] = []
         for number, layer in enumerate(self._layers):

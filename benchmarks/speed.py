@@ -11,6 +11,7 @@ alone. Contenders take turns, each in a process of its own, on one thread. Bases
     algorithms   seconds of a step of PPO and of RLOO
     world        problems and documents a second
     memory       peak memory of a process that trains and observes its policy as a study does
+    grading      seconds in which two cores tag and grade a million rollouts of the world
     demo         minutes of `formatlab run experiments/scale_attractors.py`, bases included
     study        the same with `--preset cpu`, which takes an hour or more (never measured unasked)
 
@@ -33,6 +34,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.grading_speed import grading_speed
 from benchmarks.page import write_measured
 from benchmarks.steps import Contest
 from benchmarks.turns import HERE, Row, commit, table
@@ -107,6 +109,11 @@ def _world(options: argparse.Namespace) -> list[Row]:
     return world_rows(options.rounds, options.former)
 
 
+def _grading(options: argparse.Namespace) -> list[Row]:
+    seconds = [grading_speed(processes=2).processor for _ in range(options.rounds)]
+    return [Row(what="a million rollouts", who="lab", values=seconds)]
+
+
 def _memory(options: argparse.Namespace) -> list[Row]:
     return replace(_contest(options), probe=Probe()).memory_rows("0.13M")
 
@@ -151,6 +158,7 @@ PARTS = {
     "algorithms": Part("seconds a step", partial(_steps, ["ppo", "rloo"])),
     "world": Part("a second", _world),
     "memory": Part("GiB", _memory),
+    "grading": Part("seconds of processor time of each of two cores", _grading),
     "demo": Part("minutes", partial(_study, "demo")),
     "study": Part("minutes", partial(_study, "cpu")),
 }

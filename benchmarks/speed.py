@@ -9,6 +9,7 @@ alone. Contenders take turns, each in a process of its own, on one thread. Bases
 
     steps        seconds of a GRPO step, beside stock TRL (which records, tags and grades nothing)
     algorithms   seconds of a step of PPO and of RLOO
+    pretraining  tokens a second, beside a plain loop and transformers' Trainer
     world        problems and documents a second
     memory       peak memory of a process that trains and observes its policy as a study does
     grading      seconds in which two cores tag and grade a million rollouts of the world
@@ -36,6 +37,7 @@ from typing import NamedTuple
 
 from benchmarks.grading_speed import grading_speed
 from benchmarks.page import write_measured
+from benchmarks.pretraining import pretraining_rows
 from benchmarks.steps import Contest
 from benchmarks.turns import HERE, Row, commit, table
 from benchmarks.world import world_rows
@@ -114,6 +116,10 @@ def _grading(options: argparse.Namespace) -> list[Row]:
     return [Row(what="a million rollouts", who="lab", values=seconds)]
 
 
+def _pretraining(options: argparse.Namespace) -> list[Row]:
+    return pretraining_rows(["0.13M", "1.9M"], options.rounds)
+
+
 def _memory(options: argparse.Namespace) -> list[Row]:
     return replace(_contest(options), probe=Probe()).memory_rows("0.13M")
 
@@ -156,6 +162,7 @@ def _made(options: argparse.Namespace) -> str:
 PARTS = {
     "steps": Part("seconds a step", partial(_steps, ["grpo"])),
     "algorithms": Part("seconds a step", partial(_steps, ["ppo", "rloo"])),
+    "pretraining": Part("tokens a second", _pretraining),
     "world": Part("a second", _world),
     "memory": Part("GiB", _memory),
     "grading": Part("seconds of processor time of each of two cores", _grading),

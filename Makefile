@@ -46,7 +46,7 @@ wheel:  ## build the package as one file in dist, to be installed anywhere with 
 	@$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
 
-demo: env  ## the smallest useful study: two scales, 4 to 10 minutes on two cores
+demo: env  ## the smallest useful study: two scales, 2 to 4 minutes on two cores
 	$(BIN)/formatlab run experiments/scale_attractors.py --preset demo
 
 plots: env  ## make the gallery in plots/ again: four scales, five seeds

@@ -126,7 +126,8 @@ def tests(given: Given) -> Result:
     )
     print(done.stdout, flush=True)
     ended = done.stdout.strip().splitlines()[-1]
-    return Result(said=f"Tests on {device} (torch {torch.__version__}): {ended}.")
+    told = f"Tests on {device} (torch {torch.__version__}): {ended}."
+    return Result(done=done.returncode == 0, said=told)
 
 
 def step(place: int, given: Given) -> Result:
@@ -210,9 +211,9 @@ PARTS: dict[str, Part] = {
     "decoding": Part(decoding, 2),
     "study": Part(study, 6),
 }
-_SECONDS_TO_TELL = 5
-"""Left to the study when its runs have to stop, to tell what is done."""
-_SECONDS_TO_START = 20
+_SECONDS_TO_TELL = 25
+"""Of the study's: to begin, and to tell what is done when its runs have to stop."""
+_SECONDS_TO_START = 40
 """A part that would have less is not begun."""
 
 
@@ -320,9 +321,10 @@ def _done(name: str, options: argparse.Namespace, seconds: float) -> str:
             status = part.wait(seconds)
         except subprocess.TimeoutExpired:
             status = None
-        with suppress(ProcessLookupError):  # whatever it started, too
-            os.killpg(part.pid, signal.SIGKILL)
-        part.wait()
+        finally:
+            with suppress(ProcessLookupError):  # whatever it started, too
+                os.killpg(part.pid, signal.SIGKILL)
+            part.wait()
     how = {0: "ended", None: "stopped"}.get(status, "failed, see log.txt:")
     return f"{how} after {time.monotonic() - start:.0f} s"
 

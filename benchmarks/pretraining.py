@@ -117,7 +117,7 @@ def _plain_loop(scale: Scale, corpus: Corpus, tokenizer: Any, output: Path) -> N
     import torch
 
     model: Any = new_model(scale, tokenizer)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=scale.learning_rate)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=scale.learning_rate, fused=True)
     order = batch_order(corpus, batch=scale.batch_documents, seed=0)
     pad = tokenizer.pad_token_id
     for ids, mask, labels in batches(corpus, order, first=0, pad=pad, loss_on="solution"):

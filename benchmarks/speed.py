@@ -145,7 +145,12 @@ def _study(preset: str, options: argparse.Namespace) -> list[Row]:
                 f"{preset}, round {number + 1}, {who}: {minutes[who][-1]:.1f} minutes", flush=True
             )
     return [
-        Row(what=f"scale_attractors, {preset}", who=who, values=values)
+        Row(
+            what=f"scale_attractors, {preset}",
+            who=who,
+            values=values,
+            note="with the pretraining tokens of its own experiment",
+        )
         for who, values in minutes.items()
     ]
 
@@ -153,7 +158,7 @@ def _study(preset: str, options: argparse.Namespace) -> list[Row]:
 def _made(options: argparse.Namespace) -> str:
     """When, where and of what the values of a table are."""
     words = [f"{datetime.now(UTC):%Y-%m-%d}, {available_cores()} cores ({platform.machine()})"]
-    words += [f"bases of {options.tokens:,} tokens", f"lab: {commit(HERE)}"]
+    words.append(f"lab: {commit(HERE)}")
     if options.former:
         words.append(f"former lab: {commit(options.former)}")
     return "; ".join(words) + "."

@@ -42,13 +42,14 @@ DOCUMENT = PROMPT + SOLUTION
 """Tokens of a document."""
 START = 6.0
 """Seconds that a worker takes to import torch, transformers and TRL: 5.2 were measured."""
-SAMPLED, LEARNED = 1.3, 2.2
-"""Seconds of a token for each second of a token of pretraining. Sampled: 1.7 were measured at
-0.04M, 1.0 at 4.1M. Learned from by RL, with entropies and log-probabilities under the base: 2.2 at
-0.04M, 2.7 at 0.13M; about as much for each pair of DPO, which also passes through the reference."""
+SAMPLED, LEARNED, PAIRED, PASSED = 1.2, 0.7, 2.2, 0.3
+"""Seconds of a token for each second of a token of pretraining. Sampled: 1.4 were measured at
+0.04M, 1.1 at 0.13M. Learned from by RL, with log-probabilities under the base: 0.8 at 0.04M, 0.6 at
+0.13M, since groups that are rewarded alike are left out. Of pairs of DPO, which pass through TRL's
+modules and the reference: 2.2. Passed through policy and base for their divergence alone: 0.3."""
 SIDE_BY_SIDE = 1024
 """Rollouts that are sampled at a time."""
-GRADE, WRITE = 0.0003, 0.00027
+GRADE, WRITE = 0.00006, 0.00016
 """Seconds of tagging and grading a rollout, and of writing a document of a corpus, tokenised."""
 KEPT = 0.25
 """Share of the rollouts of expert iteration that are right and distinct, as a guess: bases of the
@@ -69,7 +70,7 @@ GPU_SPARE = 1.3
 ROLLOUT_DISK, TOKEN_DISK, WEIGHT_DISK, CHECKPOINT_DISK = 36, 2.2, 4, 24
 """Bytes on disk: of a rollout (28 in a training file of the demo, 25 to 44 in a probe), of a token
 of a corpus, of a parameter (an adapter is counted as the whole model), and of a parameter in
-checkpoints: two for a moment, each with two moments of Adam."""
+checkpoints: two for a moment, each with two moments of Adam (Muon, of bases, has one)."""
 
 State = Literal["done", "to resume", "to make again", "to make"]
 
@@ -124,12 +125,12 @@ def _work(task: Task) -> tuple[float, int, int, int] | None:
             batch = settings.micro_batch_sequences()
         case ExpertIteration():  # the divergence from the base is that of all rollouts
             rollouts = settings.steps * settings.rollouts_per_step
-            learned = (KEPT * settings.sft_epochs + LEARNED - 1) * rollouts * DOCUMENT
+            learned = (KEPT * settings.sft_epochs + PASSED) * rollouts * DOCUMENT
             batch = min(settings.micro_batch, settings.rollouts_per_step)
         case Sft() | Dpo():
             from_documents = isinstance(settings, Sft) and settings.source == "documents"
             rollouts = 0 if from_documents else settings.prompts * settings.samples
-            cost, texts = (LEARNED, 3) if isinstance(settings, Dpo) else (1.0, 1)
+            cost, texts = (PAIRED, 3) if isinstance(settings, Dpo) else (1.0, 1)
             learned = cost * settings.examples * settings.epochs * DOCUMENT
             batch = texts * settings.micro_batch_examples
         case _:

@@ -34,6 +34,8 @@ _PASSED_ON = (
 """Environment variables of the launcher that its workers get."""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables that libraries read their number of threads from."""
+_LOADED: list[tuple[Path, bytes]] = []
+"""Path and content of the experiment files that this process has loaded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,11 +98,14 @@ class PackedTask:
         with tempfile.TemporaryDirectory(prefix="formatlab-") as folder:
             experiment, content = self.experiment
             try:
-                # The file itself, where it is the launcher's: it may read what lies beside it.
-                if not experiment.is_file() or experiment.read_bytes() != content:
-                    experiment = Path(folder) / experiment.name
-                    experiment.write_bytes(content)
-                load_experiment(experiment)  # before unpickling: it may bring classes of the task
+                # Once a process: it may add formats and algorithms, and bring classes of the task.
+                if self.experiment not in _LOADED:
+                    # The file itself, if it is the launcher's: it may read what lies beside it.
+                    if not experiment.is_file() or experiment.read_bytes() != content:
+                        experiment = Path(folder) / experiment.name
+                        experiment.write_bytes(content)
+                    load_experiment(experiment)
+                    _LOADED.append(self.experiment)
                 task, root = pickle.loads(self.pickled)
                 address = task.address
             except FormatlabError as error:  # it may import what is not here

@@ -1,8 +1,8 @@
 """The local pool: an executor whose tasks run side by side on this machine, a process each.
 
 A process that has done a task on the CPU does the next one: to start a process and to import torch
-and TRL takes longer than many a task. One whose task failed ends, and so does one on a GPU, whose
-memory is free again only then.
+and TRL takes longer than many a task. A process ends after a task that failed, and after one on a
+GPU, to free the GPU's memory.
 """
 
 import multiprocessing
@@ -57,7 +57,8 @@ class LocalPool:
         for worker in self._workers:
             worker.pipe.close()
         for worker in self._workers:
-            worker.process.join()
+            worker.process.join(10)
+            worker.process.kill()
 
     def has_room(self, task: Task) -> bool:
         """Whether a device has a seat for the task."""
@@ -70,10 +71,10 @@ class LocalPool:
         packed = self._pack(task, silent)
         for worker in waiting:
             if worker.process.is_alive():
-                worker.task, worker.told = address, False
-                with suppress(OSError):  # it dies, as `events` will notice
+                with suppress(OSError):  # it dies
                     worker.pipe.send(packed)
-                return
+                    worker.task, worker.told = address, False
+                    return
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(packed, theirs, gpu is None))
         start_process(process, packed.environment | ({VARIABLE: gpu} if gpu else {}))

@@ -8,7 +8,7 @@ transformers' module, which holds the weights here too:
 * completions are computed in buckets of like lengths, without most of the padding;
 * logits are computed for completion tokens only, a block at a time, and again in the backward pass
   rather than kept;
-* what follows the attention of the last layer is computed for tokens whose states are asked for;
+* the last layer goes on behind its attention only for tokens whose states are needed;
 * keys and values of tokens that are being sampled are written in place, with room for more.
 
 Shapes: B completions of U different prompts; P prompt tokens (left-padded), C completion tokens
@@ -128,8 +128,9 @@ class Llama:
         different, prompt_of = torch.unique(marked, dim=0, return_inverse=True)  # (U, P), (B,)
         mask = different >= 0  # (U, P)
         memories, last = self.read(different.clamp(min=0), mask)
-        states, places = [last[prompt_of]], [torch.arange(rows, device=last.device) * length]
         lengths = completion_mask.sum(1)
+        some = lengths.nonzero()[:, 0]  # rows that are not empty
+        states, places = [last[prompt_of[some]]], [some * length]
         for bucket, width in _buckets(lengths - 1):
             of = prompt_of[bucket]  # (b,)
             begun = mask[of]  # (b, P)

@@ -1,8 +1,8 @@
 """Straight-line programs of whole numbers, calculated here: what the sandbox says, without it.
 
 Programs of the controlled world are such, and most of what a policy trained on them writes; a round
-trip to the sandbox takes many times as long. Only a small language is read here, a line at a time,
-which certainly has the same outcome there. Everything else is left to the sandbox.
+trip to the sandbox takes many times as long. A program is read here a line at a time; one with
+anything that might mean something else in the sandbox is left to it.
 """
 
 import builtins

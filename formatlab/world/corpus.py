@@ -128,9 +128,13 @@ def build_corpus(
     eos = tokenizer.eos_token_id
     assert isinstance(eos, int)
     writer = _Writer(world, tokenizer.backend_tokenizer, eos, start)
+    processes = 1
+    # A further process lacks the formats that an experiment adds.
     added = any(is_added(type(FORMATS[form])) for form in world.mixture.shares)
-    alone = added or tokens < _WORTH_A_PROCESS  # a further process lacks what an experiment adds
-    processes = 1 if alone else min(os.cpu_count() or 1, _MOST_PROCESSES)
+    if tokens >= _WORTH_A_PROCESS and not added:
+        bound = hasattr(os, "sched_getaffinity")  # absent on macOS
+        cores = len(os.sched_getaffinity(0)) if bound else os.cpu_count() or 1
+        processes = min(cores, _MOST_PROCESSES)
     with closing(_documents(writer, processes)) as stream:
         chosen = _chosen(stream, tokens)
     return Corpus(
@@ -213,10 +217,14 @@ def _documents(writer: _Writer, processes: int) -> Generator[_Document, None, No
                 other.kill()
 
 
+_PROGRAM = "import sys; sys.path[:] = {path!r}; from {module} import write_turns; write_turns()"
+"""The program of a further process, which finds the same modules as this one."""
+
+
 def _started(writer: _Writer, turn: int, processes: int) -> "Popen[bytes]":
     """Start a process that writes chunks number `turn`, `turn + processes` and so on."""
     other = Popen(
-        [sys.executable, "-c", f"from {__name__} import write_turns; write_turns()"],
+        [sys.executable, "-c", _PROGRAM.format(path=sys.path, module=__name__)],
         stdin=PIPE,
         stdout=PIPE,
         process_group=0,  # Ctrl-C ends the reader alone
@@ -227,7 +235,7 @@ def _started(writer: _Writer, turn: int, processes: int) -> "Popen[bytes]":
 
 
 def write_turns() -> None:
-    """The program of a further process: ends when nobody reads any more."""
+    """What a further process does, until nobody reads any more."""
     writer, turn, processes = pickle.load(sys.stdin.buffer)
     with suppress(OSError):
         for number in count(turn, processes):

@@ -48,7 +48,7 @@ class Family:
     tell: Callable[[Random, Content], Problem]
     """Puts a content into words."""
 
-    def any(self, random: Random, steps: int, largest: int) -> Content:
+    def draw_any(self, random: Random, steps: int, largest: int) -> Content:
         """Draw a content of any phrases."""
         content = self.draw(random, steps, largest, None)
         assert content  # some phrase goes with any number
@@ -56,7 +56,7 @@ class Family:
 
     def problem(self, random: Random, steps: int, largest: int) -> Problem:
         """Draw a problem of any phrases and tell it."""
-        return self.tell(random, self.any(random, steps, largest))
+        return self.tell(random, self.draw_any(random, steps, largest))
 
 
 _OPERATORS: dict[str, Operator] = {
@@ -70,7 +70,7 @@ _OPERATORS: dict[str, Operator] = {
 }
 
 
-def _change(
+def _draw_change(
     random: Random, amount: int, largest: int, phrases: Phrases, wanted: str | None
 ) -> tuple[str, int] | None:
     """What an amount is changed by: one of the phrases, or the wanted one, and its number.
@@ -91,7 +91,7 @@ def _change(
             return None
 
 
-def _changes(
+def _draw_changes(
     random: Random, steps: int, largest: int, wanted: Phrases | None, phrases: Phrases
 ) -> Content | None:
     """An amount and as many changes of it, one after the other, as there are steps."""
@@ -99,7 +99,7 @@ def _changes(
     told: list[str] = []
     numbers = [amount]
     for index in range(steps):
-        change = _change(random, amount, largest, phrases, wanted[index] if wanted else None)
+        change = _draw_change(random, amount, largest, phrases, wanted[index] if wanted else None)
         if change is None:
             return None
         phrase, number = change
@@ -109,7 +109,7 @@ def _changes(
     return Content(tuple(told), tuple(numbers))
 
 
-def _changed(content: Content, quantity: str) -> tuple[Step, ...]:
+def _steps_of(content: Content, quantity: str) -> tuple[Step, ...]:
     """The steps that such changes are worked in."""
     left: Operand = content.numbers[0]
     steps: list[Step] = []
@@ -132,7 +132,7 @@ _FOLD = {
     3: ("The number triples.", "{n} triples it."),
 }
 # Each addition and subtraction is drawn as often as both multiplications together.
-_draw_chain = partial(_changes, phrases=("gain", "gain", "loss", "loss", "times", "fold"))
+_draw_chain = partial(_draw_changes, phrases=("gain", "gain", "loss", "loss", "times", "fold"))
 
 
 def _tell_chain(random: Random, content: Content) -> Problem:
@@ -144,7 +144,7 @@ def _tell_chain(random: Random, content: Content) -> Problem:
         wordings = _FOLD[number] if phrase == "fold" else _CHANGES[phrase]
         sentences.append(random.choice(wordings).format(n=name, k=number))
     sentences.append(f"How many {item} does {name} have?")
-    return solved(question=" ".join(sentences), family="chain", steps=_changed(content, item))
+    return solved(question=" ".join(sentences), family="chain", steps=_steps_of(content, item))
 
 
 _COMPARISONS = {
@@ -152,7 +152,7 @@ _COMPARISONS = {
     "more_than": "{a} has {k} more than {b}.",
     "fewer_than": "{a} has {k} fewer than {b}.",
 }
-_draw_comparison = partial(_changes, phrases=tuple(_COMPARISONS))
+_draw_comparison = partial(_draw_changes, phrases=tuple(_COMPARISONS))
 
 
 def _tell_comparison(random: Random, content: Content) -> Problem:
@@ -164,7 +164,7 @@ def _tell_comparison(random: Random, content: Content) -> Problem:
         who, than, number = people[index + 1], people[index], content.numbers[index + 1]
         sentences.append(_COMPARISONS[phrase].format(a=who, b=than, k=number))
     sentences.append(f"How many {item} does {people[-1]} have?")
-    return solved(question=" ".join(sentences), family="comparison", steps=_changed(content, item))
+    return solved(question=" ".join(sentences), family="comparison", steps=_steps_of(content, item))
 
 
 def _draw_pair(random: Random, steps: int, largest: int, wanted: Phrases | None) -> Content | None:
@@ -172,7 +172,9 @@ def _draw_pair(random: Random, steps: int, largest: int, wanted: Phrases | None)
     amount = random.randint(2, largest)
     if steps == 1:
         return Content(("together",), (amount, random.randint(2, largest)))
-    change = _change(random, amount, largest, tuple(_COMPARISONS), wanted[0] if wanted else None)
+    change = _draw_change(
+        random, amount, largest, tuple(_COMPARISONS), wanted[0] if wanted else None
+    )
     if change is None:
         return None
     phrase, number = change
@@ -195,7 +197,7 @@ def _tell_pair(random: Random, content: Content) -> Problem:
         sentences.append(f"{second} has {number}.")
     else:
         compared = Content(content.phrases[:1], content.numbers[:2])
-        worked.extend(_changed(compared, item))
+        worked.extend(_steps_of(compared, item))
         sentences.append(_COMPARISONS[content.phrases[0]].format(a=second, b=first, k=number))
         other = Result(0)
     worked.append(Step(operator="+", left=amount, right=other, phrase="together", quantity=item))

@@ -22,10 +22,10 @@ _BUCKETS: dict[Split, range] = {"probe": range(10), "rl": range(10, 30), "pretra
 """Which hundredths of all problems a split gets, by the hash of their content."""
 
 _KINDS = 1_000
-"""Kinds drawn after which a world is taken to have no problem of a split."""
+"""Kinds that are tried before a world is said to have no problem of a split."""
 
 _CONTENTS = 1_000
-"""Contents drawn after which a split is taken to have no problem of a kind."""
+"""Contents that are tried before a split is said to have no problem of a kind."""
 
 
 class Document(NamedTuple):
@@ -104,7 +104,7 @@ class World:
         for _ in range(_KINDS):
             family = FAMILIES[name := random.choice(self.families)]
             steps = random.randint(self.min_steps, self.max_steps)
-            phrases = family.any(random, steps, self.largest).phrases
+            phrases = family.draw_any(random, steps, self.largest).phrases
             kind = _Kind(name, steps, self.largest, phrases)
             if _occurs(kind, split) and (content := kind.draw(split, random)):
                 return family.tell(random, content)

@@ -28,7 +28,7 @@ def test_common_options_come_first_and_the_rest_takes_a_line_each(
         assert common < at < grpo
     rest = [line for line in lines[grpo + 1 : -4] if line.startswith(" ")]
     assert all(line.startswith("  --") for line in rest)
-    assert any(line.split()[:2] == ["--pretraining.tokens", "6000000"] for line in rest)
+    assert any(line.split()[:2] == ["--pretraining.tokens", "3000000"] for line in rest)
 
 
 def test_settings_that_the_study_does_not_use_are_left_out_until_it_does(

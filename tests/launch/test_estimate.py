@@ -15,6 +15,8 @@ from formatlab.launch.estimate import (
     KEPT,
     LEARNED,
     LONGEST,
+    PAIRED,
+    PASSED,
     PROMPT,
     ROLLOUT_DISK,
     SAMPLED,
@@ -118,11 +120,11 @@ def test_a_base_takes_its_start_its_tokens_and_its_probe(tmp_path: Path):
         (
             ExpertIteration(prompts=128, rounds=2, sft_epochs=3),
             2048,
-            (3 * KEPT + LEARNED - 1) * 2048 * DOCUMENT,
+            (3 * KEPT + PASSED) * 2048 * DOCUMENT,
         ),
         (Sft(examples=32, epochs=2, prompts=128), 0, 64 * DOCUMENT),
         (Sft(source="rollouts", examples=32, prompts=128, samples=4), 512, 64 * DOCUMENT),
-        (Dpo(examples=32, epochs=2, prompts=128, samples=4), 512, LEARNED * 64 * DOCUMENT),
+        (Dpo(examples=32, epochs=2, prompts=128, samples=4), 512, PAIRED * 64 * DOCUMENT),
     ],
 )
 def test_a_run_takes_what_it_samples_and_learns_from(

@@ -79,9 +79,10 @@ class Somewhere(SharedFolder):
 
 
 def test_a_machine_that_has_not_seen_the_added_format_knows_the_task(
-    experiment: Path, tmp_path: Path
+    experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     for task in graph(load_experiment(experiment)[1]["tiny"].runs()):
+        monkeypatch.setattr("formatlab.launch.packed_task._LOADED", [])
         root = Somewhere(tmp_path / "runs")
         remote = PackedTask.of(task, None, root=root, experiment=experiment, threads=1)
         forget()

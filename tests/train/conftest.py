@@ -23,7 +23,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = Base(
         world=WORLD,
         scale="0.04M",
-        pretraining=Pretraining(tokens=700_000, vocabulary=300),
+        pretraining=Pretraining(tokens=500_000, vocabulary=300),
         probe=Probe(prompts=16, samples=2),
     )
 

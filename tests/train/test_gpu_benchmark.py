@@ -89,7 +89,7 @@ def test_the_study(rehearsed: Callable):
 
 
 def test_a_study_that_runs_out_of_time_tells_what_is_done(tmp_path: Path):
-    result = gpu.study(gpu.Given(sizes=gpu.TINY, runs=tmp_path, seconds=5.5))
+    result = gpu.study(gpu.Given(sizes=gpu.TINY, runs=tmp_path, seconds=gpu._SECONDS_TO_TELL + 0.5))
     assert not result.done
     assert result.said == "`scale_attractors`, runs done: 0. "
 

@@ -164,7 +164,7 @@ def test_the_policy_learns_what_it_is_paid_for(tiny_base: Path, tmp_path: Path, 
     settings = replace(SETTINGS, critic=critic, **LEARNABLE)
     run = train(tiny_base, tmp_path / "run", settings=settings, reward=PaidForDirect())
     rewards = [line["reward"] for line in run.metrics()]
-    assert np.mean(rewards[:2]) < 0.6
+    assert rewards[0] < 0.6
     assert np.mean(rewards[-2:]) > 0.85
 
 

@@ -32,10 +32,12 @@ STUDY = LadderStudy(
         largest=5,
     ),
     scales=("0.04M",),
-    pretraining=Pretraining(tokens=500_000, vocabulary=300),
+    pretraining=Pretraining(tokens=300_000, vocabulary=300),
     before=("sft", "dpo"),
-    sft=Sft(prompts=12, examples=16, batch=8, epochs=1, formats=("direct",), completion_length=24),
-    dpo=Dpo(prompts=24, examples=16, batch=4, epochs=1, toward="direct", completion_length=24),
+    sft=Sft(
+        prompts=12, examples=16, batch=8, epochs=1, formats=("tool_tags",), completion_length=24
+    ),
+    dpo=Dpo(prompts=24, examples=16, batch=4, epochs=1, toward="tool_tags", completion_length=24),
     grpo=Grpo(prompts=8, prompts_per_step=4, group_size=4, epochs=1, completion_length=24),
     probe=Probe(prompts=6, samples=2, fractions=()),
 )
@@ -64,7 +66,7 @@ def test_each_stage_starts_from_what_the_one_before_it_left(
     sft, dpo, grpo = execute(study, runs_dir)
     assert [run.config["algorithm"] for run in (sft, dpo, grpo)] == ["sft", "dpo", "grpo"]
     assert [len(run.config["before"]) for run in (sft, dpo, grpo)] == [0, 1, 2]
-    assert grpo.config["chain"] == "sft direct, dpo direct, grpo"
+    assert grpo.config["chain"] == "sft tool_tags, dpo tool_tags, grpo"
     assert completions(dpo, 0.0) == completions(sft, 1.0)
     assert completions(grpo, 0.0) == completions(dpo, 1.0)
     assert completions(grpo, 1.0) != completions(sft, 0.0)

@@ -2,10 +2,10 @@
 
 `RolloutTrainer` is the first base class of a trainer, before `GRPOTrainer` or `RLOOTrainer` (TRL
 1.16). It overrides `_get_train_sampler`, `_generate_and_score_completions`,
-`_get_per_token_logps_and_entropies`, `_save_checkpoint` and `log`, which are private but for the
-last; a trainer derived from it overrides `_generate_single_turn`. TRL's loss is unchanged; where
-the policy is a plain Llama, the log-probabilities in it come from the lab's forward pass.
-Advantages are TRL's unless a trainer overrides `_advantages`.
+`_get_per_token_logps_and_entropies`, `_compute_loss`, `_save_checkpoint` and `log`, which are
+private but for the last; a trainer derived from it overrides `_generate_single_turn`. TRL's loss is
+unchanged; where the policy is a plain Llama, the log-probabilities in it come from the lab's
+forward pass. Advantages are TRL's unless a trainer overrides `_advantages`.
 
 A step: TRL asks for a batch of prompts in the order of `EpochOrder`, for completions
 (`_generate_single_turn`) and for rewards (`RewardFunction`), and computes advantages. Then
@@ -335,6 +335,8 @@ class RolloutTrainer:
 
     def _logprobs_of_base(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Log-probabilities (B, C) of the completion's tokens under the frozen base."""
+        if "ref_per_token_logps" in batch and self._is_plain(self._policy()):
+            return batch["ref_per_token_logps"]  # TRL had them computed by the same pass
         base = self._base or self.ref_model
         if base is not None:
             return self._completion_logprobs(base, batch)

@@ -1,8 +1,8 @@
 """Muon: momentum whose matrices are made orthogonal before they are added to the weights.
 
 The same as `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`, but in the precision of the
-weights, where PyTorch's computes in bfloat16, and for all matrices of a shape at once. On a
-processor without bfloat16 that takes a twentieth of the time.
+weights, where PyTorch's computes in bfloat16, and for all matrices of a shape at once. On a CPU
+that emulates bfloat16 it takes a twentieth of the time of PyTorch's.
 """
 
 from collections import defaultdict

@@ -58,7 +58,7 @@ _LANGUAGE = regex.compile(r"\A(?:python|py)\n")
 _WORKED = regex.compile(r"<<[^<>\n]{1,80}=|^####[ \t]*+[-$\d]|^A:", regex.MULTILINE)
 """Marks of GSM8K, which make lines of sums an answer in prose."""
 
-_DUBIOUS = re.compile(r"\\|[0-9][A-Za-z_]|finally")
+_DUBIOUS = re.compile(r"\\|[0-9]\.?[A-Za-z_]|finally")
 """What Python may warn of where it parses: escapes, numbers run into words, ends of `try`. To keep
 warnings from being shown takes as long as to parse a short program."""
 

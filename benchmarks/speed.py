@@ -71,6 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="file for all values")
     parser.add_argument("--write", type=Path, help="page for the tables")
     options = parser.parse_args(arguments)
+    if options.former and not (options.former / "formatlab").is_dir():
+        parser.error(f"--former: {options.former} is no checkout of this project")
     silence_libraries()
     for name in options.only:
         part = PARTS[name]

@@ -117,7 +117,7 @@ def test_the_loss_is_the_mean_over_completion_tokens_alone(tiny_base: Path, tmp_
 @pytest.mark.parametrize("form", ["direct", "tool_tags"])
 def test_sft_on_one_format_makes_it_the_models_own(tiny_base: Path, tmp_path: Path, form: str):
     settings = replace(
-        DOCUMENTS, formats=(form,), examples=64, batch=16, epochs=3, learning_rate=3e-3
+        DOCUMENTS, formats=(form,), examples=128, batch=16, epochs=3, learning_rate=3e-3
     )
     probe = replace(PROBE, samples=8)
     run = train(tiny_base, tmp_path / "run", settings, probe=probe)

@@ -198,7 +198,7 @@ def rendered(*, per_format: int) -> Iterator[Case]:
         pairs = []
         for number in range(per_format):
             random = Random(f"{name}-{number}")
-            problem = families[number % len(families)](random, 1 + number % 4, 20)
+            problem = families[number % len(families)].problem(random, 1 + number % 4, 20)
             pairs.append((form.render(problem, random), problem.answer))
         source = "renderings of the controlled world, and near misses"
         yield from _with_misses(source, f"world[{name}]", pairs)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -42,7 +42,7 @@ def of_stock_trl(base: Path, folder: Path, seed: int) -> list[float]:
 
     trainer = GRPOTrainer(
         model=str(base / "model"),
-        reward_funcs=reward,
+        reward_funcs=cast(Any, reward),
         args=GRPOConfig(**arguments),
         train_dataset=Dataset.from_list([{"prompt": p.text, "gold": p.gold} for p in prompts]),
         processing_class=tokenizer,

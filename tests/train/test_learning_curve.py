@@ -63,5 +63,5 @@ def test_the_lab_learns_as_fast_as_stock_trl(tiny_base: Path, tmp_path: Path):
         assert all(mean(curve[-4:]) > mean(curve[:4]) for curve in curves)
     for part in (slice(0, steps // 2), slice(steps // 2, steps)):
         lab, stock = ([mean(curve[part]) for curve in curves] for curves in (ours, theirs))
-        assert mannwhitneyu(lab, stock).pvalue > 0.01
+        assert mannwhitneyu(lab, stock).pvalue > 0.05
         assert mean(lab) == pytest.approx(mean(stock), abs=0.1)

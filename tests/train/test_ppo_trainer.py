@@ -37,7 +37,7 @@ LEARNABLE: dict[str, Any] = {
     "prompts_per_step": 16,
     "epochs": 5,
     "iterations": 4,
-    "warmup": 0.0,
+    "warmup": 0.1,
     "checkpoint_every": 100,
 }
 """Ten steps of 64 rollouts."""
@@ -164,7 +164,7 @@ def test_the_policy_learns_what_it_is_paid_for(tiny_base: Path, tmp_path: Path, 
     settings = replace(SETTINGS, critic=critic, **LEARNABLE)
     run = train(tiny_base, tmp_path / "run", settings=settings, reward=PaidForDirect())
     rewards = [line["reward"] for line in run.metrics()]
-    assert rewards[0] < 0.6
+    assert np.mean(rewards[:2]) < 0.6
     assert np.mean(rewards[-2:]) > 0.85
 
 

@@ -54,11 +54,13 @@ def test_two_processes_give_the_winners_of_one(
 
     # Sums in another order differ in the last bits, so that a later draw may come out differently.
     first = pc.field("step") == 0
-    # A random reward is drawn by lot within each process.
+    # A random reward is drawn by lot within each process, as often as answers are right in it.
     by_lot = OPTIONS.get(algorithm, {}).get("reward", Reward()).kind == "random"
     same = [*names, "completion"] if by_lot else [*names, "completion", "reward"]
     ours, theirs = (run.rollouts("train").filter(first).select(same) for run in (two, one))
     assert ours.equals(theirs)
+    paid = [pc.sum(run.rollouts("train").filter(first)["reward"]).as_py() for run in (two, one)]
+    assert paid[0] == paid[1]
     winners = [run_winners(run).select(["epoch", "winner", "n_rollouts"]) for run in (two, one)]
     assert winners[0].equals(winners[1])
 

@@ -57,9 +57,10 @@ def test_two_processes_give_the_winners_of_one(
     # A random reward is drawn by lot within each process, as often as answers are right in it.
     by_lot = OPTIONS.get(algorithm, {}).get("reward", Reward()).kind == "random"
     same = [*names, "completion"] if by_lot else [*names, "completion", "reward"]
-    ours, theirs = (run.rollouts("train").filter(first).select(same) for run in (two, one))
+    first_steps = [run.rollouts("train").filter(first) for run in (two, one)]
+    ours, theirs = (rollouts.select(same) for rollouts in first_steps)
     assert ours.equals(theirs)
-    paid = [pc.sum(run.rollouts("train").filter(first)["reward"]).as_py() for run in (two, one)]
+    paid = [sum(rollouts["reward"].to_pylist()) for rollouts in first_steps]
     assert paid[0] == paid[1]
     winners = [run_winners(run).select(["epoch", "winner", "n_rollouts"]) for run in (two, one)]
     assert winners[0].equals(winners[1])

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from formatlab.launch.devices import available_cores
 from formatlab.observe.grader import grade
 from formatlab.observe.sandbox import Sandbox
+from formatlab.world.cores import available_cores
 from formatlab.world.four_formats import FOUR_FORMATS
 
 BROKEN = 0.1

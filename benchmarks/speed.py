@@ -41,9 +41,9 @@ from benchmarks.pretraining import pretraining_rows
 from benchmarks.steps import Contest
 from benchmarks.turns import HERE, Row, commit, table
 from benchmarks.world import world_rows
-from formatlab.launch.devices import available_cores
 from formatlab.models.model import silence_libraries
 from formatlab.train.probe import Probe
+from formatlab.world.cores import available_cores
 
 
 class Part(NamedTuple):

@@ -15,13 +15,13 @@ from itertools import islice
 from pathlib import Path
 
 from formatlab.errors import FormatlabError
-from formatlab.launch.devices import available_cores
 from formatlab.observe.files.layouts import Columns
 from formatlab.observe.files.rows import BadRow
 from formatlab.observe.files.source import RolloutReader, find_sources
 from formatlab.observe.files.tagged_file import TaggedFile
 from formatlab.observe.files.tagging import TagJob, tag_chunks
 from formatlab.observe.tagger import tag
+from formatlab.world.cores import available_cores
 from formatlab.world.formats import FORMATS, Format
 from formatlab.world.mixture import Mixture
 from formatlab.world.world import World

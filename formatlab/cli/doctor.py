@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Literal
 
 from formatlab import __version__
 from formatlab.errors import InputError
-from formatlab.launch.devices import available_cores
 from formatlab.models.source import PACKAGED_MODELS, find_model
+from formatlab.world.cores import available_cores
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

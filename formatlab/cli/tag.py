@@ -120,13 +120,13 @@ def _check(options: TagOptions) -> None:
 def _tag(options: TagOptions, files: Sequence[str]) -> None:
     from rich.console import Console
 
-    from formatlab.launch.devices import available_cores
     from formatlab.observe.files.layouts import Columns
     from formatlab.observe.files.source import RolloutReader, find_sources
     from formatlab.observe.files.tagging import TagJob
     from formatlab.observe.files.tagging_run import TaggingRun
     from formatlab.observe.own_formats import own_formats
     from formatlab.store.output_file import check_output
+    from formatlab.world.cores import available_cores
 
     if options.formats is not None:
         own_formats(options.formats)  # a mistake in them is told before anything is read

@@ -14,20 +14,17 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from formatlab.launch.devices import available_cores
-from formatlab.launch.monitor import Monitor
+from formatlab.launch.monitor import LOOK_EVERY, Monitor
 from formatlab.launch.progress import ProgressDisplay
 from formatlab.launch.schedule import Outcome
 from formatlab.launch.worker import claimed, execute, is_done
 from formatlab.store.lock import Watch
 from formatlab.study.task import Task
-from formatlab.train.progress import Emit, Progress
+from formatlab.train.progress import Emit
+from formatlab.world.cores import available_cores
 
 Word = Literal["wait", "take part", "done"]
 """The first process's orders to the others about a task."""
-
-_LOOK_EVERY = 2.0
-"""Seconds between two looks at a task whose lock another command holds."""
 
 
 def processes() -> int:
@@ -93,10 +90,9 @@ def _wait_for_lock(task: Task, runs: Path, emit: Emit) -> None:
     """
     watch = Watch()
     while owner := watch.held(runs / task.address):
-        note = f"waiting for {owner.words}"
-        emit(Progress(task.label, 0, task.steps or 1, None, None, note))
+        emit(task.waiting_for(owner.words))
         _say("wait")
-        time.sleep(_LOOK_EVERY)
+        time.sleep(LOOK_EVERY)
 
 
 def _hear() -> Word:

@@ -57,11 +57,7 @@ class Removable:
 
 
 def find_removable(runs: Path, kinds: Collection[Kind] = GARBAGE) -> list[Removable]:
-    """Find what can be removed, by kind and path. Links are not followed.
-
-    Args:
-        runs: the runs folder.
-        kinds: what to look for.
+    """Find what of some kinds can be removed, by kind and path. Links are not followed.
 
     Raises:
         InputError: the folder is not there, or is no runs folder.

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from formatlab.errors import RunError
+from formatlab.world.cores import available_cores
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 """The environment variable that gives a worker its GPU."""
@@ -46,13 +47,6 @@ _CGROUPS = (
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
 """A container's memory limit and use: version 2 and version 1."""
-
-
-def available_cores() -> int:
-    """Cores that this process may use; a container or scheduler can restrict them."""
-    if hasattr(os, "sched_getaffinity"):  # absent on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def worker_threads(workers: int, most: int | None = None) -> int:

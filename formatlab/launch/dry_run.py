@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
+from rich.console import Console
 from rich.filesize import decimal
+from rich.table import Table
 
-from formatlab.launch.devices import Devices, available_cores, available_memory, find_gpus
+from formatlab.launch.devices import Devices, available_memory, find_gpus
 from formatlab.launch.estimate import Estimate, State, estimates, gpu_bytes, time_machine
 from formatlab.launch.options import LaunchOptions
 from formatlab.launch.plan import PlannedTask
@@ -21,10 +23,7 @@ from formatlab.launch.status import TaskStatus, study_seconds_left
 from formatlab.show.wording import duration_text
 from formatlab.store.track import Track, untracked
 from formatlab.study.task import Task
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from formatlab.world.cores import available_cores
 
 LAUNCHER = 250 * 2**20
 """Bytes that the launcher itself holds: 204 MiB were measured."""
@@ -39,25 +38,16 @@ def print_dry_run(
     runs: Path,
     *,
     options: LaunchOptions,
-    console: "Console",
+    console: Console,
     track: Track = untracked,
 ) -> None:
     """Print which tasks there are, what each of them takes, and whether it all fits.
 
-    Nothing is written to the runs folder.
-
-    Args:
-        tasks: each after what it needs, see `graph`.
-        runs: the runs folder.
-        options: of the command.
-        console: where to print.
-        track: shows how far it is.
+    Nothing is written to the runs folder. The tasks come each after what it needs, see `graph`.
 
     Raises:
         FormatlabError: a task's folder is of another version of formatlab.
     """
-    from rich.console import Console
-
     gpus, cores = find_gpus(), available_cores()
     devices = Devices(gpus, cores=cores, jobs=options.jobs, runs_per_gpu=options.runs_per_gpu)
     local = options.launcher == "local"
@@ -82,10 +72,8 @@ def print_dry_run(
         console.print(line, markup=False, highlight=False, soft_wrap=False)
 
 
-def dry_run_table(found: Sequence[Estimate]) -> "Table":
+def dry_run_table(found: Sequence[Estimate]) -> Table:
     """A line an arm."""
-    from rich.table import Table
-
     table = Table("task", "state", box=None, pad_edge=False, header_style="bold")
     for title in ("time\neach", "memory\neach", "disk\nin all"):
         table.add_column(title, justify="right", no_wrap=True)

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,7 @@ from rich.console import Console
 
 from formatlab.errors import FormatlabError
 from formatlab.launch.accelerate import is_first, processes, run_together
-from formatlab.launch.devices import Devices, available_cores, find_gpus, worker_threads
+from formatlab.launch.devices import Devices, find_gpus, worker_threads
 from formatlab.launch.executor import Executor
 from formatlab.launch.monitor import run_tasks
 from formatlab.launch.options import LaunchOptions, is_address
@@ -29,6 +29,7 @@ from formatlab.launch.runs_root import RunsRoot
 from formatlab.launch.schedule import Outcome
 from formatlab.store.track import Track
 from formatlab.study.task import Task, graph
+from formatlab.world.cores import available_cores
 
 if TYPE_CHECKING:
     from formatlab.show.study import Study as StudyResults
@@ -51,13 +52,7 @@ class Command:
 
 
 def launch(command: Command, root: RunsRoot, runs: Path, console: Console) -> dict[str, Outcome]:
-    """Write the plan and do the tasks.
-
-    Args:
-        command: the work.
-        root: the runs folder.
-        runs: its view on this machine.
-        console: where progress is shown.
+    """Write the plan and do the tasks; `runs` is the root's view on this machine.
 
     Returns:
         An outcome a task, by address; none in all but the first of several processes.
@@ -65,11 +60,11 @@ def launch(command: Command, root: RunsRoot, runs: Path, console: Console) -> di
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM came; see `exit_status_of_interrupt`.
     """
-    with _sigterm_as_ctrl_c() if processes() == 1 else nullcontext():
-        if processes() > 1:
-            if is_first():
-                _announce(command, root, runs, side_by_side=1)
-            return run_together(command.tasks, runs, console=console)
+    if processes() > 1:
+        if is_first():
+            _announce(command, root, runs, side_by_side=1)
+        return run_together(command.tasks, runs, console=console)
+    with _sigterm_as_ctrl_c():
         if command.options.launcher == "local":
             return _run_here(command, root, runs, console)
         with _cluster(command, root) as cluster, _sigterm_as_ctrl_c():  # Ray has set its own
@@ -83,12 +78,6 @@ def report(
     command: Command, root: RunsRoot, runs: Path, *, track: Track
 ) -> tuple["StudyResults | None", int]:
     """Write the report of the study's finished runs, whichever command did them.
-
-    Args:
-        command: the work.
-        root: the runs folder.
-        runs: its view on this machine.
-        track: shows how far it is.
 
     Returns:
         The measured study, None if no run is finished; and 1 if a run could not be looked at, which

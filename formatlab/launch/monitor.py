@@ -20,7 +20,7 @@ from formatlab.store.lock import Owner, Watch
 from formatlab.study.task import Task
 from formatlab.train.progress import Progress, Remark
 
-_LOOK_EVERY = 2.0
+LOOK_EVERY = 2.0
 """Seconds between two looks at a task whose lock another process holds."""
 _ASK_EVERY = 60.0
 """Seconds until a full queue is asked again."""
@@ -130,19 +130,17 @@ class _Launch:
                 done, owner = self._root.is_done(task), self._root.owner(task)
             except FormatlabError as error:
                 self._monitor.end(task, Outcome(task.label, str(error), error.exit_status))
-                continue
             except _LASTING as error:
                 self._monitor.end(task, Outcome(task.label, f"cannot work there: {error}", 1))
-                continue
             except OSError as error:  # the network is away
                 self._wait_for(task, f"the runs folder ({error})")
-                continue
-            if done:
-                self._monitor.end(task, Outcome(task.label), "nothing left to do")
-            elif living := self._watch.living(task.address, owner):
-                self._wait_for(task, living.words)
             else:
-                self._submit(task, owner)
+                if done:
+                    self._monitor.end(task, Outcome(task.label), "nothing left to do")
+                elif living := self._watch.living(task.address, owner):
+                    self._wait_for(task, living.words)
+                else:
+                    self._submit(task, owner)
 
     def _submit(self, task: Task, silent: Owner | None) -> None:
         try:
@@ -191,4 +189,4 @@ class _Launch:
     def _wait_for(self, task: Task, holder: str) -> None:
         if task.address not in self._next_look:
             self._monitor.say(f"{task.label}: waiting for {holder}")
-        self._next_look[task.address] = time.monotonic() + _LOOK_EVERY
+        self._next_look[task.address] = time.monotonic() + LOOK_EVERY

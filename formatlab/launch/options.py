@@ -100,17 +100,10 @@ class LaunchOptions:
             )
 
 
-_OF_CLUSTERS = {
-    "address",
-    "cpus_per_run",
-    "gpus_per_run",
-    "memory_gb_per_run",
-    "retries",
-    "scratch",
-    "slurm",
-}
+_LOCAL = {"runs_dir", "jobs", "runs_per_gpu", "launcher"}
+"""Options that the local launcher reads."""
 _IDLE = {
-    "local": _OF_CLUSTERS,
+    "local": {of.name for of in fields(LaunchOptions)} - _LOCAL,
     "ray": {"slurm", "runs_per_gpu"},
     "slurm": {"address", "runs_per_gpu"},
 }

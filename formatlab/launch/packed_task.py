@@ -43,9 +43,7 @@ class PackedTask:
     """One task, in a form that a process with another formatlab can refuse."""
 
     address: str
-    """Address of the task."""
     label: str
-    """Label of the task."""
     formatlab: str
     """The launcher's version."""
     environment: dict[str, str]
@@ -84,11 +82,7 @@ class PackedTask:
         )
 
     def do(self, emit: Emit) -> Outcome | Busy:
-        """Do it in this process, unless another launcher holds its lock.
-
-        Args:
-            emit: called with progress and remarks.
-        """
+        """Do it in this process, unless another launcher holds its lock."""
         if self.formatlab != __version__:
             return self._refused(
                 f"this is formatlab {__version__}, and the launcher's is {self.formatlab}; install "

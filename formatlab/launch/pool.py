@@ -104,9 +104,7 @@ class LocalPool:
         """End all workers."""
         for worker in self._workers:
             worker.process.terminate()
-        for worker in self._workers:
-            worker.process.join(10)
-            worker.process.kill()
+        self.close()
 
     def _read(self, worker: _Worker) -> list[tuple[str, TaskEvent]]:
         """The messages of a worker that were not read yet."""

@@ -6,8 +6,6 @@ tasks; stages that ended and remarks stay above it as lines. Elsewhere (a file, 
 system) only plain lines are written, few enough to be kept.
 """
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,13 +13,16 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Column, Table
+from rich.text import Text
 
 from formatlab.show.wording import duration_text
 from formatlab.train.progress import Progress
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 LINE_INTERVAL = 10.0
 """Seconds between two plain lines of one stage, at least."""
@@ -82,8 +83,6 @@ class ProgressDisplay:
             tasks: number of tasks in all; 0: they are not counted.
             clock: seconds that only grow.
         """
-        from rich.live import Live
-
         self._console = console
         self._clock = clock
         self._stages: dict[str, _Stage] = {}
@@ -91,7 +90,7 @@ class ProgressDisplay:
         # Elsewhere than on a terminal it shows nothing, and leaves nothing if it is transient.
         self._live = Live(console=console, transient=not console.is_terminal)
 
-    def __enter__(self) -> ProgressDisplay:
+    def __enter__(self) -> Self:
         self._live.start()
         self._draw()
         return self
@@ -148,11 +147,6 @@ class ProgressDisplay:
         """Show the count of tasks, and as many stages under way as there is room for."""
         if not self._console.is_terminal:
             return
-        from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.table import Column, Table
-        from rich.text import Text
-
         # The last column, of notes, is shortened first.
         table = Table.grid(*(Column(no_wrap=True) for _ in range(5)), padding=(0, 2))
         for stage in self._stages.values():

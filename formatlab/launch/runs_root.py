@@ -139,8 +139,7 @@ class RemoteRuns:
 
     def _work(self, task: Task, threads: int, emit: Emit) -> Outcome:
         def waiting(for_what: str) -> None:
-            note = f"waiting for {for_what}"
-            emit(Progress(task.label, 0, task.steps or 1, None, None, note))
+            emit(task.waiting_for(for_what))
 
         retry = patiently(lambda error: waiting(f"{self.address} ({words_of(error)})"))
         record, name = self._record(task, retry), f"{self.address}/{task.address}"

@@ -20,7 +20,7 @@ from formatlab.store.run_folder import RunFolder
 from formatlab.store.runs_folder import put_aside
 from formatlab.study.task import Task
 from formatlab.train.failure import failure_reason, is_disk_full, out_of_memory
-from formatlab.train.progress import Emit, Progress, Remark
+from formatlab.train.progress import Emit, Remark
 
 
 def work(task: Task, runs: Path, *, threads: int, emit: Emit) -> Outcome:
@@ -61,12 +61,8 @@ def perform(task: Task, runs: Path, emit: Emit) -> None:
 @contextmanager
 def claimed(task: Task, runs: Path, emit: Emit) -> Iterator[bool]:
     """Hold a task's lock for a `with` block; yields whether there is work to do."""
-
-    def waiting(holder: str) -> None:
-        emit(Progress(task.label, 0, task.steps or 1, None, None, f"waiting for {holder}"))
-
     folder = runs / task.address
-    with locked(folder, wait=True, waiting=waiting):
+    with locked(folder, wait=True, waiting=lambda holder: emit(task.waiting_for(holder))):
         wrong = why_made_again(task, runs)
         if wrong is not None:
             aside = put_aside(folder, runs)
@@ -143,11 +139,8 @@ def note_failure(folder: Path, reason: str) -> None:
 def start_process(worker: BaseProcess, environment: Mapping[str, str]) -> None:
     """Start a worker process that Ctrl-C does not reach, not even while it imports.
 
-    Ctrl-C goes to every process of a terminal; the launcher ends its workers itself.
-
-    Args:
-        worker: the process.
-        environment: variables that it has from its start: libraries read them when imported.
+    Ctrl-C goes to every process of a terminal; the launcher ends its workers itself. The worker has
+    the variables of `environment` from its start: libraries read them when they are imported.
     """
     variables = dict(os.environ)
     signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

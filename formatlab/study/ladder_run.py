@@ -41,11 +41,7 @@ class BaseTask(Task):
             scale=self.base.scale,
             mixture=self.base.world.mixture.name,
             details=self.mixture,
-            seeds=Seeds(
-                world=self.base.world.seed,
-                initialisation=self.base.seed,
-                sampling=self.base.seed,
-            ),
+            seeds=_seeds(self.base, sampling=self.base.seed),
         )
 
     @property
@@ -93,11 +89,7 @@ class LadderRun(StageRun):
             mixture=self.base.world.mixture.name,
             algorithm=self.training.algorithm,
             details=", ".join(filter(None, (self.mixture, self.words))),
-            seeds=Seeds(
-                world=self.base.world.seed,
-                initialisation=self.base.seed,
-                sampling=self.training.seed,
-            ),
+            seeds=_seeds(self.base, sampling=self.training.seed),
         )
 
     @property
@@ -142,3 +134,7 @@ class LadderRun(StageRun):
             probe_prompts=[plain_prompt(problem) for problem in probe_problems],
             world=world,
         )
+
+
+def _seeds(base: Base, *, sampling: int) -> Seeds:
+    return Seeds(world=base.world.seed, initialisation=base.seed, sampling=sampling)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from formatlab.errors import FormatlabError
 from formatlab.store.run_folder import RunFolder
-from formatlab.train.progress import Emit
+from formatlab.train.progress import Emit, Progress
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -104,6 +104,10 @@ class Task(ABC):
     def most_threads(self) -> int | None:
         """Threads beyond which the work gets slower; None where more always help."""
         return None
+
+    def waiting_for(self, holder: str) -> Progress:
+        """What is shown of it while somebody else holds its lock, or the network is away."""
+        return Progress(self.label, 0, self.steps or 1, None, None, f"waiting for {holder}")
 
     def start_digest(self, runs: Path) -> str | None:
         """SHA-256 of the weights that it starts from; None if it needs no other task."""

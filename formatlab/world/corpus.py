@@ -1,6 +1,5 @@
 """Corpora: tokenised pretraining documents that add up to an exact number of tokens."""
 
-import os
 import pickle
 import sys
 from collections.abc import Generator, Iterable, Iterator
@@ -16,6 +15,7 @@ import numpy as np
 
 from formatlab.errors import InputError, RunError
 from formatlab.world.added_formats import is_added
+from formatlab.world.cores import available_cores
 from formatlab.world.formats import FORMATS
 from formatlab.world.prompt import plain_prompt
 from formatlab.world.world import World
@@ -132,9 +132,7 @@ def build_corpus(
     # A further process lacks the formats that an experiment adds.
     added = any(is_added(type(FORMATS[form])) for form in world.mixture.shares)
     if tokens >= _WORTH_A_PROCESS and not added:
-        bound = hasattr(os, "sched_getaffinity")  # absent on macOS
-        cores = len(os.sched_getaffinity(0)) if bound else os.cpu_count() or 1
-        processes = min(cores, _MOST_PROCESSES)
+        processes = min(available_cores(), _MOST_PROCESSES)
     with closing(_documents(writer, processes)) as stream:
         chosen = _chosen(stream, tokens)
     return Corpus(

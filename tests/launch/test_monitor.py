@@ -167,7 +167,7 @@ def test_a_task_that_is_lost_too_often_stops_what_needs_it(run: Callable):
 
 
 def test_what_another_launcher_is_at_is_left_to_it(run: Callable, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("formatlab.launch.monitor._LOOK_EVERY", 0.0)
+    monkeypatch.setattr("formatlab.launch.monitor.LOOK_EVERY", 0.0)
     cluster = Here({"a": [Busy("process 1 on elsewhere")]})
     outcomes, said = run(cluster, A)
     assert "a: waiting for process 1 on elsewhere" in said
@@ -264,7 +264,7 @@ def test_options_that_go_together_are_accepted(options: LaunchOptions, runs_dir:
 
 
 def test_a_runs_folder_that_is_away_is_waited_for(run: Callable, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("formatlab.launch.monitor._LOOK_EVERY", 0.0)
+    monkeypatch.setattr("formatlab.launch.monitor.LOOK_EVERY", 0.0)
     away = iter([True, True])
 
     def owner(_: SharedFolder, task: Task) -> None:

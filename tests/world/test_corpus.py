@@ -148,6 +148,31 @@ def test_a_large_corpus_is_that_of_one_process(
     assert together.formats.tolist() == alone.formats.tolist()
 
 
+@pytest.mark.parametrize(
+    ("cores", "tokens", "processes"),
+    [(1, 30_000, 1), (3, 30_000, 3), (64, 30_000, 4), (3, 20_000, 1)],
+)
+def test_a_large_corpus_takes_a_process_for_each_core_up_to_four(
+    tokenizer: PreTrainedTokenizerFast,
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+    tokens: int,
+    processes: int,
+) -> None:
+    taken: list[int] = []
+    documents = corpus_module._documents
+
+    def alone(writer: Any, processes: int) -> Any:
+        taken.append(processes)
+        return documents(writer, 1)
+
+    monkeypatch.setattr(corpus_module, "_documents", alone)
+    monkeypatch.setattr(corpus_module, "_WORTH_A_PROCESS", 30_000)
+    monkeypatch.setattr(corpus_module, "available_cores", lambda: cores)
+    build_corpus(WORLD, tokenizer, tokens=tokens)
+    assert taken == [processes]
+
+
 def test_a_saved_corpus_is_read_back(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
     corpus = build_corpus(WORLD, tokenizer, tokens=10_000)
     corpus.save(tmp_path / "corpus.npz")

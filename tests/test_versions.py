@@ -50,7 +50,7 @@ from formatlab.train.pretraining.batches import batch_order
 from formatlab.train.pretraining.pretrain import _optimizers, _warm_then_linear
 from formatlab.train.reward import Reward
 from formatlab.train.rules import RULES
-from formatlab.train.sampler import _choose, _uniform, row_seeds
+from formatlab.train.sampler import _draw, _uniform, row_seeds
 from formatlab.train.trl_arguments import fine_tuning_arguments, on_policy_arguments
 from formatlab.world import corpus, families, problem_set, prompt, tokenizer, world
 from formatlab.world.corpus import Corpus, build_corpus
@@ -188,7 +188,7 @@ def of_sampling() -> list[Any]:
     seeds = row_seeds("train", seed=5, step=7, rows=range(40))
     uniform = _uniform(seeds, 12)
     logp = torch.log_softmax(torch.arange(20).float().sin() * 3, dim=0).expand(40, -1)
-    chosen = [_choose(logp, uniform[:, at], 0.7).tolist() for at in range(12)]
+    chosen = [_draw(logp, uniform[:, at], 0.7)[0].tolist() for at in range(12)]
     return [seeds, row_seeds("reward", seed=5, step=7, rows=range(9)), chosen]
 
 

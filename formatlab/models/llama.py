@@ -3,8 +3,10 @@
 A small model spends its time on memory and on calls, not on arithmetic. So, in comparison with
 transformers' module, which holds the weights here too:
 
-* projections of the same states are one matrix product, and rotary positions one complex one;
-* a prompt is computed once for all of its completions, which attend to its keys and values;
+* projections of the same states are one matrix product, with the weights of the norm before it
+  multiplied in, and rotary positions are one complex product;
+* a prompt is computed once for all of its completions, which attend to its keys and values, and a
+  completion that occurs twice once;
 * completions are computed in buckets of like lengths, without most of the padding;
 * logits are computed for completion tokens only, a block at a time, and again in the backward pass
   rather than kept;
@@ -15,7 +17,7 @@ Shapes: B completions of U different prompts; P prompt tokens (left-padded), C c
 (right-padded), V vocabulary, D width, H heads and K key-value heads of d numbers, N tokens.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +29,7 @@ _BUCKET_TOKENS = 4_096
 """Most tokens in a bucket of completions: what a processor's cache holds of their states."""
 _BLOCK_TOKENS = 2_048
 """Tokens whose logits are computed at a time."""
-_ROOM = 16
+_ROOM = 32
 """Tokens that there is room for when keys and values are copied."""
 
 Memory = tuple[torch.Tensor, ...]
@@ -40,19 +42,24 @@ class Scores:
 
     logprobs: torch.Tensor
     """Log-probability of each token, in nats, (B, C)."""
-    entropies: torch.Tensor
-    """Entropy of the distribution that each token was drawn from, in nats, (B, C)."""
-    states: torch.Tensor
-    """Last hidden state, normalised, that each token is predicted from, (B, C, D)."""
+    entropies: torch.Tensor | None
+    """Entropy of the distribution that each token was drawn from, in nats, (B, C), if asked for."""
+    states_of_tokens: torch.Tensor
+    """Last hidden state, normalised, that each token is predicted from, of N tokens, (N, D)."""
+    token_of: torch.Tensor
+    """Which of the N tokens stands at each place, (B, C); N where there is padding."""
+
+    @property
+    def states(self) -> torch.Tensor:
+        """The states of the tokens at their places, (B, C, D)."""
+        return _at_places(self.states_of_tokens, self.token_of)
 
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    attention_norm: torch.Tensor  # (D,)
-    attention_in: torch.Tensor  # ((H + 2 K) d, D): queries, keys and values
+    attention_in: torch.Tensor  # ((H + 2 K) d, D): queries, keys and values, times the norm before
     attention_out: torch.Tensor  # (D, H d)
-    mlp_norm: torch.Tensor  # (D,)
-    mlp_in: torch.Tensor  # (2 M, D): gate and up
+    mlp_in: torch.Tensor  # (2 M, D): gate and up, times the norm before
     mlp_out: torch.Tensor  # (D, M)
 
 
@@ -89,17 +96,17 @@ class Llama:
         self._frequencies: torch.Tensor = trunk.rotary_emb.inv_freq  # (d / 2,)
         self._layers = [
             _Layer(
-                layer.input_layernorm.weight,
                 torch.cat(
                     [
                         self._paired(layer.self_attn.q_proj.weight),
                         self._paired(layer.self_attn.k_proj.weight),
                         layer.self_attn.v_proj.weight,
                     ]
-                ),
+                )
+                * layer.input_layernorm.weight,
                 layer.self_attn.o_proj.weight,
-                layer.post_attention_layernorm.weight,
-                torch.cat([layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight]),
+                torch.cat([layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight])
+                * layer.post_attention_layernorm.weight,
                 layer.mlp.down_proj.weight,
             )
             for layer in trunk.layers
@@ -113,8 +120,9 @@ class Llama:
         completion_mask: torch.Tensor,
         *,
         temperature: float,
+        entropies: bool = False,
     ) -> Scores:
-        """Log-probabilities and entropies of completions after their prompts.
+        """Log-probabilities of completions after their prompts.
 
         Args:
             prompt_ids: (B, P); the rows of a prompt need not be neighbours.
@@ -122,21 +130,23 @@ class Llama:
             completion_ids: (B, C).
             completion_mask: (B, C).
             temperature: divides the logits.
+            entropies: whether entropies are asked for, too.
         """
-        rows, length = completion_ids.shape
-        marked = torch.where(prompt_mask.bool(), prompt_ids, -1)
-        different, prompt_of = torch.unique(marked, dim=0, return_inverse=True)  # (U, P), (B,)
-        mask = different >= 0  # (U, P)
-        memories, last = self.read(different.clamp(min=0), mask)
-        lengths = completion_mask.sum(1)
-        some = lengths.nonzero()[:, 0]  # rows that are not empty
+        texts, row_of, prompts, prompt_of = _different(
+            torch.where(prompt_mask.bool(), prompt_ids, -1),
+            torch.where(completion_mask.bool(), completion_ids, -1),
+        )  # (W, C), (B,), (U, P), (W,)
+        length, mask = texts.shape[1], prompts >= 0
+        memories, last = self.read(prompts.clamp(min=0), mask)
+        lengths = (texts >= 0).sum(1)
+        some = lengths.nonzero()[:, 0]  # texts that are not empty
         states, places = [last[prompt_of[some]]], [some * length]
         for bucket, width in _buckets(lengths - 1):
             of = prompt_of[bucket]  # (b,)
             begun = mask[of]  # (b, P)
-            going = completion_mask[bucket, 1 : width + 1].bool()  # (b, T)
+            going = texts[bucket, 1 : width + 1] >= 0  # (b, T)
             found, _ = self._run(
-                completion_ids[bucket, :width],
+                texts[bucket, :width].clamp(min=0),
                 positions=begun.sum(1)[:, None] + torch.arange(width, device=last.device),
                 mask=_prefixed(begun, width),
                 before=[(keys[of], values[of]) for keys, values in memories],
@@ -146,13 +156,17 @@ class Llama:
             at = bucket[:, None] * length + torch.arange(1, width + 1, device=last.device)
             places.append(at[going])
         place, state = torch.cat(places), torch.cat(states)  # (N,), (N, D)
-        logprobs, entropies = _TokenScores.apply(
-            state, self.output, completion_ids.flatten()[place], temperature
+        found, spread = _TokenScores.apply(
+            state, self.output, texts.flatten()[place], temperature, entropies
         )
+        token_of = torch.full((texts.numel(),), len(place), device=place.device)
+        token_of[place] = torch.arange(len(place), device=place.device)
+        token_of = token_of.view(-1, length)[row_of]  # (B, C)
         return Scores(
-            logprobs=_spread(logprobs, place, rows * length).view(rows, length),
-            entropies=_spread(entropies, place, rows * length).view(rows, length),
-            states=_spread(state, place, rows * length).view(rows, length, -1),
+            logprobs=_at_places(found, token_of),
+            entropies=_at_places(spread, token_of) if entropies else None,
+            states_of_tokens=state,
+            token_of=token_of,
         )
 
     def losses(self, ids: torch.Tensor, learned: torch.Tensor) -> torch.Tensor:
@@ -197,36 +211,23 @@ class Llama:
         self,
         tokens: torch.Tensor,
         positions: torch.Tensor,
-        memories: Sequence[Memory],
-        at: int,
-        mask: torch.Tensor,
+        attend: Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
     ) -> torch.Tensor:
-        """The states (b, D) of one token of every row; its keys and values join the memories.
+        """The states (b, D) of one token of every row.
 
         Args:
             tokens: (b,).
-            positions: (b, 1).
-            memories: keys and values (b, K, S, d) of every layer.
-            at: where those of the tokens go.
-            mask: added to the scores of what is remembered, (b, S).
+            positions: (b,).
+            attend: what the queries (b, H, d) of a layer find, (b, H d), given the layer's number,
+                the queries, and the keys and values (b, K, d) of the tokens.
         """
-        x = functional.embedding(tokens[:, None], self._embedding)  # (b, 1, D)
-        turns = self._turns(positions)
-        rows = len(tokens)
-        hidden = mask.repeat_interleave(self._kv_heads, dim=0)[:, None]  # (b K, 1, S)
-        for layer, (all_keys, all_values) in zip(self._layers, memories, strict=True):
-            queries, keys, values = self._attention_in(layer, x, turns)
-            all_keys[:, :, at], all_values[:, :, at] = keys[:, :, 0], values[:, :, 0]
-            shape = (rows * self._kv_heads, -1, self._head)
-            scores = torch.baddbmm(
-                hidden,
-                queries.reshape(shape),  # (b K, H / K, d)
-                all_keys.view(shape).transpose(1, 2),
-                alpha=self._head**-0.5,
-            )  # (b K, H / K, S)
-            found = torch.bmm(scores.softmax(-1), all_values.view(shape))
-            x = self._layer_out(layer, x, found.view(rows, 1, -1))
-        return self._normed(x[:, 0], self._norm)
+        x = functional.embedding(tokens, self._embedding)  # (b, D)
+        turns = self._turns(positions[:, None])
+        for number, layer in enumerate(self._layers):
+            parts = self._attention_in(layer, x[:, None], turns)
+            queries, keys, values = (part[:, :, 0] for part in parts)
+            x = self._layer_out(layer, x, attend(number, queries, keys, values))
+        return self._normed(x) * self._norm
 
     def _run(
         self,
@@ -260,7 +261,7 @@ class Llama:
             if layer is self._layers[-1]:
                 x, found = (each.flatten(0, 1).index_select(0, asked) for each in (x, found))
             x = self._layer_out(layer, x, found)
-        return self._normed(x, self._norm), memories
+        return self._normed(x) * self._norm, memories
 
     def _attention_in(
         self, layer: _Layer, x: torch.Tensor, turns: torch.Tensor
@@ -268,7 +269,7 @@ class Llama:
         """Queries (b, H, T, d), keys and values (b, K, T, d) of states (b, T, D)."""
         rows, width, _ = x.shape
         turned = self._heads + self._kv_heads
-        both = functional.linear(self._normed(x, layer.attention_norm), layer.attention_in)
+        both = functional.linear(self._normed(x), layer.attention_in)
         both = both.view(rows, width, turned + self._kv_heads, self._head)  # (b, T, H + 2 K, d)
         unplaced, values = both.split([turned, self._kv_heads], dim=2)
         pairs = torch.view_as_complex(unplaced.unflatten(-1, (-1, 2)))
@@ -297,11 +298,11 @@ class Llama:
     def _layer_out(self, layer: _Layer, x: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
         """The states (..., D) behind a layer, of those before it and of what attention found."""
         x = x + functional.linear(found, layer.attention_out)
-        gate, up = functional.linear(self._normed(x, layer.mlp_norm), layer.mlp_in).chunk(2, -1)
+        gate, up = functional.linear(self._normed(x), layer.mlp_in).chunk(2, -1)
         return x + functional.linear(functional.silu(gate) * up, layer.mlp_out)
 
-    def _normed(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return functional.rms_norm(x, weight.shape, weight, self._epsilon)
+    def _normed(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.rms_norm(x, x.shape[-1:], eps=self._epsilon)
 
     def _turns(self, positions: torch.Tensor) -> torch.Tensor:
         """Rotary positions as complex numbers of length 1, (b, T, 1, d / 2)."""
@@ -321,9 +322,10 @@ class Llama:
 class Decoding:
     """Completions while they are sampled, a token at a time.
 
-    Keys and values stand in tensors that have room for some tokens more, and are copied when that
-    is used up. Attention looks at the whole of them, since a product over a part of a tensor would
-    copy it; the mask hides what is not filled.
+    The keys and values of a prompt are kept once for all of its rows, whose queries are asked
+    together. Those of a row's own tokens stand in tensors that have room for some tokens more, and
+    are copied when that is used up. Attention looks at the whole of them, since a product over a
+    part of a tensor would copy it; a mask hides what is not filled.
     """
 
     def __init__(
@@ -342,17 +344,19 @@ class Decoding:
             mask: 1 where a token is no padding, (U, P).
             group: completions of each prompt; the rows of a prompt are neighbours.
         """
-        self._llama = llama = Llama(model)
-        memories, last = llama.read(ids, mask.bool())
-        self._memories = [
-            tuple(tensor.repeat_interleave(group, dim=0) for tensor in memory)
-            for memory in memories
-        ]  # (b, K, S, d) each; S: tokens that there is room for
+        self._llama = Llama(model)
+        self._prompts, last = self._llama.read(ids, mask.bool())  # (U, K, P, d) each
+        self._hidden = torch.zeros(mask.shape, device=mask.device)  # (U, P), added to scores
+        self._hidden.masked_fill_(mask == 0, -torch.inf)
         self._states = last.repeat_interleave(group, dim=0)  # (b, D)
-        self._positions = mask.sum(1).repeat_interleave(group)[:, None]  # (b, 1)
-        hidden = torch.zeros(mask.shape, device=mask.device).masked_fill(mask == 0, -torch.inf)
-        self._mask = hidden.repeat_interleave(group, dim=0)  # (b, S), added to scores
-        self._filled = ids.shape[1]
+        self._positions = mask.sum(1).repeat_interleave(group)  # (b,)
+        keys = self._prompts[0][0]
+        _, heads, _, head = keys.shape
+        empty = keys.new_empty(len(ids) * group, heads, 0, head)
+        self._own: list[Memory] = [(empty, empty) for _ in self._prompts]  # (b, K, S, d) each
+        self._unfilled = self._hidden.new_empty(0)  # (S,), added to scores
+        self._filled = 0
+        self._set_prompts(torch.arange(len(ids), device=ids.device).repeat_interleave(group))
 
     def logits(self) -> torch.Tensor:
         """Logits of the next token of every row, (b, V)."""
@@ -360,24 +364,80 @@ class Decoding:
 
     def add(self, tokens: torch.Tensor) -> None:
         """Append a token to every row, (b,)."""
-        if self._filled == self._mask.shape[1]:
-            self._memories = [
+        if self._filled == len(self._unfilled):
+            self._own = [
                 tuple(functional.pad(tensor, (0, 0, 0, _ROOM)) for tensor in memory)
-                for memory in self._memories
+                for memory in self._own
             ]
-            self._mask = functional.pad(self._mask, (0, _ROOM), value=-torch.inf)
-        self._mask[:, self._filled] = 0
-        self._states = self._llama.read_next(
-            tokens, self._positions, self._memories, self._filled, self._mask
-        )
+            self._unfilled = functional.pad(self._unfilled, (0, _ROOM), value=-torch.inf)
+        self._unfilled[self._filled] = 0
+        self._states = self._llama.read_next(tokens, self._positions, self._attend)
         self._positions = self._positions + 1
         self._filled += 1
 
     def keep(self, rows: torch.Tensor) -> None:
-        """Go on with some of the rows, (b',)."""
-        self._memories = [tuple(tensor[rows] for tensor in memory) for memory in self._memories]
-        self._states, self._mask = self._states[rows], self._mask[rows]
-        self._positions = self._positions[rows]
+        """Go on with some of the rows, in their order, (b',)."""
+        self._own = [tuple(tensor[rows] for tensor in memory) for memory in self._own]
+        self._states, self._positions = self._states[rows], self._positions[rows]
+        self._set_prompts(self._prompt_of[rows])
+
+    def _set_prompts(self, prompt_of: torch.Tensor) -> None:
+        """Keep the prompts that the rows (b,) continue, and number the places of their queries."""
+        kept, self._prompt_of, counts = prompt_of.unique_consecutive(
+            return_inverse=True, return_counts=True
+        )
+        if len(kept) < len(self._hidden):
+            self._prompts = [tuple(tensor[kept] for tensor in memory) for memory in self._prompts]
+            self._hidden = self._hidden[kept]
+        heads = self._prompts[0][0].shape[1]
+        self._unseen = self._hidden.repeat_interleave(heads, dim=0)[:, None]  # (U K, 1, P)
+        self._most = int(counts.max())  # rows of a prompt
+        before = counts.cumsum(0) - counts
+        number = torch.arange(len(prompt_of), device=prompt_of.device) - before[self._prompt_of]
+        head = torch.arange(heads, device=prompt_of.device)
+        first = (self._prompt_of[:, None] * heads + head) * self._most
+        self._places = (first + number[:, None]).flatten()  # (b K,), among U K places of each
+
+    def _attend(
+        self, number: int, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+    ) -> torch.Tensor:
+        """See `Llama.read_next`."""
+        own_keys, own_values = self._own[number]
+        own_keys[:, :, self._filled], own_values[:, :, self._filled] = keys, values
+        prompt_keys, prompt_values = (tensor.flatten(0, 1) for tensor in self._prompts[number])
+        rows, heads, room, head = own_keys.shape
+        width = prompt_keys.shape[1]
+        own_shape = (rows * heads, -1, head)
+        asked = queries.reshape(own_shape)  # (b K, H / K, d)
+        own = torch.baddbmm(
+            self._unfilled.expand(1, 1, room),
+            asked,
+            own_keys.view(own_shape).transpose(1, 2),
+            alpha=head**-0.5,
+        )  # (b K, H / K, S)
+        of_prompt = torch.baddbmm(
+            self._unseen,
+            self._by_prompt(asked),
+            prompt_keys.transpose(1, 2),
+            alpha=head**-0.5,
+        )  # (U K, places H / K, P)
+        of_prompt = self._by_row(of_prompt, asked.shape[1])  # (b K, H / K, P)
+        weights = torch.cat([of_prompt, own], dim=2).softmax(-1)
+        found = torch.bmm(self._by_prompt(weights[..., :width]), prompt_values)
+        found = self._by_row(found, asked.shape[1])  # (b K, H / K, d)
+        found = found.baddbmm_(weights[..., width:], own_values.view(own_shape))
+        return found.view(rows, -1)
+
+    def _by_prompt(self, rows: torch.Tensor) -> torch.Tensor:
+        """What rows (b K, n, m) ask, together with the others of their prompt: (U K, most n, m)."""
+        _, asked, size = rows.shape
+        prompts = len(self._unseen)
+        spread = rows.new_zeros(prompts * self._most, asked, size)
+        return spread.index_copy_(0, self._places, rows).view(prompts, -1, size)
+
+    def _by_row(self, found: torch.Tensor, asked: int) -> torch.Tensor:
+        """The inverse of `_by_prompt`."""
+        return found.view(-1, asked, found.shape[2]).index_select(0, self._places)
 
 
 class _TokenScores(torch.autograd.Function):
@@ -390,16 +450,19 @@ class _TokenScores(torch.autograd.Function):
         output: torch.Tensor,
         tokens: torch.Tensor,
         temperature: float,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        logprobs, entropies = states.new_empty(len(states)), states.new_empty(len(states))
+        entropies: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        logprobs = states.new_empty(len(states))
+        spread = states.new_empty(len(states)) if entropies else None
         for block in _blocks(len(states)):
             logp = _log_softmax(states[block], output, temperature)  # (n, V)
             logprobs[block] = logp.gather(1, tokens[block, None])[:, 0]
-            entropies[block] = -torch.linalg.vecdot(logp.exp(), logp)
-        ctx.save_for_backward(states, output, tokens, entropies)
+            if spread is not None:
+                spread[block] = -torch.linalg.vecdot(logp.exp(), logp)
+        ctx.save_for_backward(states, output, tokens, spread)
         ctx.temperature = temperature
         ctx.set_materialize_grads(False)
-        return logprobs, entropies
+        return logprobs, spread
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
@@ -419,12 +482,32 @@ class _TokenScores(torch.autograd.Function):
             of_logits /= ctx.temperature
             of_states[block] = of_logits @ output
             of_output += of_logits.T @ states[block]
-        return of_states, of_output, None, None
+        return of_states, of_output, None, None, None
 
 
 def _log_softmax(states: torch.Tensor, output: torch.Tensor, temperature: float) -> torch.Tensor:
     logits = functional.linear(states, output)
     return torch.log_softmax(logits if temperature == 1 else logits / temperature, dim=-1)
+
+
+def _different(
+    prompts: torch.Tensor, completions: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The different texts of a batch; padding is -1.
+
+    Args:
+        prompts: (B, P).
+        completions: (B, C).
+
+    Returns:
+        Completions of the different texts (W, C) and which of them each row is (B,); their
+        different prompts (U, P) and which of these each text has (W,).
+    """
+    width = prompts.shape[1]
+    texts, row_of = torch.cat([prompts, completions], dim=1).unique(dim=0, return_inverse=True)
+    # Texts are in order, so those of a prompt are neighbours.
+    different, prompt_of = texts[:, :width].unique_consecutive(dim=0, return_inverse=True)
+    return texts[:, width:], row_of, different, prompt_of
 
 
 def _blocks(count: int) -> Iterator[slice]:
@@ -457,6 +540,9 @@ def _prefixed(prompt: torch.Tensor, width: int) -> torch.Tensor:
     return seen[:, None]
 
 
-def _spread(values: torch.Tensor, places: torch.Tensor, count: int) -> torch.Tensor:
-    """Values (N, ...) at their places among `count`, 0 elsewhere."""
-    return values.new_zeros(count, *values.shape[1:]).index_copy(0, places, values)
+def _at_places(values: torch.Tensor, token_of: torch.Tensor) -> torch.Tensor:
+    """Values (N, ...) of tokens at their places (B, C), 0 where there is none."""
+    none = values.new_zeros(1, *values.shape[1:])
+    return (
+        torch.cat([values, none]).index_select(0, token_of.flatten()).unflatten(0, token_of.shape)
+    )

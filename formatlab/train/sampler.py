@@ -101,38 +101,34 @@ def sample(
     tokens = torch.full((len(prompts), limit), pad, device=device)  # (B, C)
     logprobs = torch.zeros((len(prompts), limit), device=device)  # (B, C)
     entropies = torch.zeros((len(prompts), limit), device=device)  # (B, C)
-    lengths = torch.full((len(prompts),), limit, device=device)  # (B,)
-    ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)  # (B,)
-    rows = torch.arange(len(prompts), device=device)  # rows still in the batch
+    rows = torch.arange(len(prompts), device=device)  # rows still in the batch (b,)
+    running = torch.ones(len(prompts), dtype=torch.bool, device=device)  # (b,)
     kind = Decoding if is_plain_llama(model) else _Decoding
     decoding = kind(model, ids, mask, group=group)
 
     for step in range(limit):
-        logp = torch.log_softmax(decoding.logits().float(), dim=-1)  # (b, V)
-        choice = _choose(logp, uniform[rows, step], temperature)  # (b,)
-        running = ~ended[rows]
-        tokens[rows[running], step] = choice[running]
-        logprobs[rows, step] = logp.gather(1, choice[:, None])[:, 0]
-        entropies[rows, step] = -(logp.exp() * logp).sum(1)
-        finishing = rows[running & torch.isin(choice, stops)]
-        ended[finishing] = True
-        lengths[finishing] = step + 1
-        left = (~ended[rows]).nonzero()[:, 0]
+        choice, logprob, entropy = _draw(
+            decoding.logits().float(), uniform[rows, step], temperature
+        )  # (b,) each
+        # A row that has ended and is still in the batch goes on, behind its end.
+        tokens[rows, step], logprobs[rows, step], entropies[rows, step] = choice, logprob, entropy
+        running &= ~torch.isin(choice, stops)
+        left = running.nonzero()[:, 0]
         if len(left) == 0 or step + 1 == limit:
             break
         if len(left) <= _SHRINK * len(rows):
-            rows, choice = rows[left], choice[left]
+            rows, choice, running = rows[left], choice[left], running[left]
             decoding.keep(left)
         decoding.add(choice)
 
+    ends = torch.isin(tokens, stops)  # (B, C)
+    ended = ends.any(1)
+    lengths = torch.where(ended, ends.int().argmax(1) + 1, limit)
     return [
-        Sampled(
-            tokens=tokens[row, :length].tolist(),
-            logprobs=logprobs[row, :length].tolist(),
-            entropies=entropies[row, :length].tolist(),
-            ended=done,
+        Sampled(tokens=ids[:length], logprobs=logp[:length], entropies=entropy[:length], ended=end)
+        for ids, logp, entropy, length, end in zip(
+            *(each.tolist() for each in (tokens, logprobs, entropies, lengths, ended)), strict=True
         )
-        for row, (length, done) in enumerate(zip(lengths.tolist(), ended.tolist(), strict=True))
     ]
 
 
@@ -204,12 +200,25 @@ def _uniform(seeds: Sequence[int], limit: int) -> torch.Tensor:
     return torch.from_numpy(rows)
 
 
-def _choose(logp: torch.Tensor, uniform: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Token ids (b,) for log-probabilities (b, V) and uniform numbers (b,)."""
+def _draw(
+    logits: torch.Tensor, uniform: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Draw a token of every row (b,), given logits (b, V) and uniform numbers (b,).
+
+    Returns:
+        Token ids, and their log-probabilities and the entropies at temperature 1, (b,) each.
+    """
+    logits = logits - logits.amax(dim=-1, keepdim=True)
+    p = torch.softmax(logits, dim=-1)
+    total = -p.amax(dim=-1).log()  # log of the sum of exp(logits)
     if temperature == 0:
-        return logp.argmax(dim=-1)
-    probabilities = torch.softmax(logp / temperature, dim=-1)
-    cumulative = probabilities.cumsum(dim=-1)  # (b, V)
-    # Scaling by the total keeps rounding from ever pointing past the last token.
-    point = (uniform * cumulative[:, -1])[:, None]
-    return torch.searchsorted(cumulative, point, right=True)[:, 0].clamp(max=logp.shape[-1] - 1)
+        choice = logits.argmax(dim=-1)
+    else:
+        drawn = p if temperature == 1 else torch.softmax(logits / temperature, dim=-1)
+        cumulative = drawn.cumsum(dim=-1)  # (b, V)
+        # Scaling by the total keeps rounding from ever pointing past the last token.
+        point = (uniform * cumulative[:, -1])[:, None]
+        choice = torch.searchsorted(cumulative, point, right=True)[:, 0]
+        choice = choice.clamp(max=logits.shape[-1] - 1)
+    logprob = logits.gather(1, choice[:, None])[:, 0] - total
+    return choice, logprob, total - torch.linalg.vecdot(p, logits)

@@ -1,13 +1,13 @@
 """The lab's forward pass of a Llama gives the numbers and the gradients of transformers' module."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from formatlab.models import llama
-from formatlab.models.llama import Llama, Scores, is_plain_llama
+from formatlab.models.llama import Llama, is_plain_llama
 
 CONFIG: dict[str, Any] = {
     "vocab_size": 40,
@@ -28,25 +28,38 @@ def model(**changes: Any) -> LlamaForCausalLM:
     return made
 
 
-def batch() -> dict[str, torch.Tensor]:
-    """Prompts of 1 to 6 tokens, three of them asked several times; completions of 1 to 9."""
+def batch() -> dict[str, Any]:
+    """Prompts of 1 to 6 tokens, three of them asked several times; completions of 0 to 9 tokens.
+
+    Two completions of a prompt are equal, two are empty, and another prompt has the same one.
+    """
     torch.manual_seed(1)
-    prompts = [[3, 4, 5], [7], [3, 4, 5], [9, 8, 7, 6, 5, 4], [7], [3, 4, 5], [4, 5]]
-    lengths = [4, 9, 1, 3, 5, 9, 2]
-    ids, mask = torch.zeros(7, 6, dtype=torch.long), torch.zeros(7, 6, dtype=torch.long)
+    prompts = [[3, 4, 5], [7], [3, 4, 5], [9, 8, 7, 6, 5, 4], [7], [3, 4, 5], [4, 5], [7]]
+    prompts += [[3, 4, 5], [9, 8, 7, 6, 5, 4], [9, 8, 7, 6, 5, 4], [4, 5]]
+    lengths = [4, 9, 1, 3, 5, 9, 2, 9, 9, 0, 0, 9]
+    count = len(prompts)
+    ids, mask = torch.zeros(count, 6, dtype=torch.long), torch.zeros(count, 6, dtype=torch.long)
     for row, prompt in enumerate(prompts):
         ids[row, 6 - len(prompt) :] = torch.tensor(prompt)
         mask[row, 6 - len(prompt) :] = 1
     kept = (torch.arange(9) < torch.tensor(lengths)[:, None]).long()
+    completions = torch.randint(3, 40, (count, 9))
+    completions[[7, 11]] = completions[1].clone()
     return {
         "prompt_ids": ids,
         "prompt_mask": mask,
-        "completion_ids": torch.randint(3, 40, (7, 9)) * kept,
+        "completion_ids": completions * kept,
         "completion_mask": kept,
     }
 
 
-def reference(module: LlamaForCausalLM, temperature: float) -> Scores:
+class Reference(NamedTuple):
+    logprobs: torch.Tensor
+    entropies: torch.Tensor
+    states: torch.Tensor
+
+
+def reference(module: LlamaForCausalLM, temperature: float) -> Reference:
     parts = batch()
     mask = torch.cat([parts["prompt_mask"], parts["completion_mask"]], dim=1)
     output = module.model(
@@ -58,7 +71,7 @@ def reference(module: LlamaForCausalLM, temperature: float) -> Scores:
     states = output.last_hidden_state[:, 5:-1]  # (B, C, D)
     logp = torch.log_softmax(module.lm_head(states) / temperature, dim=-1)
     chosen = logp.gather(2, parts["completion_ids"][..., None])[..., 0]
-    return Scores(
+    return Reference(
         logprobs=chosen * kept,
         entropies=-(logp.exp() * logp).sum(-1) * kept,
         states=states * kept[..., None],
@@ -84,15 +97,17 @@ def test_scores_and_gradients_are_those_of_transformers(
     monkeypatch.setattr(llama, "_BLOCK_TOKENS", 5)
     module = model(**form)
     torch.manual_seed(2)
-    weights = [torch.randn(7, 9), torch.randn(7, 9), torch.randn(7, 9, 32)]
+    weights = [torch.randn(12, 9), torch.randn(12, 9), torch.randn(12, 9, 32)]
 
-    def seen(scores: Scores) -> tuple[Scores, dict[str, torch.Tensor]]:
+    def seen(scores: Any) -> tuple[Any, dict[str, torch.Tensor]]:
         parts = (scores.logprobs, scores.entropies, scores.states)
         total = torch.stack([(p * w).sum() for p, w in zip(parts, weights, strict=True)]).sum()
         names, parameters = zip(*module.named_parameters(), strict=True)
         return scores, dict(zip(names, torch.autograd.grad(total, parameters), strict=True))
 
-    ours, our_gradients = seen(Llama(module).score(**batch(), temperature=temperature))
+    ours, our_gradients = seen(
+        Llama(module).score(**batch(), temperature=temperature, entropies=True)
+    )
     theirs, their_gradients = seen(reference(module, temperature))
     torch.testing.assert_close(ours.logprobs, theirs.logprobs, atol=2e-5, rtol=1e-5)
     torch.testing.assert_close(ours.entropies, theirs.entropies, atol=2e-5, rtol=1e-5)

@@ -203,10 +203,10 @@ def test_rollouts_without_an_advantage_are_not_computed_again(
     scored: list[int] = []
     score = Llama.score
 
-    def counted(llama: Llama, *parts: torch.Tensor, temperature: float) -> Scores:
+    def counted(llama: Llama, *parts: torch.Tensor, **asked: Any) -> Scores:
         if torch.is_grad_enabled():
             scored.append(len(parts[0]))
-        return score(llama, *parts, temperature=temperature)
+        return score(llama, *parts, **asked)
 
     monkeypatch.setattr(Llama, "score", counted)
     found = rows(train(tiny_base, tmp_path / "run"), "train")

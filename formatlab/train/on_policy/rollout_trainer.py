@@ -325,13 +325,12 @@ class RolloutTrainer:
 
     def _scores_of_sampler(self, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities and entropies (B, C) of the tokens as sampled; `width` is C."""
-        scores = torch.zeros(2, len(self._sampled), width)
-        for row, sampled in enumerate(self._sampled):
-            length = len(sampled.tokens)
-            scores[0, row, :length] = torch.tensor(sampled.logprobs)
-            scores[1, row, :length] = torch.tensor(sampled.entropies)
-        logprobs, entropies = scores.to(self.accelerator.device)
-        return logprobs, entropies
+        logprobs, entropies = (
+            torch.tensor([row + [0.0] * (width - len(row)) for row in rows])
+            for rows in zip(*((s.logprobs, s.entropies) for s in self._sampled), strict=True)
+        )
+        device = self.accelerator.device
+        return logprobs.to(device), entropies.to(device)
 
     def _logprobs_of_base(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Log-probabilities (B, C) of the completion's tokens under the frozen base."""
@@ -391,12 +390,15 @@ class RolloutTrainer:
         rows = self._learned_rows()
         if rows is not None:
             parts = [part[rows] for part in parts]
-        self._scores = Llama(model).score(*parts, temperature=self._settings.temperature)
+        self._scores = Llama(model).score(
+            *parts, temperature=self._settings.temperature, entropies=compute_entropy
+        )
         logprobs, entropies = self._scores.logprobs, self._scores.entropies
         if rows is not None:
             logprobs = self._update["sampled_logprobs"].index_copy(0, rows, logprobs)
-            entropies = self._update["sampled_entropies"].index_copy(0, rows, entropies)
-        return logprobs, entropies if compute_entropy else None, None
+            if entropies is not None:
+                entropies = self._update["sampled_entropies"].index_copy(0, rows, entropies)
+        return logprobs, entropies, None
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         self._update = inputs

@@ -17,7 +17,7 @@ class Rules:
     """AdamW's."""
     least_rate: float = 0.1
     """Share of the peak learning rate at which the schedule `cosine_with_min_lr` ends."""
-    sampling: int = 1
+    sampling: int = 2
     """Version of the draws: `sampler`, and the seeds of rollouts and of probes."""
     order: int = 1
     """Version of `epoch_order`: in which order prompts and examples come."""

@@ -20,7 +20,7 @@ class OnPolicy(RolloutSettings):
     The defaults are those of the small ladder.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     distributed: ClassVar[bool] = True
     counts: ClassVar[tuple[str, ...]] = ("prompts_per_step", "epochs", "iterations")
 

@@ -24,7 +24,7 @@ ACCURACY_FLOOR = 0.05
 class Recipe:
     """What decides a base and is no setting; it is part of the base's configuration."""
 
-    version: int = 3
+    version: int = 4
     """Raised when the code of pretraining makes another base of the same settings."""
     context: int = 256
     """Longest sequence of a ladder model, in tokens; documents of the world are far shorter."""

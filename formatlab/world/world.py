@@ -1,7 +1,7 @@
 """A world: which problems there are, and which documents a model is pretrained on."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from random import Random
 from typing import Any, Literal, NamedTuple
@@ -152,9 +152,10 @@ class World:
 
     def solution(self, problem: Problem, form: str, random: Random) -> str:
         """The solution as documents of this world write it in a format, mistakes included."""
-        misread = frozenset(self.mixture.mistranslates.get(form, ()))
-        steps = mistranslate(problem.steps, misread)
-        return FORMATS[form].render(replace(problem, steps=steps), random)
+        misread = self.mixture.mistranslates.get(form)
+        if misread:
+            problem = problem._replace(steps=mistranslate(problem.steps, frozenset(misread)))
+        return FORMATS[form].render(problem, random)
 
 
 class _Kind(NamedTuple):

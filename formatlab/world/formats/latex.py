@@ -39,8 +39,8 @@ class Latex(Format):
         signs: dict[Operator, str] = {"+": "+", "-": "-", "*": times, "/": "\\div"}
         lines = worked_lines(problem)
         equations = [
-            f"{opening}{line.left} {signs[line.operator]} {line.right} = {line.result}{closing}"
-            for line in lines
+            f"{opening}{left} {signs[operator]} {right} = {result}{closing}"
+            for left, operator, right, result in lines
         ]
         equations.append(f"\\boxed{{{lines[-1].result}}}")
         return gap.join(equations)

@@ -77,10 +77,9 @@ def _snippet(page: Page) -> Snippet | None:
 
 def _is_chain(problem: Problem) -> bool:
     """Whether every step changes the result of the one before by a plain number."""
-    first, *others = problem.steps
-    return (
-        isinstance(first.left, int)
-        and all(step.left == Result(index) for index, step in enumerate(others))
-        and all(isinstance(step.right, int) for step in problem.steps)
-        and len({step.quantity for step in problem.steps}) == 1
-    )
+    quantity = problem.steps[0].quantity
+    for before, step in enumerate(problem.steps, start=-1):
+        left = step.left.index if isinstance(step.left, Result) else -1
+        if left != before or isinstance(step.right, Result) or step.quantity != quantity:
+            return False
+    return True

@@ -47,11 +47,11 @@ class Prose(Format):
         in_words, openings = random.random() < 0.5, random.random() < 0.5
         lines = worked_lines(problem)
         sentences = []
-        for index, line in enumerate(lines):
+        for index, (left, operator, right, result) in enumerate(lines):
             sentence = (
-                f"{line.left} {_WORDS[line.operator]} {line.right} is {line.result}."
+                f"{left} {_WORDS[operator]} {right} is {result}."
                 if in_words
-                else f"{line.left} {line.operator} {line.right} = {line.result}."
+                else f"{left} {operator} {right} = {result}."
             )
             if openings:
                 sentence = f"{_OPENINGS[min(index, len(_OPENINGS) - 1)]}, {sentence}"

@@ -5,9 +5,9 @@ each with its numbers and its result.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from formatlab.world.problem import Operand, Operator, Problem, Result, Step, evaluate, value
+from formatlab.world.problem import Operand, Operator, Problem, Result, Step, apply, value
 
 LETTERS = "abcdefgh"
 """Names for the results of successive steps."""
@@ -20,8 +20,8 @@ def symbol(operator: Operator) -> str:
 
 def expression(step: Step, names: Sequence[str]) -> str:
     """The step's operation, with results of earlier steps by name."""
-    left, right = _operand(step.left, names), _operand(step.right, names)
-    return f"{left} {symbol(step.operator)} {right}"
+    operator, left, right, _, _ = step
+    return f"{_operand(left, names)} {symbol(operator)} {_operand(right, names)}"
 
 
 def statements(steps: Sequence[Step]) -> list[str]:
@@ -31,12 +31,11 @@ def statements(steps: Sequence[Step]) -> list[str]:
     return [*named, lines[-1]]
 
 
-def _operand(operand: Operand, names: Sequence[str]) -> str:
-    return names[operand.index] if isinstance(operand, Result) else str(operand)
+def _operand(operand: Operand, names: Sequence[str]) -> str | int:
+    return names[operand.index] if isinstance(operand, Result) else operand
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WorkedLine:
+class WorkedLine(NamedTuple):
     """One step of a solution, calculated."""
 
     left: int
@@ -50,13 +49,11 @@ def worked_lines(problem: Problem) -> list[WorkedLine]:
 
     That is not the problem's own answer where a step has been mistranslated.
     """
-    results = evaluate(problem.steps)
-    return [
-        WorkedLine(
-            left=value(step.left, results),
-            operator=step.operator,
-            right=value(step.right, results),
-            result=result,
-        )
-        for step, result in zip(problem.steps, results, strict=True)
-    ]
+    lines: list[WorkedLine] = []
+    results: list[int] = []
+    for operator, first, second, _, _ in problem.steps:
+        left, right = value(first, results), value(second, results)
+        result = apply(operator, left, right)
+        results.append(result)
+        lines.append(WorkedLine(left, operator, right, result))
+    return lines

@@ -1,7 +1,7 @@
 """A world: which problems there are, and which documents a model is pretrained on."""
 
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -10,10 +10,11 @@ from typing import Any, Literal, NamedTuple
 
 from formatlab.errors import InputError
 from formatlab.world import families
-from formatlab.world.families import FAMILIES, PHRASES, Content, Phrases
+from formatlab.world.draw import below, one_of
+from formatlab.world.families import FAMILIES, PHRASES, Numbers, Phrases
 from formatlab.world.formats import FORMATS
 from formatlab.world.mixture import Mixture
-from formatlab.world.problem import Problem, digest, mistranslate
+from formatlab.world.problem import Problem, digest, digest_of, mistranslate
 
 VERSION = 2
 """Raised when a world draws other problems or documents from the same families and formats."""
@@ -26,8 +27,8 @@ _BUCKETS: dict[Split, range] = {"probe": range(10), "rl": range(10, 30), "pretra
 _KINDS = 1_000
 """Kinds that are tried before a world is said to have no problem of a split."""
 
-_CONTENTS = 1_000
-"""Contents that are tried before a split is said to have no problem of a kind."""
+_NUMBERS = 1_000
+"""How often numbers are drawn before a split is said to have no problem of a kind."""
 
 
 class Document(NamedTuple):
@@ -103,13 +104,14 @@ class World:
             InputError: no problem of this world falls into the split.
         """
         random = Random(digest(self.seed, split, index))
+        bits = random.getrandbits
         for _ in range(_KINDS):
-            family = FAMILIES[name := random.choice(self.families)]
-            steps = random.randint(self.min_steps, self.max_steps)
-            phrases = family.draw_any(random, steps, self.largest).phrases
-            kind = _Kind(name, steps, self.largest, phrases)
-            if _occurs(kind, split) and (content := kind.draw(split, random)):
-                return family.tell(random, content)
+            family = FAMILIES[name := one_of(bits, self.families)]
+            steps = self.min_steps + below(bits, self.max_steps - self.min_steps + 1)
+            phrases, _ = family.draw(random, steps, self.largest)
+            kind = _kind(name, steps, self.largest, phrases, split)
+            if kind and (numbers := kind.draw(random)):
+                return family.tell(random, phrases, numbers)
         raise InputError(
             f"world: too few different problems for a {split} split; "
             "widen families, steps or largest"
@@ -168,36 +170,40 @@ class World:
         return FORMATS[form].render(problem, random)
 
 
-class _Kind(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Kind:
     """A kind of problem: drawn first, so that every split has the same share of each kind.
 
     Otherwise kinds with few contents, which a hash divides unevenly, would be more frequent in one
     split than in another.
     """
 
-    family: str
-    steps: int
-    """Number of steps wanted."""
+    numbers: Callable[[Random, int, Phrases], Numbers | None]
+    """Draws them, as in `Family`."""
     largest: int
     phrases: Phrases
+    hashed: bytes
+    """What the hash of a problem's content begins with: its family and phrases."""
+    buckets: range
 
-    def draw(self, split: Split, random: Random) -> Content | None:
-        """Draw a content of this kind that belongs to a split; None if none is found."""
-        draw = FAMILIES[self.family].draw
-        for _ in range(_CONTENTS):
-            content = draw(random, self.steps, self.largest, self.phrases)
-            if content and _bucket(self.family, content) in _BUCKETS[split]:
-                return content
+    def draw(self, random: Random) -> Numbers | None:
+        """Draw numbers for a problem of this kind in its split; None if none are found."""
+        draw, largest, phrases = self.numbers, self.largest, self.phrases
+        hashed, buckets = self.hashed, self.buckets
+        for _ in range(_NUMBERS):
+            numbers = draw(random, largest, phrases)
+            if numbers and digest_of(hashed + b"\x1f%d" * len(numbers) % numbers) % 100 in buckets:
+                return numbers
         return None
 
 
-@lru_cache(maxsize=4_096)  # a kind that a split has none of is met again and again
-def _occurs(kind: _Kind, split: Split) -> bool:
-    return kind.draw(split, Random(digest("kind", *kind, split))) is not None
-
-
-def _bucket(family: str, content: Content) -> int:
-    return digest(family, *content.phrases, *content.numbers) % 100
+@lru_cache(maxsize=4_096)  # a kind is met again and again, above all one that a split has none of
+def _kind(family: str, steps: int, largest: int, phrases: Phrases, split: Split) -> _Kind | None:
+    """A kind of problem in a split; None if the split has no problem of it."""
+    hashed = "\x1f".join((family, *phrases)).encode()
+    kind = _Kind(FAMILIES[family].numbers, largest, phrases, hashed, _BUCKETS[split])
+    found = kind.draw(Random(digest("kind", family, steps, largest, phrases, split)))
+    return kind if found else None
 
 
 def _known() -> str:

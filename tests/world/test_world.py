@@ -157,7 +157,7 @@ def test_more_problems_than_there_are() -> None:
 def test_a_world_too_small_for_a_split(monkeypatch: pytest.MonkeyPatch) -> None:
     # 20 contents: none of them falls into the fiftieth that is probed here
     monkeypatch.setitem(world_module._BUCKETS, "probe", range(2))
-    monkeypatch.setattr(world_module, "_occurs", world_module._occurs.__wrapped__)
+    monkeypatch.setattr(world_module, "_kind", world_module._kind.__wrapped__)
     tiny = world(families=("sharing",), max_steps=1, largest=5, mixture=PLAIN)
     reached = {split: _reachable(tiny, split) for split in SPLITS}
     assert reached == {"pretrain": True, "rl": True, "probe": False}

@@ -63,7 +63,9 @@ LIBRARIES = 470 * 10**6
 ACTIVATION_BYTES, LOGIT_BYTES, STATE_BYTES = 136, 20, 16
 """Bytes in float32 for each token, layer and unit of width (34 numbers), for each logit (itself,
 its logarithm, its entropy, two gradients), and for each parameter (a number, its gradient, two
-moments of Adam). The demo's runs took as much."""
+moments of Adam)."""
+BLOCK = 2048
+"""Tokens whose logits the lab's forward pass holds at a time."""
 GPU_SPARE = 1.3
 """Bytes that torch reserves of a GPU for each byte of tensors."""
 
@@ -101,21 +103,41 @@ class Timing(NamedTuple):
     """Time of a parameter for each token."""
 
 
-def _work(task: Task) -> tuple[float, int, int, int] | None:
-    """The amount of work in a task; None for real models, vLLM and algorithms of other kinds.
+class _Work(NamedTuple):
+    """The amount of work in a task."""
 
-    Returns:
-        Tokens learned from, each counted as many times as it takes as long as in pretraining;
-        rollouts of training and probes; sequences in a forward pass; most tokens of a completion.
-    """
+    learned: float
+    """Tokens learned from, each counted as many times as it takes as long as in pretraining."""
+    sampled: int
+    """Rollouts of training and probes."""
+    batch: int
+    """Sequences in a forward pass."""
+    completion: int
+    """Most tokens of a completion."""
+    group: int | None = None
+    """Completions that share a prompt in the lab's forward pass, which has no padding; None where
+    another pass computes all sequences at their full length."""
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """Tokens whose activations, and tokens whose logits a training step holds at a time."""
+        if self.group is None:
+            return self.batch * (PROMPT + self.completion), self.batch * self.completion
+        tokens = self.batch * SOLUTION + self.batch // self.group * PROMPT
+        return tokens, min(BLOCK, self.batch * SOLUTION)
+
+
+def _work(task: Task) -> _Work | None:
+    """The amount of work in a task; None for real models, vLLM and algorithms of other kinds."""
     if isinstance(task, BaseTask):
         base, probe = task.base, task.base.probe
         batch = find_scale(base.scale).batch_documents
         sampled = probe.prompts * probe.samples
-        return base.pretraining.tokens, sampled, batch, RECIPE.completion_length
+        return _Work(base.pretraining.tokens, sampled, batch, RECIPE.completion_length)
     if not isinstance(task, LadderRun) or task.training.engine.vllm != "off":
         return None
     settings, probe = task.training.stages[-1].settings, task.training.probe
+    group = None
     match settings:
         case OnPolicy():
             rollouts = settings.steps * settings.rollouts_per_step
@@ -123,6 +145,8 @@ def _work(task: Task) -> tuple[float, int, int, int] | None:
             padded = PROMPT + min(settings.completion_length, LONGEST)
             learned = LEARNED * passes * rollouts * padded
             batch = settings.micro_batch_sequences()
+            if settings.precision == "float32" and task.training.lora is None:
+                group = settings.group_size
         case ExpertIteration():  # the divergence from the base is that of all rollouts
             rollouts = settings.steps * settings.rollouts_per_step
             learned = (KEPT * settings.sft_epochs + PASSED) * rollouts * DOCUMENT
@@ -137,7 +161,7 @@ def _work(task: Task) -> tuple[float, int, int, int] | None:
             return None
     probes = len(probe.steps(per_epoch=settings.steps_per_epoch, epochs=settings.epochs))
     sampled = rollouts + probes * probe.prompts * probe.samples
-    return learned, sampled, batch, settings.completion_length
+    return _Work(learned, sampled, batch, settings.completion_length, group)
 
 
 def _by_rule(estimate: Estimate, timing: Timing, written: int) -> Estimate:
@@ -151,22 +175,24 @@ def _by_rule(estimate: Estimate, timing: Timing, written: int) -> Estimate:
     task, work = estimate.task, _work(estimate.task)
     if work is None or not isinstance(task, BaseTask | LadderRun):
         return estimate
-    learned, rollouts, batch, completion = work
     scale, vocabulary = find_scale(task.base.scale), task.base.pretraining.vocabulary
     parameters = scale.parameters(vocabulary)
-    activations = (PROMPT + completion) * scale.depth * scale.width * ACTIVATION_BYTES
-    logits = completion * vocabulary * LOGIT_BYTES
-    tensors = STATE_BYTES * parameters + batch * (activations + logits)
-    tokens = learned + SAMPLED * rollouts * SOLUTION
-    passes = learned / DOCUMENT / batch
-    passes += SAMPLED * rollouts / SIDE_BY_SIDE * min(completion, LONGEST)
+    computed, scored = work.held
+    tensors = (
+        STATE_BYTES * parameters
+        + computed * scale.depth * scale.width * ACTIVATION_BYTES
+        + scored * vocabulary * LOGIT_BYTES
+    )
+    tokens = work.learned + SAMPLED * work.sampled * SOLUTION
+    passes = work.learned / DOCUMENT / work.batch
+    passes += SAMPLED * work.sampled / SIDE_BY_SIDE * min(work.completion, LONGEST)
     return replace(
         estimate,
         seconds=passes * scale.depth * timing.layer
         + tokens * (parameters + ELEMENTWISE) * timing.parameter
-        + rollouts * GRADE,
+        + work.sampled * GRADE,
         memory=LIBRARIES + tensors,
-        disk=ROLLOUT_DISK * rollouts + WEIGHT_DISK * parameters + round(TOKEN_DISK * written),
+        disk=ROLLOUT_DISK * work.sampled + WEIGHT_DISK * parameters + round(TOKEN_DISK * written),
         checkpoints=CHECKPOINT_DISK * parameters,
     )
 

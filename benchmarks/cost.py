@@ -98,7 +98,7 @@ class Measured:
     learned: float
     """Share of the rollouts that the loss has a gradient of."""
     seconds: float
-    """Of a step, median."""
+    """Of a step: the median of two up to a width of 128, one above."""
     floor: float
     """Seconds that arithmetic and memory need at the least."""
     flops: float
@@ -116,7 +116,7 @@ class Measured:
 
 
 def measure(setting: Setting, base: Path, rates: Machine) -> Measured:
-    """Train two or three steps from a base."""
+    """Train three steps from a base, two of wide ones; the first is not counted."""
     from formatlab.models.model import load_tokenizer
 
     scale = find_scale(setting.scale)

@@ -47,9 +47,15 @@ def beside_rows(
             "base": str(base),
             "folder": folder,
         }
-        trained: list[Trained] = list(
-            threads.map(lambda place: in_process(train, asked | {"place": place}), range(runs))
-        )
+
+        def run(place: int) -> Trained:
+            try:
+                return in_process(train, asked | {"place": place})
+            except BaseException:
+                (Path(folder) / "failed").touch()  # the others would wait for it
+                raise
+
+        trained = list(threads.map(run, range(runs)))
     alone = trained[0]["alone"]
     assert alone is not None
     together = max(of["ended"] for of in trained) - min(of["began"] for of in trained)
@@ -94,6 +100,8 @@ def train(
             (gate / f"ready-{place}").touch()
             awaited = [f"ready-{other}" for other in range(runs)] if place == 0 else ["go"]
             while not all((gate / name).exists() for name in awaited):
+                if (gate / "failed").exists():
+                    raise SystemExit("another of the runs failed")
                 time.sleep(0.01)
             stamp()
         elif done == 1 + steps and place == 0:

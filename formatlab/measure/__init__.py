@@ -1,4 +1,4 @@
-"""Measures over rollouts: shares, entropies, winners, collapse, drift, attractors, errors."""
+"""Measures over rollouts: shares, entropies, winners, collapse, drift, gain, attractors, errors."""
 
 from formatlab.measure.attractor import Attractor, SeedInterval, attractor, seed_interval
 from formatlab.measure.collapse import collapse_step
@@ -6,6 +6,7 @@ from formatlab.measure.counts import shares
 from formatlab.measure.drift import DRIFT_COLUMNS, Drift, drift
 from formatlab.measure.entropy import format_entropy, format_entropy_given_prompt
 from formatlab.measure.error_rates import ErrorRate, grader_errors
+from formatlab.measure.gain import Gain, Part, gain
 from formatlab.measure.pass_at_k import PassRate, pass_at_k, pass_rates
 from formatlab.measure.winners import (
     FROM_DOCUMENTS,
@@ -23,6 +24,8 @@ __all__ = [
     "Attractor",
     "Drift",
     "ErrorRate",
+    "Gain",
+    "Part",
     "PassRate",
     "SeedInterval",
     "attractor",
@@ -30,6 +33,7 @@ __all__ = [
     "drift",
     "format_entropy",
     "format_entropy_given_prompt",
+    "gain",
     "grader_errors",
     "pass_at_k",
     "pass_rates",

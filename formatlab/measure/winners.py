@@ -1,7 +1,8 @@
 """Winners: the format with the largest share in each probe of a run, with its interval.
 
 `winners` measures probe rollouts; `run_winners` reads them from a run folder and adds the collapse
-step of its training rollouts. Each row has the `MEASURES` beside its winner.
+step of its training rollouts. Each row has the `MEASURES` beside its winner, and the gain in
+accuracy since the base with its parts.
 """
 
 from collections.abc import Sequence
@@ -18,13 +19,14 @@ from formatlab.measure.bootstrap import (
 )
 from formatlab.measure.collapse import DEFAULT_THRESHOLD, collapse_step
 from formatlab.measure.counts import Rollouts, Tally, counts, tally_of_counts
+from formatlab.measure.gain import Gain, Part, gain_of_tallies
 from formatlab.measure.probe_measures import MEASURES
 from formatlab.store import RunFolder
 
 UNDECIDED = "undecided"
 """The winner where the interval of the margin covers 0, or where there is none."""
 
-VERSION = "2"
+VERSION = "3"
 """Raised when the same rollouts are measured otherwise; kept in the metadata of the table."""
 
 PROBE_COLUMNS = ("epoch", "step", "prompt_id", "tag", "correct")
@@ -77,6 +79,14 @@ _WINNER = (
     _field("n_rollouts", pa.int64(), "rollouts of the probe"),
     _field("samples_per_prompt", pa.int64(), "rollouts of each prompt; null if they differ"),
 )
+_GAIN = {
+    "change": "accuracy less that of the base, each prompt with the same weight",
+    "format": "part of the gain that comes from writing other formats",
+    "skill": "part of the gain within formats, over all prompts; gain = gain_format + gain_skill",
+    "routing": "part of gain_skill that comes from matching formats to prompts",
+    "skill_within": "part of gain_skill within formats and prompts",
+}
+"""What the columns of a gain say, by the names of its parts."""
 _FORMATS = _field("formats", pa.list_(_FORMAT), "each tag that occurs at this epoch, by name")
 _COLLAPSE = _field("collapse_step", pa.int64(), "of the run, the same in every row; null if none")
 
@@ -90,7 +100,16 @@ def winners_schema() -> pa.Schema:
         _field(name, pa.float64(), measure.meaning, measure.unit)
         for name, measure in MEASURES.items()
     ]
-    fields = [*_WINNER, *measures, _FORMATS, _COLLAPSE]
+    gains = [
+        _field(_gain_column(part) + bound, pa.float64(), meaning + where)
+        for part, meaning in _GAIN.items()
+        for bound, where in (
+            ("", "; null at the base and without one"),
+            ("_low", "; lower bound, 95%; null below 10 prompts"),
+            ("_high", "; upper bound, 95%; null below 10 prompts"),
+        )
+    ]
+    fields = [*_WINNER, *measures, *gains, _FORMATS, _COLLAPSE]
     return pa.schema(fields, metadata={"version": VERSION})
 
 
@@ -131,8 +150,11 @@ def winners(
         epoch: counted.filter(pc.field("epoch") == epoch)
         for epoch in sorted(counted["epoch"].unique().to_pylist())
     }
-    tallies = [tally_of_counts(of_epoch) for of_epoch in by_epoch.values()]
-    matrices = [of for tally in tallies for of in (tally.rollouts, tally.graded, tally.correct)]
+    tallies = {epoch: tally_of_counts(of_epoch) for epoch, of_epoch in by_epoch.items()}
+    base = tallies.get(0.0)
+    matrices = [
+        of for tally in tallies.values() for of in (tally.rollouts, tally.graded, tally.correct)
+    ]
     drawn = resampled(matrices, resamples, seed)
     rows = [
         _epoch_row(tally, drawn[3 * place : 3 * place + 3])
@@ -141,9 +163,28 @@ def winners(
             "step": pc.max(by_epoch[epoch]["step"]).as_py(),  # pyright: ignore[reportAttributeAccessIssue]
             "collapse_step": collapse_step,
         }
-        for place, (epoch, tally) in enumerate(zip(by_epoch, tallies, strict=True))
+        | _gain_columns(
+            gain_of_tallies(base, tally, resamples=resamples, seed=seed)
+            if base and epoch > 0
+            else None
+        )
+        for place, (epoch, tally) in enumerate(tallies.items())
     ]
     return pa.Table.from_pylist(rows, schema=winners_schema())
+
+
+def _gain_column(part: str) -> str:
+    return "gain" if part == "change" else f"gain_{part}"
+
+
+def _gain_columns(found: Gain | None) -> dict[str, float | None]:
+    columns: dict[str, float | None] = {}
+    for name in _GAIN:
+        part: Part | None = getattr(found, name) if found else None
+        columns[_gain_column(name)] = part.value if part else None
+        columns[f"{_gain_column(name)}_low"] = part.low if part else None
+        columns[f"{_gain_column(name)}_high"] = part.high if part else None
+    return columns
 
 
 def _epoch_row(counts: Tally, drawn: Sequence[np.ndarray]) -> dict[str, object]:

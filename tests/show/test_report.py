@@ -46,7 +46,7 @@ def test_a_study_is_reported(grid: list[RunFolder], tmp_path: Path) -> None:
     assert page.tags.count("img") == 4
     files = {str(file.relative_to(path.parent)) for file in path.parent.rglob("*.*")}
     names = ("share_over_training", "winner_by_scale", "accuracy_by_scale", "training_signals")
-    tables = (*names, "results", "attractors", "grader_errors", "collapse", "drift")
+    tables = (*names, "results", "attractors", "grader_errors", "collapse", "drift", "gain")
     assert files == {
         "report.html",
         *(f"figures/{name}.{kind}" for name in names for kind in ("png", "svg")),

@@ -28,6 +28,7 @@ from formatlab.show.study import Study, measured_study
 from formatlab.show.tables.attractors import attractor_lines, attractor_rows
 from formatlab.show.tables.collapse import collapse_rows
 from formatlab.show.tables.drift import drift_rows
+from formatlab.show.tables.gain import gain_lines, gain_rows
 from formatlab.show.tables.grader import (
     GRADER_COMMAND,
     GRADER_HEADINGS,
@@ -156,6 +157,7 @@ def write_report(
         "attractors": attractor_rows(study),
         "collapse": collapse_rows(study),
         "drift": drift_rows(study),
+        "gain": gain_rows(study),
         "grader_errors": grader_rows(study.tags),
     }
     for figure in track(FIGURES, "drawing figures"):
@@ -189,7 +191,7 @@ def _page(study: Study, runs: Sequence[RunFolder], images: Mapping[str, str], tr
         n_runs=len(study.runs),
         n_arms=len(study.arms),
         probe=study.probe_text,
-        findings=attractor_lines(study),
+        findings=[*attractor_lines(study), *gain_lines(study)],
         notes=notes(study),
         figures=FIGURES,
         images=images,

@@ -16,6 +16,7 @@ from formatlab.show.study import Study
 from formatlab.show.tables.attractors import attractor_lines
 from formatlab.show.tables.collapse import collapse_table, collapse_text
 from formatlab.show.tables.drift import drift_table
+from formatlab.show.tables.gain import gain_lines, gain_table
 from formatlab.show.tables.grader import (
     GRADER_COMMAND,
     GRADER_HEADINGS,
@@ -156,7 +157,7 @@ def graded_tags(study: Study) -> list[str]:
 
 
 def print_study(study: Study, file: IO[str] | None = None) -> None:
-    """Print the result table, the grader's errors, notes and the attractor of each arm.
+    """Print the result table, the grader's errors, notes, and attractor and gain of each arm.
 
     Args:
         study: the study.
@@ -185,7 +186,7 @@ def print_study(study: Study, file: IO[str] | None = None) -> None:
         console.print(Text("* undertrained base: shown, not counted"))
     print_grader_errors(graded_tags(study), console)
     head = [*in_full, *filter(None, [head_text(study)])]
-    for line in [*head, *notes(study), "", *attractor_lines(study)]:
+    for line in [*head, *notes(study), "", *attractor_lines(study), "", *gain_lines(study)]:
         console.print(Text(line), soft_wrap=True)
 
 
@@ -214,7 +215,8 @@ def notes(study: Study) -> list[str]:
 
 def further_tables(study: Study) -> list[Table]:
     """Return the tables that follow the results, without those that are empty."""
-    return [table for table in (collapse_table(study), drift_table(study)) if table.rows]
+    tables = (collapse_table(study), drift_table(study), gain_table(study))
+    return [table for table in tables if table.rows]
 
 
 def markdown(study: Study) -> str:

@@ -43,9 +43,10 @@ def test_a_study_is_reported(grid: list[RunFolder], tmp_path: Path) -> None:
     assert page.open == []
     for words in ("program wins in 2 of 2 seeds", "24 prompts x 8 samples", "learning_rate"):
         assert words in page.text
-    assert page.tags.count("img") == 4
+    assert page.tags.count("img") == 5
     files = {str(file.relative_to(path.parent)) for file in path.parent.rglob("*.*")}
     names = ("share_over_training", "winner_by_scale", "accuracy_by_scale", "training_signals")
+    names += ("gain_over_training",)
     tables = (*names, "results", "attractors", "grader_errors", "collapse", "drift", "gain")
     assert files == {
         "report.html",
@@ -76,7 +77,7 @@ def test_hostile_text_is_shown_and_does_nothing(make_run, tmp_path: Path, place:
     page = Page(path)
     assert page.open == []
     assert not {"script", "b"} & set(page.tags)
-    assert page.tags.count("img") == 4
+    assert page.tags.count("img") == 5
     assert not any(name.startswith("on") for name, _ in page.attributes)
     assert "<script" not in path.read_text(encoding="utf-8")
     assert "{{ 7*7 }}" in page.text

@@ -18,6 +18,7 @@ from formatlab.errors import InputError, RunError
 from formatlab.measure import UNDECIDED
 from formatlab.show.arm import Arm
 from formatlab.show.figures.accuracy_by_scale import ACCURACY_BY_SCALE
+from formatlab.show.figures.gain_over_training import GAIN_OVER_TRAINING
 from formatlab.show.figures.layout import StudyFigure, save_figure
 from formatlab.show.figures.share_over_training import SHARE_OVER_TRAINING
 from formatlab.show.figures.training_signals import TRAINING_SIGNALS
@@ -58,6 +59,7 @@ FIGURES: list[StudyFigure] = [
     SHARE_OVER_TRAINING,
     WINNER_BY_SCALE,
     ACCURACY_BY_SCALE,
+    GAIN_OVER_TRAINING,
     TRAINING_SIGNALS,
 ]
 """The figures of a study, in the order of the report. A new figure is added here."""

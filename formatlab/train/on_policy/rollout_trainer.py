@@ -1,7 +1,7 @@
 """What the lab adds to TRL's trainers of rollouts: order, sampler, records, whole checkpoints.
 
 `RolloutTrainer` is the first base class of a trainer, before `GRPOTrainer` or `RLOOTrainer` (TRL
-1.16). It overrides `_get_train_sampler`, `_generate_and_score_completions`,
+1.16). It overrides `_get_train_sampler`, `_generate_and_score_completions`, `_tokenize_prompts`,
 `_get_per_token_logps_and_entropies`, `_compute_loss`, `_save_checkpoint` and `log`, which are
 private but for the last; a trainer derived from it overrides `_generate_single_turn`. TRL's loss is
 unchanged; where the policy is a plain Llama, the log-probabilities in it come from the lab's
@@ -181,6 +181,13 @@ class RolloutTrainer:
     def _lab_samples(self) -> bool:
         """Whether the lab's sampler samples; otherwise TRL does, as it is configured."""
         return self._engine.vllm == "off" and not self.sharded
+
+    def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], Any, Any]:
+        """Tokenise each prompt once for all of its completions."""
+        different = list(dict.fromkeys(prompts))
+        ids, images, fields = cast(Any, super())._tokenize_prompts(different)
+        ids_of = dict(zip(different, ids, strict=True))
+        return [ids_of[prompt] for prompt in prompts], images, fields
 
     def _sample(self, prompt_ids: list[list[int]]) -> list[list[int]]:
         """Sample with the lab's sampler: faster on small models, seeded by run, step and row."""

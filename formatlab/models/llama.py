@@ -468,20 +468,21 @@ class _TokenScores(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         of_logprobs, of_entropies = gradients
         states, output, tokens, entropies = ctx.saved_tensors
-        of_states, of_output = torch.zeros_like(states), torch.zeros_like(output)
+        of_states, of_output = torch.empty_like(states), torch.zeros_like(output)
+        own = states.new_zeros(len(states)) if of_logprobs is None else of_logprobs
         for block in _blocks(len(states)):
             logp = _log_softmax(states[block], output, ctx.temperature)  # (n, V)
-            p = logp.exp()
-            of_logits = torch.zeros_like(p)
-            if of_logprobs is not None:
-                own = of_logprobs[block, None]
-                of_logits -= p * own
-                of_logits.scatter_add_(1, tokens[block, None], own)
-            if of_entropies is not None:  # dH / dlogit = -p (log p + H)
-                of_logits -= of_entropies[block, None] * p * (logp + entropies[block, None])
-            of_logits /= ctx.temperature
+            # dlogp / dlogit = 1 at the token, less p; dH / dlogit = -p (log p + H)
+            factor = own[block, None]
+            if of_entropies is not None:
+                spread = of_entropies[block, None]
+                factor = factor + spread * (logp + entropies[block, None])
+            of_logits = logp.exp_().mul_(factor).neg_()
+            of_logits.scatter_add_(1, tokens[block, None], own[block, None])
+            if ctx.temperature != 1:
+                of_logits /= ctx.temperature
             of_states[block] = of_logits @ output
-            of_output += of_logits.T @ states[block]
+            of_output.addmm_(of_logits.T, states[block])
         return of_states, of_output, None, None, None
 
 

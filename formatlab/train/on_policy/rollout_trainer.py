@@ -398,14 +398,14 @@ class RolloutTrainer:
         if rows is not None:
             parts = [part[rows] for part in parts]
         self._scores = Llama(model).score(
-            *parts, temperature=self._settings.temperature, entropies=compute_entropy
+            *parts,
+            temperature=self._settings.temperature,
+            entropies=compute_entropy and rows is None,
         )
-        logprobs, entropies = self._scores.logprobs, self._scores.entropies
-        if rows is not None:
-            logprobs = self._update["sampled_logprobs"].index_copy(0, rows, logprobs)
-            if entropies is not None:
-                entropies = self._update["sampled_entropies"].index_copy(0, rows, entropies)
-        return logprobs, entropies, None
+        if rows is None:
+            return self._scores.logprobs, self._scores.entropies, None
+        logprobs = self._update["sampled_logprobs"].index_copy(0, rows, self._scores.logprobs)
+        return logprobs, self._update["sampled_entropies"] if compute_entropy else None, None
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         self._update = inputs
@@ -417,7 +417,7 @@ class RolloutTrainer:
         """The rows (b,) of an update that move the policy; None: all of them.
 
         The gradient of a rollout whose advantage is 0 is 0, so it needs no forward pass: what the
-        sampler saw stands in for it in TRL's metrics.
+        sampler saw stands in for it in TRL's metrics, as do the entropies of all.
         """
         sampled = "sampled_logprobs" in self._update
         if not sampled or self._settings.entropy_coefficient:

@@ -15,10 +15,12 @@ within each prompt too, and averaged: *format* is then what it gains by choosing
 and what that has over the format part of all prompts is *routing*. The three parts `format`,
 `routing` and `skill_within` add up to the change.
 
-A format that one side never writes has no accuracy there. Its share there is 0, so the sum holds
-with any number; the number decides how the format's arrival or end is divided. The rule: within a
-prompt it is the accuracy of that format on that side over all prompts; if the side never writes it
-at all, the accuracy on the other side, so that nothing of it counts as skill.
+A format that one side never writes has no accuracy there, and one that it hardly writes (fewer than
+`FEWEST_ROLLOUTS`) has none that means anything: one wrong rollout of a format that ended would make
+its end look like a loss of skill. The accuracy of the other side stands for it, so that nothing of
+its arrival or end counts as skill. Within a prompt that lacks the format on one side, its accuracy
+on that side over all prompts stands for it. *Skill* is what *format* leaves of the change, so the
+sum stays exact.
 
 Every prompt has the same weight, whatever its number of rollouts.
 
@@ -36,6 +38,9 @@ from formatlab.measure.bootstrap import (
     resampled,
 )
 from formatlab.measure.counts import Rollouts, Tally, tally
+
+FEWEST_ROLLOUTS = 20
+"""Graded rollouts of a format, over all prompts, below which its accuracy says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,18 +98,18 @@ def gain_of_tallies(
     base: Tally, final: Tally, *, resamples: int = DEFAULT_RESAMPLES, seed: int = 0
 ) -> Gain | None:
     """Split the change in accuracy between two tallies, see `gain`."""
-    shares, right = _paired(base, final)  # (2, P, F) each
+    shares, right, known = _paired(base, final)  # (2, P, F) twice, (2, F)
     prompts = shares.shape[1]
     if prompts == 0:
         return None
-    totals = _parts(shares.sum(axis=1), right.sum(axis=1)) / prompts  # (3,)
-    within = _within(shares, right)  # (P,)
+    totals = _parts(shares.sum(axis=1), right.sum(axis=1), known) / prompts  # (3,)
+    within = _within(shares, right, known)  # (P,)
     values = _with_routing(totals, within.mean())
     bounds: list[tuple[float | None, float | None]] = [(None, None)] * 5
     if prompts >= FEWEST_CLUSTERS:
         drawn = resampled([*shares, *right, within[:, None]], resamples, seed)
-        before, after, right_before, right_after, chosen = drawn
-        found = _parts(np.stack([before, after]), np.stack([right_before, right_after])) / prompts
+        drawn_shares, drawn_right, chosen = np.stack(drawn[:2]), np.stack(drawn[2:4]), drawn[4]
+        found = _parts(drawn_shares, drawn_right, known[:, None]) / prompts  # (3, B)
         low, high = percentile_interval(_with_routing(found, chosen[:, 0] / prompts).T)
         bounds = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
     change, by_format, skill, routing, skill_within = (
@@ -124,55 +129,65 @@ def gain_of_tallies(
     )
 
 
-def _paired(base: Tally, final: Tally) -> tuple[np.ndarray, np.ndarray]:
+def _paired(base: Tally, final: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Shares of each tag among a prompt's graded rollouts, and of those that are right too.
 
     Returns:
-        Two arrays, base and final, of the prompts graded in both; (2, P, F).
+        Two arrays, base and final, of the prompts graded in both, (2, P, F); and whether a side
+        has rollouts enough of a tag to tell its accuracy, (2, F).
     """
     sides = (base, final)
     graded = [dict(zip(of.prompt_ids, of.graded.sum(axis=1), strict=True)) for of in sides]
     common = sorted(name for name in graded[0] if graded[0][name] and graded[1].get(name))
     tags = sorted({*base.tags, *final.tags})
     found = np.zeros((2, 2, len(common), len(tags)))
+    known = np.zeros((2, len(tags)), dtype=bool)
     for side, of in enumerate(sides):
         place = {name: row for row, name in enumerate(of.prompt_ids)}
         rows = [place[name] for name in common]
         columns = [tags.index(tag) for tag in of.tags]
+        known[side, columns] = of.graded[rows].sum(axis=0) >= FEWEST_ROLLOUTS
         total = of.graded[rows].sum(axis=1, keepdims=True)
         found[0, side][:, columns] = of.graded[rows] / total
         found[1, side][:, columns] = of.correct[rows] / total
-    return found[0], found[1]
+    return found[0], found[1], known
 
 
-def _parts(shares: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _parts(shares: np.ndarray, right: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The change, its format part and its skill part, for sums over prompts.
 
     Args:
         shares: of each tag, before and after, (2, ..., F).
         right: of each tag and right, (2, ..., F).
+        known: whether a side tells the accuracy of a tag, (2, ..., F).
 
     Returns:
         (3, ...), in the unit of the sums.
     """
-    accuracy = _accuracies(shares, right)
+    accuracy = _accuracies(shares, right, known)
     by_format = ((shares[1] - shares[0]) * accuracy.mean(axis=0)).sum(axis=-1)
-    skill = ((accuracy[1] - accuracy[0]) * shares.mean(axis=0)).sum(axis=-1)
-    return np.stack([by_format + skill, by_format, skill])
+    change = (right[1] - right[0]).sum(axis=-1)
+    return np.stack([change, by_format, change - by_format])
 
 
-def _within(shares: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _within(shares: np.ndarray, right: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The format part within each prompt; (2, P, F) -> (P,)."""
-    everywhere = _accuracies(shares.sum(axis=1), right.sum(axis=1))[:, None]  # (2, 1, F)
+    everywhere = _accuracies(shares.sum(axis=1), right.sum(axis=1), known)[:, None]  # (2, 1, F)
     own = np.divide(right, shares, out=np.zeros_like(right), where=shares > 0)
     accuracy = np.where(shares > 0, own, everywhere)
+    accuracy = np.where(_rare(known)[:, None], accuracy[::-1], accuracy)
     return ((shares[1] - shares[0]) * accuracy.mean(axis=0)).sum(axis=-1)
 
 
-def _accuracies(shares: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Accuracy of each tag before and after, (2, ..., F); that of the other side where absent."""
+def _accuracies(shares: np.ndarray, right: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Accuracy of each tag before and after, (2, ..., F); the other side's where it has none."""
     accuracy = np.divide(right, shares, out=np.zeros_like(right), where=shares > 0)
-    return np.where(shares > 0, accuracy, accuracy[::-1])
+    return np.where((shares > 0) & ~_rare(known), accuracy, accuracy[::-1])
+
+
+def _rare(known: np.ndarray) -> np.ndarray:
+    """Whether a side hardly writes a tag whose accuracy the other side tells; (2, ..., F)."""
+    return ~known & known[::-1]
 
 
 def _with_routing(parts: np.ndarray, within: np.ndarray | float) -> np.ndarray:

@@ -98,6 +98,15 @@ def test_a_format_that_one_side_never_writes_brings_no_skill():
     }
 
 
+def test_a_wrong_rollout_of_a_format_that_ends_is_no_loss_of_skill():
+    base = cells(p={"a": (15, 15), "b": (0, 10)})
+    final = cells(p={"a": (0, 1), "b": (0, 39)})
+    found = values(split(base, final))
+    assert found["format"] == round((1 / 40 - 3 / 4) * 0.5, 9)
+    assert found["skill"] == round(-1 / 40 * 0.5, 9)  # that one rollout
+    assert found["routing"] == 0 and found["change"] == -3 / 8
+
+
 def test_a_format_that_a_prompt_lacks_on_one_side_has_its_accuracy_elsewhere_there():
     base = cells(p={"a": (4, 0)}, q={"a": (0, 2), "b": (1, 1)})
     final = cells(p={"b": (4, 0)}, q={"a": (0, 2), "b": (1, 1)})

@@ -345,7 +345,10 @@ class Decoding:
             group: completions of each prompt; the rows of a prompt are neighbours.
         """
         self._llama = Llama(model)
-        self._prompts, last = self._llama.read(ids, mask.bool())  # (U, K, P, d) each
+        memories, last = self._llama.read(ids, mask.bool())
+        self._prompts: list[Memory] = [
+            tuple(tensor.contiguous() for tensor in memory) for memory in memories
+        ]  # (U, K, P, d) each
         self._hidden = torch.zeros(mask.shape, device=mask.device)  # (U, P), added to scores
         self._hidden.masked_fill_(mask == 0, -torch.inf)
         self._states = last.repeat_interleave(group, dim=0)  # (b, D)

@@ -1,8 +1,9 @@
 """A laboratory for which output format survives correctness-only reinforcement learning.
 
 For use from elsewhere: `formatlab.tag(text)` says which format a text is in,
-`formatlab.grade(text, gold)` whether its answer is right, and `formatlab.FormatRecorder` records
-the formats of a TRL trainer's rollouts. Each is imported when it is first asked for.
+`formatlab.grade(text, gold)` whether its answer is right, `formatlab.gain(base, trained)` how much
+of a change in accuracy is format and how much is skill, and `formatlab.FormatRecorder` records the
+formats of a TRL trainer's rollouts. Each is imported when it is first asked for.
 """
 
 from importlib import import_module
@@ -11,15 +12,17 @@ from typing import TYPE_CHECKING
 from formatlab.errors import missing_package
 
 if TYPE_CHECKING:
+    from formatlab.measure.frames import gain
     from formatlab.observe.grader import grade
     from formatlab.observe.tagger import tag
     from formatlab.train.recorder.format_recorder import FormatRecorder
 
 __version__ = "0.1.0"
-__all__ = ["FormatRecorder", "grade", "tag"]
+__all__ = ["FormatRecorder", "gain", "grade", "tag"]
 
 _HOMES = {
     "FormatRecorder": "formatlab.train.recorder.format_recorder",
+    "gain": "formatlab.measure.frames",
     "grade": "formatlab.observe.grader",
     "tag": "formatlab.observe.tagger",
 }

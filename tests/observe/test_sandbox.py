@@ -8,6 +8,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,11 +44,12 @@ def state(process: int) -> str:
 
 def workers() -> list[int]:
     """Process numbers of this process's interpreters."""
-    return [
-        child
-        for child in children()
-        if b"monty" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0]
-    ]
+    found = []
+    for child in children():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+            if b"monty" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0]:
+                found.append(child)
+    return found
 
 
 def unread(process: int) -> int:

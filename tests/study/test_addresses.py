@@ -119,7 +119,7 @@ def test_grading_and_sampling_decide_the_probe_of_a_base_too(monkeypatch: pytest
         True,
         True,
     )
-    changed = replace(RULES, sampling=2)
+    changed = replace(RULES, sampling=RULES.sampling + 1)
     assert moved(lambda: monkeypatch.setattr(base_module, "RULES", changed)) == (False, True, True)
 
 

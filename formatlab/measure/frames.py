@@ -3,28 +3,23 @@
 A rollout is a row with these columns:
 
 * `prompt_id` or `prompt`: which prompt it answers; rows with the same value are of one prompt;
-* `tag`: the format it is in; without it, `completion` or `text`, which is tagged;
+* `tag`: the format it is in, as `formatlab.tag(text).format` says or anyone's own classifier;
 * `correct`: True, False, or missing where it was not graded.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from formatlab.errors import InputError
 from formatlab.measure.gain import Gain
 from formatlab.measure.gain import gain as gain_of_rollouts
-from formatlab.observe.tagger import tag
 
-if TYPE_CHECKING:
-    import pandas
-
-Frame: TypeAlias = "pandas.DataFrame | pa.Table | Sequence[Mapping[str, Any]]"
-"""Rollouts as anyone has them."""
+Frame: TypeAlias = pa.Table | Sequence[Mapping[str, Any]] | Any
+"""Rollouts as anyone has them: a table, rows, or a data frame of pandas."""
 
 _PROMPTS = ("prompt_id", "prompt")
-_TEXTS = ("completion", "text")
 
 
 def gain(base: Frame, trained: Frame) -> Gain:
@@ -56,18 +51,13 @@ def rollouts_of(frame: Frame, name: str) -> pa.Table:
         InputError: a column is missing or of the wrong kind.
     """
     table = _table(frame)
-    prompts = _column(table, _PROMPTS, name)
-    if "tag" in table.column_names:
-        tags = table["tag"].cast(pa.string())
-    else:
-        texts = _column(table, _TEXTS, name, otherwise="tag")
-        tags = pa.array([tag(text or "").format for text in texts.to_pylist()], pa.string())
+    prompts, tags = _column(table, _PROMPTS, name), _column(table, ("tag",), name)
     correct = _column(table, ("correct",), name)
     try:
         return pa.table(
             {
                 "prompt_id": prompts.cast(pa.string()),
-                "tag": tags,
+                "tag": tags.cast(pa.string()),
                 "correct": correct.cast(pa.bool_()),
             }
         )
@@ -80,16 +70,14 @@ def _table(frame: Frame) -> pa.Table:
         return frame
     if isinstance(frame, Sequence):
         return pa.Table.from_pylist([dict(row) for row in frame])
-    return pa.Table.from_pandas(cast("pandas.DataFrame", frame), preserve_index=False)
+    return pa.Table.from_pandas(frame, preserve_index=False)
 
 
-def _column(
-    table: pa.Table, names: Sequence[str], name: str, *, otherwise: str = ""
-) -> pa.ChunkedArray:
+def _column(table: pa.Table, names: Sequence[str], name: str) -> pa.ChunkedArray:
     """The first of some columns that the table has."""
     for column in names:
         if column in table.column_names:
             return table[column]
-    wanted = " or ".join(f"`{column}`" for column in (*filter(None, [otherwise]), *names))
+    wanted = " or ".join(f"`{column}`" for column in names)
     has = ", ".join(table.column_names) or "none"
     raise InputError(f"{name}: no column {wanted}; it has {has}")

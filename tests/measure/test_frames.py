@@ -11,45 +11,38 @@ from formatlab.errors import InputError
 from formatlab.measure.frames import Frame, gain
 
 BASE = [
-    {"prompt": "2 + 3?", "text": "The answer is 5.", "correct": True},
-    {"prompt": "2 + 3?", "text": "\\boxed{6}", "correct": False},
+    {"prompt": "2 + 3?", "tag": "prose", "correct": True},
+    {"prompt": "2 + 3?", "tag": "latex", "correct": False},
 ]
 TRAINED = [
-    {"prompt": "2 + 3?", "text": "The answer is 5.", "correct": True},
-    {"prompt": "2 + 3?", "text": "The answer is 5.", "correct": True},
+    {"prompt": "2 + 3?", "tag": "prose", "correct": True},
+    {"prompt": "2 + 3?", "tag": "prose", "correct": True},
 ]
 
 
-def tagged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "prompt_id": row["prompt"],
-            "tag": formatlab.tag(row["text"]).format,
-            "correct": row["correct"],
-        }
-        for row in rows
-    ]
+def numbered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"prompt_id": "p0", "tag": row["tag"], "correct": row["correct"]} for row in rows]
 
 
 @pytest.mark.parametrize(
     "kind", [list, pd.DataFrame, pa.Table.from_pylist], ids=["rows", "data frame", "table"]
 )
-@pytest.mark.parametrize("columns", [list, tagged], ids=["prompt and text", "prompt_id and tag"])
+@pytest.mark.parametrize("columns", [list, numbered], ids=["prompt", "prompt_id"])
 def test_a_gain_is_split(kind: Any, columns: Any) -> None:
     found = formatlab.gain(kind(columns(BASE)), kind(columns(TRAINED)))
     assert (found.change.value, found.format.value, found.skill.value) == (0.5, 0.5, 0)
 
 
 def test_rollouts_without_a_verdict_are_left_out() -> None:
-    more = [*TRAINED, {"prompt": "2 + 3?", "text": "\\boxed{6}", "correct": None}]
+    more = [*TRAINED, {"prompt": "2 + 3?", "tag": "latex", "correct": None}]
     assert formatlab.gain(pd.DataFrame(BASE), pd.DataFrame(more)) == gain(BASE, TRAINED)
 
 
 @pytest.mark.parametrize(
     ("trained", "words"),
     [
-        ([{"prompt": "p", "correct": True}], "trained: no column `tag` or `completion` or `text`"),
-        ([{"text": "5", "correct": True}], "trained: no column `prompt_id` or `prompt`; it has"),
+        ([{"prompt": "p", "correct": True}], "trained: no column `tag`; it has"),
+        ([{"tag": "prose", "correct": True}], "trained: no column `prompt_id` or `prompt`; it has"),
         (pd.DataFrame({"prompt": ["p"], "tag": ["prose"]}), "trained: no column `correct`"),
         ([], "it has none"),
         ([{"prompt": "p", "tag": "prose", "correct": "perhaps"}], "must be true or false"),

@@ -127,6 +127,29 @@ def tally_of_counts(counted: pa.Table) -> Tally:
     )
 
 
+def aligned(one: Tally, other: Tally) -> tuple[Tally, Tally]:
+    """Two tallies over the prompts that both have and the tags that either has."""
+    prompt_ids = sorted(set(one.prompt_ids) & set(other.prompt_ids))
+    tags = sorted(set(one.tags) | set(other.tags))
+
+    def over(counted: Tally) -> Tally:
+        row_of = {prompt: row for row, prompt in enumerate(counted.prompt_ids)}
+        rows = [row_of[prompt] for prompt in prompt_ids]
+        columns = [tags.index(tag) for tag in counted.tags]
+        arranged = np.zeros((3, len(prompt_ids), len(tags)), dtype=np.int64)
+        for index, matrix in enumerate((counted.rollouts, counted.graded, counted.correct)):
+            arranged[index][:, columns] = matrix[rows]
+        return Tally(
+            prompt_ids=tuple(prompt_ids),
+            tags=tuple(tags),
+            rollouts=arranged[0],
+            graded=arranged[1],
+            correct=arranged[2],
+        )
+
+    return over(one), over(other)
+
+
 def _places(column: pa.ChunkedArray) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the sorted distinct strings, and the index among them of each row's string."""
     names = sorted(column.unique().to_pylist())

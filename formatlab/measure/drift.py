@@ -27,7 +27,7 @@ from formatlab.measure.bootstrap import (
     percentile_interval,
     resampled,
 )
-from formatlab.measure.counts import Rollouts, tally
+from formatlab.measure.counts import Rollouts, aligned, tally
 
 DRIFT_COLUMNS = ("prompt_id", "tag", "correct")
 """Columns of the probe rollouts that `drift` reads."""
@@ -136,20 +136,13 @@ def drift(
 
 
 def _pair(base: Rollouts, final: Rollouts) -> _Pair:
-    probes = tally(base), tally(final)
-    common = sorted(set(probes[0].prompt_ids) & set(probes[1].prompt_ids))
-    tags = sorted(set(probes[0].tags) | set(probes[1].tags))
-    counts = np.zeros((2, len(common), len(tags)), dtype=np.int64)
-    graded = np.zeros((2, len(common)), dtype=np.int64)
-    correct = np.zeros((2, len(common)), dtype=np.int64)
-    for index, probe in enumerate(probes):
-        row_of = {prompt: row for row, prompt in enumerate(probe.prompt_ids)}
-        rows = [row_of[prompt] for prompt in common]
-        columns = [tags.index(tag) for tag in probe.tags]
-        counts[index][:, columns] = probe.rollouts[rows]
-        graded[index] = probe.graded[rows].sum(axis=1)
-        correct[index] = probe.correct[rows].sum(axis=1)
-    return _Pair(base=counts[0], final=counts[1], graded=graded, correct=correct)
+    probes = aligned(tally(base), tally(final))
+    return _Pair(
+        base=probes[0].rollouts,
+        final=probes[1].rollouts,
+        graded=np.stack([probe.graded.sum(axis=1) for probe in probes]),
+        correct=np.stack([probe.correct.sum(axis=1) for probe in probes]),
+    )
 
 
 def _distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ from formatlab.measure.bootstrap import (
     percentile_interval,
     resampled,
 )
-from formatlab.measure.counts import Rollouts, Tally, tally
+from formatlab.measure.counts import Rollouts, Tally, aligned, tally
 
 FEWEST_ROLLOUTS = 20
 """Graded rollouts of a format, over all prompts, below which its accuracy says nothing."""
@@ -136,21 +136,12 @@ def _paired(base: Tally, final: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarr
         Two arrays, base and final, of the prompts graded in both, (2, P, F); and whether a side
         has rollouts enough of a tag to tell its accuracy, (2, F).
     """
-    sides = (base, final)
-    graded = [dict(zip(of.prompt_ids, of.graded.sum(axis=1), strict=True)) for of in sides]
-    common = sorted(name for name in graded[0] if graded[0][name] and graded[1].get(name))
-    tags = sorted({*base.tags, *final.tags})
-    found = np.zeros((2, 2, len(common), len(tags)))
-    known = np.zeros((2, len(tags)), dtype=bool)
-    for side, of in enumerate(sides):
-        place = {name: row for row, name in enumerate(of.prompt_ids)}
-        rows = [place[name] for name in common]
-        columns = [tags.index(tag) for tag in of.tags]
-        known[side, columns] = of.graded[rows].sum(axis=0) >= FEWEST_ROLLOUTS
-        total = of.graded[rows].sum(axis=1, keepdims=True)
-        found[0, side][:, columns] = of.graded[rows] / total
-        found[1, side][:, columns] = of.correct[rows] / total
-    return found[0], found[1], known
+    sides = aligned(base, final)
+    both = np.all([side.graded.sum(axis=1) > 0 for side in sides], axis=0)  # (P,)
+    graded = np.stack([side.graded[both] for side in sides])  # (2, P, F)
+    correct = np.stack([side.correct[both] for side in sides])
+    total = graded.sum(axis=2, keepdims=True)
+    return graded / total, correct / total, graded.sum(axis=1) >= FEWEST_ROLLOUTS
 
 
 def _parts(shares: np.ndarray, right: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -50,7 +50,7 @@ def rollouts_of(frame: Frame, name: str) -> pa.Table:
     Raises:
         InputError: a column is missing or of the wrong kind.
     """
-    table = _table(frame)
+    table = _table(frame, name)
     prompts, tags = _column(table, _PROMPTS, name), _column(table, ("tag",), name)
     correct = _column(table, ("correct",), name)
     try:
@@ -65,12 +65,18 @@ def rollouts_of(frame: Frame, name: str) -> pa.Table:
         raise InputError(f"{name}: `correct` must be true or false ({error})") from None
 
 
-def _table(frame: Frame) -> pa.Table:
+def _table(frame: Frame, name: str) -> pa.Table:
     if isinstance(frame, pa.Table):
         return frame
-    if isinstance(frame, Sequence):
-        return pa.Table.from_pylist([dict(row) for row in frame])
-    return pa.Table.from_pandas(frame, preserve_index=False)
+    try:
+        if isinstance(frame, Sequence):
+            return pa.Table.from_pylist([dict(row) for row in frame])
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (AttributeError, TypeError, ValueError) as error:  # pyarrow's are of these
+        raise InputError(
+            f"{name}: neither a data frame nor an Arrow table nor rows, but "
+            f"{type(frame).__name__} ({error})"
+        ) from None
 
 
 def _column(table: pa.Table, names: Sequence[str], name: str) -> pa.ChunkedArray:

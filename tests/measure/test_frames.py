@@ -45,6 +45,8 @@ def test_rollouts_without_a_verdict_are_left_out() -> None:
         ([{"tag": "prose", "correct": True}], "trained: no column `prompt_id` or `prompt`; it has"),
         (pd.DataFrame({"prompt": ["p"], "tag": ["prose"]}), "trained: no column `correct`"),
         ([], "it has none"),
+        ("trained.parquet", "neither a data frame nor an Arrow table nor rows, but str"),
+        (5, "but int"),
         ([{"prompt": "p", "tag": "prose", "correct": "perhaps"}], "must be true or false"),
         ([{"prompt": "another", "tag": "prose", "correct": True}], "no prompt has graded"),
     ],

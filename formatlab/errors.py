@@ -13,6 +13,13 @@ TRAINING_PACKAGES = (
 )
 """The packages of the extra `train`, by the names that they are imported by."""
 
+_EXTRAS = {
+    **dict.fromkeys(TRAINING_PACKAGES, ("train", "models are trained and sampled with it")),
+    **dict.fromkeys(("pandas", "rouge_score", "sacrebleu"), ("measure", "measures need it")),
+    "sentence_transformers": ("embed", "texts are embedded with it"),
+}
+"""Packages beside the core -> the extra that installs each, and what it does."""
+
 
 class FormatlabError(Exception):
     """A problem that the command line prints as one message, without a traceback."""
@@ -44,11 +51,12 @@ def check_training_packages() -> None:
 
 
 def missing_package(name: str | None) -> str:
-    """What to do about a module that is not there; empty if it is not one of the extra `train`."""
+    """What to do about a module that is not there; empty if no extra of the lab brings it."""
     package = (name or "").partition(".")[0]
-    if package not in TRAINING_PACKAGES:
+    if package not in _EXTRAS:
         return ""
+    extra, use = _EXTRAS[package]
     return (
-        f"{package} is not installed, and models are trained and sampled with it: "
-        "pip install 'formatlab[train]', or '.[train]' in a clone"
+        f"{package} is not installed, and {use}: "
+        f"pip install 'formatlab[{extra}]', or '.[{extra}]' in a clone"
     )

@@ -146,13 +146,13 @@ class _Launch:
         try:
             self._executor.submit(task, silent)
         except QueueFull as error:
-            if self._schedule.idle:
+            if not self._schedule.under_way:
                 raise
             if str(error) != self._refusal:
                 self._monitor.say(f"{error}; what is left is submitted when there is room")
             self._refusal, self._next_question = str(error), time.monotonic() + _ASK_EVERY
         else:
-            self._schedule.begin(task)
+            self._schedule.under_way.add(task.address)
 
     def handle(self, address: str, event: TaskEvent) -> None:
         """Show an event and act on it."""
@@ -164,7 +164,7 @@ class _Launch:
             case Outcome():
                 self._monitor.end(task, event)
             case Busy():
-                self._schedule.give_back(task)
+                self._schedule.under_way.discard(task.address)
                 self._wait_for(task, event.owner)
             case Lost():
                 self._handle_loss(task, event.reason)
@@ -173,7 +173,7 @@ class _Launch:
         self._losses[task.address] += 1
         lost = self._losses[task.address]
         if lost <= self._retries:
-            self._schedule.give_back(task)
+            self._schedule.under_way.discard(task.address)
             words = f"it goes on from its checkpoint (loss {lost}, {self._retries} allowed)"
             self._monitor.say(f"{task.label}: {reason}; {words}")
             return

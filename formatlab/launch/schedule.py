@@ -34,17 +34,13 @@ class Schedule:
         self._needs = {of: [n.address for n in task.needs] for of, task in self.tasks.items()}
         self.outcomes: dict[str, Outcome] = {}
         """By address."""
-        self._under_way: set[str] = set()
+        self.under_way: set[str] = set()
+        """Addresses of the tasks that have begun and not ended."""
 
     @property
     def finished(self) -> bool:
         """Whether every task has an outcome."""
         return len(self.outcomes) == len(self.tasks)
-
-    @property
-    def idle(self) -> bool:
-        """Whether no task is under way."""
-        return not self._under_way
 
     def end_done(self, is_done: Callable[[Task], bool]) -> int:
         """End the tasks in whose folders there is nothing left to do, and say how many they are.
@@ -69,21 +65,13 @@ class Schedule:
             task
             for address, task in self.tasks.items()
             if address not in self.outcomes
-            and address not in self._under_way
+            and address not in self.under_way
             and all(map(self._is_done, self._needs[address]))
         ]
 
-    def begin(self, task: Task) -> None:
-        """A task is under way."""
-        self._under_way.add(task.address)
-
-    def give_back(self, task: Task) -> None:
-        """A task that was under way has to begin again."""
-        self._under_way.discard(task.address)
-
     def end(self, task: Task, outcome: Outcome) -> None:
         """A task ended; what waits for one that failed cannot begin any more."""
-        self._under_way.discard(task.address)
+        self.under_way.discard(task.address)
         self.outcomes[task.address] = outcome
         for address, other in self.tasks.items():
             for need in self._needs[address]:

@@ -28,7 +28,7 @@ def test_a_graph_holds_everything_once_and_after_what_it_needs():
 def test_what_needs_something_waits_for_it():
     schedule = Schedule(graph([SECOND, OTHER]))
     assert names(schedule.ready()) == ["base", "other base"]
-    schedule.begin(BASE)
+    schedule.under_way.add(BASE.address)
     assert names(schedule.ready()) == ["other base"]
     schedule.end(BASE, Outcome("base"))
     assert names(schedule.ready()) == ["first", "other base"]
@@ -59,8 +59,8 @@ def test_what_cannot_be_looked_at_is_left_for_its_turn():
 
 def test_what_is_given_back_may_begin_again():
     schedule = Schedule(graph([FIRST]))
-    schedule.begin(BASE)
-    schedule.give_back(BASE)
+    schedule.under_way.add(BASE.address)
+    schedule.under_way.discard(BASE.address)
     assert names(schedule.ready()) == ["base"]
 
 
@@ -91,7 +91,7 @@ def test_every_task_of_any_graph_ends_once_and_in_order(needs, failing, random):
     while not schedule.finished:
         task = random.choice(schedule.ready())
         assert {need.label for need in task.needs} <= set(ended)
-        schedule.begin(task)
+        schedule.under_way.add(task.address)
         failed = int(task.label) in failing
         schedule.end(task, Outcome(task.label, "broke" if failed else None, int(failed)))
         if not failed:

@@ -2,8 +2,9 @@
 
 For use from elsewhere: `formatlab.tag(text)` says which format a text is in,
 `formatlab.grade(text, gold)` whether its answer is right, `formatlab.gain(base, trained)` how much
-of a change in accuracy is format and how much is skill, and `formatlab.FormatRecorder` records the
-formats of a TRL trainer's rollouts. Each is imported when it is first asked for.
+of a change in accuracy is format and how much is skill, `formatlab.compare(a, b)` what else
+differs, `formatlab.study(folder)` reads a study as data frames, and `formatlab.FormatRecorder`
+records the formats of a TRL trainer's rollouts. Each is imported when it is first asked for.
 """
 
 from importlib import import_module
@@ -12,17 +13,19 @@ from typing import TYPE_CHECKING
 from formatlab.errors import missing_package
 
 if TYPE_CHECKING:
-    from formatlab.measure.frames import gain
+    from formatlab.analysis.frames import compare, gain
+    from formatlab.analysis.study import Study as study
     from formatlab.observe.grader import grade
     from formatlab.observe.tagger import tag
     from formatlab.train.recorder.format_recorder import FormatRecorder
 
 __version__ = "0.1.0"
-__all__ = ["FormatRecorder", "gain", "grade", "tag"]
+__all__ = ["FormatRecorder", "compare", "gain", "grade", "study", "tag"]
 
 _HOMES = {
     "FormatRecorder": "formatlab.train.recorder.format_recorder",
-    "gain": "formatlab.measure.frames",
+    "compare": "formatlab.analysis.frames",
+    "gain": "formatlab.analysis.frames",
     "grade": "formatlab.observe.grader",
     "tag": "formatlab.observe.tagger",
 }
@@ -35,6 +38,8 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> object:
     """Import what is asked for: torch, which the recorder needs, takes seconds to import."""
+    if name == "study":
+        return import_module("formatlab.study")  # which can be called
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

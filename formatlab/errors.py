@@ -15,7 +15,7 @@ TRAINING_PACKAGES = (
 
 _EXTRAS = {
     **dict.fromkeys(TRAINING_PACKAGES, ("train", "models are trained and sampled with it")),
-    **dict.fromkeys(("pandas", "rouge_score", "sacrebleu"), ("measure", "measures need it")),
+    **dict.fromkeys(("pandas", "sacrebleu"), ("measure", "measures need it")),
     "sentence_transformers": ("embed", "texts are embedded with it"),
 }
 """Packages beside the core -> the extra that installs each, and what it does."""

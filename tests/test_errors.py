@@ -15,7 +15,6 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
     [
         ("torch.nn", "train"),
         ("pandas", "measure"),
-        ("rouge_score", "measure"),
         ("sacrebleu.metrics", "measure"),
         ("sentence_transformers", "embed"),
     ],

@@ -19,6 +19,7 @@ ROOMS = [
     "train",
     "measure",
     "show",
+    "analysis",
     "study",
     "launch",
     "cli",
@@ -27,7 +28,7 @@ ROOMS = [
 CLOSED = {room: {"world", "observe", "models", "train"} for room in ("measure", "show")}
 THIRD_PARTY = {
     "store": {"pyarrow", "fsspec", "tenacity"},  # the last two for folders at addresses alone
-    "measure": {"numpy", "pyarrow", "rouge_score", "sacrebleu", "scipy"},
+    "measure": {"numpy", "pyarrow", "sacrebleu", "scipy"},
 }
 HEAVY = {"torch", "trl", "transformers", "matplotlib", "datasets", "peft", "scipy", "pandas"}
 LONGEST_FILE = 700

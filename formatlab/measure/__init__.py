@@ -1,7 +1,8 @@
-"""Measures over rollouts: shares, entropies, winners, collapse, drift, gain, attractors, errors."""
+"""Measures over rollouts: shares, winners, collapse, drift, gain, diversity, attractors, errors."""
 
 from formatlab.measure.attractor import Attractor, SeedInterval, attractor, seed_interval
 from formatlab.measure.collapse import collapse_step
+from formatlab.measure.comparison import Comparison, compare, measures
 from formatlab.measure.counts import shares
 from formatlab.measure.drift import DRIFT_COLUMNS, Drift, drift
 from formatlab.measure.entropy import format_entropy, format_entropy_given_prompt
@@ -22,6 +23,7 @@ __all__ = [
     "FROM_DOCUMENTS",
     "UNDECIDED",
     "Attractor",
+    "Comparison",
     "Drift",
     "ErrorRate",
     "Gain",
@@ -30,11 +32,13 @@ __all__ = [
     "SeedInterval",
     "attractor",
     "collapse_step",
+    "compare",
     "drift",
     "format_entropy",
     "format_entropy_given_prompt",
     "gain",
     "grader_errors",
+    "measures",
     "pass_at_k",
     "pass_rates",
     "run_winners",

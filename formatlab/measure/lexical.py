@@ -16,8 +16,8 @@ LONGEST_NGRAM = 5
 def distinct_n(texts: Sequence[str], n: int) -> float:
     """Distinct n-grams of words per n-gram of words, 0..1; no n-gram crosses from text to text.
 
-    Words are what stands between spaces once full stops and line breaks are removed, as in the
-    authors' code of expectation-adjusted distinct: the words around a line break are one.
+    Words are what stands between white space once full stops are removed, as in the authors' code
+    of expectation-adjusted distinct, which joins the words around a line break to one.
 
     Source: Li et al., A Diversity-Promoting Objective Function (2016).
 
@@ -100,6 +100,6 @@ def _ngrams(texts: Sequence[str], n: int) -> list[tuple[str, ...]]:
     """Every n-gram of words within a text."""
     found = list[tuple[str, ...]]()
     for text in texts:
-        words = [word for word in text.replace(".", "").replace("\n", "").split(" ") if word]
+        words = text.replace(".", "").split()
         found += (tuple(words[start : start + n]) for start in range(len(words) - n + 1))
     return found

@@ -7,13 +7,13 @@ cannot be compared (a program that does not parse, an embedding of zeros) has na
 column, and is left out of what is told.
 
 Completions of a prompt repeat, so each distinct text is read once, and each pair of distinct texts
-compared once: the scorers of sacrebleu and rouge-score read both texts anew for every pair, and
-the latter takes the square of their length.
+compared once: sacrebleu's scorer reads both texts anew for every pair.
 
 n: texts.
 """
 
 import ast
+import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -28,6 +28,8 @@ TALLEST_SUBTREE = 4
 
 SAME_CLUSTER = 0.6
 """Mean similarity of clusters that are joined, that of Matsutani et al. (2025) in chrF."""
+
+_WORDS = re.compile(r"[^\W_]+")
 
 _BETA = 2
 """Weight of recall in chrF."""
@@ -55,14 +57,12 @@ def chrf_similarities(texts: Sequence[str]) -> np.ndarray:
 def rouge_l_similarities(texts: Sequence[str]) -> np.ndarray:
     """ROUGE-L of each pair: F1 of their longest common subsequence of words; (n, n), 0..1.
 
-    The values are those of rouge-score's `RougeScorer` without stemming. Its words are runs of a-z
-    and digits, so that texts without any have nothing in common.
+    Words are runs of letters and digits, in lower case and without stemming: in English those of
+    the package rouge-score.
 
     Source: Lin, ROUGE (2004), section 3.1.
     """
-    from rouge_score.tokenizers import DefaultTokenizer
-
-    return _similarities(texts, DefaultTokenizer().tokenize, _rouge_l)
+    return _similarities(texts, lambda text: _WORDS.findall(text.lower()), _rouge_l)
 
 
 def subtree_similarities(programs: Sequence[str]) -> np.ndarray:
@@ -97,7 +97,7 @@ def cosine_similarities(embeddings: np.ndarray) -> np.ndarray:
 
 
 def mean_distance(similarities: np.ndarray) -> float:
-    """1 - the mean similarity of the pairs of different texts.
+    """1 - the mean similarity of the pairs.
 
     Args:
         similarities: (n, n); pairs that are nan do not count.

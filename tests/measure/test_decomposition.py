@@ -63,7 +63,8 @@ def test_the_parts_add_up(before: tuple[int, int, int], after: tuple[int, int, i
     sides, distances = [], []
     for side in (before, after):
         similarities, right = drawn(*side)
-        sides.append(pooled(list(map(pair_sums, similarities, map(by_correctness, right)))))
+        kinds = [by_correctness([bool(of) for of in row]) for row in right]
+        sides.append(pooled(list(map(pair_sums, similarities, kinds))))
         distances.append(np.mean([mean_distance(of) for of in similarities]))
     found = split(*sides)
     assert found.change == pytest.approx(distances[1] - distances[0])
@@ -109,7 +110,8 @@ def test_resamples_are_split_at_once():
     sides = []
     for seed in (1, 2):
         similarities, right = drawn(seed, prompts=5, rollouts=6)
-        sums = map(pair_sums, similarities, map(by_correctness, right))
+        kinds = [by_correctness([bool(of) for of in row]) for row in right]
+        sums = map(pair_sums, similarities, kinds)
         sides.append([np.stack(of) for of in zip(*sums, strict=True)])
     matrices = resampled([of for side in sides for of in side], 7, seed=0)
     before, after = PairSums(*matrices[:2]), PairSums(*matrices[2:])

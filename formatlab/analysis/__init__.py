@@ -1,0 +1,1 @@
+"""What an analyst calls: anyone's rollouts measured and compared, a study as data frames."""

@@ -50,3 +50,18 @@ def run_factory(parent: Path) -> Factory:
         return run
 
     return make
+
+
+def study_factory(parent: Path) -> Factory:
+    """Give a function that writes runs of few rollouts into the folder of one study.
+
+    It takes the options of the function that `run_factory` gives.
+    """
+    make = run_factory(parent)
+
+    def make_of_study(**options: Any) -> RunFolder:
+        few = {"probe_prompts": 12, "probe_samples": 4, "probe_epochs": (0.0, 0.5, 2.0)}
+        few |= {"steps_per_epoch": 2, "rollouts_per_step": 16, "config": {"kind": "run"}}
+        return make(**few | options)
+
+    return make_of_study

@@ -224,6 +224,8 @@ def _without_cuda(built_for: str | None) -> Finding:
 
 _OPTIONAL = {
     "gguf": ("gguf", "it reads models in GGUF files"),
+    "pandas": ("measure", "it reads studies as data frames"),
+    "sacrebleu": ("measure", "it compares texts"),
     "ray": ("ray", "it runs studies on a Ray cluster"),
     "submitit": ("slurm", "it runs studies through Slurm"),
 }

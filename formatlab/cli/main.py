@@ -13,6 +13,8 @@ VERBS = {
     "run": "run an experiment: pretrain, train, measure, report",
     "probe": "observe one model on one set of problems, without training",
     "tag": "say which formats anyone's rollouts are in, from their files",
+    "compare": "say what differs between sets of rollouts: runs, anyone's files, models",
+    "measure": "write all measures of runs or rollout files as one table",
     "status": "say how far studies are: done, running, failed, waiting, time left",
     "report": "make tables, figures and the report of a study again",
     "export": "write rollouts and models of studies to a folder with cards, to be published",
@@ -35,6 +37,8 @@ examples:
   formatlab probe --model smollm2-135m --problems gsm8k --samples 4
   formatlab tag out/completions/*.parquet --figure formats.png
   formatlab tag evals/ --by source_file --output tagged.parquet
+  formatlab compare sft.jsonl grpo.jsonl --figure differences.png
+  formatlab measure runs/scale_attractors --output measures.csv
   formatlab status --watch
   formatlab clean runs
   formatlab report runs/scale_attractors

@@ -83,6 +83,12 @@ def main(arguments: list[str]) -> int:
     models = [*options.models, *options.model]
     if not models:
         raise InputError("name a model: formatlab probe MODEL --problems PROBLEMS")
+    observe_models(options, models)
+    return 0
+
+
+def observe_models(options: ProbeOptions, models: Sequence[str]) -> "list[ProbedModel]":
+    """Sample models on the same problems, print what they answer, and write their rollouts."""
     if options.completion_length < 1:
         raise InputError(
             f"--completion-length is {options.completion_length}; it must be at least 1"
@@ -96,8 +102,7 @@ def main(arguments: list[str]) -> int:
         seed=options.seed,
     )
     names = short_names(models)
-    _observe(options, probe, names, _outputs(options, names))
-    return 0
+    return _observe(options, probe, names, _outputs(options, names))
 
 
 def short_names(models: Sequence[str]) -> dict[str, str]:
@@ -138,7 +143,7 @@ def _outputs(options: ProbeOptions, names: Mapping[str, str]) -> dict[str, Path]
 
 def _observe(
     options: ProbeOptions, probe: Probe, names: Mapping[str, str], outputs: Mapping[str, Path]
-) -> None:
+) -> "list[ProbedModel]":
     from formatlab.models.source import check_tokenizer, find_model
     from formatlab.show.tables.probe import print_models
     from formatlab.world.problem_set import take_problems
@@ -161,6 +166,7 @@ def _observe(
         print(end="\n" * (len(sources) > 1))
     if len(probed) > 1:
         print_models(probed)
+    return probed
 
 
 def _check_no_rollouts(options: ProbeOptions) -> None:

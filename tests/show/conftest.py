@@ -24,6 +24,18 @@ def grid(make_run: Factory) -> list[RunFolder]:
 
 
 @pytest.fixture
+def uneven_runs(make_run: Factory) -> list[RunFolder]:
+    """An arm: two runs that count, an undertrained, an unfinished, two not probed at an end."""
+    return [
+        *(make_run(seed=seed) for seed in (0, 1)),
+        make_run(seed=2, undertrained=True),
+        make_run(seed=3, done=False),
+        make_run(seed=4, probe_epochs=(0.0,)),
+        make_run(seed=5, probe_epochs=(1.0, 2.0)),
+    ]
+
+
+@pytest.fixture
 def all_text() -> Callable[[Figure], str]:
     """Return what is written in a figure, but for its legend."""
 

@@ -31,15 +31,8 @@ def test_falling_accuracy_has_its_interval_below_zero(make_run) -> None:
     assert mean["accuracy_high"] < 0 and mean["accuracy_low"] < mean["accuracy_change"]
 
 
-def test_runs_that_do_not_count_are_shown_but_not_in_the_mean(make_run) -> None:
-    runs = [
-        *(make_run(seed=seed) for seed in (0, 1)),
-        make_run(seed=2, undertrained=True),
-        make_run(seed=3, done=False),
-        make_run(seed=4, probe_epochs=(0.0,)),
-        make_run(seed=5, probe_epochs=(1.0, 2.0)),
-    ]
-    study = measured_study(runs)
+def test_runs_that_do_not_count_are_shown_but_not_in_the_mean(uneven_runs) -> None:
+    study = measured_study(uneven_runs)
     table = drift_table(study)
     assert [row[1] for row in table.rows] == ["0", "1", "2 *", "3", "2 seeds"]
     assert all(len(row) == len(table.headings) for row in table.rows)

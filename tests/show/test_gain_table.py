@@ -26,18 +26,11 @@ def test_each_run_has_a_row_and_each_arm_its_mean(grid) -> None:
         assert mean[f"{part}_low"] <= mean[part] <= mean[f"{part}_high"]
 
 
-def test_runs_that_do_not_count_are_shown_but_not_in_the_mean(make_run) -> None:
-    runs = [
-        *(make_run(seed=seed) for seed in (0, 1)),
-        make_run(seed=2, undertrained=True),
-        make_run(seed=3, done=False),
-        make_run(seed=4, probe_epochs=(0.0,)),
-        make_run(seed=5, probe_epochs=(1.0, 2.0)),
-    ]
-    table = gain_table(measured_study(runs))
+def test_runs_that_do_not_count_are_shown_but_not_in_the_mean(uneven_runs) -> None:
+    table = gain_table(measured_study(uneven_runs))
     assert [row[1] for row in table.rows] == ["0", "1", "2 *", "3", "2 seeds"]
     assert all(len(row) == len(table.headings) for row in table.rows)
-    (line,) = gain_lines(measured_study(runs))
+    (line,) = gain_lines(measured_study(uneven_runs))
     assert line.startswith("0.15M: accuracy ") and "over 2 seeds" in line
 
 

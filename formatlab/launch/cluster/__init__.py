@@ -1,5 +1,1 @@
-"""Tasks on other machines: the executors of Ray and Slurm.
-
-ray_cluster    tasks of a Ray cluster
-slurm          jobs through sbatch
-"""
+"""Tasks on other machines: the executors of a Ray cluster, and of Slurm through sbatch."""

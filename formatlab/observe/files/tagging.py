@@ -45,6 +45,8 @@ class TagJob:
     """Whether rows that have a gold are graded."""
     keeping: bool = True
     """Whether the tagged rows are given back, and not their counts alone."""
+    plain: bool = False
+    """Whether they are given back as `prompt_id` and `completion`, without the file's columns."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +118,7 @@ def tag_chunk(chunk: Chunk, layout: Layout, job: TagJob) -> TaggedChunk:
             else:
                 tagged += 1
                 if job.keeping:
-                    kept.append(row)
+                    kept.append(rollout.plain() if job.plain else row)
                     places.append(place)
                     cells.append(seen)
                 continue
@@ -125,7 +127,9 @@ def tag_chunk(chunk: Chunk, layout: Layout, job: TagJob) -> TaggedChunk:
         file=chunk.file,
         position=chunk.position,
         rows=tagged,
-        table=_table(None if lists else chunk.table, kept, places, cells) if kept else b"",
+        table=_table(None if lists or job.plain else chunk.table, kept, places, cells)
+        if kept
+        else b"",
         counts=counts,
         bad=bad,
         notes=notes,
@@ -154,10 +158,20 @@ class _Rollout:
         return f"{self.file}:{self.number}{'' if self.layout.whole_file else which}"
 
     @property
-    def cluster(self) -> int:
-        """The cluster of its prompt; without a prompt each row counts for itself."""
+    def prompt(self) -> object:
+        """Its prompt; without one each row counts for itself."""
         prompt = self.layout.prompt_of(self.row)
-        return cluster_of(f"{self.file}:{self.number}" if prompt in (None, "") else prompt)
+        return f"{self.file}:{self.number}" if prompt in (None, "") else prompt
+
+    @property
+    def cluster(self) -> int:
+        """The cluster of its prompt."""
+        return cluster_of(self.prompt)
+
+    def plain(self) -> Row:
+        """Its prompt and completion, by the names that measures use."""
+        prompt = as_text(self.prompt)
+        return {"prompt_id": prompt, "completion": self.layout.completion_of(self.row)}
 
     def gold(self) -> str | None:
         """The gold; None, with a note, where it cannot be read."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from formatlab.errors import InputError
 from formatlab.observe.files.rows import Problems, kind_of
 from formatlab.observe.files.source import RolloutReader
@@ -64,19 +66,25 @@ class TaggingRun:
             write_atomically(output, self._fill)
         self.seconds = time.monotonic() - began
 
+    def table(self) -> pa.Table:
+        """Tag all files of a job that is `plain`, and return the rows; for errors see `write`."""
+        batches: list[pa.RecordBatch] = []
+        self._count(batches.append)
+        return pa.Table.from_batches(batches)
+
     def _fill(self, temporary: Path) -> None:
         with TaggedFile(temporary) as tagged:
-            self._count(tagged)
+            self._count(tagged.append)
             tagged.finish()
 
-    def _count(self, tagged: TaggedFile | None) -> None:
+    def _count(self, keep: Callable[[pa.RecordBatch], None] | None) -> None:
         read: dict[str, int] = {}  # bytes of each file
         done = 0
         total = sum(source.size for source in self.reader.sources)
         with _progress(self.console, total) as show:
             for chunk in tag_chunks(self.reader.chunks(), self.job, workers=self.workers):
-                if tagged is not None and (batch := chunk.batch()) is not None:
-                    tagged.append(batch)
+                if keep is not None and (batch := chunk.batch()) is not None:
+                    keep(batch)
                 self.rows += chunk.rows
                 self.rows_of[chunk.file] += chunk.rows
                 self.counts.merge(chunk.counts)

@@ -2,13 +2,19 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from formatlab.show.arm import Arm
 from formatlab.show.run_result import RunResult
 from formatlab.show.study import Study
+from formatlab.store.atomic_file import write_atomically, write_text_atomically
 
 _MARKS = "\\|*_<`[~#"
 
@@ -66,3 +72,22 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
 def escaped(text: str) -> str:
     """Return text in which Markdown's marks have no effect."""
     return "".join(f"\\{character}" if character in _MARKS else character for character in text)
+
+
+TABLE_FILES = (".csv", ".json", ".parquet")
+"""Kinds of files that `write_rows` writes."""
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of equal keys to a .csv, .json or .parquet file.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    kind = path.suffix.lower()
+    if kind == ".parquet":
+        write_atomically(path, lambda place: pq.write_table(pa.Table.from_pylist([*rows]), place))
+    elif kind == ".json":
+        write_text_atomically(path, json.dumps([*rows], indent=1, ensure_ascii=False) + "\n")
+    else:
+        write_text_atomically(path, csv_text(rows))

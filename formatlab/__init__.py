@@ -3,8 +3,9 @@
 For use from elsewhere: `formatlab.tag(text)` says which format a text is in,
 `formatlab.grade(text, gold)` whether its answer is right, `formatlab.gain(base, trained)` how much
 of a change in accuracy is format and how much is skill, `formatlab.compare(a, b)` what else
-differs, `formatlab.study(folder)` reads a study as data frames, and `formatlab.FormatRecorder`
-records the formats of a TRL trainer's rollouts. Each is imported when it is first asked for.
+differs, `formatlab.measures(rollouts)` all there is to say of one set; `formatlab.study(folder)`
+reads a study as data frames, and `formatlab.FormatRecorder` records the formats of a TRL trainer's
+rollouts. Each is imported when it is first asked for.
 """
 
 from importlib import import_module
@@ -13,20 +14,21 @@ from typing import TYPE_CHECKING
 from formatlab.errors import missing_package
 
 if TYPE_CHECKING:
-    from formatlab.analysis.frames import compare, gain
+    from formatlab.analysis.frames import compare, gain, measures
     from formatlab.analysis.study import Study as study
     from formatlab.observe.grader import grade
     from formatlab.observe.tagger import tag
     from formatlab.train.recorder.format_recorder import FormatRecorder
 
 __version__ = "0.1.0"
-__all__ = ["FormatRecorder", "compare", "gain", "grade", "study", "tag"]
+__all__ = ["FormatRecorder", "compare", "gain", "grade", "measures", "study", "tag"]
 
 _HOMES = {
     "FormatRecorder": "formatlab.train.recorder.format_recorder",
     "compare": "formatlab.analysis.frames",
     "gain": "formatlab.analysis.frames",
     "grade": "formatlab.observe.grader",
+    "measures": "formatlab.analysis.frames",
     "tag": "formatlab.observe.tagger",
 }
 

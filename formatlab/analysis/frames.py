@@ -10,12 +10,17 @@ import pyarrow as pa
 from formatlab.errors import InputError
 from formatlab.measure.comparison import Comparison
 from formatlab.measure.comparison import compare as compare_tables
+from formatlab.measure.comparison import measures as measures_of_table
 from formatlab.measure.frames import FRAME_COLUMNS, Frame, rollouts_of, table_of
 from formatlab.measure.gain import Gain
 from formatlab.measure.gain import gain as gain_of_tables
 from formatlab.measure.measures import Embed
+from formatlab.observe.files.completion import NoCompletionError, completion
+from formatlab.observe.files.tagged_file import as_text
 from formatlab.observe.grader import grade
 from formatlab.observe.tagger import tag
+
+_TEXTS = (*FRAME_COLUMNS["completion"][0], "prompt", "prompt_id")
 
 
 def gain(base: Frame, trained: Frame) -> Gain:
@@ -42,7 +47,7 @@ def compare(
     a: Frame,
     b: Frame,
     *,
-    samples: int | None = None,
+    k: int | None = None,
     texts: bool = True,
     embed: Embed | None = None,
 ) -> Comparison:
@@ -51,8 +56,8 @@ def compare(
     Args:
         a: the rollouts that differences start from.
         b: those that they lead to.
-        samples: rollouts of a prompt at which diversity is compared; by default as many as nine in
-            ten prompts of both have, at most 8.
+        k: rollouts of a prompt at which diversity is compared; by default as many as nine in ten
+            prompts of both have, at most 8.
         texts: whether to compare texts, which takes the longest.
         embed: embeds texts, for the semantic distance, as `TextEmbedder(path).embed` does; without
             it there is none.
@@ -60,7 +65,18 @@ def compare(
     Raises:
         InputError: a column is missing, or one has no rollouts.
     """
-    return compare_tables(tagged(a, "a"), tagged(b, "b"), samples=samples, texts=texts, embed=embed)
+    return compare_tables(tagged(a, "a"), tagged(b, "b"), k=k, texts=texts, embed=embed)
+
+
+def measures(
+    rollouts: Frame, *, k: int | None = None, texts: bool = True, embed: Embed | None = None
+) -> pa.Table:
+    """Measure a set of rollouts; see `compare` for the arguments.
+
+    Returns:
+        One row a measure, with `formatlab.measure.comparison.MEASURE_SCHEMA`.
+    """
+    return measures_of_table(tagged(rollouts, "rollouts"), k=k, texts=texts, embed=embed)
 
 
 def tagged(frame: Frame, name: str, *, graded: bool = False) -> pa.Table:
@@ -74,7 +90,7 @@ def tagged(frame: Frame, name: str, *, graded: bool = False) -> pa.Table:
     Raises:
         InputError: a column is missing.
     """
-    table = table_of(frame, name)
+    table = _without_chats(table_of(frame, name), name)
     names = set(table.column_names)
     written = not names.isdisjoint(FRAME_COLUMNS["completion"][0])
     tagging = "tag" not in names
@@ -105,3 +121,21 @@ def tagged(frame: Frame, name: str, *, graded: bool = False) -> pa.Table:
             said = pa.array([of and of.answer for of in found], pa.string())
             table = table.append_column("answer", said)
     return rollouts_of(table, name, needed=["prompt_id", "tag", *(["correct"] if graded else [])])
+
+
+def _without_chats(table: pa.Table, name: str) -> pa.Table:
+    """Prompts and completions that are chats, as lists of messages, as texts."""
+    for column in table.column_names:
+        kind = table[column].type
+        text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        # Chats beside texts have become texts themselves.
+        read = completion if column in FRAME_COLUMNS["completion"][0] else None if text else as_text
+        if column in _TEXTS and read is not None:
+            values = table[column].to_pylist()
+            try:
+                texts = [None if value is None else read(value) for value in values]
+            except NoCompletionError as error:
+                raise InputError(f"{name}: `{column}`: {error}") from None
+            place = table.column_names.index(column)
+            table = table.set_column(place, column, pa.array(texts, pa.string()))
+    return table

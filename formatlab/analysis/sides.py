@@ -48,12 +48,13 @@ class Side:
     """What a reader must know of it, such as whose verdicts count; empty if nothing."""
 
 
-def sides(word: str, *, every: bool = False) -> list[Side]:
+def sides(word: str, *, every: bool = False, columns: Columns = Columns()) -> list[Side]:
     """Read the sets of rollouts that a word names, those of a run by epoch.
 
     Args:
         word: what to read.
         every: whether to read all of a run, and not its first and last alone.
+        columns: of files, where they are not recognised.
 
     Raises:
         InputError: there is nothing of that name, or no such epoch.
@@ -63,7 +64,7 @@ def sides(word: str, *, every: bool = False) -> list[Side]:
     if path and is_run_folder(Path(path)):
         return [_of_epoch(Path(path), number)]
     if not is_study(word):
-        return [_of_files(word)]
+        return [_of_files(word, columns)]
     folder = Path(word)
     found = reportable_runs(folder)
     if found.left_out:
@@ -74,14 +75,14 @@ def sides(word: str, *, every: bool = False) -> list[Side]:
     return sets
 
 
-def last_side(word: str) -> Side:
-    """The set of rollouts that a word names; of a run, that of its last probe.
+def last_side(word: str, *, columns: Columns = Columns()) -> Side:
+    """The set of rollouts that a word names; of a run, that of its last probe. See `sides`.
 
     Raises:
         InputError: there is nothing of that name, or it is a study of several runs.
         RunError: a run folder or a file is damaged.
     """
-    found = sides(word)
+    found = sides(word, columns=columns)
     if len({of.run for of in found}) > 1:
         raise InputError(f"{word} is a study of several runs; name one of them, or the study alone")
     return found[-1]
@@ -91,8 +92,10 @@ def is_study(word: str) -> bool:
     """Whether a word is the folder of a run, of a study, or of studies.
 
     Raises:
-        InputError: it is the folder of a model.
+        InputError: it is the folder of a model, or empty, which is no name.
     """
+    if not word:
+        raise InputError("a name is empty; name run folders, studies or rollout files")
     folder = Path(word)
     if not folder.is_dir():
         return False
@@ -144,8 +147,8 @@ def _check_no_model(folder: Path) -> None:
         return  # whoever opens the run says what is wrong
     if isinstance(config, dict) and "model_type" in config:
         raise InputError(
-            f"{folder} is a model, and no run; sample it first: formatlab probe {folder} "
-            "--problems PROBLEMS --output rollouts.parquet"
+            f"{folder} is a model, and no run; `formatlab compare` samples models with --problems, "
+            "and `formatlab probe` writes what one answers to a file"
         )
 
 
@@ -171,14 +174,14 @@ def _side(run: RunFolder, split: Split, epoch: float) -> Side:
     )
 
 
-def _of_files(word: str) -> Side:
+def _of_files(word: str, columns: Columns) -> Side:
     """Read rollouts that the lab wrote, and tag those of others, in memory."""
     sources = find_sources([word])
     if all(_is_ours(of.path) for of in sources):
         ours = pa.concat_tables([read_rollout_file(of.path) for of in sources])
         return Side(label=word, rollouts=rollouts_of(ours, word))
     run = TaggingRun(
-        reader=RolloutReader(sources=sources, columns=Columns()),
+        reader=RolloutReader(sources=sources, columns=columns),
         job=TagJob(plain=True),
         workers=1 if sum(of.size for of in sources) < _SMALL else available_cores(),
         console=Console(stderr=True),

@@ -6,6 +6,7 @@ scale, algorithm or arm, and joined with one another by `run`.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from formatlab.analysis.sides import Side, run_sides
-from formatlab.errors import RunError
+from formatlab.errors import InputError, RunError, missing_package
 from formatlab.measure import shares, winners_schema
-from formatlab.measure.comparison import MEASURE_SCHEMA, measures
+from formatlab.measure.comparison import MEASURE_SCHEMA, compare, measures
 from formatlab.measure.counts import SHARE_COLUMNS
 from formatlab.measure.measures import Embed
 from formatlab.show.arm import Arm
@@ -44,6 +45,7 @@ _RUN_SCHEMA = pa.schema(
 )
 _EPOCH = pa.field("epoch", pa.float64())
 _SPLITS = ("train", "probe")
+_DIVERGENCE = "js_divergence"
 
 
 class Study:
@@ -77,7 +79,7 @@ class Study:
     def runs(self) -> "pd.DataFrame":
         """One row a run: `RUN_COLUMNS`, and whether it is done."""
         rows = [columns | {"done": run.done} for _, run, columns in self._runs()]
-        return pa.Table.from_pylist(rows).to_pandas()
+        return _frame(pa.Table.from_pylist(rows))
 
     @cached_property
     def rollouts(self) -> "pd.DataFrame":
@@ -88,7 +90,7 @@ class Study:
                 table = folder.rollouts(split)
                 tables.append(_with(columns, table.drop_columns(["schema_version", "run_id"])))
         # Every split's dictionary holds its own name alone.
-        return pa.concat_tables(tables).unify_dictionaries().to_pandas()
+        return _frame(pa.concat_tables(tables).unify_dictionaries())
 
     @cached_property
     def shares(self) -> "pd.DataFrame":
@@ -102,7 +104,7 @@ class Study:
             for batches in [folder.rollout_batches(split, columns=needed)]
         ]
         schema = pa.schema([*_RUN_SCHEMA, ("split", pa.string()), _EPOCH, *SHARE_COLUMNS])
-        return _joined(tables, schema).to_pandas()
+        return _frame(_joined(tables, schema))
 
     @cached_property
     def winners(self) -> "pd.DataFrame":
@@ -119,35 +121,40 @@ class Study:
     @cached_property
     def measures(self) -> "pd.DataFrame":
         """One row a run, probe (the first and the last) and measure, see `measured`."""
-        return self.measured().to_pandas()
+        return _frame(self.measured())
 
     def measured(
         self,
         *,
         every_probe: bool = False,
+        k: int | None = None,
         texts: bool = True,
         embed: Embed | None = None,
         track: Track = untracked,
     ) -> pa.Table:
         """All measures of the probes, with `formatlab.measure.comparison.MEASURE_SCHEMA`.
 
+        Probes after the first have their divergence from it as well.
+
         Args:
             every_probe: whether to measure all probes of a run, not its first and last alone.
+            k: rollouts of a prompt that diversity looks at; as many as there are, at most 8.
             texts: whether to compare texts, which takes seconds for each probe.
             embed: embeds texts, for the semantic distance; without it there is none.
             track: shows how far it is.
         """
         found = [
-            (columns, side)
+            (columns, sides[0], side)
             for folder, _, columns in self._runs()
-            for side in run_sides(folder, every=every_probe)
+            if (sides := run_sides(folder, every=every_probe))
+            for side in sides
         ]
-        tables = [
-            _with(
-                columns | {"epoch": side.epoch}, measures(side.rollouts, texts=texts, embed=embed)
-            )
-            for columns, side in track(found, "measuring probes")
-        ]
+        tables = []
+        for columns, first, side in track(found, "measuring probes"):
+            measured = measures(side.rollouts, k=k, texts=texts, embed=embed)
+            if side is not first:
+                measured = pa.concat_tables([measured, _divergence(first, side)])
+            tables.append(_with(columns | {"epoch": side.epoch}, measured))
         return _joined(tables, pa.schema([*_RUN_SCHEMA, _EPOCH, *MEASURE_SCHEMA]))
 
     def columns_of(self, run: str) -> dict[str, Any]:
@@ -176,12 +183,30 @@ class Study:
             for row in run.winners
         ]
         fields = [field for field in winners_schema() if kept(field.name)]
-        return pa.Table.from_pylist(rows, schema=pa.schema([*_RUN_SCHEMA, *fields])).to_pandas()
+        return _frame(pa.Table.from_pylist(rows, schema=pa.schema([*_RUN_SCHEMA, *fields])))
 
 
 def _run_columns(arm: Arm, run: RunResult) -> dict[str, Any]:
     values = (run.name, arm.label, arm.scale, arm.parameters, arm.algorithm, arm.reward.name)
     return dict(zip(RUN_COLUMNS, (*values, run.seed), strict=True))
+
+
+def _divergence(first: Side, side: Side) -> pa.Table:
+    """How far the shares are from those of the first probe, as a row of measures."""
+    rows = compare(first.rollouts, side.rollouts, texts=False).differences.to_pylist()
+    (row,) = [row | {"value": row["difference"]} for row in rows if row["measure"] == _DIVERGENCE]
+    return pa.Table.from_pylist([row], schema=MEASURE_SCHEMA)
+
+
+def _frame(table: pa.Table) -> "pd.DataFrame":
+    """A table as a data frame.
+
+    Raises:
+        InputError: pandas is not installed.
+    """
+    if find_spec("pandas") is None:
+        raise InputError(missing_package("pandas"))
+    return table.to_pandas()
 
 
 def _joined(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:

@@ -17,7 +17,7 @@ Compare sets of rollouts: shares of formats, accuracy, where a gain comes from (
 skill), and diversity at equally many rollouts of each prompt. Every difference has its 95% interval
 of a bootstrap over prompts, pair by pair where both sides have the same prompts.
 
-SIDES are run folders (the last probe, or RUN@EPOCH such as RUN@base), or rollout files of anyone's,
+SIDES are run folders (the last probe, or RUN@EPOCH such as RUN@base), or anyone's rollout files,
 read and tagged as by `formatlab tag`. Each is compared with the first. A run alone is compared with
 its base, and so is each run of a study, with the means of each arm over seeds. With --problems,
 SIDES are models: they are sampled first, as by `formatlab probe`.
@@ -31,7 +31,8 @@ examples:
   two models on one set of problems
     formatlab compare owner/base owner/tuned --problems gsm8k --prompts 200 --samples 8 --chat
 
-With --output every number goes to a .csv, .json or .parquet file, a row a measure:
+The measures that most readers want are printed. With --output all of them go to a .csv, .json or
+.parquet file, a row a measure, with a, b, their difference, and b / a (retained):
 {words}
 """
 
@@ -50,24 +51,34 @@ class CompareOptions:
     """Replace output and figure if they exist."""
     texts: bool = True
     """Whether to compare texts, which takes the longest."""
+    k: int | None = None
+    """Rollouts of a prompt at which diversity is compared; as many as there are, at most 8."""
     embed: str | None = None
     """Folder or hub id of a sentence-transformers model, for the distance of meanings."""
+    text: str | None = None
+    """Column of the completion in files, if not recognised."""
+    gold: str | None = None
+    """Column of the right answer in files, if not recognised."""
     problems: str | None = None
     """Problems to sample models on: hub id, local file, or `gsm8k`."""
-    split: str = "test"
-    """Split of a problem set that has several."""
-    prompts: int = 64
-    """Number of problems, from the start of the set."""
-    samples: int = 4
-    """Completions of each problem."""
-    temperature: float = 1.0
-    """Sampling temperature of models."""
-    completion_length: int = 256
-    """Most tokens of a completion."""
+    split: str | None = None
+    """With --problems: split of a set that has several; test."""
+    prompts: int | None = None
+    """With --problems: number of problems, from the start of the set; 64."""
+    samples: int | None = None
+    """With --problems: completions of each problem; 4."""
+    temperature: float | None = None
+    """With --problems: sampling temperature; 1."""
+    completion_length: int | None = None
+    """With --problems: most tokens of a completion; 256."""
     chat: bool = False
-    """Whether to use the models' chat templates."""
-    seed: int = 0
-    """Decides all draws of models."""
+    """With --problems: whether to use the models' chat templates."""
+    seed: int | None = None
+    """With --problems: decides all draws; 0."""
+
+
+_SAMPLING = ("split", "prompts", "samples", "temperature", "completion_length", "chat", "seed")
+"""Options that say how models are sampled."""
 
 
 def main(arguments: list[str]) -> int:
@@ -103,6 +114,12 @@ def _check(options: CompareOptions, words: Sequence[str]) -> None:
     from formatlab.show.tables.table import TABLE_FILES
     from formatlab.store.output_file import check_output
 
+    if options.problems is None:
+        for name in _SAMPLING:
+            value = getattr(options, name)
+            if value is not None and value is not False:  # 0 is a value
+                flag = f"--{name.replace('_', '-')}"
+                raise InputError(f"{flag} says how models are sampled, on --problems PROBLEMS")
     read = inputs([*words, *([options.problems] if options.problems else [])])
     for flag, path, kinds in (
         ("--output", options.output, TABLE_FILES),
@@ -125,7 +142,7 @@ def _compare(options: CompareOptions, words: Sequence[str]) -> None:
     from formatlab.show.tables.table import write_rows
 
     with shown_work("compare") as track:
-        pairs = _sampled(options, words) if options.problems else _pairs(words, track)
+        pairs = _sampled(options, words) if options.problems else _pairs(options, words, track)
         _print_notes([side for pair in pairs for side in (pair.a, pair.b)])
         embed = None
         if options.embed is not None:
@@ -136,26 +153,34 @@ def _compare(options: CompareOptions, words: Sequence[str]) -> None:
             Compared(
                 a=of.a.label,
                 b=of.b.label,
-                found=compare(of.a.rollouts, of.b.rollouts, texts=options.texts, embed=embed),
+                found=compare(
+                    of.a.rollouts, of.b.rollouts, k=options.k, texts=options.texts, embed=embed
+                ),
                 arm=of.arm,
                 seed=of.seed,
                 counted=of.counted,
             )
             for of in track(pairs, "comparing")
         ]
-    if len(compared) == 1:
-        print_comparison(compared[0])
-    else:
-        print_comparisons(compared)
-    print_arms(compared)
+    # Files first: whoever reads the output, such as `head`, may stop.
     if options.output is not None:
         write_rows(options.output, comparison_rows(compared))
-        print(f"\nnumbers {options.output}")
     if options.figure is not None:
         from formatlab.show.figures.comparison import comparison_figure
         from formatlab.show.figures.layout import save_figure
 
         save_figure(comparison_figure(compared), options.figure)
+    if len(compared) == 1:
+        print_comparison(compared[0])
+    else:
+        print_comparisons(compared)
+    print_arms(compared)
+    print()
+    if options.output is not None:
+        print(f"numbers {options.output}")
+    else:
+        print("other measures are not kept; --output FILE.csv writes all of them")
+    if options.figure is not None:
         print(f"figure {options.figure}")
 
 
@@ -175,13 +200,15 @@ def _print_notes(sides: "Sequence[Side]") -> None:
         print(f"formatlab compare: {note}", file=sys.stderr)
 
 
-def _pairs(words: Sequence[str], track: "Track") -> list[_Pair]:
+def _pairs(options: CompareOptions, words: Sequence[str], track: "Track") -> list[_Pair]:
     """Each set of rollouts with the first, or the ends of each run of a study."""
     from formatlab.analysis.sides import is_study, last_side
     from formatlab.analysis.study import Study
+    from formatlab.observe.files.layouts import Columns
 
     if len(words) > 1:
-        first, *others = map(last_side, words)
+        columns = Columns(text=options.text, gold=options.gold)
+        first, *others = (last_side(word, columns=columns) for word in words)
         return [_Pair(a=first, b=other) for other in others]
     (word,) = words
     ends = Study(word, track=track).ends() if is_study(word) else []
@@ -212,16 +239,8 @@ def _sampled(options: CompareOptions, models: Sequence[str]) -> list[_Pair]:
 
     if len(models) == 1:
         raise InputError("--problems: name two models or more to sample and compare")
-    probed = ProbeOptions(
-        problems=options.problems or "",
-        split=options.split,
-        prompts=options.prompts,
-        samples=options.samples,
-        temperature=options.temperature,
-        completion_length=options.completion_length,
-        chat=options.chat,
-        seed=options.seed,
-    )
+    named = {name: value for name in _SAMPLING if (value := getattr(options, name)) is not None}
+    probed = ProbeOptions(problems=options.problems or "", **named)
     first, *others = (
         Side(label=of.name, rollouts=rollouts_of(rollouts_to_table(of.rows), of.name))
         for of in observe_models(probed, models)

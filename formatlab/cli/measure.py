@@ -12,7 +12,7 @@ DESCRIPTION = """\
 Measure sets of rollouts: shares, accuracy, pass@k and maj@k, entropies of formats and answers, and
 how varied texts are at equally many rollouts of each prompt, over all rollouts and over the right
 ones. RUNS are studies, run folders (their first and last probe, or with --every-probe all of them;
-RUN@EPOCH for one), or rollout files of anyone's, read and tagged as by `formatlab tag`.
+RUN@EPOCH for one), or anyone's rollout files, read and tagged as by `formatlab tag`.
 
 examples:
   formatlab measure runs/scale_attractors --output measures.csv
@@ -39,8 +39,14 @@ class MeasureOptions:
     """Measure all probes of a run, and not its first and last alone."""
     texts: bool = True
     """Whether to compare texts, which takes the longest."""
+    k: int | None = None
+    """Rollouts of a prompt that measures of diversity look at; as many as there are, at most 8."""
     embed: str | None = None
     """Folder or hub id of a sentence-transformers model, for the distance of meanings."""
+    text: str | None = None
+    """Column of the completion in files, if not recognised."""
+    gold: str | None = None
+    """Column of the right answer in files, if not recognised."""
 
 
 def main(arguments: list[str]) -> int:
@@ -56,7 +62,8 @@ def main(arguments: list[str]) -> int:
         ]
         """Studies, run folders, or rollout files."""
 
-    words = DESCRIPTION.format(words=words_in_lines(MEASURES_IN_WORDS))
+    of_runs = {"js_divergence": "of a run, divergence of the shares from those of its first probe"}
+    words = DESCRIPTION.format(words=words_in_lines(MEASURES_IN_WORDS | of_runs))
     options = tyro.cli(Options, args=arguments, prog="formatlab measure", description=words)
     if not options.runs:
         raise InputError("name what to measure: formatlab measure RUNS")
@@ -69,6 +76,7 @@ def _measure(options: MeasureOptions, words: Sequence[str]) -> None:
     from formatlab.analysis.study import RUN_COLUMNS, Study
     from formatlab.cli.shown_work import shown_work
     from formatlab.measure.comparison import measures
+    from formatlab.observe.files.layouts import Columns
     from formatlab.show.tables.measures import print_measures
     from formatlab.show.tables.table import TABLE_FILES, write_rows
     from formatlab.store.output_file import check_output
@@ -86,31 +94,35 @@ def _measure(options: MeasureOptions, words: Sequence[str]) -> None:
         from formatlab.models.embeddings import TextEmbedder
 
         embed = TextEmbedder(options.embed).embed
+    columns = Columns(text=options.text, gold=options.gold)
     rows: list[dict[str, Any]] = []
     with shown_work("measure") as track:
         for word in words:
             if is_study(word):
                 measured = Study(word, track=track).measured(
                     every_probe=options.every_probe,
+                    k=options.k,
                     texts=options.texts,
                     embed=embed,
                     track=track,
                 )
                 rows += measured.to_pylist()
                 continue
-            (side,) = sides(word)
+            (side,) = sides(word, columns=columns)
             if side.note:
                 print(f"formatlab measure: {word}: {side.note}", file=sys.stderr)
             of_set = dict.fromkeys(RUN_COLUMNS) | {"run": side.label}
             if side.run:
                 of_set = Study(word.rpartition("@")[0], track=track).columns_of(side.run)
-            measured = measures(side.rollouts, texts=options.texts, embed=embed)
+            measured = measures(side.rollouts, k=options.k, texts=options.texts, embed=embed)
             rows += [of_set | {"epoch": side.epoch} | row for row in measured.to_pylist()]
     if not rows:
         raise InputError(f"{', '.join(words)}: there are no rollouts yet")
-    print_measures(rows)
+    # The file first: whoever reads the output, such as `head`, may stop.
     if options.output is not None:
         write_rows(options.output, rows)
+    print_measures(rows)
+    if options.output is not None:
         print(f"\nmeasures {options.output}")
     else:
         print("\nthe others are not kept; --output FILE.csv writes all measures")

@@ -7,8 +7,9 @@ from formatlab.measure.counts import shares
 from formatlab.measure.drift import DRIFT_COLUMNS, Drift, drift
 from formatlab.measure.entropy import format_entropy, format_entropy_given_prompt
 from formatlab.measure.error_rates import ErrorRate, grader_errors
-from formatlab.measure.gain import Gain, Part, gain
+from formatlab.measure.gain import Gain, gain
 from formatlab.measure.pass_at_k import PassRate, pass_at_k, pass_rates
+from formatlab.measure.statistic import Estimate
 from formatlab.measure.winners import (
     FROM_DOCUMENTS,
     UNDECIDED,
@@ -26,8 +27,8 @@ __all__ = [
     "Comparison",
     "Drift",
     "ErrorRate",
+    "Estimate",
     "Gain",
-    "Part",
     "PassRate",
     "SeedInterval",
     "attractor",

@@ -18,7 +18,7 @@ from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, FEWEST_CLUSTERS
 from formatlab.measure.decomposition import DiversitySplit, diversity_splits
 from formatlab.measure.entropy import js_divergence
 from formatlab.measure.frames import Frame, rollouts_of
-from formatlab.measure.gain import Gain, Part, gain
+from formatlab.measure.gain import Gain, gain
 from formatlab.measure.measures import (
     FRACTIONS,
     MEASURES_IN_WORDS,
@@ -27,14 +27,16 @@ from formatlab.measure.measures import (
     statistics,
     text_kernels,
 )
-from formatlab.measure.samples import MOST_SAMPLES, Samples, budget, by_prompt
+from formatlab.measure.samples import MOST_SAMPLES, PromptRollouts, budget, by_prompt
 from formatlab.measure.statistic import (
+    NOT_DEFINED,
     Estimate,
     Statistic,
     difference,
     draws,
     estimate,
     matched,
+    retained,
 )
 
 
@@ -44,17 +46,23 @@ def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
 
 _WHAT = (
     _field("measure", pa.string(), "its name; `formatlab measure --help` says what each is"),
-    _field("subset", pa.string(), "all rollouts, the right ones, or those of one tag"),
-    _field("k", pa.int64(), "rollouts of each prompt that it looks at; null where that is all one"),
+    _field(
+        "subset",
+        pa.string(),
+        "all rollouts, the right ones, or those of one tag; of a composition, by what pairs are "
+        "told apart, or the kind of pair",
+    ),
+    _field("k", pa.int64(), "rollouts of each prompt; null where it does not depend on k"),
 )
 _LOW = "lower bound, 95%, bootstrap over prompts; null below 10, and where all resamples agree"
+_HIGH = "upper bound, likewise"
 MEASURE_SCHEMA = pa.schema(
     [
         *_WHAT,
         _field("value", pa.float64(), "null where it is not defined"),
         _field("low", pa.float64(), _LOW),
-        _field("high", pa.float64(), "upper bound, likewise"),
-        _field("n_prompts", pa.int64(), "prompts that bear on it"),
+        _field("high", pa.float64(), _HIGH),
+        _field("n_prompts", pa.int64(), "prompts that count"),
     ]
 )
 """Columns of `measures`."""
@@ -66,8 +74,11 @@ DIFFERENCE_SCHEMA = pa.schema(
         _field("b", pa.float64(), "of the second set"),
         _field("difference", pa.float64(), "b less a"),
         _field("low", pa.float64(), _LOW),
-        _field("high", pa.float64(), "upper bound, likewise"),
-        _field("n_prompts", pa.int64(), "prompts that bear on it, on the side that has fewer"),
+        _field("high", pa.float64(), _HIGH),
+        _field("retained", pa.float64(), "b / a; null of fractions and where a is not above 0"),
+        _field("retained_low", pa.float64(), _LOW),
+        _field("retained_high", pa.float64(), _HIGH),
+        _field("n_prompts", pa.int64(), "prompts that count, on the side that has fewer"),
     ]
 )
 """Columns of the differences of a comparison."""
@@ -78,10 +89,12 @@ CHANGES_IN_WORDS = {
     "gain_format": "part of it that comes from writing other formats",
     "gain_routing": "part that comes from matching formats to prompts",
     "gain_skill_within": "part within formats and prompts; the three add up to the gain",
-    "composition": "of a change in distance, the part that comes from what pairs of rollouts are",
-    "within": "the part within kinds of pairs; `subset` says by which kinds, or which one",
+    "gain_skill": "routing and skill within prompts together",
+    "*_composition": "of a change in distance, the part due to other kinds of pairs of rollouts",
+    "*_within": "the part within kinds of pairs; both are given by format and by correctness",
 }
-"""What only a comparison has: a change and its parts, in the column `difference`."""
+"""What only a comparison has: a change and its parts, in the column `difference`. The last two are
+of `format_disagreement` (whether two rollouts differ in format) and of the distances of texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,16 +114,24 @@ class Comparison:
     """Prompts of each side that were compared."""
     paired: bool
     """Whether they are the same prompts."""
+    shared: int
+    """Prompts that both sides have; too few are not compared pair by pair."""
     left_out: tuple[int, int]
     """Prompts of each side that the other does not have."""
-    samples: int
+    k: int
     """Rollouts of a prompt at which diversity is compared."""
+
+    def __repr__(self) -> str:
+        """Its size; the numbers are in `differences`."""
+        a, b = self.n_prompts
+        prompts = f"{a} prompts, paired" if self.paired else f"{a} and {b} prompts"
+        return f"<comparison of {prompts}: {self.differences.num_rows} differences>"
 
 
 def measures(
     rollouts: Frame,
     *,
-    samples: int | None = None,
+    k: int | None = None,
     texts: bool = True,
     embed: Embed | None = None,
     resamples: int = DEFAULT_RESAMPLES,
@@ -121,8 +142,8 @@ def measures(
     Args:
         rollouts: a data frame, an Arrow table or rows, with the columns of
             `formatlab.measure.frames.FRAME_COLUMNS`.
-        samples: rollouts of a prompt that diversity looks at; by default as many as nine in ten
-            prompts have, at most `MOST_SAMPLES`.
+        k: rollouts of a prompt that diversity looks at; by default as many as nine in ten prompts
+            have, at most `MOST_SAMPLES`.
         texts: whether to compare texts, which takes the longest.
         embed: for the semantic distance; without it there is none.
         resamples: of the bootstrap.
@@ -132,22 +153,19 @@ def measures(
         One row a measure, with `MEASURE_SCHEMA`.
 
     Raises:
-        InputError: there are no rollouts, a column is missing, or most prompts have fewer
-            `samples`.
+        InputError: there are no rollouts, a column is missing, or most prompts have fewer than k.
     """
     prompts = by_prompt(rollouts_of(rollouts, "rollouts"))
-    each = _budget([prompts], samples)
+    each = _budget([prompts], k)
     kernels = text_kernels(prompts, each.samples, embed) if texts else None
     found = statistics(prompts, each, kernels)
-    rows = [
-        _what(of)
-        | _columns(
-            "value",
-            estimate(of.value, drawn, int(of.bearing.sum()), fraction=of.measure in FRACTIONS),
+    rows = []
+    for statistic, drawn in zip(found, draws(found, resamples=resamples, seed=seed), strict=True):
+        value = estimate(
+            statistic.value, drawn, statistic.n_prompts, fraction=statistic.measure in FRACTIONS
         )
-        | {"n_prompts": int(of.bearing.sum())}
-        for of, drawn in zip(found, draws(found, resamples=resamples, seed=seed), strict=True)
-    ]
+        counted = {"n_prompts": statistic.n_prompts}
+        rows.append(_what(statistic) | _columns("value", value) | counted)
     return pa.Table.from_pylist(rows, schema=MEASURE_SCHEMA)
 
 
@@ -155,7 +173,7 @@ def compare(
     a: Frame,
     b: Frame,
     *,
-    samples: int | None = None,
+    k: int | None = None,
     texts: bool = True,
     embed: Embed | None = None,
     resamples: int = DEFAULT_RESAMPLES,
@@ -164,7 +182,7 @@ def compare(
     """Compare two sets of rollouts, see `measures` for the arguments.
 
     Raises:
-        InputError: one has no rollouts, lacks a column, or has fewer `samples` of most prompts.
+        InputError: one has no rollouts, lacks a column, or has fewer than k of most prompts.
     """
     tables = [rollouts_of(a, "a"), rollouts_of(b, "b")]
     sides = [by_prompt(table) for table in tables]
@@ -173,7 +191,7 @@ def compare(
     left_out = tuple(len(side) - len(shared) if paired else 0 for side in sides)
     if paired:
         sides = [[of for of in side if of.prompt_id in shared] for side in sides]
-    each = _budget(sides, samples)
+    each = _budget(sides, k)
     kernels = [text_kernels(side, each.samples, embed) if texts else None for side in sides]
     a_found, b_found = (
         statistics(side, each, of_side) for side, of_side in zip(sides, kernels, strict=True)
@@ -200,7 +218,8 @@ def compare(
         if paired and each.samples > 1
         else []
     )
-    rows = _differences(*drawn) + _changes(divergence, gained, splits, each.samples, len(sides[0]))
+    prompts = min(map(len, sides))
+    rows = _differences(*drawn) + _changes(divergence, gained, splits, each.samples, prompts)
     return Comparison(
         differences=pa.Table.from_pylist(rows, schema=DIFFERENCE_SCHEMA),
         divergence=divergence,
@@ -208,27 +227,30 @@ def compare(
         splits=splits,
         n_prompts=(len(sides[0]), len(sides[1])),
         paired=paired,
+        shared=len(shared),
         left_out=(left_out[0], left_out[1]),
-        samples=each.samples,
+        k=each.samples,
     )
 
 
-def _budget(sides: Sequence[Sequence[Samples]], samples: int | None) -> Budget:
-    most = budget(*([len(of.tags) for of in side] for side in sides))
-    graded = [[sum(right is not None for right in of.correct) for of in side] for side in sides]
-    if samples is not None and not 2 <= samples <= most:
-        raise InputError(f"samples is {samples}; nine in ten prompts have {most} rollouts")
-    return Budget(
-        samples=min(most, MOST_SAMPLES) if samples is None else samples, graded=budget(*graded)
-    )
+def _budget(sides: Sequence[Sequence[PromptRollouts]], k: int | None) -> Budget:
+    most = budget(*([len(prompt.tags) for prompt in side] for side in sides))
+    graded = budget(*([len(prompt.graded) for prompt in side] for side in sides))
+    if k is None:
+        return Budget(samples=min(most, MOST_SAMPLES), graded=graded)
+    if not 2 <= k <= most:
+        known = f"it can be 2 to {most}" if most > 1 else "there is no k without two of each"
+        raise InputError(f"k is {k}; nine in ten prompts have {most} or more rollouts, so {known}")
+    return Budget(samples=k, graded=graded)
 
 
-def _what(of: Statistic) -> dict[str, str | int | None]:
-    return {"measure": of.measure, "subset": of.subset, "k": of.k}
+def _what(statistic: Statistic) -> dict[str, Any]:
+    return {"measure": statistic.measure, "subset": statistic.subset, "k": statistic.k}
 
 
-def _columns(name: str, found: Estimate) -> dict[str, float | None]:
-    return {name: found.value, "low": found.low, "high": found.high}
+def _columns(name: str, found: Estimate, prefix: str = "") -> dict[str, float | None]:
+    value = None if np.isnan(found.value) else found.value
+    return {name: value, f"{prefix}low": found.low, f"{prefix}high": found.high}
 
 
 _Drawn = tuple[Statistic, np.ndarray]
@@ -237,28 +259,31 @@ _Drawn = tuple[Statistic, np.ndarray]
 
 def _differences(a: Sequence[_Drawn], b: Sequence[_Drawn]) -> list[dict[str, Any]]:
     """A row for every statistic of either side."""
-    sides = [{of.key: (of, drawn) for of, drawn in side} for side in (a, b)]
+    sides = [{statistic.key: (statistic, drawn) for statistic, drawn in side} for side in (a, b)]
     rows = []
     for key in sorted(sides[0] | sides[1], key=_rank):
         # A tag that one side never writes has a share of 0 there; all else is not defined there.
         absent = 0.0 if key[0] == "share" else np.nan
         pairs = [side.get(key) for side in sides]
-        a_value, b_value = (absent if pair is None else pair[0].value for pair in pairs)
-        a_drawn, b_drawn = (np.full(1, absent) if pair is None else pair[1] for pair in pairs)
-        fewest = min((pair[0] for pair in pairs if pair), key=lambda of: of.bearing.sum())
-        change = difference(
-            (a_value, b_value),
-            (a_drawn, b_drawn),
-            int(fewest.bearing.sum()),
-            fraction=fewest.measure in FRACTIONS,
-        )
-        known = {
+        values = [absent if pair is None else pair[0].value for pair in pairs]
+        drawn = [np.full(1, absent) if pair is None else pair[1] for pair in pairs]
+        known = [pair[0] for pair in pairs if pair is not None]
+        fewest = min(known, key=lambda statistic: statistic.n_prompts)
+        fraction = fewest.measure in FRACTIONS
+        both = ((values[0], values[1]), (drawn[0], drawn[1]), fewest.n_prompts)
+        change = difference(*both, fraction=fraction)
+        left = NOT_DEFINED if fraction or key[0] == "format_information" else retained(*both)
+        ends = {
             side: None if np.isnan(value) else value
-            for side, value in (("a", a_value), ("b", b_value))
+            for side, value in zip(("a", "b"), values, strict=True)
         }
-        prompts = 0 if change.value is None else int(fewest.bearing.sum())
-        found = _what(fewest) | known | _columns("difference", change)
-        rows.append(found | {"n_prompts": prompts})
+        rows.append(
+            _what(fewest)
+            | ends
+            | _columns("difference", change)
+            | _columns("retained", left, "retained_")
+            | {"n_prompts": 0 if np.isnan(change.value) else fewest.n_prompts}
+        )
     return rows
 
 
@@ -266,29 +291,29 @@ def _changes(
     divergence: Estimate,
     gained: Gain | None,
     splits: Sequence[DiversitySplit],
-    samples: int,
+    k: int,
     prompts: int,
 ) -> list[dict[str, Any]]:
     """Rows of what only a comparison has."""
 
     def row(
-        measure: str, subset: str, k: int | None, found: Estimate | Part, of: int
+        measure: str, found: Estimate, of: int, *, subset: str = "all", at: int | None = None
     ) -> dict[str, Any]:
-        bounds = {"difference": found.value, "low": found.low, "high": found.high}
-        return {"measure": measure, "subset": subset, "k": k, **bounds, "n_prompts": of}
+        what = {"measure": measure, "subset": subset, "k": at, "n_prompts": of}
+        return what | _columns("difference", found)
 
-    rows = [row("js_divergence", "all", None, divergence, prompts)]
+    rows = [row("js_divergence", divergence, prompts)]
     if gained is not None:
         ends = {"a": gained.accuracy_base, "b": gained.accuracy_final}
-        rows.append(row("gain", "all", None, gained.change, gained.n_prompts) | ends)
+        rows.append(row("gain", gained.change, gained.n_prompts) | ends)
         rows += [
-            row(f"gain_{name}", "all", None, getattr(gained, name), gained.n_prompts)
-            for name in ("format", "routing", "skill_within")
+            row(f"gain_{name}", getattr(gained, name), gained.n_prompts)
+            for name in ("format", "routing", "skill_within", "skill")
         ]
-    for of in splits:
-        parts = {f"by {of.by}": (of.composition, of.within), **of.kinds}
+    for split in splits:
+        parts = {f"by {split.by}": (split.composition, split.within), **split.kinds}
         rows += [
-            row(f"{of.measure} {part}", subset, samples, found, of.n_prompts)
+            row(f"{split.measure}_{part}", found, split.n_prompts, subset=subset, at=k)
             for subset, both in parts.items()
             for part, found in zip(("composition", "within"), both, strict=True)
         ]
@@ -302,14 +327,19 @@ def _rank(key: tuple[str, str, int | None]) -> tuple[int, bool, str, int]:
 
 
 def _divergence(a: Sequence[_Drawn], b: Sequence[_Drawn]) -> Estimate:
-    shares = [
-        {of.subset: (of, drawn) for of, drawn in side if of.measure == "share"} for side in (a, b)
+    sides = [
+        {
+            statistic.subset: (statistic, drawn)
+            for statistic, drawn in side
+            if statistic.measure == "share"
+        }
+        for side in (a, b)
     ]
-    tags = sorted(shares[0] | shares[1])
+    tags = sorted(sides[0] | sides[1])
     values, drawn = [], []
-    for side in shares:
+    for side in sides:
         none = np.zeros(len(next(iter(side.values()))[1]))
         values.append(np.array([side[tag][0].value if tag in side else 0.0 for tag in tags]))
         drawn.append(np.stack([side[tag][1] if tag in side else none for tag in tags], axis=-1))
-    prompts = min(of.bearing.sum() for side in shares for of, _ in side.values())
-    return estimate(float(js_divergence(*values)), js_divergence(*drawn), int(prompts))
+    prompts = min(statistic.n_prompts for side in sides for statistic, _ in side.values())
+    return estimate(float(js_divergence(*values)), js_divergence(*drawn), prompts)

@@ -29,7 +29,7 @@ import numpy as np
 
 from formatlab.measure.bootstrap import DEFAULT_RESAMPLES, resampled
 from formatlab.measure.measures import Kernels
-from formatlab.measure.samples import Samples
+from formatlab.measure.samples import PromptRollouts
 from formatlab.measure.statistic import Estimate, estimate
 
 CORRECTNESS_KINDS = ("both_right", "mixed", "both_wrong")
@@ -151,8 +151,8 @@ class DiversitySplit:
 
 
 def diversity_splits(
-    before: Sequence[Samples],
-    after: Sequence[Samples],
+    before: Sequence[PromptRollouts],
+    after: Sequence[PromptRollouts],
     k: int,
     texts: tuple[Kernels | None, Kernels | None],
     *,
@@ -171,7 +171,7 @@ def diversity_splits(
     """
     sides = (before, after)
     enough = np.array([all(len(of.tags) >= k for of in both) for both in zip(*sides, strict=True)])
-    tellings: list[tuple[str, tuple[str, ...], Callable[[Samples], np.ndarray]]] = [
+    tellings: list[tuple[str, tuple[str, ...], Callable[[PromptRollouts], np.ndarray]]] = [
         ("format", FORMAT_KINDS, lambda of: by_format(of.tags[:k]))
     ]
     if all(right is not None for side in sides for of in side for right in of.correct[:k]):
@@ -205,14 +205,14 @@ def diversity_splits(
 
 
 def _kernels(
-    sides: Sequence[Sequence[Samples]], k: int, texts: Sequence[Kernels | None]
+    sides: Sequence[Sequence[PromptRollouts]], k: int, texts: Sequence[Kernels | None]
 ) -> dict[str, list[Sequence[np.ndarray | None]]]:
     """Similarities of the first k rollouts of each prompt, of both sides, by measure."""
     found: dict[str, list[Sequence[np.ndarray | None]]] = {
         _DISAGREEMENT: [[by_format(of.tags[:k])[0].astype(float) for of in side] for side in sides]
     }
     for name in ("chrf", "semantic"):
-        of_sides = [of.of.get(name) for of in texts if of is not None]
+        of_sides = [of.within.get(name) for of in texts if of is not None]
         if len(of_sides) == len(sides) and None not in of_sides:
             found[f"{name}_distance"] = [of for of in of_sides if of is not None]
     return found

@@ -72,7 +72,10 @@ def rollouts_of(frame: Frame, name: str, *, needed: Sequence[str] = _NEEDED) -> 
             continue
         try:
             found[column] = table[there].cast(kind)
-            if pa.types.is_boolean(kind) and found[column].cast(table[there].type) != table[there]:
+            given = table[there].type
+            number = pa.types.is_integer(given) or pa.types.is_floating(given)
+            truth = pa.types.is_boolean(kind) and number
+            if truth and found[column].cast(given) != table[there]:
                 raise pa.ArrowInvalid("other numbers than 0 and 1")
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise InputError(f"{name}: `{there}` must be {_IN_WORDS[kind]} ({error})") from None
@@ -84,7 +87,7 @@ def rollouts_of(frame: Frame, name: str, *, needed: Sequence[str] = _NEEDED) -> 
 
 
 def table_of(frame: Frame, name: str) -> pa.Table:
-    """Rollouts as an Arrow table, with their own columns.
+    """Rollouts as an Arrow table, with their own columns; one of several kinds becomes text.
 
     Raises:
         InputError: they are none.
@@ -94,11 +97,20 @@ def table_of(frame: Frame, name: str) -> pa.Table:
     try:
         if isinstance(frame, Sequence):
             rows = [dict(row) for row in frame]
-            names = dict.fromkeys(name for row in rows for name in row)
-            return pa.table({name: [row.get(name) for row in rows] for name in names})
-        return pa.Table.from_pandas(frame, preserve_index=False)
-    except (AttributeError, TypeError, ValueError) as error:  # pyarrow's are of these
+            names = dict.fromkeys(column for row in rows for column in row)
+            return pa.table({column: _array([row.get(column) for row in rows]) for column in names})
+        return pa.table({column: _array(frame[column]) for column in frame.columns})
+    except (AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"{name}: neither a data frame nor an Arrow table nor rows, but "
             f"{type(frame).__name__} ({error})"
         ) from None
+
+
+def _array(values: Any) -> pa.Array:
+    """Values as they are, or where their kinds differ as text."""
+    try:
+        return pa.array(values, from_pandas=True)
+    except pa.ArrowException:
+        texts = [None if value is None or value != value else str(value) for value in values]
+        return pa.array(texts, pa.string())

@@ -38,20 +38,10 @@ from formatlab.measure.bootstrap import (
     resampled,
 )
 from formatlab.measure.counts import Rollouts, Tally, aligned, tally
+from formatlab.measure.statistic import Estimate
 
 FEWEST_ROLLOUTS = 20
 """Graded rollouts of a format, over all prompts, below which its accuracy says nothing."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
-    """A part of a change in accuracy."""
-
-    value: float
-    low: float | None
-    """Lower bound, 95%, of a cluster bootstrap over prompts; None below `FEWEST_CLUSTERS`."""
-    high: float | None
-    """Upper bound, likewise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,15 +52,15 @@ class Gain:
     """Mean over prompts."""
     accuracy_final: float
     """Mean over prompts."""
-    change: Part
+    change: Estimate
     """`accuracy_final - accuracy_base`; format + skill, and format + routing + skill_within."""
-    format: Part
+    format: Estimate
     """What it gains by writing other formats, at unchanged accuracy of each."""
-    skill: Part
+    skill: Estimate
     """What it gains within formats, over all prompts."""
-    routing: Part
+    routing: Estimate
     """What it gains by matching formats to prompts."""
-    skill_within: Part
+    skill_within: Estimate
     """What it gains within formats and prompts: skill less routing."""
     n_prompts: int
     """Prompts with graded rollouts on both sides; the others are left out."""
@@ -113,7 +103,7 @@ def gain_of_tallies(
         low, high = percentile_interval(_with_routing(found, chosen[:, 0] / prompts).T)
         bounds = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
     change, by_format, skill, routing, skill_within = (
-        Part(value=float(value), low=low, high=high)
+        Estimate(value=float(value), low=low, high=high)
         for value, (low, high) in zip(values, bounds, strict=True)
     )
     accuracy = right.sum(axis=(1, 2)) / prompts

@@ -1,14 +1,15 @@
-"""All measures of a set of rollouts: what it is right, what it writes, and how varied that is.
+"""All measures of a set of rollouts: how often it is right, in which formats, and how varied it is.
 
-Measures of one prompt's rollouts are means over prompts, and look at equally many rollouts of each:
-`k` of them. Those that would only grow with `k` are so comparable, and the others have one size of
-sample. `subset` says which rollouts: all of them, or the right ones alone, since wrong ones are
-varied for free (a prompt without enough right ones does not count; `n_prompts` says how many do).
+Measures of diversity are means over prompts, and look at the same number of rollouts of each, `k`.
+`subset` says which: all rollouts, or the right ones alone, since wrong ones are varied for free.
+The right ones are those among the first `k`, and where their number matters the first `k` / 2 of
+them; a prompt with fewer does not count, and `n_prompts` says how many prompts do.
 
 P: prompts, F: tags.
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from formatlab.measure.lexical import (
 from formatlab.measure.majority import majority_at_k
 from formatlab.measure.pass_at_k import pass_at_k
 from formatlab.measure.rarefaction import collision, distinct_at_k
-from formatlab.measure.samples import Samples
+from formatlab.measure.samples import PromptRollouts
 from formatlab.measure.similarity import (
     chrf_similarities,
     clusters,
@@ -60,7 +61,7 @@ MEASURES_IN_WORDS = {
     "format_entropy": "H(F), plug-in, nats",
     "format_entropy_corrected": "H(F), jackknife, nats",
     "format_entropy_given_prompt": "H(F|X), plug-in, from k rollouts of each prompt, nats",
-    "format_entropy_given_prompt_corrected": "H(F|X), jackknife, likewise",
+    "format_entropy_given_prompt_corrected": "H(F|X): H(F) corrected less I(F; X), nats",
     "format_information": "I(F; X), jackknife: 0 on average where formats ignore the prompt, nats",
     "format_collision": "probability that two rollouts of a prompt have the same tag",
     "format_distinct@k": "different tags among k rollouts of a prompt",
@@ -69,6 +70,7 @@ MEASURES_IN_WORDS = {
     "answer_distinct@k": "different answers among k rollouts of a prompt",
     "answer_entropy_corrected": "entropy of the answers in k rollouts of a prompt, jackknife, nats",
     "text_distinct@k": "different texts among k rollouts of a prompt",
+    "right_texts@k": "different texts among the right ones of k rollouts of a prompt",
     "distinct_1": "different words over words, in k rollouts of a prompt",
     "distinct_2": "the same of pairs of words",
     "distinct_3": "the same of triples",
@@ -77,11 +79,12 @@ MEASURES_IN_WORDS = {
     "self_bleu": "mean BLEU of a rollout against the other k - 1, 0 to 100",
     "chrf_clusters": "clusters of k rollouts by chrF (UPGMA, cut at similarity 60)",
     "chrf_distance": "mean of 1 - chrF over pairs of the first k rollouts of a prompt",
-    "rouge_l_distance": "the same of ROUGE-L's F measure",
+    "chrf_distance_of_prompts": "1 - chrF of the first rollouts of two prompts",
     "chrf_vendi": "Vendi score of k rollouts with chrF as the kernel",
+    "rouge_l_distance": "1 - ROUGE-L's F measure, over the same pairs as chrf_distance",
     "subtree_distance": "1 - Jaccard index of the syntax trees of two programs of a prompt",
     "semantic_distance": "1 - cosine of the embeddings of two rollouts of a prompt",
-    "semantic_distance_of_prompts": "the same of two rollouts of different prompts",
+    "semantic_distance_of_prompts": "the same of the first rollouts of two prompts",
     "semantic_vendi": "Vendi score of k rollouts with the cosine as the kernel",
 }
 """What each measure is."""
@@ -93,11 +96,21 @@ def words_in_lines(words: Mapping[str, str]) -> str:
     return "\n".join(f"  {name:<{width}}  {meaning}" for name, meaning in words.items())
 
 
-FRACTIONS = {
-    *("share", "accuracy", "pass@k", "maj@k", "truncated", "format_collision"),
+FRACTIONS = (
+    "share",
+    "accuracy",
+    "pass@k",
+    "maj@k",
+    "truncated",
+    "format_collision",
     "answer_collision",
-}
+)
 """Measures that are probabilities, which have an interval where all resamples agree, too."""
+
+_CODE_TAGS = ("program", "script", "code_fenced")
+"""Tags whose text is a program, or holds one in a fence."""
+
+_FENCED = re.compile(r"```[^\n]*\n(.*?)```", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,25 +122,20 @@ class Budget:
     graded: int
     """Largest k of pass@k and maj@k."""
 
-    @property
-    def ks(self) -> list[int]:
-        """The powers of two up to `graded`, and itself."""
-        powers = [1 << power for power in range(self.graded.bit_length())]
-        return sorted({*powers, self.graded} - {0})
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kernels:
-    """How alike the first k rollouts of each prompt are."""
+    """How alike texts are."""
 
-    of: Mapping[str, Sequence[np.ndarray | None]]
-    """Name -> for each prompt (k, k); None where it has fewer rollouts, or no texts."""
-    of_prompts: Sequence[float] = ()
-    """Semantic distance of a prompt's first rollout from that of the next prompt, or nan."""
+    within: Mapping[str, Sequence[np.ndarray | None]]
+    """Name -> of each prompt, similarities of its first k rollouts, (k, k); None where it has
+    fewer, or no texts."""
+    between: Mapping[str, Sequence[float]]
+    """Name -> of each prompt, distance of its first rollout from that of the next; or nan."""
 
 
-def text_kernels(prompts: Sequence[Samples], k: int, embed: Embed | None = None) -> Kernels:
-    """Compare the texts of each prompt, which takes longer than all else.
+def text_kernels(prompts: Sequence[PromptRollouts], k: int, embed: Embed | None = None) -> Kernels:
+    """Compare texts within prompts and between them, which takes longer than all else.
 
     Args:
         prompts: the rollouts.
@@ -137,30 +145,37 @@ def text_kernels(prompts: Sequence[Samples], k: int, embed: Embed | None = None)
     Raises:
         InputError: there are texts, and sacrebleu is not installed.
     """
-    sets = [of.of("completion", range(k)) if len(of.tags) >= k > 1 else None for of in prompts]
+    sets = [
+        prompt.values("completion", range(k)) if len(prompt.tags) >= k else None
+        for prompt in prompts
+    ]
     if any(sets) and find_spec("sacrebleu") is None:
         raise InputError(missing_package("sacrebleu"))
-    found = {
-        name: [None if of is None else compute(of) for of in sets]
-        for name, compute in (("chrf", chrf_similarities), ("rouge_l", rouge_l_similarities))
+    texts = list(dict.fromkeys(text for texts in sets if texts for text in texts))
+    alike: dict[str, Callable[[Sequence[str]], np.ndarray]] = {
+        "chrf": chrf_similarities,
+        "rouge_l": rouge_l_similarities,
     }
-    texts = list(dict.fromkeys(text for of in sets if of for text in of))
-    if embed is None or not texts:
-        return Kernels(of=found)
-    vectors = embed(texts)  # (texts, D)
-    row = {text: number for number, text in enumerate(texts)}
-    of_sets = [None if of is None else vectors[[row[text] for text in of]] for of in sets]
-    found["semantic"] = [None if of is None else cosine_similarities(of) for of in of_sets]
-    firsts = np.array([of[0] for of in of_sets if of is not None])  # (P, D)
-    if len(firsts) < 2:
-        return Kernels(of=found)
-    pairs = zip(firsts, np.roll(firsts, -1, axis=0), strict=True)
-    between = iter([mean_distance(cosine_similarities(np.stack(pair))) for pair in pairs])
-    return Kernels(of=found, of_prompts=[NAN if of is None else next(between) for of in sets])
+    if embed is not None and texts:
+        vectors = np.asarray(embed(texts))  # (texts, D)
+        row = {text: number for number, text in enumerate(texts)}
+        alike["semantic"] = lambda of: cosine_similarities(vectors[[row[text] for text in of]])
+    within = {
+        name: [None if not texts or k < 2 else similarities(texts) for texts in sets]
+        for name, similarities in alike.items()
+    }
+    firsts = [texts[0] for texts in sets if texts]
+    between = {}
+    if len(firsts) > 1:
+        pairs = list(zip(firsts, [*firsts[1:], firsts[0]], strict=True))
+        for name in (name for name in alike if name != "rouge_l"):
+            distances = iter([mean_distance(alike[name](pair)) for pair in pairs])
+            between[name] = [next(distances) if texts else NAN for texts in sets]
+    return Kernels(within=within, between=between)
 
 
 def statistics(
-    prompts: Sequence[Samples], budget: Budget, kernels: Kernels | None
+    prompts: Sequence[PromptRollouts], budget: Budget, kernels: Kernels | None
 ) -> list[Statistic]:
     """All statistics of a set of rollouts.
 
@@ -170,119 +185,124 @@ def statistics(
         kernels: how alike `budget.samples` texts of each prompt are; without them no statistics of
             texts.
     """
-    found = [*_of_tags(prompts, budget), *_of_answers(prompts, budget), *_of_tokens(prompts)]
-    if kernels is not None and any(of is not None for of in kernels.of["chrf"]):
-        found += _of_texts(prompts, budget.samples, kernels)
+    found = [*_tag_statistics(prompts, budget.samples), *_rate_statistics(prompts, budget.graded)]
+    found += [*_answer_statistics(prompts, budget.samples), *_token_statistics(prompts)]
+    if kernels is not None:
+        found += _text_statistics(prompts, budget.samples, kernels)
     return found
 
 
-def _of_tags(prompts: Sequence[Samples], budget: Budget) -> Iterator[Statistic]:
-    k = budget.samples
-    tags = sorted({tag for of in prompts for tag in of.tags})
-    counts = np.array([[of.tags.count(tag) for tag in tags] for of in prompts])  # (P, F)
-    totals = counts.sum(axis=1)
-    graded = np.array([sum(right is not None for right in of.correct) for of in prompts])
-    right = np.array([len(of.right) for of in prompts])
+def _tag_statistics(prompts: Sequence[PromptRollouts], k: int) -> Iterator[Statistic]:
+    tags = sorted({tag for prompt in prompts for tag in prompt.tags})
+    counts = np.array([[prompt.tags.count(tag) for tag in tags] for prompt in prompts])  # (P, F)
+    graded = np.array([len(prompt.graded) for prompt in prompts])
+    right = np.array([len(prompt.right) for prompt in prompts])
     for tag, column in zip(tags, counts.T, strict=True):
-        yield _share("share", column, totals, subset=tag)
+        yield _ratio_of_sums("share", column, counts.sum(axis=1), subset=tag)
     if graded.any():
-        yield _share("accuracy", right, graded)
+        yield _ratio_of_sums("accuracy", right, graded)
         for tag in tags:
-            known = [_verdicts(of, tag) for of in prompts]
-            yield _share("accuracy", *np.array([(sum(of), len(of)) for of in known]).T, subset=tag)
-    yield _of_all_tags("format_entropy", counts, plug_in_entropies)
-    yield _of_all_tags("format_entropy_corrected", counts, corrected_entropies)
-    if k > 1:
-        yield from _of_tags_of_prompts(prompts, tags, k)
-
-
-def _of_tags_of_prompts(
-    prompts: Sequence[Samples], tags: Sequence[str], k: int
-) -> Iterator[Statistic]:
-    first = np.array([[of.tags[:k].count(tag) for tag in tags] for of in prompts])  # (P, F)
-    enough = np.array([len(of.tags) >= k for of in prompts])
-    given = np.where(enough, plug_in_entropies(first), NAN)
-    yield mean_of_prompts("format_entropy_given_prompt", given, k=k)
-    corrected = np.where(enough, corrected_entropies(first), NAN)
-    yield mean_of_prompts("format_entropy_given_prompt_corrected", corrected, k=k)
-    yield Statistic(
-        measure="format_information",
-        k=k,
-        sums=np.hstack(
-            [
-                np.where(enough[:, None], first, 0),
-                np.stack([np.where(enough, corrected, 0.0), enough], axis=1),
+            known = [_verdicts(prompt, tag) for prompt in prompts]
+            above, below = np.array([(sum(verdicts), len(verdicts)) for verdicts in known]).T
+            yield _ratio_of_sums("accuracy", above, below, subset=tag)
+    for measure, entropies in (
+        ("format_entropy", plug_in_entropies),
+        ("format_entropy_corrected", corrected_entropies),
+    ):
+        for subset, places in _subsets(prompts):
+            written = [
+                [prompt.tags[place] for place in at]
+                for prompt, at in zip(prompts, places, strict=True)
             ]
-        ),
-        of_sums=lambda sums: entropy_of_samples(sums[..., :-2], k) - ratio(sums[..., -2:]),
-        bearing=enough,
-        of_prompts=True,
-    )
-    for subset, places in _subsets(prompts):
-        of_tags = [[of.tags[place] for place in at] for of, at in zip(prompts, places, strict=True)]
-        yield from _of_things("format", of_tags, k if subset == "all" else _fewer(k), subset)
-    graded = [sum(right is not None for right in of.correct) for of in prompts]
-    if any(graded):
-        formats_right = [
-            distinct_at_k(_sizes([of.tags[place] for place in of.right]), known, k)
-            if known >= k
-            else NAN
-            for of, known in zip(prompts, graded, strict=True)
+            counts = np.array([[some.count(tag) for tag in tags] for some in written])
+            counted = counts.sum(axis=1) > 0
+            yield Statistic(
+                measure=measure, subset=subset, sums=counts, of_sums=entropies, counted=counted
+            )
+    if k < 2:
+        return
+    yield from _prompt_entropies(prompts, tags, k)
+    for subset, places in _subsets(prompts, k):
+        written = [
+            [prompt.tags[place] for place in at] for prompt, at in zip(prompts, places, strict=True)
         ]
-        yield mean_of_prompts("right_formats@k", formats_right, k=k)
+        yield from _variety("format", written, k if subset == "all" else _half(k), subset)
+    yield from _right_variety("right_formats@k", prompts, [prompt.tags for prompt in prompts], k)
 
 
-def _of_answers(prompts: Sequence[Samples], budget: Budget) -> Iterator[Statistic]:
-    graded = [[p for p, right in enumerate(of.correct) if right is not None] for of in prompts]
-    for k in budget.ks:
+def _prompt_entropies(
+    prompts: Sequence[PromptRollouts], tags: Sequence[str], k: int
+) -> Iterator[Statistic]:
+    """H(F|X) and I(F; X), from the first k rollouts of each prompt that has as many."""
+    first = np.array([[prompt.tags[:k].count(tag) for tag in tags] for prompt in prompts])  # (P, F)
+    enough = np.array([len(prompt.tags) >= k for prompt in prompts])
+    plug_in = np.where(enough, plug_in_entropies(first), NAN)
+    yield mean_of_prompts("format_entropy_given_prompt", plug_in, k=k)
+    given = np.where(enough, corrected_entropies(first), 0.0)
+    sums = np.hstack([np.where(enough[:, None], first, 0), np.stack([given, enough], axis=1)])
+
+    def information(sums: np.ndarray) -> np.ndarray:
+        return entropy_of_samples(sums[..., :-2], k) - ratio(sums[..., -2:])
+
+    def given_prompt(sums: np.ndarray) -> np.ndarray:
+        # What is left of the error of k rollouts is the same in both terms of I(F; X).
+        return corrected_entropies(sums[..., :-2]) - information(sums)
+
+    for measure, of_sums in (
+        ("format_entropy_given_prompt_corrected", given_prompt),
+        ("format_information", information),
+    ):
+        yield Statistic(
+            measure=measure, k=k, sums=sums, of_sums=of_sums, counted=enough, of_prompts=True
+        )
+
+
+def _rate_statistics(prompts: Sequence[PromptRollouts], most: int) -> Iterator[Statistic]:
+    """pass@k and maj@k."""
+    for k in _powers(most):
         rates = [
-            pass_at_k([len(of.right)], [len(at)], k)[0] if len(at) >= k else NAN
-            for of, at in zip(prompts, graded, strict=True)
+            pass_at_k([len(prompt.right)], [len(prompt.graded)], k)[0]
+            if len(prompt.graded) >= k
+            else NAN
+            for prompt in prompts
         ]
         yield mean_of_prompts("pass@k", rates, k=k)
-    if not any(answer is not None for of in prompts for answer in of.columns.get("answer", ())):
+    if not _any_answers(prompts):
         return
-    for k in budget.ks:
+    for k in _powers(most):
         rates = [
             majority_at_k(
-                [bool(of.correct[place]) for place in at],
-                [of.columns["answer"][place] for place in at],
+                [bool(prompt.correct[place]) for place in prompt.graded],
+                [prompt.columns["answer"][place] for place in prompt.graded],
                 k,
             )
-            if len(at) >= k
+            if len(prompt.graded) >= k
             else NAN
-            for of, at in zip(prompts, graded, strict=True)
+            for prompt in prompts
         ]
         yield mean_of_prompts("maj@k", rates, k=k)
-    if (k := budget.samples) > 1:
-        answers = [
-            # Right answers are one, however they are written.
-            [
-                True if right else answer
-                for right, answer in zip(of.correct, of.columns["answer"], strict=True)
-            ]
-            for of in prompts
+
+
+def _answer_statistics(prompts: Sequence[PromptRollouts], k: int) -> Iterator[Statistic]:
+    if k < 2 or not _any_answers(prompts):
+        return
+    answers = [
+        # Right answers are one, however they are written.
+        [
+            True if right else answer
+            for right, answer in zip(prompt.correct, prompt.columns["answer"], strict=True)
         ]
-        yield from _of_things("answer", answers, k, "all")
-        entropies = [
-            float(corrected_entropies(np.array(_sizes(of[:k])))) if len(of) >= k else NAN
-            for of in answers
-        ]
-        yield mean_of_prompts("answer_entropy_corrected", entropies, k=k)
+        for prompt in prompts
+    ]
+    yield from _variety("answer", answers, k, "all")
+    entropies = [
+        float(corrected_entropies(np.array(_sizes(given[:k])))) if len(given) >= k else NAN
+        for given in answers
+    ]
+    yield mean_of_prompts("answer_entropy_corrected", entropies, k=k)
 
 
-def _of_things(
-    name: str, things: Sequence[Sequence[object]], k: int, subset: str
-) -> Iterator[Statistic]:
-    """How many different things there are, and how often two are alike; None is like nothing."""
-    alike = [collision(_sizes(of), len(of)) if len(of) > 1 else NAN for of in things]
-    if name != "text":
-        yield mean_of_prompts(f"{name}_collision", alike, subset=subset)
-    different = [distinct_at_k(_sizes(of), len(of), k) if len(of) >= k else NAN for of in things]
-    yield mean_of_prompts(f"{name}_distinct@k", different, subset=subset, k=k)
-
-
-def _of_tokens(prompts: Sequence[Samples]) -> Iterator[Statistic]:
+def _token_statistics(prompts: Sequence[PromptRollouts]) -> Iterator[Statistic]:
     """Means over rollouts, of columns that not all rollouts have."""
     for measure, column, weight, sign in (
         ("truncated", "truncated", None, 1),
@@ -290,15 +310,17 @@ def _of_tokens(prompts: Sequence[Samples]) -> Iterator[Statistic]:
         ("token_entropy", "entropy", "tokens", 1),
         ("sequence_entropy", "logprob", None, -1),
     ):
-        sums = np.zeros((len(prompts), 2))
-        for row, of in enumerate(prompts):
-            values = of.columns.get(column, ())
-            weights = of.columns.get(weight, ()) if weight else [1] * len(values)
-            for value, times in zip(values, weights, strict=False):
-                if value is not None and times is not None:
-                    sums[row] += sign * value * times, times
-        if sums[:, 1].any():
-            yield _share(measure, *sums.T)
+        for subset, places in _subsets(prompts):
+            sums = np.zeros((len(prompts), 2))
+            for row, (prompt, at) in enumerate(zip(prompts, places, strict=True)):
+                values = prompt.columns.get(column) or [None] * len(prompt.tags)
+                weights = prompt.columns.get(weight) if weight else [1] * len(values)
+                weights = weights or [None] * len(values)
+                for value, times in ((values[place], weights[place]) for place in at):
+                    if value is not None and math.isfinite(value) and times is not None:
+                        sums[row] += sign * value * times, times
+            if sums[:, 1].any():
+                yield _ratio_of_sums(measure, *sums.T, subset=subset)
 
 
 _OF_SETS: dict[str, Callable[[Sequence[str]], float]] = {
@@ -309,82 +331,140 @@ _OF_SETS: dict[str, Callable[[Sequence[str]], float]] = {
     "compression_ratio": compression_ratio,
     "self_bleu": self_bleu,
 }
-
-
-def _of_texts(prompts: Sequence[Samples], k: int, kernels: Kernels) -> Iterator[Statistic]:
-    for subset, places in _subsets(prompts):
-        size = k if subset == "all" else _fewer(k)
-        sets = [of.of("completion", at) for of, at in zip(prompts, places, strict=True)]
-        whole = [of[:size] if of is not None and len(of) >= size else None for of in sets]
-        yield from _of_things("text", [of or [] for of in sets], size, subset)
-        for measure, compute in _OF_SETS.items():
-            values = [NAN if of is None else compute(of) for of in whole]
-            yield mean_of_prompts(measure, values, subset=subset, k=size)
-        for name, of_prompts in kernels.of.items():
-            told = [what for what in _OF_KERNELS if f"{name}_{what}" in MEASURES_IN_WORDS]
-            yield from _of_kernel(name, of_prompts, prompts, subset, k, told)
-    if kernels.of_prompts:
-        yield mean_of_prompts("semantic_distance_of_prompts", kernels.of_prompts)
-    yield from _of_programs(prompts, k)
-
+"""Measure -> from a set of texts to its value."""
 
 _OF_KERNELS: dict[str, Callable[[np.ndarray], float]] = {
     "distance": mean_distance,
     "clusters": clusters,
     "vendi": vendi_score,
 }
+"""End of a measure's name -> from similarities (n, n) to its value."""
 
 
-def _of_kernel(
+def _text_statistics(
+    prompts: Sequence[PromptRollouts], k: int, kernels: Kernels
+) -> Iterator[Statistic]:
+    for name, distances in kernels.between.items():
+        yield mean_of_prompts(f"{name}_distance_of_prompts", distances)
+    if all(kernel is None for kernel in kernels.within["chrf"]):
+        return
+    for subset, places in _subsets(prompts, k):
+        size = k if subset == "all" else _half(k)
+        texts = [
+            prompt.values("completion", at) or []
+            for prompt, at in zip(prompts, places, strict=True)
+        ]
+        yield from _variety("text", texts, size, subset)
+        for measure, compute in _OF_SETS.items():
+            values = [compute(some[:size]) if len(some) >= size else NAN for some in texts]
+            yield mean_of_prompts(measure, values, subset=subset, k=size)
+        for name, of_prompts in kernels.within.items():
+            yield from _kernel_statistics(name, of_prompts, places, subset, k)
+    every = [prompt.values("completion", range(len(prompt.tags))) or [] for prompt in prompts]
+    yield from _right_variety("right_texts@k", prompts, every, k)
+    yield from _program_statistics(prompts, k)
+
+
+def _kernel_statistics(
     name: str,
     kernels: Sequence[np.ndarray | None],
-    prompts: Sequence[Samples],
+    places: Sequence[Sequence[int]],
     subset: str,
     k: int,
-    told: Sequence[str],
 ) -> Iterator[Statistic]:
-    """What is told from the similarities of the first k rollouts of each prompt."""
-    for what in told:
+    for end, compute in _OF_KERNELS.items():
+        if f"{name}_{end}" not in MEASURES_IN_WORDS:
+            continue
         # A mean over pairs is the same for any number of them; the others need equally many.
-        fewest = 2 if what == "distance" else k if subset == "all" else _fewer(k)
+        size = k if subset == "all" or end == "distance" else _half(k)
+        fewest = 2 if end == "distance" else size
         values = []
-        for of, kernel in zip(prompts, kernels, strict=True):
-            places = list(range(k)) if subset == "all" else [at for at in of.right if at < k]
-            if kernel is None or len(places) < fewest:
+        for kernel, at in zip(kernels, places, strict=True):
+            chosen = [place for place in at if place < k][:size]
+            if kernel is None or len(chosen) < fewest:
                 values.append(NAN)
             else:
-                at = places if what == "distance" else places[:fewest]
-                values.append(_OF_KERNELS[what](kernel[np.ix_(at, at)]))
-        size = k if what == "distance" else fewest
-        yield mean_of_prompts(f"{name}_{what}", values, subset=subset, k=size)
+                values.append(compute(kernel[np.ix_(chosen, chosen)]))
+        yield mean_of_prompts(f"{name}_{end}", values, subset=subset, k=size)
 
 
-def _of_programs(prompts: Sequence[Samples], k: int) -> Iterator[Statistic]:
-    """The distance of programs, over the pairs of a prompt's that can be parsed."""
-    values = []
-    for of in prompts:
-        at = [place for place, tag in enumerate(of.tags[:k]) if tag == "program"]
-        programs = of.of("completion", at) if len(of.tags) >= k and len(at) > 1 else None
-        values.append(NAN if programs is None else mean_distance(subtree_similarities(programs)))
-    if not np.isnan(values).all():
-        yield mean_of_prompts("subtree_distance", values, subset="program", k=k)
+def _program_statistics(prompts: Sequence[PromptRollouts], k: int) -> Iterator[Statistic]:
+    """The distance of programs of one tag, over the pairs of a prompt's that can be parsed."""
+    for tag in _CODE_TAGS:
+        values = []
+        for prompt in prompts:
+            at = [place for place, written in enumerate(prompt.tags[:k]) if written == tag]
+            texts = prompt.values("completion", at) if len(prompt.tags) >= k else None
+            programs = [_program(text) for text in texts or []]
+            values.append(mean_distance(subtree_similarities(programs)))
+        if not np.isnan(values).all():
+            yield mean_of_prompts("subtree_distance", values, subset=tag, k=k)
 
 
-def _subsets(prompts: Sequence[Samples]) -> list[tuple[str, list[list[int]]]]:
-    """The places of all rollouts of each prompt, and those of the right ones, if any is graded."""
-    found = [("all", [list(range(len(of.tags))) for of in prompts])]
-    if any(right is not None for of in prompts for right in of.correct):
-        found.append(("right", [of.right for of in prompts]))
+def _program(text: str) -> str:
+    """The code of a text: what stands in its fences, or all of it."""
+    return "\n".join(_FENCED.findall(text)) or text
+
+
+def _variety(
+    name: str, things: Sequence[Sequence[object]], k: int, subset: str
+) -> Iterator[Statistic]:
+    """How many different things there are, and how often two are alike; None is like nothing."""
+    if name != "text":
+        alike = [collision(_sizes(some), len(some)) if len(some) > 1 else NAN for some in things]
+        yield mean_of_prompts(f"{name}_collision", alike, subset=subset)
+    for size in _powers(k)[1:]:
+        different = [
+            distinct_at_k(_sizes(some), len(some), size) if len(some) >= size else NAN
+            for some in things
+        ]
+        yield mean_of_prompts(f"{name}_distinct@k", different, subset=subset, k=size)
+
+
+def _right_variety(
+    measure: str, prompts: Sequence[PromptRollouts], things: Sequence[Sequence[str]], k: int
+) -> Iterator[Statistic]:
+    """How many different things there are among the right ones of k graded rollouts."""
+    if not any(prompt.graded for prompt in prompts):
+        return
+    different = [
+        distinct_at_k(_sizes([some[place] for place in prompt.right]), len(prompt.graded), k)
+        if len(prompt.graded) >= k and some
+        else NAN
+        for prompt, some in zip(prompts, things, strict=True)
+    ]
+    yield mean_of_prompts(measure, different, k=k)
+
+
+def _subsets(
+    prompts: Sequence[PromptRollouts], k: int | None = None
+) -> list[tuple[str, list[list[int]]]]:
+    """The places of all rollouts of each prompt; those of the right ones, or of them among k."""
+    found = [("all", [list(range(len(prompt.tags))) for prompt in prompts])]
+    if any(prompt.graded for prompt in prompts):
+        rights = [[place for place in prompt.right if k is None or place < k] for prompt in prompts]
+        found.append(("right", rights))
     return found
 
 
-def _fewer(k: int) -> int:
+def _powers(most: int) -> list[int]:
+    """The powers of two up to a number, and itself."""
+    return sorted({*(1 << power for power in range(most.bit_length())), most} - {0})
+
+
+def _half(k: int) -> int:
     """Right rollouts that are compared where all of them are k."""
     return max(2, k // 2)
 
 
-def _verdicts(of: Samples, tag: str) -> list[bool]:
-    pairs = zip(of.tags, of.correct, strict=True)
+def _any_answers(prompts: Sequence[PromptRollouts]) -> bool:
+    return any(
+        answer is not None for prompt in prompts for answer in prompt.columns.get("answer", ())
+    )
+
+
+def _verdicts(prompt: PromptRollouts, tag: str) -> list[bool]:
+    pairs = zip(prompt.tags, prompt.correct, strict=True)
     return [right for written, right in pairs if written == tag and right is not None]
 
 
@@ -392,19 +472,13 @@ def _sizes(things: Sequence[object]) -> list[int]:
     return list(Counter(thing for thing in things if thing is not None).values())
 
 
-def _of_all_tags(
-    measure: str, counts: np.ndarray, of_sums: Callable[[np.ndarray], np.ndarray]
+def _ratio_of_sums(
+    measure: str, above: np.ndarray, below: np.ndarray, *, subset: str = "all"
 ) -> Statistic:
-    bearing = counts.sum(axis=1) > 0
-    return Statistic(measure=measure, sums=counts, of_sums=of_sums, bearing=bearing)
-
-
-def _share(measure: str, above: np.ndarray, below: np.ndarray, *, subset: str = "all") -> Statistic:
-    """A ratio of sums over all rollouts."""
     return Statistic(
         measure=measure,
         subset=subset,
         sums=np.stack([above, below], axis=1).astype(np.float64),
         of_sums=ratio,
-        bearing=np.asarray(below) > 0,
+        counted=np.asarray(below) > 0,
     )

@@ -20,7 +20,7 @@ SPARED = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Samples:
+class PromptRollouts:
     """The rollouts of one prompt, in the order in which they were sampled; n of them."""
 
     prompt_id: str
@@ -35,7 +35,12 @@ class Samples:
         """Places of the right rollouts."""
         return [place for place, correct in enumerate(self.correct) if correct]
 
-    def of(self, column: str, places: Sequence[int]) -> list[Any] | None:
+    @property
+    def graded(self) -> list[int]:
+        """Places of the graded rollouts."""
+        return [place for place, correct in enumerate(self.correct) if correct is not None]
+
+    def values(self, column: str, places: Sequence[int]) -> list[Any] | None:
         """The values of a column at some places; None without the column, or if one is missing."""
         if column not in self.columns:
             return None
@@ -43,7 +48,7 @@ class Samples:
         return None if any(value is None for value in values) else values
 
 
-def by_prompt(rollouts: pa.Table) -> list[Samples]:
+def by_prompt(rollouts: pa.Table) -> list[PromptRollouts]:
     """Return the rollouts of each prompt, by prompt.
 
     Args:
@@ -58,7 +63,7 @@ def by_prompt(rollouts: pa.Table) -> list[Samples]:
     prompts = np.array(columns["prompt_id"], dtype=object)
     starts = [0, *(np.flatnonzero(prompts[1:] != prompts[:-1]) + 1), len(prompts)]
     return [
-        Samples(
+        PromptRollouts(
             prompt_id=columns["prompt_id"][start],
             tags=columns["tag"][start:end],
             correct=columns["correct"][start:end] if "correct" in names else [None] * (end - start),

@@ -40,10 +40,15 @@ class Statistic:
     """What each prompt adds; (P, K)."""
     of_sums: Callable[[np.ndarray], np.ndarray]
     """From the sums to the number, (..., K) -> (...); nan where it is not defined."""
-    bearing: np.ndarray
-    """Whether a prompt has what it takes; bool (P,)."""
+    counted: np.ndarray
+    """Whether a prompt counts; bool (P,)."""
     of_prompts: bool = False
-    """Whether prompts that do not bear are left out, and all others weigh the same."""
+    """Whether the sums of prompts that do not count are 0, so that more may be left out."""
+
+    @property
+    def n_prompts(self) -> int:
+        """Prompts that count."""
+        return int(self.counted.sum())
 
     @property
     def key(self) -> tuple[str, str, int | None]:
@@ -75,26 +80,26 @@ def mean_of_prompts(
         k=k,
         sums=np.stack([np.where(defined, column, 0.0), defined], axis=1),
         of_sums=ratio,
-        bearing=defined,
+        counted=defined,
         of_prompts=True,
     )
 
 
 def matched(one: Sequence[Statistic], other: Sequence[Statistic]) -> list[Statistic]:
-    """The statistics of one set, those of prompts over the ones alone that bear on both.
+    """The statistics of one set, over those prompts alone that count on both sides.
 
     Args:
         one: statistics of a set of rollouts.
         other: of another set, on the same prompts in the same order.
     """
-    bearing = {of.key: of.bearing for of in other}
+    counted = {statistic.key: statistic.counted for statistic in other}
     found = []
-    for of in one:
-        if of.of_prompts and of.key in bearing:
-            both = of.bearing & bearing[of.key]
-            found.append(replace(of, sums=np.where(both[:, None], of.sums, 0.0), bearing=both))
-        else:
-            found.append(of)
+    for statistic in one:
+        if statistic.of_prompts and statistic.key in counted:
+            both = statistic.counted & counted[statistic.key]
+            sums = np.where(both[:, None], statistic.sums, 0.0)
+            statistic = replace(statistic, sums=sums, counted=both)
+        found.append(statistic)
     return found
 
 
@@ -108,13 +113,16 @@ def ratio(sums: np.ndarray) -> np.ndarray:
 class Estimate:
     """A number with its interval."""
 
-    value: float | None
-    """None where it is not defined."""
+    value: float
+    """nan where it is not defined."""
     low: float | None
-    """Lower bound, 95%, of a cluster bootstrap over prompts; None below `FEWEST_CLUSTERS`, and
-    where all resamples agree, which says nothing of prompts that were not drawn."""
+    """Lower bound, 95%, of a cluster bootstrap over prompts; None below `FEWEST_CLUSTERS`."""
     high: float | None
     """Upper bound, likewise."""
+
+
+NOT_DEFINED = Estimate(value=float("nan"), low=None, high=None)
+"""What has no value."""
 
 
 def draws(
@@ -123,23 +131,23 @@ def draws(
     """The values of statistics of the same prompts over shared resamples; (B,) each."""
     if not statistics:
         return []
-    drawn = resampled([of.sums for of in statistics], resamples, seed)
-    return [of.of_sums(sums) for of, sums in zip(statistics, drawn, strict=True)]
+    drawn = resampled([statistic.sums for statistic in statistics], resamples, seed)
+    return [statistic.of_sums(sums) for statistic, sums in zip(statistics, drawn, strict=True)]
 
 
 def estimate(value: float, drawn: np.ndarray, prompts: int, *, fraction: bool = False) -> Estimate:
     """A number with the percentile interval of its resamples.
 
+    Where all resamples agree, they say nothing of prompts that were not drawn. A fraction has
+    Wilson's interval there, and other numbers have none.
+
     Args:
         value: of the rollouts; nan where it is not defined.
         drawn: of the resamples; (B,).
-        prompts: that bear on it.
-        fraction: whether it is one of the prompts or rollouts, which has an interval by Wilson
-            where all resamples agree; other numbers have none there.
+        prompts: that count.
+        fraction: whether it is one of the prompts or rollouts.
     """
-    if np.isnan(value):
-        return Estimate(value=None, low=None, high=None)
-    if prompts < FEWEST_CLUSTERS or np.isnan(drawn).all():
+    if prompts < FEWEST_CLUSTERS or np.isnan(value) or np.isnan(drawn).all():
         return Estimate(value=value, low=None, high=None)
     low, high = cluster_interval(drawn, prompts) if fraction else percentile_interval(drawn)
     if high - low < _ROUNDING:
@@ -156,18 +164,29 @@ def difference(
 ) -> Estimate:
     """The second number less the first, with its interval; see `estimate` for the arguments.
 
-    Where all resamples of a difference of fractions agree, the interval is made of Wilson's
-    intervals of both (Newcombe, Interval Estimation for the Difference between Independent
-    Proportions (1998), method 10).
+    Where all resamples agree, no prompt differs from the others in its difference. That of
+    fractions then has Wilson's interval of 0 such prompts of all, upwards and downwards.
     """
     found = estimate(values[1] - values[0], drawn[1] - drawn[0], prompts)
-    if not fraction or found.value is None or found.low is not None or prompts < FEWEST_CLUSTERS:
+    if not fraction or found.low is not None or prompts < FEWEST_CLUSTERS or np.isnan(found.value):
         return found
-    ends = [wilson_interval(np.array(value), np.array(prompts)) for value in values]
-    (low_a, high_a), (low_b, high_b) = ends
-    a, b = values
-    return Estimate(
-        value=b - a,
-        low=float(b - a - np.hypot(b - low_b, high_a - a)),
-        high=float(b - a + np.hypot(high_b - b, a - low_a)),
-    )
+    _, beyond = wilson_interval(0.0, prompts)
+    low, high = max(-1.0, found.value - float(beyond)), min(1.0, found.value + float(beyond))
+    return Estimate(value=found.value, low=low, high=high)
+
+
+def retained(
+    values: tuple[float, float], drawn: tuple[np.ndarray, np.ndarray], prompts: int
+) -> Estimate:
+    """The second number as a fraction of the first, with its interval; for numbers above 0.
+
+    Args:
+        values: both; nan where it is not defined.
+        drawn: of the resamples; (B,) each.
+        prompts: that count.
+    """
+    if not values[0] > 0 or not values[1] >= 0:
+        return NOT_DEFINED
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.where(drawn[0] > 0, drawn[1] / drawn[0], np.nan)
+    return estimate(values[1] / values[0], ratios, prompts)

@@ -19,8 +19,9 @@ from formatlab.measure.bootstrap import (
 )
 from formatlab.measure.collapse import DEFAULT_THRESHOLD, collapse_step
 from formatlab.measure.counts import Rollouts, Tally, counts, tally_of_counts
-from formatlab.measure.gain import Gain, Part, gain_of_tallies
+from formatlab.measure.gain import Gain, gain_of_tallies
 from formatlab.measure.probe_measures import MEASURES
+from formatlab.measure.statistic import Estimate
 from formatlab.store import RunFolder
 
 UNDECIDED = "undecided"
@@ -180,7 +181,7 @@ def _gain_column(part: str) -> str:
 def _gain_columns(found: Gain | None) -> dict[str, float | None]:
     columns: dict[str, float | None] = {}
     for name in _GAIN:
-        part: Part | None = getattr(found, name) if found else None
+        part: Estimate | None = getattr(found, name) if found else None
         columns[_gain_column(name)] = part.value if part else None
         columns[f"{_gain_column(name)}_low"] = part.low if part else None
         columns[f"{_gain_column(name)}_high"] = part.high if part else None

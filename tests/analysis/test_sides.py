@@ -14,6 +14,7 @@ from formatlab.analysis.sides import inputs, is_study, last_side, sides
 from formatlab.cli.main import main
 from formatlab.errors import InputError, RunError
 from formatlab.measure.frames import FRAME_COLUMNS
+from formatlab.observe.files.layouts import Columns
 
 TEXTS = ("The answer is 5.", "We get \\boxed{6}", '{"answer": 5}', "no idea")
 
@@ -160,6 +161,24 @@ def test_the_files_own_verdicts_count_where_nothing_can_be_graded(tmp_path: Path
     assert plain.rollouts["correct"].null_count == 4 and plain.note == ""
 
 
+def test_columns_of_files_can_be_named(tmp_path: Path) -> None:
+    file = jsonl(tmp_path / "a.jsonl", mine="The answer is 7.", want={"is": 7}, gold="5")
+    columns = Columns(text="mine", gold="want.is")
+    for (side,) in (sides(str(file), columns=columns), [last_side(str(file), columns=columns)]):
+        assert side.rollouts["completion"].to_pylist() == ["The answer is 7."] * 4
+        assert side.rollouts["correct"].to_pylist() == [True] * 4
+    with pytest.raises(InputError, match="gone"):
+        sides(str(file), columns=Columns(text="gone"))
+
+
+def test_an_empty_word_names_nothing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run)
+    for look in (sides, last_side, is_study):
+        with pytest.raises(InputError, match=r"^a name is empty; name run folders, studies or rol"):
+            look("")
+    assert len(sides(".")) == 2
+
+
 @pytest.mark.parametrize("word", ["{}", "{}/*.jsonl"])
 def test_a_folder_of_files_is_one_side(word: str, tmp_path: Path) -> None:
     folder = tmp_path / "rollouts"
@@ -214,7 +233,7 @@ def test_what_holds_no_rollouts_is_told(what: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("word", ["{}", "{}@base"])
 def test_the_folder_of_a_model_is_no_run(word: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama", "hidden_size": 8}')
-    with pytest.raises(InputError, match="is a model, and no run; sample it first: formatlab prob"):
+    with pytest.raises(InputError, match="is a model, and no run; `formatlab compare` samples"):
         sides(word.format(tmp_path))
 
 

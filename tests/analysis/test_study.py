@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,45 @@ def test_all_probes_are_measured_on_demand(frames: Any) -> None:
     found = frames.measured(every_probe=True, texts=False).to_pandas()
     assert set(found["epoch"]) == {0.0, 0.5, 2.0}
     assert not any(name.startswith("chrf") for name in found["measure"])
+
+
+def test_probes_after_the_first_have_their_divergence_from_it(frames: Any) -> None:
+    table = frames.measured(every_probe=True, texts=False)
+    assert table.schema.field("value").equals(MEASURE_SCHEMA.field("value"))
+    found = table.to_pandas()
+    found = found[found["measure"] == "js_divergence"]
+    assert found.groupby("run")["epoch"].apply(list).to_list() == [[0.5, 2.0]] * 4
+    assert set(found["subset"]) == {"all"} and set(found["n_prompts"]) == {12}
+    assert found["k"].isna().all()
+    last = found[found["epoch"] == 2.0].iloc[0]
+    probes = frames.rollouts[frames.rollouts["run"] == last["run"]]
+    probes = probes[probes["split"] == "probe"].drop(columns="prompt").astype({"tag": str})
+    one, other = (probes[probes["epoch"] == epoch] for epoch in (0.0, 2.0))
+    divergence = formatlab.compare(one, other, texts=False).divergence
+    assert (last["value"], last["low"], last["high"]) == pytest.approx(
+        (divergence.value, divergence.low, divergence.high)
+    )
+
+
+def test_measures_may_look_at_fewer_rollouts(frames: Any) -> None:
+    found = frames.measured(k=2, texts=False).to_pandas()
+    assert set(found[found["measure"] == "format_entropy_given_prompt"]["k"]) == {2}
+    with pytest.raises(InputError, match=r"k is 5; .* so it can be 2 to 4"):
+        frames.measured(k=5, texts=False)
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_frames_need_pandas(name: str, make_run: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = Study(make_run().path)
+
+    def found(package: str) -> object | None:
+        return None if package == "pandas" else find_spec(package)
+
+    monkeypatch.setattr("formatlab.analysis.study.find_spec", found)
+    with pytest.raises(InputError, match="pandas") as told:
+        getattr(frames, name)
+    assert "install" in str(told.value)
+    assert frames.measured(texts=False).num_rows > 0
 
 
 def test_the_columns_of_a_run_are_found_by_its_name(frames: Any) -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,12 @@ def test_two_files_are_compared(files: list[Path], capsys: pytest.CaptureFixture
     assert told.err == ""
     assert told.out.startswith(f"a  {files[0]}\nb  {files[1]}\n12 prompts that both have, compare")
     (line,) = [line for line in told.out.splitlines() if line.startswith("gain  ")]
-    assert line.split()[1:5] == ["all", "0.0%", "33.3%", "+33.3"]
-    assert "accuracy +33.3 " in told.out and "chrf_distance" in told.out
+    assert line.split()[1:4] == ["0.0%", "33.3%", "+33.3"]
+    assert told.out.index("\naccuracy +33.3 ") < told.out.index("\nshare of ")
+    assert "\nchrf distance " in told.out
+    (line,) = [line for line in told.out.splitlines() if line.startswith("chrF distance  ")]
+    assert line.split()[2] == "3"
+    assert told.out.endswith("other measures are not kept; --output FILE.csv writes all of them\n")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
@@ -84,8 +89,12 @@ def test_all_numbers_are_written(
     assert (gain["a_name"], gain["b_name"]) == (str(files[0]), str(files[1]))
     assert float(gain["difference"]) == pytest.approx(1 / 3)
     assert float(gain["a"]) == 0 and int(gain["n_prompts"]) == 12
-    words = set(MEASURES_IN_WORDS) | set(CHANGES_IN_WORDS)
-    assert {row["measure"].rpartition(" ")[2] for row in rows} <= words
+    told = [*MEASURES_IN_WORDS, *CHANGES_IN_WORDS]
+    for row in rows:
+        assert any(fnmatch(row["measure"], word) for word in told), row["measure"]
+    texts = next(row for row in rows if row["measure"] == "text_distinct@k")
+    assert float(texts["retained"]) == pytest.approx(float(texts["b"]) / float(texts["a"]))
+    assert gain["retained"] in (None, "")
 
 
 def test_each_of_several_is_compared_with_the_first(
@@ -146,7 +155,8 @@ def test_each_run_of_a_study_is_compared_with_its_base(
     assert mean["difference"] == pytest.approx(sum(gains) / 2)
     assert mean["low"] < min(gains) and max(gains) < mean["high"]
     said = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in said[1:3]] == [f"{run.name}@base" for run in runs]
+    arm = of_runs[0]["arm"]
+    assert [line.split()[:2] for line in said[:3]] == [["arm", "seed"], [arm, "0"], [arm, "1"]]
     assert "with 95% bootstrap intervals over 12 prompts, paired" in said[4]
     assert "means over finished runs of a trained base" in "\n".join(said)
     assert compare(runs[0].parent, runs[0], "--no-texts") == 2
@@ -173,6 +183,94 @@ def test_whose_verdicts_count_is_told(
         f"formatlab compare: {theirs}: no right answers are there to grade by; the file's own "
         "verdicts count"
     ]
+
+
+def test_columns_of_files_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for file, said in zip(files, ("5", "6"), strict=True):
+        row = {"prompt": "q", "completion": "no idea", "mine": f"The answer is {said}.", "want": 5}
+        file.write_text("".join(json.dumps(row | {"prompt": f"q{n}"}) + "\n" for n in range(12)))
+    output = tmp_path / "out.json"
+    words = (*files, "--text", "mine", "--gold", "want", "--output", output)
+    assert compare(*words) == 0
+    assert capsys.readouterr().err == ""
+    (gain,) = [row for row in read(output) if row["measure"] == "gain"]
+    assert (gain["a"], gain["b"]) == (1, 0)
+    assert compare(*files, "--text", "gone") == 2
+    assert "gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_diversity_is_compared_at_the_k_that_is_asked_for(
+    k: int, files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = files[0].with_name("out.json")
+    assert compare(*files[:2], "--no-texts", "--k", k, "--output", output) == 0
+    assert f"diversity: of {k} rollouts of each prompt" in capsys.readouterr().out
+    ks = {row["k"] for row in read(output) if row["measure"] == "format_entropy_given_prompt"}
+    assert ks == {k}
+
+
+def test_files_are_written_before_anything_is_printed(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that stops, such as `head`, does not keep the files from being written."""
+
+    class Stopped:
+        encoding = "utf-8"
+
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+        def flush(self) -> None: ...
+
+        def isatty(self) -> bool:
+            return False
+
+    from formatlab.cli import compare as verb
+
+    output, figure = (files[0].with_name(name) for name in ("out.csv", "out.svg"))
+    words = [*map(str, files[:2]), "--no-texts", "--output", str(output), "--figure", str(figure)]
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", Stopped())
+        with pytest.raises(BrokenPipeError):
+            verb.main(words)
+    assert read(output) and figure.stat().st_size > 1000
+
+
+SAMPLING = {
+    "--split": "test",
+    "--prompts": "8",
+    "--samples": "2",
+    "--temperature": "0.5",
+    "--completion-length": "8",
+    "--seed": "0",
+}
+
+
+@pytest.mark.parametrize("words", [*map(list, SAMPLING.items()), ["--chat"], ["--prompts", "0"]])
+def test_options_of_sampling_are_refused_without_problems(
+    words: list[str], files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare(*files[:2], *words) == 2
+    said = f"formatlab compare: {words[0]} says how models are sampled, on --problems PROBLEMS\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("words", [[""], ["", "{a}"], ["{a}", ""]])
+@pytest.mark.parametrize("verb", ["compare", "measure"])
+def test_an_empty_name_is_no_folder(
+    verb: str,
+    words: list[str],
+    make_run: Factory,
+    files: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(make_run().path)  # not even where a run is
+    assert main([verb, *(word.format(a=files[0]) for word in words)]) == 2
+    said = f"formatlab {verb}: a name is empty; name run folders, studies or rollout files\n"
+    assert capsys.readouterr().err == said
 
 
 class ByLength:
@@ -212,12 +310,13 @@ def test_meanings_are_compared_on_demand(embedder: type[ByLength], files: list[P
         (["{a}", "gone.jsonl"], 2, "there is no file gone.jsonl"),
         (["{a}", "gone@base"], 2, "there is no file gone@base"),
         (["{a}", "{run}@7"], 2, "has no epoch '7'; it has base, 0.5, 2"),
-        (["{a}", "{model}"], 2, "is a model, and no run; sample it first"),
+        (["{a}", "{model}"], 2, "is a model, and no run; `formatlab compare` samples"),
         (["{a}", "{damaged}"], 1, "is left out: DONE is not JSON"),
         (["{a}", "{b}", "--output", "out.txt"], 2, "out.txt should be a .csv or .json or .parqu"),
         (["{a}", "{b}", "--figure", "out.gif"], 2, "--figure: out.gif should be a .png or .svg"),
         (["{a}", "{b}", "--output", "{folder}/no/out.csv"], 2, "is no folder; make it"),
         (["{a}", "--problems", "gsm8k"], 2, "--problems: name two models or more"),
+        (["{a}", "{b}", "--k", "4"], 2, "k is 4; nine in ten prompts have 3 or more rollouts, so"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) else "",
 )

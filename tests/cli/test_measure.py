@@ -59,7 +59,7 @@ def test_a_study_is_one_tidy_table(
     ]
     table = pq.read_table(output)
     assert table.column_names == COLUMNS
-    assert set(table["measure"].to_pylist()) <= set(MEASURES_IN_WORDS)
+    assert set(table["measure"].to_pylist()) - set(MEASURES_IN_WORDS) == {"js_divergence"}
     frame = formatlab.study(runs[0].parent).measures
     assert table.to_pandas()["value"].equals(frame["value"])
     assert set(table["parameters"].to_pylist()) == {150_000, 812_345}
@@ -105,6 +105,25 @@ def test_runs_epochs_and_files_can_be_measured_together(
     assert facts == {(run.name, "0.15M", "0.15M", 150_000, "grpo", "correctness", 3)}
 
 
+def test_columns_of_files_can_be_named_and_k(tmp_path: Path) -> None:
+    file, output = tmp_path / "a.jsonl", tmp_path / "out.json"
+    row = {"prompt": "q", "completion": "no idea", "mine": "The answer is 5.", "want": 5}
+    file.write_text((json.dumps(row) + "\n") * 4)
+    words = ("--text", "mine", "--gold", "want", "--k", 3)
+    assert measure(file, *words, "--output", output) == 0
+    rows = json.loads(output.read_text())
+    assert {row["value"] for row in rows if row["measure"] == "accuracy"} == {1}
+    assert {row["k"] for row in rows if row["measure"] == "self_bleu"} >= {3}
+    assert max(row["k"] for row in rows if row["measure"] == "format_distinct@k") == 3
+
+
+def test_a_run_has_no_divergence_at_an_epoch_of_its_own(make_run: Factory, tmp_path: Path) -> None:
+    run, output = make_run().path, tmp_path / "out.json"
+    assert measure(f"{run}@2", "--no-texts", "--output", output) == 0
+    rows = json.loads(output.read_text())
+    assert not any(row["measure"] == "js_divergence" for row in rows)
+
+
 def test_without_an_output_the_short_table_is_all(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +167,7 @@ def test_meanings_are_measured_on_demand(file: Path, monkeypatch: pytest.MonkeyP
         (["{run}@7"], 2, "has no epoch '7'; it has base, 0.5, 2"),
         (["{damaged}"], 1, "is left out: DONE is not JSON"),
         (["{begun}"], 2, "there are no rollouts yet"),
+        (["{file}", "--k", "4"], 2, "k is 4; nine in ten prompts have 3 or more rollouts, so"),
         (["{file}", "--output", "out.txt"], 2, "out.txt should be a .csv or .json or .parquet"),
         (["{file}", "--output", "{file}"], 2, "a.jsonl should be a .csv or .json or .parquet"),
     ],
@@ -179,7 +199,7 @@ def test_mistakes_are_told_in_a_line(
 def test_the_folder_of_a_model_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     assert measure(tmp_path) == 2
-    assert "is a model, and no run; sample it first: formatlab probe" in capsys.readouterr().err
+    assert "is a model, and no run; `formatlab compare` samples" in capsys.readouterr().err
 
 
 def test_what_is_there_is_replaced_on_demand_alone(

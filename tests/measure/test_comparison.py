@@ -19,7 +19,7 @@ from formatlab.measure.comparison import (
     compare,
     measures,
 )
-from formatlab.measure.measures import MEASURES_IN_WORDS
+from formatlab.measure.measures import FRACTIONS, MEASURES_IN_WORDS
 from formatlab.measure.samples import MOST_SAMPLES
 
 Key = tuple[str, str, int | None]
@@ -186,7 +186,7 @@ def test_more_samples_of_one_policy_are_no_more_diverse():
             rollouts(BEFORE, 2 * seed + 1, of=seed),
             resamples=200,
         )
-        assert found.samples == 8
+        assert found.k == 8
         rows = rows_of(found)
         for key in keys:
             covered[key] += rows[key]["low"] <= 0 <= rows[key]["high"]
@@ -196,14 +196,15 @@ def test_more_samples_of_one_policy_are_no_more_diverse():
 def test_both_sides_have_the_same_k():
     rows = rows_of(compared(rollouts(BEFORE, 0, samples=16), rollouts(AFTER, 1, samples=5)))
     of_sets = {key[2] for key in rows if key[0] == "format_distinct@k" and key[1] == "all"}
-    assert of_sets == {5}
+    assert of_sets == {2, 4, 5}
+    assert {key[2] for key in rows if key[0] == "format_entropy_given_prompt"} == {5}
     assert {key[2] for key in rows if key[0] == "pass@k"} == {1, 2, 4, 5}
 
 
 def test_diversity_is_compared_at_no_more_than_is_usual():
     a, b = rollouts(BEFORE, 0, samples=16), rollouts(AFTER, 1, samples=16)
-    assert compared(a, b).samples == MOST_SAMPLES
-    assert compared(a, b, samples=16).samples == 16
+    assert compared(a, b).k == MOST_SAMPLES
+    assert compared(a, b, k=16).k == 16
 
 
 def test_pairing_makes_intervals_narrower():
@@ -225,7 +226,7 @@ def test_the_ends_of_a_difference_are_the_values_of_both_sides():
         }
         for key, value in values.items():
             # Means over prompts are over those that bear on both sides.
-            if key[1] != "right" and key[0] != "right_formats@k":
+            if key[1] != "right":
                 assert rows[key][side] == pytest.approx(value)
     for row in rows.values():
         if row["a"] is not None and row["b"] is not None:
@@ -235,8 +236,56 @@ def test_the_ends_of_a_difference_are_the_values_of_both_sides():
 def test_all_changes_are_described():
     a, b = with_texts(rollouts(BEFORE, 0)), with_texts(rollouts(AFTER, 1))
     rows = rows_of(compared(a, b, texts=True))
-    rest = {measure.split()[-1] for measure, _, _ in rows if measure not in MEASURES_IN_WORDS}
-    assert rest == set(CHANGES_IN_WORDS)
+    rest = {measure for measure, _, _ in rows if measure not in MEASURES_IN_WORDS}
+    of_splits = {
+        f"{of}_{part}" for of in ("format_disagreement", "chrf_distance") for part in PARTS
+    }
+    plain = {name for name in CHANGES_IN_WORDS if not name.startswith("*")}
+    assert rest == plain | of_splits
+    assert set(CHANGES_IN_WORDS) - plain == {f"*_{part}" for part in PARTS}
+    assert plain.isdisjoint(MEASURES_IN_WORDS)
+
+
+def test_what_is_retained_is_the_second_number_over_the_first():
+    a, b = with_texts(rollouts(BEFORE, 0)), with_texts(rollouts(AFTER, 1))
+    rows = rows_of(compared(a, b, texts=True))
+    for (measure, subset, _), row in rows.items():
+        of_both = measure in MEASURES_IN_WORDS and measure not in FRACTIONS
+        if not of_both or measure == "format_information" or not row["a"]:
+            assert (row["retained"], row["retained_low"], row["retained_high"]) == (None,) * 3
+        else:
+            assert row["retained"] == pytest.approx(row["b"] / row["a"]), measure
+            if row["low"] is not None:
+                assert row["retained_low"] <= row["retained"] <= row["retained_high"]
+                assert (row["retained_low"] > 1) == (row["low"] > 0), (measure, subset)
+                assert (row["retained_high"] < 1) == (row["high"] < 0), (measure, subset)
+    told = {measure for (measure, _, _), row in rows.items() if row["retained"] is not None}
+    assert told >= {"format_entropy_given_prompt_corrected", "right_texts@k", "chrf_distance"}
+
+
+def test_what_one_side_alone_has_is_not_retained():
+    a, b = rollouts(BEFORE, 0), with_texts(rollouts(AFTER, 1))
+    for one, other in ((a, b), (b, a)):
+        row = rows_of(compared(one, other, texts=True))["chrf_distance", "all", 8]
+        assert [row[name] for name in ("difference", "retained", "retained_low")] == [None] * 3
+
+
+def test_of_no_diversity_nothing_is_retained():
+    a = column(rollouts(BEFORE, 0), "tag", "a", pa.string())
+    rows = rows_of(compared(a, rollouts(AFTER, 1)))
+    row = rows["format_entropy_given_prompt", "all", 8]
+    assert (row["a"], row["retained"], row["difference"] > 0) == (0, None, True)
+    back = rows_of(compared(rollouts(AFTER, 1), a))["format_entropy_given_prompt", "all", 8]
+    assert (back["retained"], back["difference"] < 0) == (0, True)
+
+
+@pytest.mark.parametrize("way", ["paired", "unpaired"])
+def test_a_comparison_is_told_in_a_line(way: str):
+    a, b = rollouts(BEFORE, 0, prompts=12), rollouts(AFTER, 1, prompts=12)
+    found = compared(a, b if way == "paired" else renamed(b))
+    told = "12 prompts, paired" if way == "paired" else "12 and 12 prompts"
+    rows = found.differences.num_rows
+    assert repr(found) == f"<comparison of {told}: {rows} differences>"
 
 
 def test_the_other_way_round_differences_change_their_sign():
@@ -256,6 +305,7 @@ def test_prompts_of_one_side_are_left_out_and_counted():
     a, b = rollouts(BEFORE, 0), rollouts(AFTER, 1)
     found = compared(a.slice(0, 8 * 50), b.slice(8 * 20))
     assert (found.paired, found.n_prompts, found.left_out) == (True, (30, 30), (20, 10))
+    assert found.shared == 30
     shared = compared(a.slice(8 * 20, 8 * 30), b.slice(8 * 20, 8 * 30))
     assert found.differences == shared.differences
     assert found.gain == shared.gain
@@ -267,9 +317,10 @@ def test_other_prompts_are_not_paired():
     found = compared(a, b)
     assert not found.paired
     assert (found.gain, found.splits) == (None, [])
-    assert (found.n_prompts, found.left_out) == ((60, 40), (0, 0))
+    assert (found.n_prompts, found.left_out, found.shared) == ((60, 40), (0, 0), 0)
     rows = rows_of(found)
     assert rows["accuracy", "all", None]["n_prompts"] == 40
+    assert rows["js_divergence", "all", None]["n_prompts"] == 40
     rest = {measure for measure, _, _ in rows} - set(MEASURES_IN_WORDS)
     assert rest == {"js_divergence"}
 
@@ -277,6 +328,7 @@ def test_other_prompts_are_not_paired():
 @pytest.mark.parametrize("shared", [FEWEST_CLUSTERS - 1, FEWEST_CLUSTERS])
 def test_a_few_shared_prompts_do_not_stand_for_all(shared: int):
     found = compared(rollouts(BEFORE, 0), renamed(rollouts(AFTER, 1), start=shared))
+    assert found.shared == shared
     assert found.paired == (shared == FEWEST_CLUSTERS)
     assert found.n_prompts == ((shared, shared) if found.paired else (PROMPTS, PROMPTS))
 
@@ -319,7 +371,7 @@ def test_equal_sides_are_not_certain_to_be_equal(right: bool):
     for key in (("accuracy", "all", None), ("pass@k", "all", 1), ("pass@k", "all", 8)):
         row = rows[key]
         assert (row["a"], row["b"], row["difference"]) == (right, right, 0)
-        # That of Newcombe for 60 of 60 prompts, or none.
+        # That of Wilson for none of 60 prompts, either way.
         assert (row["low"], row["high"]) == pytest.approx((-0.0602, 0.0602), abs=1e-4)
 
 
@@ -330,8 +382,11 @@ def test_the_parts_of_the_gain_add_up():
         rows[f"gain_{part}", "all", None]["difference"]
         for part in ("format", "routing", "skill_within")
     ]
-    gain = rows["gain", "all", None]
+    gain, skill = rows["gain", "all", None], rows["gain_skill", "all", None]
     assert sum(parts) == pytest.approx(gain["difference"])
+    assert skill["difference"] == pytest.approx(parts[1] + parts[2])
+    assert (skill["a"], skill["b"], skill["n_prompts"]) == (None, None, PROMPTS)
+    assert skill["low"] < skill["difference"] < skill["high"]
     # Each prompt has equally many rollouts here.
     accuracy = rows["accuracy", "all", None]
     for name in ("a", "b", "difference"):
@@ -355,11 +410,11 @@ def test_the_parts_of_a_change_in_diversity_add_up():
             change = -rows["format_collision", "all", None]["difference"]
         else:
             change = rows[of.measure, "all", 8]["difference"]
-        totals = [rows[f"{of.measure} {part}", f"by {of.by}", 8] for part in PARTS]
+        totals = [rows[f"{of.measure}_{part}", f"by {of.by}", 8] for part in PARTS]
         assert sum(row["difference"] for row in totals) == pytest.approx(change)
         assert of.change.value == pytest.approx(change)
         for place, part in enumerate(PARTS):
-            kinds = [rows[f"{of.measure} {part}", kind, 8]["difference"] for kind in of.kinds]
+            kinds = [rows[f"{of.measure}_{part}", kind, 8]["difference"] for kind in of.kinds]
             assert sum(kinds) == pytest.approx(totals[place]["difference"])
         assert of.n_prompts == PROMPTS
 
@@ -377,7 +432,7 @@ def test_the_intervals_of_differences_and_of_their_splits_are_of_the_same_resamp
 def test_prompts_with_fewer_rollouts_are_in_no_split():
     a, b = rollouts(BEFORE, 0), rollouts(AFTER, 1)
     found = compared(a.slice(1), b.slice(0, b.num_rows - 1))
-    assert found.samples == 8
+    assert found.k == 8
     assert {of.n_prompts for of in found.splits} == {PROMPTS - 2}
     rows = rows_of(found)
     assert rows["format_distinct@k", "all", 8]["n_prompts"] == PROMPTS - 2
@@ -421,12 +476,20 @@ def test_rollouts_without_grades(which: str):
     assert all(row["difference"] is None for key, row in rows.items() if key[0] == "accuracy")
 
 
-def test_one_rollout_of_each_prompt_has_no_diversity():
-    found = compared(rollouts(BEFORE, 0, samples=1), with_texts(rollouts(AFTER, 1)), texts=True)
-    assert (found.samples, found.splits) == (1, [])
-    assert {name for name, _, _ in rows_of(found) if name in MEASURES_IN_WORDS} == {
-        *("share", "accuracy", "pass@k", "format_entropy", "format_entropy_corrected")
+@pytest.mark.parametrize("texts", ["both", "one side"])
+def test_one_rollout_of_each_prompt_has_diversity_between_prompts_alone(texts: str):
+    a, b = rollouts(BEFORE, 0, samples=1), with_texts(rollouts(AFTER, 1))
+    found = compared(with_texts(a) if texts == "both" else a, b, texts=True)
+    assert (found.k, found.splits) == (1, [])
+    rows = rows_of(found)
+    assert {name for name, _, _ in rows if name in MEASURES_IN_WORDS} == {
+        *("share", "accuracy", "pass@k", "format_entropy", "format_entropy_corrected"),
+        "chrf_distance_of_prompts",
     }
+    row = rows["chrf_distance_of_prompts", "all", None]
+    assert (row["n_prompts"], row["retained"] is None) == (
+        (PROMPTS, False) if texts == "both" else (0, True)
+    )
 
 
 def test_no_rollouts_cannot_be_compared():
@@ -438,14 +501,25 @@ def test_no_rollouts_cannot_be_compared():
         measures(NONE)
 
 
-@pytest.mark.parametrize("samples", [-1, 0, 1, 9])
-def test_samples_that_are_not_there_cannot_be_asked_for(samples: int):
+@pytest.mark.parametrize("k", [-1, 0, 1, 9])
+def test_rollouts_that_are_not_there_cannot_be_asked_for(k: int):
     few, many = rollouts(BEFORE, 0), rollouts(AFTER, 1, samples=16)
-    with pytest.raises(InputError, match=f"samples is {samples}; .* 8 rollouts"):
-        compare(few, many, samples=samples, texts=False)
-    with pytest.raises(InputError, match=f"samples is {samples}"):
-        measures(few, samples=samples, texts=False)
-    assert compared(many, many, samples=12).samples == 12
+    words = f"^k is {k}; nine in ten prompts have 8 or more rollouts, so it can be 2 to 8$"
+    for call in (
+        lambda: compare(few, many, k=k, texts=False),
+        lambda: compare(many, few, k=k, texts=False),
+        lambda: measures(few, k=k, texts=False),
+    ):
+        with pytest.raises(InputError, match=words):
+            call()
+    assert compared(many, many, k=12).k == 12
+
+
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_of_single_rollouts_no_k_can_be_asked_for(k: int):
+    words = f"^k is {k}; .* have 1 or more rollouts, so there is no k without two of each$"
+    with pytest.raises(InputError, match=words):
+        measures(rollouts(BEFORE, 0, samples=1), k=k, texts=False)
 
 
 def test_the_same_seed_gives_the_same_intervals():

@@ -18,6 +18,7 @@ from formatlab.measure.measures import (
     words_in_lines,
 )
 from formatlab.measure.samples import by_prompt
+from formatlab.measure.similarity import mean_distance, subtree_similarities
 
 Row = dict[str, Any]
 Key = tuple[str, str, int | None]
@@ -126,6 +127,12 @@ def many(seed: int, prompts: int = 12, samples: int = 8) -> pa.Table:
         (("answer_distinct@k", "all", 4), (2 + 3 + 1) / 3, 3),
         (("text_distinct@k", "all", 4), (3 + 1) / 2, 2),
         (("text_distinct@k", "right", 2), 1, 1),
+        # Fewer than k: of all choices of two.
+        (("format_distinct@k", "all", 2), ((1 + 2 / 3) + (1 + 1 / 2) + 1) / 3, 3),
+        (("answer_distinct@k", "all", 2), ((1 + 1 / 3) + (1 + 5 / 6) + 1) / 3, 3),
+        (("text_distinct@k", "all", 2), ((1 + 5 / 6) + 1) / 2, 2),
+        # A prompt with fewer than k graded ones does not count, nor one that lacks a text.
+        (("right_texts@k", "all", 4), 1, 1),
         (("distinct_1", "all", 4), (4 / 9 + 1 / 8) / 2, 2),
         (("distinct_1", "right", 2), 3 / 6, 1),
         (("chrf_distance", "right", 4), 0, 1),
@@ -150,6 +157,7 @@ def test_measures_of_texts_are_those_of_each_set_averaged():
         prompt: [("a", True, "1", t, False, 3, 1.0, -1.0) for t in texts] for prompt in "pq"
     }
     both, one = rows_of(table(rollouts)), rows_of(table({"p": rollouts["p"]}))
+    assert both.pop(("chrf_distance_of_prompts", "all", None))["value"] == 0
     assert both.keys() == one.keys()
     assert [row["value"] for row in both.values()] == pytest.approx(
         [row["value"] for row in one.values()]
@@ -159,7 +167,7 @@ def test_measures_of_texts_are_those_of_each_set_averaged():
 def test_all_measures_are_described_and_all_that_are_described_occur():
     found = names_in(rows_of(many(0), embed=one_hot))
     assert found == set(MEASURES_IN_WORDS)
-    assert found > FRACTIONS
+    assert found > set(FRACTIONS) and len(set(FRACTIONS)) == len(FRACTIONS)
     lines = words_in_lines(MEASURES_IN_WORDS).splitlines()
     assert [line.split()[0] for line in lines] == list(MEASURES_IN_WORDS)
 
@@ -206,14 +214,38 @@ def test_right_rollouts_are_compared_in_equal_numbers():
 
 
 def test_diversity_looks_at_as_many_rollouts_as_asked():
-    ks = {key[2] for key in rows_of(many(3), samples=4) if key[0] == "format_distinct@k"}
-    assert ks == {4, 2}  # and half as many right ones
+    for name in ("format_distinct@k", "text_distinct@k"):
+        keys = [key[1:] for key in rows_of(many(3), k=4) if key[0] == name]
+        assert keys == [("all", 2), ("all", 4), ("right", 2)]  # half as many right ones
+        keys = [key[1:] for key in rows_of(many(3), k=7) if key[0] == name]
+        assert keys == [("all", 2), ("all", 4), ("all", 7), ("right", 2), ("right", 3)]
     first = many(3).filter(pa.array([row % 8 < 4 for row in range(96)]))
-    asked, all_there = (rows_of(of, samples=4) for of in (many(3), first))
+    asked, all_there = (rows_of(of, k=4) for of in (many(3), first))
     # They do not average over choices, so they see the first ones alone.
     for measure in ("format_entropy_given_prompt", "distinct_2", "chrf_distance", "self_bleu"):
         key = (measure, "all", 4)
         assert asked[key] == all_there[key]
+    # The right ones are those among the first ones, but of what does not depend on their number.
+    of_all = ("format_entropy", "tokens", "token_entropy", "sequence_entropy", "truncated")
+    right = {key for key in all_there if key[1] == "right" and not key[0].startswith(of_all)}
+    assert {key[0] for key in right} >= {"format_collision", "text_distinct@k", "chrf_clusters"}
+    assert [asked[key] for key in right] == [all_there[key] for key in right]
+
+
+def test_entropy_and_length_of_right_rollouts_are_those_of_all_of_them():
+    drawn = [
+        ("a", True, "1", "x", False, 3, 1.0, -1.0),
+        ("a", True, "1", "y", False, 5, 2.0, -3.0),
+        ("b", True, "1", "z", False, 4, 0.0, -2.0),
+        ("b", False, "2", "w", True, 90, 9.0, -90.0),
+    ]
+    rows = rows_of(table({"p": drawn, "q": drawn[:1]}), texts=False)
+    values = {key[0]: row["value"] for key, row in rows.items() if key[1] == "right"}
+    assert values["format_entropy"] == pytest.approx(entropy(3 / 4, 1 / 4))
+    assert values["tokens"] == pytest.approx((3 + 5 + 4 + 3) / 4)
+    assert values["sequence_entropy"] == pytest.approx((1 + 3 + 2 + 1) / 4)
+    assert values["token_entropy"] == pytest.approx((3 * 1 + 5 * 2 + 4 * 0 + 3 * 1) / 15)
+    assert values["truncated"] == 0
 
 
 def test_prompts_with_fewer_rollouts_are_left_out():
@@ -240,7 +272,7 @@ def test_rollouts_without_grades():
     place = rollouts.column_names.index("correct")
     ungraded = rollouts.set_column(place, "correct", nulls)
     rows = rows_of(ungraded, embed=one_hot)
-    told_by_grades = {"accuracy", "pass@k", "maj@k", "right_formats@k"}
+    told_by_grades = {"accuracy", "pass@k", "maj@k", "right_formats@k", "right_texts@k"}
     assert names_in(rows) == set(MEASURES_IN_WORDS) - told_by_grades
     assert all(subset != "right" for _, subset, _ in rows)
     assert rows == rows_of(rollouts.drop_columns(["correct"]), embed=one_hot)
@@ -257,6 +289,7 @@ def test_one_rollout_of_each_prompt():
     assert names_in(rows) == {
         *("share", "accuracy", "pass@k", "maj@k", "truncated", "tokens", "token_entropy"),
         *("sequence_entropy", "format_entropy", "format_entropy_corrected"),
+        *("chrf_distance_of_prompts", "semantic_distance_of_prompts"),
     }
     assert all(row["value"] is not None or key[0] == "accuracy" for key, row in rows.items())
 
@@ -265,7 +298,7 @@ def test_texts_of_one_prompt_are_not_compared_with_themselves():
     rollouts = {"p": BY_HAND["p"], "r": BY_HAND["r"]}  # r lacks a text
     rows = rows_of(table(rollouts), embed=one_hot)
     assert rows["semantic_distance", "all", 4]["n_prompts"] == 1
-    assert "semantic_distance_of_prompts" not in names_in(rows)
+    assert not any(name.endswith("_of_prompts") for name in names_in(rows))
 
 
 def test_programs_are_compared_where_they_can_be_parsed():
@@ -279,9 +312,45 @@ def test_programs_are_compared_where_they_can_be_parsed():
     assert (row["value"], row["n_prompts"]) == (0, 1)
 
 
-def test_k_goes_up_by_powers_of_two():
-    asked = {graded: Budget(samples=2, graded=graded).ks for graded in (0, 1, 6, 8)}
-    assert asked == {0: [], 1: [1], 6: [1, 2, 4, 6], 8: [1, 2, 4, 8]}
+@pytest.mark.parametrize("tag", ["program", "script", "code_fenced", "prose"])
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("x = 1", "x = 1"),
+        ("So:\n```python\nx = 1\n```\nThe answer is 1.", "x = 1"),
+        ("```\nx = 1\n```\nand\n```py\nx = 2\n```", "x = 1\nx = 2"),
+        ("```\nfor x in y:\n    print(x)\n```", "for x in y:\n    print(x)"),
+        ("Not a program.", None),
+        ("```python\nx = 1", None),  # cut within the fence
+    ],
+)
+def test_code_is_taken_out_of_its_fences(tag: str, text: str, code: str | None):
+    texts = (text, "x = f(2)")
+    rollouts = {"p": [(tag, True, "1", of, False, 1, 1.0, 1.0) for of in texts]}
+    found = {key: row for key, row in rows_of(table(rollouts)).items() if "subtree" in key[0]}
+    if tag == "prose" or code is None:
+        assert found == {}
+    else:
+        assert list(found) == [("subtree_distance", tag, 2)]
+        distance = mean_distance(subtree_similarities([code, texts[1]]))
+        assert 0 < distance <= 1
+        assert found["subtree_distance", tag, 2]["value"] == pytest.approx(distance)
+
+
+def test_programs_of_different_tags_are_not_compared():
+    tags = ("program", "script", "script", "code_fenced")
+    rollouts = {"p": [(tag, True, "1", "x = 1", False, 1, 1.0, 1.0) for tag in tags]}
+    found = [key for key in rows_of(table(rollouts)) if key[0] == "subtree_distance"]
+    assert found == [("subtree_distance", "script", 4)]
+
+
+@pytest.mark.parametrize(
+    ("graded", "ks"), [(0, []), (1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])]
+)
+def test_k_goes_up_by_powers_of_two(graded: int, ks: list[int]):
+    found = statistics(by_prompt(many(0)), Budget(samples=2, graded=graded), None)
+    for measure in ("pass@k", "maj@k"):
+        assert [of.k for of in found if of.measure == measure] == ks
 
 
 def test_each_text_is_embedded_once():
@@ -293,6 +362,57 @@ def test_each_text_is_embedded_once():
 
     text_kernels(by_prompt(table()), 4, embed)
     assert seen == ["x y z", "x y", "w", "k k"]
+
+
+def of_texts(*texts: str | None) -> pa.Table:
+    """A rollout of each prompt."""
+    prompts = [f"p{number}" for number in range(len(texts))]
+    return pa.table({"prompt_id": prompts, "tag": ["a"] * len(texts), "completion": list(texts)})
+
+
+def test_first_rollouts_of_prompts_are_compared_in_a_ring():
+    equal, other, none = "the quick fox", "zzz", None
+    for texts, value, prompts in (
+        ((equal, equal, equal), 0, 3),
+        ((equal, other), 1, 2),
+        ((equal, equal, other), 2 / 3, 3),
+        ((equal, equal, none, other), 2 / 3, 3),
+        ((equal, other, equal, other), 1, 4),
+    ):
+        rows = rows_of(of_texts(*texts), embed=one_hot)
+        for name in ("chrf", "semantic"):
+            row = rows[f"{name}_distance_of_prompts", "all", None]
+            assert (row["value"], row["n_prompts"]) == (pytest.approx(value), prompts)
+        assert not {name for name in names_in(rows) if "text" in name or "bleu" in name}
+    for texts in ((equal,), (equal, none), (none, none)):
+        assert not any("chrf" in name for name in names_in(rows_of(of_texts(*texts))))
+
+
+def test_kernels_are_in_one_order():
+    found = text_kernels(by_prompt(table()), 4, one_hot)
+    assert list(found.within) == ["chrf", "rouge_l", "semantic"]
+    assert list(found.between) == ["chrf", "semantic"]
+
+
+def test_right_texts_are_counted_among_all_graded_ones():
+    texts, right = ("x", "x", "y", "z", "w"), (True, True, True, False, None)
+    of = [("a", r, "1", t, False, 1, 1.0, -1.0) for t, r in zip(texts, right, strict=True)]
+    key = ("right_texts@k", "all", 2)
+    # Of two of four: x unless both are of the other two, and y with every other one.
+    assert rows_of(table({"p": of}), k=2)[key]["value"] == pytest.approx(5 / 6 + 1 / 2)
+    gone = [(*of[0][:3], None, *of[0][4:]), *of[1:]]
+    assert rows_of(table({"p": of, "q": gone}), k=2)[key]["n_prompts"] == 1
+    assert key not in rows_of(table({"p": of}), k=2, texts=False)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_numbers_that_are_none_are_left_out(bad: float):
+    rollouts = many(8).to_pylist()
+    rollouts[0] |= {"entropy": bad, "logprob": bad}
+    without = [row | {"entropy": None, "logprob": None} for row in rollouts[:1]] + rollouts[1:]
+    rows, expected = (rows_of(pa.Table.from_pylist(of), texts=False) for of in (rollouts, without))
+    assert rows == expected
+    assert rows["token_entropy", "all", None]["value"] is not None
 
 
 INFORMATION = ("format_information", "all", 8)
@@ -326,6 +446,28 @@ def test_a_format_of_its_own_for_each_prompt_is_all_information():
     assert rows["format_entropy_given_prompt", "all", 8]["value"] == 0
     # As eight rollouts would show it, which is a little less than H(F).
     assert rows[INFORMATION]["value"] == pytest.approx(math.log(4), abs=0.05)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_entropy_is_information_and_what_is_left_given_the_prompt(seed: int):
+    chances = np.random.default_rng(seed).dirichlet([0.5] * 4, size=30)
+    rows = rows_of(probe(chances, seed), texts=False)
+    given = rows["format_entropy_given_prompt_corrected", "all", 8]
+    whole = rows["format_entropy_corrected", "all", None]["value"]
+    assert given["value"] + rows[INFORMATION]["value"] == pytest.approx(whole)
+    assert given["n_prompts"] == 30
+    assert given["low"] < given["value"] < given["high"]
+
+
+def test_entropy_given_the_prompt_is_near_the_truth():
+    chances = np.random.default_rng(0).dirichlet([1.0] * 4, size=400)
+    truth = -(chances * np.log(chances)).sum(axis=1).mean()
+    rows = [rows_of(probe(chances, seed), texts=False, resamples=2) for seed in range(5)]
+    corrected, plug_in = (
+        np.mean([of[f"format_entropy_given_prompt{end}", "all", 8]["value"] for of in rows])
+        for end in ("_corrected", "")
+    )
+    assert abs(corrected - truth) < 0.06 < abs(plug_in - truth)
 
 
 def test_statistics_of_no_texts_need_no_kernels():

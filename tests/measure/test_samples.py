@@ -49,11 +49,12 @@ def test_columns_go_with_their_rows():
     assert (one.correct, other.correct) == ([False, None], [True])
     assert one.columns["answer"] == [None, "2"]
     assert (one.right, other.right) == ([], [0])
+    assert (one.graded, other.graded) == ([0], [0])
 
 
 def test_rollouts_without_verdicts_were_not_graded():
     (found,) = by_prompt(table(prompt_id="pp", tag="ab"))
-    assert (found.correct, found.right) == ([None, None], [])
+    assert (found.correct, found.right, found.graded) == ([None, None], [], [])
 
 
 def test_no_rollouts_are_of_no_prompt():
@@ -62,10 +63,10 @@ def test_no_rollouts_are_of_no_prompt():
 
 def test_values_of_some_rollouts():
     (found,) = by_prompt(table(prompt_id="ppp", tag="abc", completion=["x", None, "z"]))
-    assert found.of("completion", [2, 0]) == ["z", "x"]
-    assert found.of("completion", [0, 1]) is None
-    assert found.of("completion", []) == []
-    assert found.of("answer", [0]) is None
+    assert found.values("completion", [2, 0]) == ["z", "x"]
+    assert found.values("completion", [0, 1]) is None
+    assert found.values("completion", []) == []
+    assert found.values("answer", [0]) is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from formatlab.measure.bootstrap import FEWEST_CLUSTERS
 from formatlab.measure.statistic import (
+    NOT_DEFINED,
     Estimate,
     difference,
     draws,
@@ -14,6 +15,7 @@ from formatlab.measure.statistic import (
     matched,
     mean_of_prompts,
     ratio,
+    retained,
 )
 
 PROMPTS = 40
@@ -23,7 +25,8 @@ def test_the_mean_of_prompts_is_of_those_that_have_a_value():
     found = mean_of_prompts("tokens", [1, math.nan, 3, 8], subset="right", k=4)
     assert found.key == ("tokens", "right", 4)
     assert found.value == 4
-    assert found.bearing.tolist() == [True, False, True, True]
+    assert found.counted.tolist() == [True, False, True, True]
+    assert found.n_prompts == 3
     assert math.isnan(mean_of_prompts("tokens", [math.nan] * 3).value)
 
 
@@ -54,7 +57,7 @@ def test_means_of_both_sides_are_over_the_prompts_that_bear_on_both():
     alone = mean_of_prompts("truncated", [1, 0, 0, 0])
     (found, kept), (back,) = matched([one, alone], [other]), matched([other], [one, alone])
     assert (found.value, back.value) == (4, 6)
-    assert found.bearing.tolist() == back.bearing.tolist() == [False, True, False, True]
+    assert found.counted.tolist() == back.counted.tolist() == [False, True, False, True]
     assert kept is alone
 
 
@@ -66,9 +69,16 @@ def test_few_prompts_have_no_interval(prompts: int):
 
 
 def test_what_is_not_defined_has_no_value():
-    nothing = Estimate(value=None, low=None, high=None)
-    assert estimate(math.nan, np.full(5, math.nan), PROMPTS) == nothing
-    assert difference((0.5, math.nan), (np.ones(5), np.full(1, math.nan)), PROMPTS) == nothing
+    nothing = np.full(5, math.nan)
+    for fraction in (False, True):
+        for found in (
+            estimate(math.nan, nothing, PROMPTS, fraction=fraction),
+            difference((0.5, math.nan), (np.ones(5), nothing[:1]), PROMPTS, fraction=fraction),
+        ):
+            assert math.isnan(found.value)
+            assert (found.low, found.high) == (None, None)
+    # A number may be known where no resample is.
+    assert estimate(0.5, nothing, PROMPTS) == Estimate(value=0.5, low=None, high=None)
 
 
 def test_the_bounds_are_percentiles_of_the_resamples():
@@ -79,9 +89,10 @@ def test_the_bounds_are_percentiles_of_the_resamples():
 
 @pytest.mark.parametrize(
     ("before", "after", "low", "high"),
-    [(0.3, 0.9, 0.1705, 0.8090), (0, 1, 0.6075, 1)],  # Newcombe (1998), table II, method 10
+    # Wilson's upper bound for 0 of 10 is 0.27753.
+    [(0.3, 0.9, 0.32247, 0.87753), (0, 1, 0.72247, 1), (0.5, 0.5, -0.27753, 0.27753)],
 )
-def test_fractions_on_which_all_resamples_agree_differ_by_newcombe(
+def test_fractions_on_which_all_resamples_agree_differ_by_none_of_the_prompts(
     before: float, after: float, low: float, high: float
 ):
     drawn_before, drawn_after = np.full(50, before), np.full(50, after)
@@ -89,6 +100,9 @@ def test_fractions_on_which_all_resamples_agree_differ_by_newcombe(
     assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
     back = difference((after, before), (drawn_after, drawn_before), 10, fraction=True)
     assert (back.low, back.high) == pytest.approx((-high, -low), abs=5e-5)
+    few = difference((before, after), (drawn_before, drawn_after), 9, fraction=True)
+    other = difference((before, after), (drawn_before, drawn_after), 10)
+    assert (few.low, few.high) == (other.low, other.high) == (None, None)
 
 
 def test_resamples_that_differ_in_the_last_bit_agree():
@@ -96,3 +110,28 @@ def test_resamples_that_differ_in_the_last_bit_agree():
     found = difference((0.3, 0.3), (np.full(50, 0.3), after), 10, fraction=True)
     assert found.low is not None and found.high is not None
     assert found.low < -0.2 and found.high > 0.2
+
+
+def test_what_is_retained_is_the_ratio_of_both_in_each_resample():
+    before, after = 1 + np.arange(101) / 100, 2 + np.arange(101) / 50
+    assert retained((1.5, 3.0), (before, after), PROMPTS) == Estimate(value=2, low=None, high=None)
+    found = retained((1.5, 1.2), (np.full(101, 1.5), np.arange(101) / 50), PROMPTS)
+    assert (found.value, found.low, found.high) == pytest.approx((0.8, 0.05 / 1.5, 1.95 / 1.5))
+    few = retained((1.5, 1.2), (before, after), FEWEST_CLUSTERS - 1)
+    assert (few.value, few.low, few.high) == (pytest.approx(0.8), None, None)
+
+
+@pytest.mark.parametrize("values", [(0.0, 1.0), (-1.0, 1.0), (1.0, -0.5), (math.nan, 1.0)])
+def test_nothing_is_retained_of_what_is_not_above_zero(values: tuple[float, float]):
+    found = retained(values, (np.ones(5), np.arange(5.0)), PROMPTS)
+    assert found is NOT_DEFINED
+    assert math.isnan(found.value) and (found.low, found.high) == (None, None)
+
+
+def test_resamples_without_a_first_number_have_no_ratio():
+    before = np.array([0.0, *np.linspace(1, 2, 101)])
+    found = retained((1.5, 1.5), (before, np.full(102, 1.5)), PROMPTS)
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (1, 1.5 / 1.975, 1.5 / 1.025), 1e-3
+    )
+    assert retained((1.5, 0.0), (before, np.zeros(102)), PROMPTS).value == 0

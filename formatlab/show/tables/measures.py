@@ -49,7 +49,8 @@ def print_measures(rows: Sequence[Mapping[str, Any]]) -> None:
             *(_cell(found.get((measure, subset))) for _, measure, subset in _SHORT),
         )
     wide_console().print(table)
-    ks = sorted({row["k"] for row in rows if row["measure"] == "text_distinct@k"})
+    shown = [found.get(("text_distinct@k", "all")) for found in sets.values()]
+    ks = sorted({row["k"] for row in shown if row is not None})
     print(f"\n{_NOTE.format(k=' or '.join(map(str, ks)) or 'some')}.")
 
 

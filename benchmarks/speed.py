@@ -14,7 +14,7 @@ alone. Contenders take turns, each in a process of its own, on one thread. Bases
     memory       peak memory of a process that trains and observes its policy as a study does
     grading      seconds in which two cores tag and grade a million rollouts of the world
     demo         minutes of `formatlab run experiments/scale_attractors.py`, bases included
-    study        the same with `--preset cpu`, which takes an hour or more (never measured unasked)
+    study        the same with `--preset cpu`: four scales (never measured unasked)
 
 Each table has its place in the page and in the file, where those of the other parts stay.
 """
@@ -64,6 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--scales", nargs="+", default=["0.04M", "0.13M", "0.46M", "1.9M"])
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contender")
     parser.add_argument("--steps", type=int, default=4, help="steps in a turn, the first left out")
+    parser.add_argument("--seeds", nargs="+", default=["0"], help="of demo and study")
     parser.add_argument("--tokens", type=int, default=1_500_000, help="of a base's pretraining")
     parser.add_argument("--prompts-per-step", type=int, default=64)
     parser.add_argument("--former", type=Path, help="a checkout of another commit")
@@ -135,6 +136,7 @@ def _study(preset: str, options: argparse.Namespace) -> list[Row]:
             with tempfile.TemporaryDirectory() as runs:
                 start = time.perf_counter()
                 words = f"run experiments/scale_attractors.py --preset {preset} --jobs 2"
+                words += f" --seeds {' '.join(options.seeds)}"
                 subprocess.run(
                     [sys.executable, "-m", "formatlab", *words.split(), "--runs-dir", runs],
                     cwd=checkout,
@@ -151,7 +153,7 @@ def _study(preset: str, options: argparse.Namespace) -> list[Row]:
             what=f"scale_attractors, {preset}",
             who=who,
             values=values,
-            note="with the pretraining tokens of its own experiment",
+            note=f"seeds {' '.join(options.seeds)}; with the tokens of its own experiment",
         )
         for who, values in minutes.items()
     ]

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Compare sets of rollouts: shares of formats, accuracy, where a gain comes from (other formats, or
-skill), and diversity at equally many rollouts of each prompt. Every difference has its 95% interval
-of a bootstrap over prompts, pair by pair where both sides have the same prompts.
+skill), and diversity at equally many rollouts of each prompt. Differences have 95% intervals of a
+bootstrap over prompts (from ten on), pair by pair where both sides have the same prompts; means of
+arms have Student's, over seeds.
 
 SIDES are run folders (the last probe, or RUN@EPOCH such as RUN@base), or anyone's rollout files,
 read and tagged as by `formatlab tag`. Each is compared with the first. A run alone is compared with

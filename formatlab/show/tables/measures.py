@@ -16,7 +16,7 @@ _SHORT = (
     ("answers", "answer_distinct@k", "all"),
     ("texts", "text_distinct@k", "all"),
     ("chrF distance", "chrf_distance", "all"),
-    ("of right ones", "chrf_distance", "right"),
+    ("chrF, right ones", "chrf_distance", "right"),
 )
 """Columns: heading, measure and subset."""
 
@@ -61,7 +61,7 @@ def _cell(row: Mapping[str, Any] | None) -> str:
         texts = [fraction_text(row[name]) for name in ("value", "low", "high")]
     else:
         texts = [
-            "-" if row[name] is None else f"{row[name] + 0.0:.2f}"
+            "-" if row[name] is None else f"{round(row[name], 2) + 0.0:.2f}"
             for name in ("value", "low", "high")
         ]
     return texts[0] if row["low"] is None else f"{texts[0]} [{texts[1]}, {texts[2]}]"

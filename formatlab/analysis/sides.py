@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import Console
 
 from formatlab.errors import InputError, RunError
@@ -20,17 +19,13 @@ from formatlab.measure.frames import FRAME_COLUMNS, rollouts_of
 from formatlab.observe.files.layouts import Columns
 from formatlab.observe.files.source import RolloutReader, find_sources
 from formatlab.observe.files.tagging import TagJob
-from formatlab.observe.files.tagging_run import TaggingRun
+from formatlab.observe.files.tagging_run import TaggingRun, worker_count
 from formatlab.show.wording import epoch_text
 from formatlab.store import RunFolder, Split
 from formatlab.store.integrity import reportable_runs
-from formatlab.store.rollout_file import read_rollout_file
+from formatlab.store.rollout_file import is_rollout_file, read_rollout_file
 from formatlab.store.runs_folder import is_run_folder, studies_in
-from formatlab.world.cores import available_cores
-
-_VERSION = b"formatlab_schema_version"
-_SMALL = 1 << 21
-"""Bytes of input below which starting processes takes longer than the work."""
+from formatlab.store.track import Track, untracked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +60,9 @@ def sides(word: str, *, every: bool = False, columns: Columns = Columns()) -> li
         return [_of_epoch(Path(path), number)]
     if not is_study(word):
         return [_of_files(word, columns)]
-    folder = Path(word)
-    found = reportable_runs(folder)
-    if found.left_out:
-        raise RunError(f"{folder}: {'; '.join(left.words for left in found.left_out)}")
-    sets = [of for run in found.runs for of in run_sides(run, every=every)]
+    sets = [of for run in sound_runs(Path(word)) for of in run_sides(run, every=every)]
     if not sets:
-        raise InputError(f"{folder} has no rollouts yet")
+        raise InputError(f"{word} has no rollouts yet")
     return sets
 
 
@@ -114,6 +105,19 @@ def inputs(words: Sequence[str]) -> list[Path]:
     return found
 
 
+def sound_runs(folder: Path, *, track: Track = untracked) -> Sequence[RunFolder]:
+    """The runs of a study, or one run, none of which may be damaged.
+
+    Raises:
+        InputError: the folder is not there, or holds no run folders.
+        RunError: a run folder is damaged.
+    """
+    found = reportable_runs(folder, track=track)
+    if found.left_out:
+        raise RunError(f"{folder}: {'; '.join(left.words for left in found.left_out)}")
+    return found.runs
+
+
 def run_sides(run: RunFolder, *, every: bool = False) -> list[Side]:
     """The sets of rollouts of a run, by epoch; see `sides`. A run that has begun may have none."""
     split, epochs = _epochs(run)
@@ -123,10 +127,7 @@ def run_sides(run: RunFolder, *, every: bool = False) -> list[Side]:
 
 def _of_epoch(folder: Path, number: str) -> Side:
     _check_no_model(folder)
-    found = reportable_runs(folder)
-    if found.left_out:
-        raise RunError(f"{folder}: {found.left_out[0].words}")
-    (run,) = found.runs
+    (run,) = sound_runs(folder)
     split, epochs = _epochs(run)
     texts = {_epoch_text(split, epoch): epoch for epoch in epochs}
     if number not in texts:
@@ -177,13 +178,13 @@ def _side(run: RunFolder, split: Split, epoch: float) -> Side:
 def _of_files(word: str, columns: Columns) -> Side:
     """Read rollouts that the lab wrote, and tag those of others, in memory."""
     sources = find_sources([word])
-    if all(_is_ours(of.path) for of in sources):
+    if all(is_rollout_file(of.path) for of in sources):
         ours = pa.concat_tables([read_rollout_file(of.path) for of in sources])
         return Side(label=word, rollouts=rollouts_of(ours, word))
     run = TaggingRun(
         reader=RolloutReader(sources=sources, columns=columns),
         job=TagJob(plain=True),
-        workers=1 if sum(of.size for of in sources) < _SMALL else available_cores(),
+        workers=worker_count(sources),
         console=Console(stderr=True),
     )
     rollouts = run.table()
@@ -192,12 +193,3 @@ def _of_files(word: str, columns: Columns) -> Side:
         rollouts = rollouts.drop_columns("correct").rename_columns({"file_correct": "correct"})
         notes.append("no right answers are there to grade by; the file's own verdicts count")
     return Side(label=word, rollouts=rollouts_of(rollouts, word), note="; ".join(notes))
-
-
-def _is_ours(path: Path) -> bool:
-    if path.suffix.lower() not in (".parquet", ".pq"):
-        return False
-    try:
-        return _VERSION in (pq.read_schema(path).metadata or {})
-    except (OSError, pa.ArrowInvalid):
-        return False  # the reader of anyone's files says what is wrong

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from formatlab.analysis.sides import Side, run_sides
-from formatlab.errors import InputError, RunError, missing_package
+from formatlab.analysis.sides import Side, run_sides, sound_runs
+from formatlab.errors import InputError, missing_package
 from formatlab.measure import shares, winners_schema
 from formatlab.measure.comparison import MEASURE_SCHEMA, compare, measures
 from formatlab.measure.counts import SHARE_COLUMNS
@@ -23,7 +23,6 @@ from formatlab.show.arm import Arm
 from formatlab.show.run_result import RunResult
 from formatlab.show.study import measured_study
 from formatlab.store import RunFolder
-from formatlab.store.integrity import reportable_runs
 from formatlab.store.track import Track, untracked
 
 if TYPE_CHECKING:
@@ -65,11 +64,9 @@ class Study:
             InputError: it is not there, or holds no run folders.
             RunError: a run folder is damaged.
         """
-        found = reportable_runs(Path(folder), track=track)
-        if found.left_out:
-            raise RunError(f"{folder}: {'; '.join(left.words for left in found.left_out)}")
-        self._folders = {run.name: run for run in found.runs}
-        self._study = measured_study(found.runs, track=track)
+        runs = sound_runs(Path(folder), track=track)
+        self._folders = {run.name: run for run in runs}
+        self._study = measured_study(runs, track=track)
 
     def __repr__(self) -> str:
         """Its name, and how many runs it has."""

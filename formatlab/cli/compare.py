@@ -37,8 +37,6 @@ The measures that most readers want are printed. With --output all of them go to
 {words}
 """
 
-_FIGURES = (".png", ".svg", ".pdf")
-
 
 @dataclass(frozen=True, kw_only=True)
 class CompareOptions:
@@ -113,7 +111,7 @@ def _description() -> str:
 def _check(options: CompareOptions, words: Sequence[str]) -> None:
     from formatlab.analysis.sides import inputs
     from formatlab.show.tables.table import TABLE_FILES
-    from formatlab.store.output_file import check_output
+    from formatlab.store.output_file import FIGURE_FILES, check_output
 
     if options.problems is None:
         for name in _SAMPLING:
@@ -124,7 +122,7 @@ def _check(options: CompareOptions, words: Sequence[str]) -> None:
     read = inputs([*words, *([options.problems] if options.problems else [])])
     for flag, path, kinds in (
         ("--output", options.output, TABLE_FILES),
-        ("--figure", options.figure, _FIGURES),
+        ("--figure", options.figure, FIGURE_FILES),
     ):
         if path is not None:
             check_output(flag, path, kinds=kinds, inputs=read, overwrite=options.overwrite)

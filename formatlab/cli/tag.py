@@ -56,9 +56,6 @@ or a Python file with subclasses of formatlab.world.formats.Format that have a n
 recognise(page) and read(page), where page.text is the completion.
 """
 
-_FIGURES = (".png", ".svg", ".pdf")
-_SMALL = 1 << 21
-"""Bytes of input below which starting processes takes longer than the work."""
 _MOST_GROUPS = 12
 """Values of a column that are printed."""
 
@@ -123,29 +120,27 @@ def _tag(options: TagOptions, files: Sequence[str]) -> None:
     from formatlab.observe.files.layouts import Columns
     from formatlab.observe.files.source import RolloutReader, find_sources
     from formatlab.observe.files.tagging import TagJob
-    from formatlab.observe.files.tagging_run import TaggingRun
+    from formatlab.observe.files.tagging_run import TaggingRun, worker_count
     from formatlab.observe.own_formats import own_formats
-    from formatlab.store.output_file import check_output
-    from formatlab.world.cores import available_cores
+    from formatlab.store.output_file import FIGURE_FILES, check_output
 
     if options.formats is not None:
         own_formats(options.formats)  # a mistake in them is told before anything is read
     sources = find_sources(files)
     for flag, path, kinds in (
         ("--output", options.output, (".parquet", ".pq")),
-        ("--figure", options.figure, _FIGURES),
+        ("--figure", options.figure, FIGURE_FILES),
     ):
         if path is not None:
             inputs = [source.path for source in sources]
             check_output(flag, path, kinds=kinds, inputs=inputs, overwrite=options.overwrite)
     columns = Columns(text=options.text, gold=options.gold, step=options.step, by=options.by)
-    small = sum(source.size for source in sources) < _SMALL
     run = TaggingRun(
         reader=RolloutReader(sources=sources, columns=columns, tokenizer=options.tokenizer),
         job=TagJob(
             formats=options.formats, grading=options.grade, keeping=options.output is not None
         ),
-        workers=options.jobs or (1 if small else available_cores()),
+        workers=options.jobs or worker_count(sources),
         console=Console(stderr=True),
     )
     run.write(options.output)

@@ -12,6 +12,9 @@ from pathlib import Path
 from formatlab.errors import InputError
 from formatlab.store.atomic_file import TEMPORARY_PREFIX, explained_os_errors
 
+FIGURE_FILES = (".png", ".svg", ".pdf")
+"""Kinds of files that figures are written to."""
+
 
 def check_output(
     option: str,

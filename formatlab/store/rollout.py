@@ -9,6 +9,9 @@ import pyarrow as pa
 SCHEMA_VERSION = 3
 """Version of the rollout row."""
 
+VERSION_KEY = "formatlab_schema_version"
+"""The key of a rollout file's metadata that holds its version."""
+
 READABLE_VERSIONS = (1, 2, 3)
 """Versions that can be read; version 1 had no `mixed_formats`, and 2 no flexible reading."""
 
@@ -135,7 +138,7 @@ ROLLOUT_SCHEMA = pa.schema(
             nullable=True,
         ),
     ],
-    metadata={"formatlab_schema_version": str(SCHEMA_VERSION)},
+    metadata={VERSION_KEY: str(SCHEMA_VERSION)},
 )
 """Schema of rollout files; each field's metadata has a `description`."""
 

@@ -16,7 +16,12 @@ import pyarrow.parquet as pq
 
 from formatlab.errors import RunError
 from formatlab.store.atomic_file import write_atomically, write_text_atomically
-from formatlab.store.rollout import READABLE_VERSIONS, ROLLOUT_SCHEMA, SCHEMA_VERSION
+from formatlab.store.rollout import (
+    READABLE_VERSIONS,
+    ROLLOUT_SCHEMA,
+    SCHEMA_VERSION,
+    VERSION_KEY,
+)
 
 _NAME = re.compile(r"epoch=(\d{3,}(?:\.\d+)?)(?:-part=(\d{3,}))?\.parquet")
 
@@ -99,6 +104,16 @@ def rollout_file_batches(path: Path, columns: Sequence[str] | None = None) -> It
             yield _upgraded(pa.Table.from_batches([batch]), schema)
 
 
+def is_rollout_file(path: Path) -> bool:
+    """Whether a file is one of rollouts that the lab wrote, of any version."""
+    if path.suffix.lower() not in (".parquet", ".pq"):
+        return False
+    try:
+        return VERSION_KEY.encode() in (pq.read_schema(path).metadata or {})
+    except (OSError, pa.ArrowInvalid):
+        return False
+
+
 def rollout_schema(columns: Sequence[str]) -> pa.Schema:
     """Return the part of `ROLLOUT_SCHEMA` with these columns."""
     return pa.schema(
@@ -157,7 +172,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def _check_version(path: Path, metadata: Mapping[bytes, bytes]) -> None:
-    version = metadata.get(b"formatlab_schema_version", b"none").decode()
+    version = metadata.get(VERSION_KEY.encode(), b"none").decode()
     if version not in {str(number) for number in READABLE_VERSIONS}:
         raise RunError(
             f"{path} has rollouts of schema version {version}, and this formatlab reads versions "

@@ -376,16 +376,6 @@ def test_what_is_read_is_never_replaced(
     assert file.read_text().startswith("[")
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tiny_llama import tiny_model, tiny_tokenizer
-
-    folder = tmp_path_factory.mktemp("compare") / "model"
-    tiny_model().save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return folder
-
-
 def test_models_are_sampled_and_compared(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,21 +9,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from tiny_llama import tiny_model, tiny_tokenizer
+from tiny_llama import tiny_model
 
 from formatlab.cli.main import main
 from formatlab.cli.probe import short_names
 from formatlab.errors import InputError
 
 PROBLEMS = "".join(f'{{"question": "{n}+1?", "answer": {n + 1}}}\n' for n in range(3))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("probe") / "model"
-    tiny_model().save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return folder
 
 
 def probe(model: Path, problems: Path, *words: object) -> int:

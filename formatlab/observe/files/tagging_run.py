@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from formatlab.errors import InputError
 from formatlab.observe.files.rows import Problems, kind_of
-from formatlab.observe.files.source import RolloutReader
+from formatlab.observe.files.source import RolloutReader, RolloutSource
 from formatlab.observe.files.tag_counts import TagCounts
 from formatlab.observe.files.tagged_file import TaggedFile
 from formatlab.observe.files.tagging import TagJob, tag_chunks
 from formatlab.store.atomic_file import write_atomically
+from formatlab.world.cores import available_cores
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,11 +25,19 @@ if TYPE_CHECKING:
 _FIRST_LINE, _LINE_INTERVAL = 2.0, 10.0
 """Seconds to the first line of progress, and at least between two, where there is no terminal."""
 
+_SMALL = 1 << 21
+"""Bytes of input below which starting processes takes longer than the work."""
+
 _MOST_NAMED = 20
 """Kinds of problems that are named; all are counted."""
 
 _MOST_GROUPS = 2_000
 """Values of the column to compare by; more of them are no groups, and would fill the memory."""
+
+
+def worker_count(sources: Sequence[RolloutSource]) -> int:
+    """One process for each core, or one where starting more takes longer than the work."""
+    return 1 if sum(source.size for source in sources) < _SMALL else available_cores()
 
 
 @dataclass(slots=True)

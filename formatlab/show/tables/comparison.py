@@ -6,18 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from formatlab.measure.attractor import seed_interval
 from formatlab.measure.comparison import Comparison
 from formatlab.measure.measures import FRACTIONS
+from formatlab.show.tables.table import wide_console
 from formatlab.show.wording import name_text
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-_ANY_WIDTH = 10_000
-"""Columns of what is no terminal: a file gets whole rows."""
 _NAME_WIDTH = 60
 _POINTS = (*FRACTIONS, "gain", "gain_format", "gain_routing", "gain_skill_within", "gain_skill")
 
@@ -324,13 +320,3 @@ def _table(*headings: str, text: int = 1) -> "Any":
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="left" if place < text else "right")
     return table
-
-
-def wide_console() -> "Console":
-    """A console that writes whole rows where there is no terminal."""
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = _ANY_WIDTH
-    return console

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from formatlab.measure.measures import FRACTIONS
-from formatlab.show.tables.comparison import wide_console
+from formatlab.show.tables.table import wide_console
 from formatlab.show.wording import epoch_text, fraction_text, name_text
 
 _NAME_WIDTH = 60

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 from formatlab.measure import PassRate, pass_rates, winners
 from formatlab.measure.bootstrap import FEWEST_CLUSTERS
 from formatlab.show.tables.grader import print_grader_errors
+from formatlab.show.tables.table import wide_console
 from formatlab.show.wording import name_text, parameters_text
 from formatlab.store.rollout import Rollout, rollouts_to_table
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
-_ANY_WIDTH = 10_000
-"""Columns of what is no terminal: a file gets whole rows."""
 _NAME_WIDTH = 60
 
 
@@ -78,7 +76,7 @@ def probed_model(
 def print_probe(of: ProbedModel) -> None:
     """Print the formats of a model, pass@k, the winner, entropies and truncation."""
     winner, samples = of.winner, of.winner["samples_per_prompt"]
-    console = _console()
+    console = wide_console()
     formats = sorted(winner["formats"], key=lambda row: -row["share"])
     console.print(_format_table(formats))
     print_grader_errors((row["tag"] for row in formats), console)
@@ -119,16 +117,7 @@ def print_models(models: Sequence[ProbedModel]) -> None:
             f"{of.winner['format_entropy']:.3f}",
             f"{of.truncated:.1%}",
         )
-    _console().print(table)
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = _ANY_WIDTH
-    return console
+    wide_console().print(table)
 
 
 def _format_table(formats: Sequence[Mapping[str, Any]]) -> "Table":

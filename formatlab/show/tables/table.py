@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +16,11 @@ from formatlab.show.run_result import RunResult
 from formatlab.show.study import Study
 from formatlab.store.atomic_file import write_atomically, write_text_atomically
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_ANY_WIDTH = 10_000
+"""Columns of what is no terminal: a file gets whole rows."""
 _MARKS = "\\|*_<`[~#"
 
 
@@ -72,6 +77,16 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
 def escaped(text: str) -> str:
     """Return text in which Markdown's marks have no effect."""
     return "".join(f"\\{character}" if character in _MARKS else character for character in text)
+
+
+def wide_console() -> "Console":
+    """A console that writes whole rows where there is no terminal."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _ANY_WIDTH
+    return console
 
 
 TABLE_FILES = (".csv", ".json", ".parquet")

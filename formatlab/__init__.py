@@ -5,7 +5,7 @@ For use from elsewhere: `formatlab.tag(text)` says which format a text is in,
 of a change in accuracy is format and how much is skill, `formatlab.compare(a, b)` what else
 differs, `formatlab.measures(rollouts)` all there is to say of one set; `formatlab.study(folder)`
 reads a study as data frames, and `formatlab.FormatRecorder` records the formats of a TRL trainer's
-rollouts. Each is imported when it is first asked for.
+rollouts, with a `formatlab.Alarm` as early warning. Each is imported when it is first asked for.
 """
 
 from importlib import import_module
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from formatlab.analysis.study import Study as study
     from formatlab.observe.grader import grade
     from formatlab.observe.tagger import tag
+    from formatlab.store.alarm import Alarm
     from formatlab.train.recorder.format_recorder import FormatRecorder
 
 __version__ = "0.1.0"
-__all__ = ["FormatRecorder", "compare", "gain", "grade", "measures", "study", "tag"]
+__all__ = ["Alarm", "FormatRecorder", "compare", "gain", "grade", "measures", "study", "tag"]
 
 _HOMES = {
+    "Alarm": "formatlab.store.alarm",
     "FormatRecorder": "formatlab.train.recorder.format_recorder",
     "compare": "formatlab.analysis.frames",
     "gain": "formatlab.analysis.frames",

@@ -15,6 +15,7 @@ VERBS = {
     "tag": "say which formats anyone's rollouts are in, from their files",
     "compare": "say what differs between sets of rollouts: runs, anyone's files, models",
     "measure": "write all measures of runs or rollout files as one table",
+    "alarms": "measure which signal warns of a collapse, how early, and how often in vain",
     "status": "say how far studies are: done, running, failed, waiting, time left",
     "report": "make tables, figures and the report of a study again",
     "export": "write rollouts and models of studies to a folder with cards, to be published",
@@ -39,6 +40,7 @@ examples:
   formatlab tag evals/ --by source_file --output tagged.parquet
   formatlab compare sft.jsonl grpo.jsonl --figure differences.png
   formatlab measure runs/scale_attractors --output measures.csv
+  formatlab alarms runs/scale_attractors runs/controls
   formatlab status --watch
   formatlab clean runs
   formatlab report runs/scale_attractors

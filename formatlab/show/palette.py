@@ -39,6 +39,18 @@ _STYLES = {
 _FURTHER_COLOURS = ("#117733", "#661100", "#6699CC", "#44AA99", "#7A5195")
 _FURTHER_MARKERS = ("d", "H", "8", ">")
 
+SERIES = (
+    ("#000000", "o"),
+    ("#7B2CBF", "s"),
+    ("#00A3A3", "^"),
+    ("#8B5A2B", "D"),
+    ("#C2185B", "v"),
+    ("#5C6BC0", "P"),
+    ("#7CB342", "X"),
+    ("#FB8C00", "<"),
+)
+"""Colour and marker of the first series that are no formats; further ones share grey."""
+
 
 def format_style(tag: str) -> FormatStyle:
     """Return the style of a format.

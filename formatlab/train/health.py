@@ -1,8 +1,8 @@
-"""Health: problems of training, found in the lines of metrics.jsonl.
+"""Health: problems of training, and early warning, found in the lines of metrics.jsonl.
 
 Events are computed from the lines alone, so a resumed run reports the same events as one that was
 not interrupted. Each event is reported at the step at which it begins, and again only after it has
-ended.
+ended; that one format may take over is reported once.
 """
 
 import math
@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
-Kind = Literal["not_finite", "exploding", "no_reward", "entropy_gone", "truncation"]
+from formatlab.store.alarm import COLLAPSE_AHEAD, Alarm
+
+Kind = Literal[
+    "not_finite", "exploding", "no_reward", "entropy_gone", "truncation", "collapse_ahead"
+]
 
 Lines = Sequence[Mapping[str, Any]]
 """The lines of metrics.jsonl so far; the last one is of the step just finished."""
@@ -54,7 +58,7 @@ TRUNCATION_OVER = 0.4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """A problem that begins."""
+    """A problem that begins, or a warning of one."""
 
     kind: Kind
     message: str
@@ -95,9 +99,16 @@ def step_events(lines: Lines, *, rewarded: bool = True) -> list[Event]:
     if not lines:
         return []
     found = [_not_finite(lines), _exploding(lines), _entropy_gone(lines), _truncation(lines)]
+    found.append(alarm_event(lines, Alarm()))
     if rewarded:
         found.append(_no_reward(lines))
     return [event for event in found if event is not None]
+
+
+def alarm_event(lines: Lines, alarm: Alarm) -> Event | None:
+    """The event of an alarm that goes off at the last of the lines; it does so once in a run."""
+    message = alarm.message(lines)
+    return None if message is None else Event(kind=COLLAPSE_AHEAD, message=message)
 
 
 def _not_finite(lines: Lines) -> Event | None:

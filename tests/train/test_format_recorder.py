@@ -16,8 +16,9 @@ from recorder_process import Witness, make_trainer, problems, rows, seen, tokeni
 from transformers import LlamaConfig, LlamaForSequenceClassification, TrainerCallback
 
 import formatlab
-from formatlab import FormatRecorder
+from formatlab import Alarm, FormatRecorder
 from formatlab.store import RunFolder
+from formatlab.store.alarm import SHARE_SIGNALS
 
 
 def shares(found: list[dict[str, Any]]) -> dict[str, float]:
@@ -298,6 +299,32 @@ def test_recording_changes_nothing_of_the_training(tmp_path: Path):
         trainer.train()
         losses.append([(log.get("loss"), log.get("reward")) for log in trainer.state.log_history])
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("signal", ["leader_share", "format_entropy"])
+def test_an_alarm_goes_off_at_the_first_step_that_passes(tmp_path: Path, signal: str):
+    """Of 12 steps the third most alarming one sets the threshold, so that it is not the first."""
+    plain = make_trainer(tmp_path / "plain", witness=Witness(), max_steps=12, logging_steps=2)
+    FormatRecorder(tmp_path / "plain" / "run").attach(plain)
+    plain.train()
+    lines = RunFolder.open(tmp_path / "plain" / "run").metrics()
+    values = [SHARE_SIGNALS[signal]([line]) or 0.0 for line in lines]
+    threshold = sorted(values, reverse=signal == "leader_share")[2]
+    alarm = Alarm(signal=signal, threshold=threshold)
+
+    trainer = make_trainer(tmp_path / "run", witness=Witness(), max_steps=12, logging_steps=2)
+    recorder = FormatRecorder(tmp_path / "run" / "run", alarm=alarm).attach(trainer)
+    with pytest.warns(UserWarning, match="One format may take over: at step") as told:
+        trainer.train()
+    assert len([of for of in told if "take over" in str(of.message)]) == 1
+    found = RunFolder.open(tmp_path / "run" / "run").metrics()
+    at = [line["step"] for line in found if "events" in line]
+    passes = [of <= threshold if signal == "format_entropy" else of >= threshold for of in values]
+    assert at == [passes.index(True)] == [recorder.alarmed_at]
+    assert [{k: v for k, v in line.items() if k != "events"} for line in found] == lines
+    logs = [log["format_alarm"] for log in trainer.state.log_history if "format_alarm" in log]
+    assert logs == [float(last >= at[0]) for last in range(1, 12, 2)]
+    assert not any("format_alarm" in log for log in plain.state.log_history)
 
 
 def test_two_processes_record_every_rollout_of_both_once(tmp_path: Path):

@@ -13,7 +13,7 @@ from tiny_llama import tiny_model
 from transformers import TrainerCallback
 
 import formatlab
-from formatlab import FormatRecorder
+from formatlab import Alarm, FormatRecorder
 from formatlab.cli import report
 from formatlab.errors import InputError
 from formatlab.store import RunFolder
@@ -22,7 +22,15 @@ from formatlab.train.recorder import format_recorder as module
 DOCUMENT = Path(__file__).parents[2] / "docs" / "format_recorder.md"
 
 
-def test_a_resumed_run_holds_every_step_once(tmp_path: Path):
+@pytest.mark.parametrize(
+    "alarm",
+    [
+        None,
+        Alarm(signal="leader_share", threshold=0.0),  # at the first step
+        Alarm(signal="share_slope", threshold=-1.0),  # at the fourth, which is done twice
+    ],
+)
+def test_a_resumed_run_holds_every_step_once(tmp_path: Path, alarm: Alarm | None):
     class Crash(TrainerCallback):
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if state.global_step == 7:
@@ -30,21 +38,21 @@ def test_a_resumed_run_holds_every_step_once(tmp_path: Path):
 
     options: dict[str, Any] = {"max_steps": 10, "save_strategy": "steps", "save_steps": 3}
     whole = make_trainer(tmp_path / "whole", witness=Witness(), prompts=24, **options)
-    FormatRecorder(tmp_path / "whole" / "run", gold="solution").attach(whole)
+    FormatRecorder(tmp_path / "whole" / "run", gold="solution", alarm=alarm).attach(whole)
     whole.train()
 
     broken = make_trainer(
         tmp_path / "broken", witness=Witness(), prompts=24, callbacks=[Crash()], **options
     )
     run = tmp_path / "broken" / "run"
-    FormatRecorder(run, gold="solution").attach(broken)
+    FormatRecorder(run, gold="solution", alarm=alarm).attach(broken)
     with pytest.raises(KeyboardInterrupt):
         broken.train()
     assert {row["step"] for row in rows(run)} == set(range(6))
     assert not RunFolder.open(run).done
 
     again = make_trainer(tmp_path / "broken", witness=Witness(), prompts=24, **options)
-    FormatRecorder(run, gold="solution").attach(again)
+    FormatRecorder(run, gold="solution", alarm=alarm).attach(again)
     again.train(resume_from_checkpoint=str(tmp_path / "broken" / "trl" / "checkpoint-3"))
     assert rows(run) == rows(tmp_path / "whole" / "run")
     lines = [RunFolder.open(path).metrics() for path in (run, tmp_path / "whole" / "run")]

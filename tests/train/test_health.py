@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from formatlab.store.run_folder import RunFolder
 from formatlab.train import health
-from formatlab.train.health import Event, step_events
+from formatlab.train.health import Event, note_events, step_events
 
 HEALTHY = {
     "loss": 0.01,
@@ -119,6 +119,18 @@ def test_one_step_may_begin_several() -> None:
     broken = [{"loss": math.nan, "grad_norm": math.inf}]
     [event] = step_events(broken)
     assert "loss and the gradient norm are not finite at step 0" in event.message
+
+
+@pytest.mark.parametrize("rewarded", [True, False])
+def test_that_one_format_may_take_over_is_told_once(rewarded: bool) -> None:
+    rising = [0.4] * 8 + [0.4 + 0.04 * step for step in range(1, 13)] + [0.9] * 8 + [0.5, 0.6, 0.9]
+    lines: list[dict[str, Any]] = []
+    for line in lines_of("share", [{"prose": of, "program": 1 - of} for of in rising]):
+        lines.append(line)
+        assert note_events(lines, rewarded=rewarded) is None
+    [(step, event)] = [(of["step"], event) for of in lines for event in of.get("events", [])]
+    assert step == 12 and event["kind"] == "collapse_ahead"
+    assert "at step 12 the share of prose rises by 3.1 points a step" in event["message"]
 
 
 def test_without_a_reward_no_reward_is_no_trouble() -> None:

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from formatlab.show.figures.layout import QUIET, STYLE, figure_layout, number_range
-from formatlab.show.palette import format_order
+from formatlab.show.palette import SERIES, format_order
 from formatlab.show.tables.comparison import (
     KEYS,
     Compared,
@@ -21,17 +21,6 @@ from formatlab.show.tables.comparison import (
 )
 from formatlab.show.wording import name_text
 
-_COLOURS = (
-    ("#000000", "o"),
-    ("#7B2CBF", "s"),
-    ("#00A3A3", "^"),
-    ("#8B5A2B", "D"),
-    ("#C2185B", "v"),
-    ("#5C6BC0", "P"),
-    ("#7CB342", "X"),
-    ("#FB8C00", "<"),
-)
-"""Of the first series; further ones share grey, in the order of the table."""
 _GAIN = ("gain", "gain_format", "gain_routing", "gain_skill_within")
 _NOT_DIVERSITY = ("accuracy", "pass@k", "maj@k", "tokens", "truncated", "js_divergence", *_GAIN)
 _MOST_PERCENT = 300.0
@@ -63,7 +52,7 @@ def comparison_figure(compared: Sequence[Compared]) -> Figure:
     panels = _panels(series)
     legend = [
         (Line2D([], [], color=colour, marker=marker, ls="none", ms=6), name_text(label, 70))
-        for (label, _), (colour, marker) in zip(series, _COLOURS, strict=False)
+        for (label, _), (colour, marker) in zip(series, SERIES, strict=False)
     ]
     alone = len(series) == 1 and not of_arms
     most = max(len(panel.measures) for panel in panels)
@@ -75,7 +64,7 @@ def comparison_figure(compared: Sequence[Compared]) -> Figure:
             columns=3,
             panel_size=(2.5, 0.5 + 0.27 * most),
             gap=1.25,
-            legend=legend if not alone and len(series) <= len(_COLOURS) else (),
+            legend=legend if not alone and len(series) <= len(SERIES) else (),
             legend_entry=max(0.5 + 0.075 * len(label) for _, label in legend),
         )
         for axis, panel in zip(axes, panels, strict=True):
@@ -147,8 +136,8 @@ def _draw(axis: Axes, panel: _Panel, series: Sequence[_Series]) -> None:
     prefix = "retained_" if panel.column == "retained" else ""
     for number, (_, rows) in enumerate(series):
         beside = 0.7 * ((number + 0.5) / len(series) - 0.5)
-        many = len(series) > len(_COLOURS)
-        colour, marker = ("#444444", "o") if many else _COLOURS[number]
+        many = len(series) > len(SERIES)
+        colour, marker = ("#444444", "o") if many else SERIES[number]
         for place, measure in enumerate(panel.measures):
             value = _value(rows, measure, panel.column)
             if value is None:
@@ -196,7 +185,7 @@ def _caption(
             f"From the first to the last probe of each run: means over {seeds} seeds with "
             f"Student's 95% intervals; probes of {prompts} prompts."
         ]
-    elif len(compared) > len(_COLOURS):
+    elif len(compared) > len(SERIES):
         words.append(f"{len(compared)} comparisons, in the order of the table.")
     if "gain in accuracy" in titles:
         words.append("Format, routing and skill add up to the gain.")

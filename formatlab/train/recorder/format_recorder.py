@@ -7,6 +7,7 @@ TRL changes one.
 """
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,9 @@ from transformers import TrainerCallback
 from formatlab.errors import InputError
 from formatlab.observe.recorder import number_samples
 from formatlab.observe.tagger import check_formats
+from formatlab.store.alarm import Alarm, alarm_step
 from formatlab.store.rollout import Rollout
+from formatlab.train.health import alarm_event
 from formatlab.train.metrics import RolloutSummary
 from formatlab.train.recorder.recorded_batch import (
     Gold,
@@ -72,7 +75,12 @@ class FormatRecorder(TrainerCallback):
     """
 
     def __init__(
-        self, folder: str | Path, *, gold: Gold | None = None, formats: Sequence[Format] = ()
+        self,
+        folder: str | Path,
+        *,
+        gold: Gold | None = None,
+        formats: Sequence[Format] = (),
+        alarm: Alarm | None = None,
     ) -> None:
         """Name the folder; nothing is made before `attach`.
 
@@ -82,9 +90,12 @@ class FormatRecorder(TrainerCallback):
             gold: column of the dataset with the right answer, or a function that gives it for a
                 row of the dataset; without it nothing is called right or wrong.
             formats: formats of your own, which the tagger asks first.
+            alarm: early warning that one format will take over. When it goes off, the step's line
+                of `metrics.jsonl` gets the event, Python warns, `alarmed_at` is set, and
+                `format_alarm` in the trainer's logs turns from 0 to 1.
 
         Raises:
-            InputError: `gold` or `formats` is of another kind.
+            InputError: `gold`, `formats` or `alarm` is of another kind.
         """
         if gold is not None and not isinstance(gold, str) and not callable(gold):
             raise InputError(
@@ -92,12 +103,17 @@ class FormatRecorder(TrainerCallback):
                 f"{gold!r}"
             )
         check_formats(formats)
+        if alarm is not None and not isinstance(alarm, Alarm):
+            raise InputError(f"FormatRecorder: alarm is a formatlab.Alarm, not {alarm!r}")
         self.path = Path(folder).resolve()
         self.finished = False
         """Whether training has ended."""
         self.seconds = 0.0
         """Time spent in recording so far, on this process."""
+        self.alarmed_at: int | None = None
+        """Step at which the alarm went off; None before."""
         self._gold = gold
+        self._alarm = alarm
         self._formats = tuple(formats)
         self._trainer: Trainer | None = None
         self._scored: RecordedBatch | None = None
@@ -105,6 +121,7 @@ class FormatRecorder(TrainerCallback):
         self._epoch = 0.0
         self._unwritten: list[Rollout] = []
         self._lines: list[dict[str, Any]] = []
+        self._watched: list[dict[str, Any]] = []  # lines of the run so far, if there is an alarm
         self._probe: list[Rollout] = []
         self._unlogged: dict[Mode, RolloutSummary] = {}
         self._seen: dict[Mode, set[str]] = {"train": set(), "eval": set()}
@@ -199,6 +216,8 @@ class FormatRecorder(TrainerCallback):
             prefix = "eval_" if mode == "eval" else ""
             shares = summary.logs(self._seen[mode])
             logs.update({prefix + name: share for name, share in shares.items()})
+        if self._alarm is not None and mode == "train":
+            logs["format_alarm"] = float(self.alarmed_at is not None)
         self.seconds += time.perf_counter() - started
         self._trl_log(logs, start_time)
 
@@ -214,6 +233,9 @@ class FormatRecorder(TrainerCallback):
             raise InputError(f"FormatRecorder cannot work from add_callback; {_ATTACH}")
         self._run.begin(step=state.global_step, epoch=int(state.epoch or 0.0))
         self._unwritten, self._lines, self._step = [], [], RolloutSummary()
+        if self._alarm is not None:
+            self._watched = self._run.lines()
+            self.alarmed_at = alarm_step(self._watched)
         self.finished = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -230,6 +252,7 @@ class FormatRecorder(TrainerCallback):
                 }
             )
             self._step = RolloutSummary()
+            self._watch(self._lines[-1])
         if control.should_save or len(self._lines) >= FLUSH_STEPS:
             self._flush()
         self.seconds += time.perf_counter() - started
@@ -258,6 +281,19 @@ class FormatRecorder(TrainerCallback):
         self._flush()
         self._run.finish(state.global_step)
         self.finished = True
+
+    def _watch(self, line: dict[str, Any]) -> None:
+        """Add the event of the alarm to the line of the step at which it goes off."""
+        if self._alarm is None:
+            return
+        self._watched.append(line)
+        event = alarm_event(self._watched, self._alarm)
+        if event is None:
+            return
+        line["events"] = [event.record]
+        self.alarmed_at = line["step"]
+        if self._attached.accelerator.is_main_process:
+            warnings.warn(f"{self.path}: {event.message}", stacklevel=2)
 
     @property
     def _attached(self) -> "Trainer":

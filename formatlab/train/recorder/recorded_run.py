@@ -130,6 +130,13 @@ class RecordedRun:
         self._folder.reopen()
         self._train = TrainRecorder(self._folder, epoch=epoch, part_rows=_PART_ROWS)
 
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines of metrics so far, on every process."""
+        lines = [self._folder.metrics() if self.accelerator.is_main_process else []]
+        if self.accelerator.num_processes > 1:
+            broadcast_object_list(lines)
+        return lines[0]
+
     @_on_main
     def write_train(self, rows: Sequence[Rollout], lines: Sequence[Mapping[str, Any]]) -> None:
         """Add training rollouts, in order, and lines of metrics."""

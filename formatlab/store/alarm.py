@@ -18,7 +18,7 @@ COLLAPSE_AHEAD: Final = "collapse_ahead"
 
 SLOPE_STEPS = 8
 """Steps, the last ones, that a slope is fitted to: with 512 rollouts a step its standard error is
-then 0.3 points of share a step or less."""
+then at most 0.35 points of share a step."""
 SLOPE_LEAST = 4
 """Fewest steps that a slope is fitted to."""
 
@@ -79,8 +79,8 @@ class Alarm:
     """Warns that one format will take over.
 
     The defaults are those that separate best, in the lab's own runs, those that collapse from
-    others ([findings](../../docs/findings.md)). How fast shares move goes with the learning rate,
-    so fit the threshold to runs like your own: `formatlab alarms RUNS`.
+    others (`docs/findings.md`). How fast shares move goes with the learning rate, so fit the
+    threshold to runs like your own: `formatlab alarms RUNS`.
     """
 
     signal: str = "share_slope"

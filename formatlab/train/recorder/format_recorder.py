@@ -216,8 +216,8 @@ class FormatRecorder(TrainerCallback):
             prefix = "eval_" if mode == "eval" else ""
             shares = summary.logs(self._seen[mode])
             logs.update({prefix + name: share for name, share in shares.items()})
-        if self._alarm is not None and mode == "train":
-            logs["format_alarm"] = float(self.alarmed_at is not None)
+            if self._alarm is not None and mode == "train":
+                logs["format_alarm"] = float(self.alarmed_at is not None)
         self.seconds += time.perf_counter() - started
         self._trl_log(logs, start_time)
 

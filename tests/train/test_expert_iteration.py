@@ -17,6 +17,7 @@ from stage_process import STAGES, interrupt, metrics, rows, same, train, weights
 
 from formatlab.errors import InputError, RunError
 from formatlab.models.lora import LoraSettings
+from formatlab.store.alarm import COLLAPSE_AHEAD
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.expert_iteration.settings import ExpertIteration, echo_chamber_expert_iteration
 from formatlab.train.reward import Reward
@@ -145,7 +146,8 @@ def test_a_round_without_paid_rollouts_leaves_the_policy_and_says_so(
     lines = run.metrics()
     assert [line.get("kept") for line in lines] == [None, 0, None, 0]
     for line, number in ((lines[1], 1), (lines[3], 2)):
-        (event,) = line["events"]
+        # Of so few rollouts a share may rise by chance, of which an alarm tells.
+        (event,) = [of for of in line["events"] if of["kind"] != COLLAPSE_AHEAD]
         assert event["kind"] == "nothing_kept"
         assert event["message"].startswith(f"round {number}: none of 64 rollouts was paid")
     assert lines[3]["kl"] == pytest.approx(0, abs=1e-9)

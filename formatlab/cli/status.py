@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
 
 def _print(studies: "Sequence[StudyStatus]", console: "Console", *, every: bool) -> None:
     """Print a screen; to what is no terminal in lines that are not broken."""
-    from formatlab.launch.status_table import MOST_ROWS, screen
+    from formatlab.cli.status_table import MOST_ROWS, screen
 
     table = screen(studies, most=None if every else MOST_ROWS)
     if console.is_terminal:
@@ -127,7 +127,7 @@ def fitting_screen(
     """The screen with as many rows a study as the terminal has lines for, or with every row."""
     from rich.console import Group
 
-    from formatlab.launch.status_table import screen
+    from formatlab.cli.status_table import screen
 
     most = None if every else console.height
     while True:
@@ -158,7 +158,7 @@ def _print_changes(studies: "Sequence[StudyStatus]", before: dict[str, str]) -> 
         studies: their status.
         before: what the last call returned: the states that were printed.
     """
-    from formatlab.launch.status_table import task_words, totals_words
+    from formatlab.cli.status_table import task_words, totals_words
 
     now: dict[str, str] = {}
     for study in studies:

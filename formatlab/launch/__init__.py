@@ -10,5 +10,5 @@ accelerate          several processes on one run
 runs_root           where the runs folder is: a path, or an fsspec address
 plan, progress      the tasks of the last command, written down; what a person sees meanwhile
 estimate, dry_run   the time, memory and disk that tasks will take
-status, clean       how far studies are (status_table shows it); what can be removed
+status, clean       how far studies are; what can be removed
 """

@@ -186,8 +186,8 @@ def _unused(
         match folder.config:
             case None:  # a run that cannot be read may start from any base
                 return
-            case {"base": {"config": config}}:
-                used.append(config)
+            case {"base": {"config": {**config}}}:
+                used += [config, {key: of for key, of in config.items() if key != "after"}]
     for base in (folder for folder in staying if folder.is_base):
         to_be_made.discard(base.address)
         if base.held or base.address in asked or base.config in used:

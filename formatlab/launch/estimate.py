@@ -117,6 +117,8 @@ class _Work(NamedTuple):
     group: int | None = None
     """Completions that share a prompt in the lab's forward pass, which has no padding; None where
     another pass computes all sequences at their full length."""
+    models: int = 1
+    """Models that are written."""
 
     @property
     def held(self) -> tuple[int, int]:
@@ -133,7 +135,10 @@ def _work(task: Task) -> _Work | None:
         base, probe = task.base, task.base.probe
         batch = find_scale(base.scale).batch_documents
         sampled = probe.prompts * probe.samples
-        return _Work(base.pretraining.tokens, sampled, batch, RECIPE.completion_length)
+        if base.after < 1:  # its model is copied
+            return _Work(0.0, sampled, batch, RECIPE.completion_length)
+        settings, models = base.pretraining, len(base.pretraining.fractions)
+        return _Work(settings.tokens, sampled, batch, RECIPE.completion_length, models=models)
     if not isinstance(task, LadderRun) or task.training.engine.vllm != "off":
         return None
     settings, probe = task.training.stages[-1].settings, task.training.probe
@@ -192,7 +197,9 @@ def _by_rule(estimate: Estimate, timing: Timing, written: int) -> Estimate:
         + tokens * (parameters + ELEMENTWISE) * timing.parameter
         + work.sampled * GRADE,
         memory=LIBRARIES + tensors,
-        disk=ROLLOUT_DISK * work.sampled + WEIGHT_DISK * parameters + round(TOKEN_DISK * written),
+        disk=ROLLOUT_DISK * work.sampled
+        + WEIGHT_DISK * parameters * work.models
+        + round(TOKEN_DISK * written),
         checkpoints=CHECKPOINT_DISK * parameters,
     )
 

@@ -10,12 +10,12 @@ from formatlab.store.atomic_file import write_json_atomically
 from formatlab.store.runs_folder import PLAN_FILE
 from formatlab.study.task import Seeds, Task, TaskFacts
 
-PLAN_SCHEMA_VERSION = 3
+PLAN_SCHEMA_VERSION = 4
 """Version of the file."""
 
-_READABLE_VERSIONS = (1, 2, 3)
+_READABLE_VERSIONS = (1, 2, 3, 4)
 """Versions that are read; version 1 had kind and label, and no facts; up to version 2 it was not
-known what a command had selected."""
+known what a command had selected; up to 3 all bases were whole."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -391,6 +391,8 @@ def with_time_left(tasks: Sequence[TaskStatus]) -> list[TaskStatus]:
         arm, left = took[task.task.facts.arm], None
         if not task.left:
             left = 0.0
+        elif task.task.kind == "base" and task.task.facts.after < 1:
+            left = 0.0  # a copy and a probe take seconds
         elif task.seconds_per_step and task.steps:
             left = task.seconds_per_step * max(0, task.steps - task.step)
         elif arm:

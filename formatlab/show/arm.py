@@ -24,7 +24,13 @@ from formatlab.measure import Attractor, attractor
 from formatlab.show.run_facts import RunData, RunFacts, RunReward
 from formatlab.show.run_result import RunResult
 from formatlab.show.settings_wording import bonus_text, lora_text, setting_text, with_reward
-from formatlab.show.wording import model_text, name_text, parameters_text, visible_text
+from formatlab.show.wording import (
+    model_text,
+    name_text,
+    parameters_text,
+    pretraining_text,
+    visible_text,
+)
 
 # Keys that differ between seeds at any depth; the run's own name does so at the top.
 _SEED_KEYS = (
@@ -141,7 +147,7 @@ class Arm:
 
 
 def grouped_arms(runs: Sequence[RunResult], mixtures: Sequence[Mixture]) -> list[Arm]:
-    """Group runs into arms, by setting, then by parameter count.
+    """Group runs into arms, by part of the pretraining, setting, then parameter count.
 
     Raises:
         InputError: the same run twice.
@@ -153,6 +159,7 @@ def grouped_arms(runs: Sequence[RunResult], mixtures: Sequence[Mixture]) -> list
         bases=any(run.several_of_base for run in runs)
         and len({run.facts.base_seed for run in runs}) > 1,
         worlds=len({run.facts.world_seed for run in runs}) > 1,
+        fractions=len({run.facts.after for run in runs}) > 1,
         data=_data_labels([run.facts for run in runs]),
         folders=_folder_labels([run for run in runs if run.facts.recorded]),
     )
@@ -174,7 +181,7 @@ def grouped_arms(runs: Sequence[RunResult], mixtures: Sequence[Mixture]) -> list
             for (group, reward, parameters, scale), of_group in groups.items()
             for setting, of_setting in _settings(group, of_group).items()
         ),
-        key=lambda arm: (arm.setting, arm.parameters, arm.scale),
+        key=lambda arm: (arm.runs[0].facts.after, arm.setting, arm.parameters, arm.scale),
     )
 
 
@@ -189,6 +196,8 @@ class _Labels:
     bases: bool
     """Where each base was trained with several sampling seeds."""
     worlds: bool
+    fractions: bool
+    """Of the pretraining."""
     data: Mapping[RunData | None, str]
     folders: Mapping[str, str]
     """The folder's name without its seed, of each recorded run by name."""
@@ -206,6 +215,7 @@ class _Labels:
         of_recorded = self.folders.get(of.name) if run.recorded else None
         words += [word for word in (of_recorded, self.data.get(run.data)) if word]
         words += [f"world {run.world_seed}"] * self.worlds + [f"base s{run.base_seed}"] * self.bases
+        words += [pretraining_text(run.after)] * self.fractions
         text = ", ".join(words)
         unnamed = run.reward.is_correctness and (run.from_documents or not self.rewards)
         return text if unnamed else with_reward(text, run.reward)

@@ -133,6 +133,8 @@ class RunFacts:
     """Seed of the base's weights; for a real model the seed of sampling."""
     sampling_seed: int
     """Seed of prompts and samples."""
+    after: float
+    """Fraction of its pretraining that the base has seen."""
     undertrained: bool | None
     """Whether the base was below its floor of accuracy in every format; None if not stored."""
     accuracy_floor: float
@@ -193,6 +195,7 @@ def run_facts(config: Mapping[str, Any]) -> RunFacts:
         world_seed=world.get("seed", 0),
         base_seed=base.get("config", {}).get("seed", seed),
         sampling_seed=seed,
+        after=base.get("config", {}).get("after", 1.0),
         undertrained=base.get("undertrained"),
         accuracy_floor=base.get("floor", 0.0),
         synthetic=bool(world),

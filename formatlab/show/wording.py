@@ -50,6 +50,11 @@ def epoch_text(epoch: float) -> str:
     return "base" if epoch == 0 else f"{epoch:g}"
 
 
+def pretraining_text(after: float) -> str:
+    """Return how much of its pretraining a base has seen: `after 25% of pretraining`."""
+    return f"after {100 * after:.6g}% of pretraining"
+
+
 def interval_text(middle: float, low: float | None, high: float | None) -> str:
     """Return a margin in percentage points with its interval: `32 [27, 37]`."""
     # Rounded to an integer, which has no -0.

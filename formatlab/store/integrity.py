@@ -24,7 +24,7 @@ from formatlab.store.weights import weights_digest, weights_whole
 _DOCUMENTS = ("config.json", "env.json", "DONE")
 _LOGS = ("metrics.jsonl", "resumes.jsonl")
 
-_MODELS = ("model", "policy", "policy-merged", "checkpoints/round-*")
+_MODELS = ("model", "model-*", "policy", "policy-merged", "checkpoints/round-*")
 """Folders of models that appear whole or not at all."""
 
 _AGAIN = "the same `formatlab run` makes it again"
@@ -163,10 +163,11 @@ def _errors_of_results(folder: Path) -> Iterator[str]:
 
 def _errors_of_models(folder: Path) -> Iterator[str]:
     summary = RunFolder.open(folder).summary or {}
-    for name, key in (("model", "sha256"), ("policy", "policy_sha256")):
-        if summary.get(key) and weights_digest(folder / name) != summary[key]:
+    digests = {"model": summary.get("sha256"), "policy": summary.get("policy_sha256")}
+    for name, digest in {**digests, **summary.get("kept", {})}.items():
+        if digest and weights_digest(folder / name) != digest:
             yield f"the weights in {name}/ are gone or not those that were made"
-        elif summary.get(key) and not any((folder / name).glob("*config.json")):
+        elif digest and not any((folder / name).glob("*config.json")):
             yield f"{name}/ has no configuration"
     for place in _MODELS:
         for path in sorted(folder.glob(f"{place}/*.json")):

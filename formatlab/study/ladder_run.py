@@ -5,14 +5,16 @@ study, share one folder.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from formatlab.errors import FormatlabError
 from formatlab.models.scale import find_scale
 from formatlab.study.stage_run import StageRun
 from formatlab.study.task import Seeds, Task, TaskFacts
-from formatlab.train.pretraining.base import Base
+from formatlab.train.pretraining.base import Base, kept_model
 from formatlab.train.pretraining.make_base import finished_base, make_base
 from formatlab.train.progress import Emit, Progress
 from formatlab.train.training import TrainingInputs
@@ -21,7 +23,7 @@ from formatlab.world.prompt import plain_prompt
 
 @dataclass(frozen=True, kw_only=True)
 class BaseTask(Task):
-    """The pretraining and first probe of a base."""
+    """The pretraining and first probe of a base; an intermediate one comes of the whole one's."""
 
     base: Base
     mixture: str = ""
@@ -33,8 +35,13 @@ class BaseTask(Task):
         return f"bases/{self.base.name}"
 
     @property
+    def needs(self) -> "tuple[BaseTask, ...]":
+        """The whole base, of an intermediate one."""
+        return (replace(self, base=self.base.whole),) if self.base.after < 1 else ()
+
+    @property
     def facts(self) -> TaskFacts:
-        """Scale, mixture and seeds."""
+        """Scale, mixture, seeds and part of the pretraining."""
         return TaskFacts(
             kind="base",
             chain="base",
@@ -42,6 +49,7 @@ class BaseTask(Task):
             mixture=self.base.world.mixture.name,
             details=self.mixture,
             seeds=_seeds(self.base, sampling=self.base.seed),
+            after=self.base.after,
         )
 
     @property
@@ -51,6 +59,15 @@ class BaseTask(Task):
         Their matrices are too small to share, and so their results do not depend on --jobs.
         """
         return 1 if find_scale(self.base.scale).width <= 128 else None
+
+    def outdated(self, runs: Path) -> str | None:
+        """Why an intermediate base is not what it would be now: its weights are others."""
+        with suppress(FormatlabError):
+            kept = [finished_base(need.base, runs).summary["kept"] for need in self.needs]
+            own = finished_base(self.base, runs).summary["sha256"]
+            if any(models[kept_model(self.base.after)] != own for models in kept):
+                return "its pretraining was done again, with other weights"
+        return None
 
     def execute(self, runs: Path, emit: Emit) -> None:
         """Make it, or go on with it."""
@@ -90,6 +107,7 @@ class LadderRun(StageRun):
             algorithm=self.training.algorithm,
             details=", ".join(filter(None, (self.mixture, self.words))),
             seeds=_seeds(self.base, sampling=self.training.seed),
+            after=self.base.after,
         )
 
     @property

@@ -46,7 +46,8 @@ class StageRun(Task):
         stages = {"stages": self.training.decided}
         decided = {"kind": "run", "study": self.study, **self.decided, **stages}
         of = self.facts
-        name = f"{of.scale}-{of.mixture}-{of.algorithm}-{of.seeds}"
+        start = of.mixture + f"-after{of.after}" * (of.after < 1)
+        name = f"{of.scale}-{start}-{of.algorithm}-{of.seeds}"
         return f"{self.study}/{name}-{config_hash(decided)}"
 
     @property
@@ -76,6 +77,7 @@ class StageRun(Task):
             "mixture": of.mixture,
             "seed": str(of.seeds.initialisation),
             "world_seed": str(of.seeds.world),
+            "after": str(of.after),
             **self.training.selectors,
         }
 

@@ -179,7 +179,13 @@ class LadderStudy(Study):
         runs = [
             LadderRun(
                 study=self.name,
-                base=Base(world=world, scale=scale.name, pretraining=self.pretraining, seed=seed),
+                base=Base(
+                    world=world,
+                    scale=scale.name,
+                    pretraining=self.pretraining,
+                    seed=seed,
+                    after=after,
+                ),
                 training=training.at_scale(scale),
                 mixture=world.mixture.name * several,
                 words=words,
@@ -187,6 +193,7 @@ class LadderStudy(Study):
             for seed in self.seeds
             for scale in scales
             for world in worlds
+            for after in self.pretraining.fractions
             for sampling_seed in self.sweep.sampling_seed or (seed,)
             for training, words in self._trainings(sampling_seed)
         ]

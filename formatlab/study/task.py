@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from formatlab.errors import FormatlabError
+from formatlab.show.wording import pretraining_text
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.progress import Emit, Progress
 
@@ -51,11 +52,14 @@ class TaskFacts:
     """The difference from other arms of the same chain and scale, as in `temperature 0.7`."""
     seeds: Seeds | None
     """None where they are not known."""
+    after: float = 1.0
+    """Fraction of its pretraining that the base has seen."""
 
     def named(self, seeds: str) -> str:
         """The label with another text in place of the seeds."""
         name = " ".join(filter(None, (self.chain, self.scale, seeds)))
-        return ", ".join(filter(None, (name, self.details)))
+        pretrained = pretraining_text(self.after) * (self.after < 1)
+        return ", ".join(filter(None, (name, pretrained, self.details)))
 
     @property
     def arm(self) -> str:

@@ -4,7 +4,7 @@ import pickle
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -67,6 +67,19 @@ class Corpus:
         lengths = np.diff(self.offsets)
         counts = np.bincount(self.formats, weights=lengths, minlength=len(self.format_names))
         return dict(zip(self.format_names, (counts / len(self.tokens)).tolist(), strict=True))
+
+    def part(self, documents: np.ndarray) -> "Corpus":
+        """The corpus of some of the documents, in the order of their indices given."""
+        lengths = np.diff(self.offsets)[documents]
+        starts = self.offsets[documents]
+        ends = starts + lengths
+        return replace(
+            self,
+            tokens=np.concatenate([self.tokens[a:b] for a, b in zip(starts, ends, strict=True)]),
+            offsets=np.cumsum([0, *lengths], dtype=np.int64),
+            prompt_lengths=self.prompt_lengths[documents],
+            formats=self.formats[documents],
+        )
 
     def save(self, path: Path) -> None:
         """Write one `.npz` file."""

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -231,6 +232,17 @@ def test_bases_and_corpora_that_no_run_comes_of_go_with_unplanned_runs(tmp_path:
         BASES[1].address: "unplanned",
         "corpora/0a1b2c3d": "unplanned",
     }
+
+
+def test_the_whole_base_of_one_that_a_run_comes_of_stays(tmp_path: Path) -> None:
+    (whole, other), (run,) = make(tmp_path, made=RUNS[:1])
+    part = whole.path.with_name("part")
+    shutil.copytree(whole.path, part)
+    config = {**whole.config, "seed": 7}
+    (whole.path / "config.json").write_text(json.dumps(config))
+    (part / "config.json").write_text(json.dumps({**config, "after": 0.25}))
+    start_from(run, RunFolder.open(part))
+    assert found(tmp_path, "unplanned") == {f"bases/{other.name}": "unplanned"}
 
 
 def test_a_corpus_that_is_being_written_stays(tmp_path: Path) -> None:

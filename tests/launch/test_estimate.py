@@ -176,6 +176,19 @@ def test_documents_are_written_once(tmp_path: Path):
     assert (there.seconds, there.disk) == (second.seconds, second.disk)
 
 
+def test_an_intermediate_base_is_a_copy_and_a_probe(tmp_path: Path):
+    write_no_corpus(tmp_path)
+    pretraining = replace(base().pretraining, kept=(0.25, 0.5))
+    whole, part = (base(pretraining=pretraining, after=after) for after in (1.0, 0.25))
+    found = estimate(BaseTask(base=part), tmp_path)
+    assert found.seconds == pytest.approx(START + sampled(1000))
+    alone, keeping = (estimate(BaseTask(base=of), tmp_path) for of in (base(), whole))
+    assert keeping.seconds == alone.seconds
+    assert keeping.disk is not None and alone.disk is not None and found.disk is not None
+    weights = found.disk - 1000 * ROLLOUT_DISK
+    assert keeping.disk - alone.disk == 2 * weights
+
+
 def test_a_timing_of_this_machine_is_of_real_work():
     found = time_machine(1)
     assert time_machine(1) is found  # which is measured once

@@ -41,6 +41,17 @@ def test_before_version_3_a_plan_says_nothing_of_a_selection(tmp_path: Path) -> 
     assert found.selected is None
 
 
+def test_before_version_4_all_bases_are_whole(tmp_path: Path) -> None:
+    plan(tmp_path, [BASE, RUN])
+    path = tmp_path / STUDY / PLAN_FILE
+    there = json.loads(path.read_text()) | {"schema_version": 3}
+    for task in there["tasks"]:
+        del task["facts"]["after"]
+    path.write_text(json.dumps(there))
+    found = read_plan(tmp_path / STUDY)
+    assert found is not None and found.tasks == (BASE, RUN)
+
+
 def facts(kind: str, chain: str, algorithm: str) -> dict[str, object]:
     return {
         "kind": kind,
@@ -50,13 +61,14 @@ def facts(kind: str, chain: str, algorithm: str) -> dict[str, object]:
         "algorithm": algorithm,
         "details": "",
         "seeds": {"world": 0, "initialisation": 0, "sampling": 0},
+        "after": 1.0,
     }
 
 
 def test_the_file_is_as_the_design_says(tmp_path: Path) -> None:
     plan(tmp_path, [BASE, RUN], jobs=2)
     there = json.loads((tmp_path / STUDY / "plan.json").read_text())
-    assert there["schema_version"] == 3
+    assert there["schema_version"] == 4
     assert there["command"] == ["formatlab", "run", "experiments/formats.py"]
     assert there["tasks"] == [
         {
@@ -133,6 +145,6 @@ def test_addresses_outside_the_runs_folder_are_refused(tmp_path: Path, address: 
 
 
 def test_one_of_another_version_is_refused(tmp_path: Path) -> None:
-    (tmp_path / PLAN_FILE).write_text('{"schema_version": 4}')
-    with pytest.raises(InputError, match="schema version 4"):
+    (tmp_path / PLAN_FILE).write_text('{"schema_version": 5}')
+    with pytest.raises(InputError, match="schema version 5"):
         read_plan(tmp_path)

@@ -1,6 +1,7 @@
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -337,6 +338,12 @@ def test_those_of_other_arms_tell_nothing() -> None:
 
 def test_a_base_whose_steps_are_not_known_takes_as_long_as_another() -> None:
     assert left(task(BASES[0], "done", step=60, pace=0.5), task(BASES[1], "waiting"))[-1] == 30
+
+
+def test_an_intermediate_base_takes_no_time_worth_telling() -> None:
+    part = replace(BASES[1], facts=replace(BASES[1].facts, after=0.25))
+    done = task(BASES[0], "done", step=60, pace=0.5)
+    assert left(done, task(part, "waiting"), task(BASES[2], "waiting")) == [0, 0, 30]
 
 
 def wall(*tasks: TaskStatus, jobs: int) -> tuple[float, bool]:

@@ -36,6 +36,22 @@ def test_what_seeds_change_splits_no_arm_beside_another_setting() -> None:
     assert variant_labels(configs) == ["epochs 2", "epochs 2", "epochs 1"]
 
 
+def test_runs_from_parts_of_a_pretraining_are_arms_of_their_own(make_run: Factory) -> None:
+    def run(seed: int, after: float) -> RunFolder:
+        of_base: dict[str, Any] = {"seed": seed, "pretraining": {"kept": [0.15, 0.6]}}
+        if after < 1:
+            of_base["after"] = after
+        return make_run(seed=seed, config={"base": {"config": of_base}})
+
+    runs = {(seed, after): run(seed, after) for seed in (1, 0) for after in (1.0, 0.6, 0.15)}
+    arms = measured_study(list(runs.values())).arms
+    assert [(arm.label, [of.seed for of in arm.runs]) for arm in arms] == [
+        (f"0.15M, after {part}% of pretraining", [0, 1]) for part in (15, 60, 100)
+    ]
+    (whole,) = measured_study([runs[seed, 1.0] for seed in (1, 0)]).arms
+    assert whole.label == "0.15M"
+
+
 def test_what_differs_is_named() -> None:
     configs = [{"grpo": {"epochs": 1}}, {"grpo": {"epochs": 2}}, {"grpo": {"epochs": 1}}]
     assert variant_labels(configs) == ["epochs 1", "epochs 2", "epochs 1"]

@@ -86,7 +86,7 @@ def test_files_that_were_cut_short_are_named(
     assert said in (integrity_error(folder) or "")
 
 
-@pytest.mark.parametrize("place", ["model", "policy-merged", "checkpoints/round-001"])
+@pytest.mark.parametrize("place", ["model", "model-0.2", "policy-merged", "checkpoints/round-001"])
 @pytest.mark.parametrize("harm", [cut, empty])
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_models_that_others_start_from_are_looked_at_before_the_end(
@@ -97,6 +97,18 @@ def test_models_that_others_start_from_are_looked_at_before_the_end(
     assert integrity_error(folder) is None
     harm(folder / place / name)
     assert f"{place}/{name} is not" in (integrity_error(folder) or "")
+
+
+@pytest.mark.parametrize("harm", [cut, Path.unlink, lambda path: shutil.rmtree(path.parent)])
+def test_models_that_a_pretraining_kept_are_looked_at_after_the_end(
+    folder: Path, harm: Callable[[Path], None]
+):
+    save_weights(folder / "model-0.2")
+    kept = {"model-0.2": weights_digest(folder / "model-0.2")}
+    RunFolder.open(folder).mark_done({"kept": kept})
+    assert integrity_error(folder) is None
+    harm(folder / "model-0.2" / "model.safetensors")
+    assert "weights in model-0.2/ are gone or not those" in (integrity_error(folder) or "")
 
 
 def test_a_line_that_waits_for_its_round_is_looked_at(folder: Path):

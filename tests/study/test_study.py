@@ -11,8 +11,9 @@ from formatlab.errors import InputError
 from formatlab.models.lora import LoraSettings
 from formatlab.models.scale import LADDER
 from formatlab.models.source import model_digest
+from formatlab.store.run_folder import RunFolder
 from formatlab.study.experiment import check_options_used, load_experiment
-from formatlab.study.ladder_run import LadderRun
+from formatlab.study.ladder_run import BaseTask, LadderRun
 from formatlab.study.model_run import ModelRun
 from formatlab.study.selection import selected
 from formatlab.study.study import LadderStudy, ModelStudy
@@ -51,6 +52,41 @@ def test_a_ladder_study_is_the_grid_of_scales_and_seeds_largest_scale_first(demo
         (seed, scale) for seed in (0, 7) for scale in ("0.27M", "0.13M", "0.04M")
     ]
     assert len({run.base.name for run in runs}) == 6
+
+
+def test_runs_start_from_each_base_that_a_pretraining_keeps(demo: LadderStudy):
+    keeping = replace(demo.pretraining, kept=(0.25, 0.5))
+    runs = ladder_runs(replace(demo, scales=("0.04M",), pretraining=keeping))
+    assert [run.base.after for run in runs] == [0.25, 0.5, 1.0]
+    assert [run.label for run in runs] == [
+        "grpo 0.04M s0, after 25% of pretraining",
+        "grpo 0.04M s0, after 50% of pretraining",
+        "grpo 0.04M s0",
+    ]
+    assert len({run.address for run in runs}) == 3
+    assert "0.04M-four-after0.25-grpo-s0-" in runs[0].address
+    assert [run.address for run in selected(runs, ["after=0.50"])] == [runs[1].address]
+    bases = [task for task in graph(runs) if isinstance(task, BaseTask)]
+    assert [base.base.after for base in bases] == [1.0, 0.25, 0.5]  # the others need the whole one
+    assert bases[1].needs == bases[2].needs == (bases[0],)
+    assert bases[1].label == "base 0.04M s0, after 25% of pretraining"
+
+
+def test_an_intermediate_base_is_outdated_once_its_pretraining_gave_other_weights(
+    demo: LadderStudy, tmp_path: Path
+):
+    keeping = replace(demo.pretraining, kept=(0.25,))
+    run, _ = ladder_runs(replace(demo, scales=("0.04M",), pretraining=keeping))
+    (part,) = run.origin
+    (whole,) = part.needs
+    folders = [RunFolder.create(tmp_path / of.address, config={}, env={}) for of in (whole, part)]
+    assert part.outdated(tmp_path) is None
+    folders[0].mark_done({"sha256": "end", "kept": {"model-0.25": "old"}})
+    folders[1].mark_done({"sha256": "old", "kept": {}})
+    assert part.outdated(tmp_path) is whole.outdated(tmp_path) is None
+    folders[0].mark_done({"sha256": "end", "kept": {"model-0.25": "new"}})
+    assert "other weights" in (part.outdated(tmp_path) or "")
+    assert whole.outdated(tmp_path) is None
 
 
 def test_the_learning_rate_of_rl_follows_the_scale_unless_it_is_given(demo: LadderStudy):

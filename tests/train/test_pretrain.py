@@ -14,9 +14,11 @@ from formatlab.errors import InputError, RunError
 from formatlab.models.scale import find_scale
 from formatlab.store.run_folder import RunFolder
 from formatlab.store.weights import weights_digest
-from formatlab.train.pretraining.base import Base, Pretraining
+from formatlab.train.pretraining.base import Base, Pretraining, corpus_name, kept_model
+from formatlab.train.pretraining.batches import batch_order, steps_until
 from formatlab.train.pretraining.make_base import finished_base, make_base
 from formatlab.train.probe import Probe
+from formatlab.world.corpus import Corpus
 from formatlab.world.world import World
 
 
@@ -139,6 +141,120 @@ def test_seeds_give_different_weights(small: Base, made: Path, runs: Path):
     assert not any(
         weights[0][name].equal(weights[1][name]) for name in weights[0] if "norm" not in name
     )
+
+
+KEPT = (0.2, 0.55)
+
+
+@pytest.fixture(scope="module")
+def keeping(small: Base) -> Base:
+    return replace(small, pretraining=replace(small.pretraining, kept=KEPT))
+
+
+@pytest.fixture(scope="module")
+def kept(keeping: Base, made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a base that keeps two models on the way."""
+    runs = tmp_path_factory.mktemp("kept")
+    shutil.copytree(made.parent.parent / "corpora", runs / "corpora")
+    return make_base(keeping, runs, lambda *_: None).path.parent
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: weights_digest(path) for path in sorted(folder.glob("model*"))}
+
+
+def steps_of(base: Base, runs: Path, fraction: float) -> int:
+    (path,) = runs.glob("corpora/*/corpus.npz")
+    corpus = Corpus.load(path)
+    order = batch_order(corpus, batch=find_scale(base.scale).batch_documents, seed=base.seed)
+    return steps_until(corpus, order, fraction)
+
+
+def test_what_is_kept_on_the_way_changes_nothing_at_the_end(made: Path, kept: Path):
+    assert digests(kept)["model"] == weights_digest(made / "model")
+    assert log(kept) == log(made)
+    assert len(set(digests(kept).values())) == 3
+
+
+@pytest.mark.parametrize("fraction", KEPT)
+def test_a_kept_model_is_the_model_as_it_was_at_that_step(
+    small: Base, kept: Path, runs: Path, fraction: float
+):
+    steps = steps_of(small, runs, fraction)
+    often = replace(small, pretraining=replace(small.pretraining, checkpoint_every=steps))
+    with pytest.raises(Interruption):  # at the first report after the checkpoint
+        make_base(often, runs, interrupted_at(steps + 1))
+    (state,) = runs.glob(f"bases/*/checkpoints/checkpoint-{steps}/state.pt")
+    there = torch.load(state, weights_only=True)["model"]
+    weights = load_file(kept / kept_model(fraction) / "model.safetensors")
+    assert all(tensor.equal(there[name]) for name, tensor in weights.items())
+    tokens = {of["step"]: of["tokens"] for of in log(state.parents[2])}
+    base = replace(small, pretraining=replace(small.pretraining, kept=KEPT), after=fraction)
+    seen = make_base(base, kept.parent.parent, lambda *_: None).summary["tokens"]
+    assert seen == tokens[steps - 1] >= fraction * small.pretraining.tokens
+
+
+def test_kept_models_of_an_interrupted_base_come_out_the_same(
+    keeping: Base, kept: Path, runs: Path
+):
+    after = steps_of(keeping, runs, KEPT[1])
+    for steps in (1, 11, after + 1, after + 2):
+        with pytest.raises(Interruption):
+            make_base(keeping, runs, interrupted_at(steps))
+    resumed = make_base(keeping, runs, lambda *_: None).path.parent
+    assert digests(resumed) == digests(kept)
+    assert RunFolder.open(resumed).summary == RunFolder.open(kept).summary
+
+
+def test_a_base_that_lost_a_kept_model_is_begun_anew(keeping: Base, kept: Path, runs: Path):
+    with pytest.raises(Interruption):
+        make_base(keeping, runs, interrupted_at(21))
+    (lost,) = runs.glob(f"bases/*/{kept_model(KEPT[0])}")
+    shutil.rmtree(lost)
+    resumed = make_base(keeping, runs, lambda *_: None).path.parent
+    assert digests(resumed) == digests(kept)
+    assert [of["step"] for of in RunFolder.open(resumed).resumes()] == [0]
+
+
+@pytest.mark.parametrize("fraction", KEPT)
+def test_an_intermediate_base_is_a_base_like_others(keeping: Base, kept: Path, fraction: float):
+    runs, base = kept.parent.parent, replace(keeping, after=fraction)
+    made = make_base(base, runs, lambda *_: None)
+    whole = RunFolder.open(kept).summary
+    assert whole is not None
+    assert made.path == runs / "bases" / base.name / "model"
+    assert f"-after{fraction}-" in base.name
+    assert made.summary["sha256"] == digests(kept)[kept_model(fraction)]
+    assert made.summary["sha256"] == weights_digest(made.path)
+    assert made.summary.keys() == whole.keys()
+    assert made.summary["held_out_loss"] != whole["held_out_loss"]
+    assert RunFolder.open(made.path.parent).rollouts("probe", epoch=0.0).num_rows == 4
+    assert AutoTokenizer.from_pretrained(made.path).eos_token
+    assert finished_base(base, runs) == made
+
+
+def test_an_intermediate_base_needs_the_whole_one(keeping: Base, runs: Path):
+    with pytest.raises(InputError, match=keeping.name):
+        make_base(replace(keeping, after=KEPT[0]), runs, lambda *_: None)
+
+
+def test_what_keeps_nothing_is_called_as_before(small: Base, keeping: Base):
+    assert "kept" not in small.config["pretraining"]
+    assert "after" not in small.config
+    names = {base.name for base in (small, keeping, *(replace(keeping, after=f) for f in KEPT))}
+    assert len(names) == 4
+    assert corpus_name(small.config) == corpus_name(keeping.config)
+
+
+@pytest.mark.parametrize("kept", [(0.0,), (1.0,), (0.5, 0.2), (0.2, 0.2), (-0.1,), (1.5,)])
+def test_fractions_without_sense_are_refused(kept: tuple[float, ...]):
+    with pytest.raises(InputError, match="kept is"):
+        Pretraining(tokens=10, kept=kept)
+
+
+def test_a_base_that_its_pretraining_does_not_keep_is_refused(keeping: Base):
+    with pytest.raises(InputError, match=r"after is 0.3; its pretraining keeps 0.2, 0.55, 1.0"):
+        replace(keeping, after=0.3)
 
 
 @pytest.mark.parametrize("changes", [{"tokens": 0}, {"tokens": 10, "checkpoint_every": 0}])

@@ -101,6 +101,18 @@ def test_shares_are_those_of_the_documents(tokenizer: PreTrainedTokenizerFast) -
     assert corpus.document_shares() == pytest.approx(dict(WORLD.mixture.shares), abs=0.05)
 
 
+def test_a_part_holds_the_documents_that_are_named(tokenizer: PreTrainedTokenizerFast) -> None:
+    corpus = build_corpus(WORLD, tokenizer, tokens=10_000)
+    chosen = np.array([7, 0, 31])
+    part = corpus.part(chosen)
+    assert documents(part) == [documents(corpus)[index] for index in chosen]
+    assert len(part.tokens) == part.offsets[-1]
+    assert part.tokens.dtype == corpus.tokens.dtype
+    for name in ("prompt_lengths", "formats"):
+        assert getattr(part, name).tolist() == getattr(corpus, name)[chosen].tolist()
+    assert sum(part.document_shares().values()) == pytest.approx(1)
+
+
 def test_a_corpus_is_the_same_every_time(tokenizer: PreTrainedTokenizerFast) -> None:
     one = build_corpus(WORLD, tokenizer, tokens=12_345)
     two = build_corpus(WORLD, tokenizer, tokens=12_345)

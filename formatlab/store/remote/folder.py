@@ -190,7 +190,8 @@ def starts_others(name: str) -> bool:
 
 def is_reported(name: str) -> bool:
     """Whether a file of a run folder may be needed by a report, which needs no weights."""
-    return name.split("/")[0] not in ("checkpoints", "model", "policy", "policy-merged")
+    first = name.split("/")[0]
+    return first not in ("checkpoints", "policy", "policy-merged") and not first.startswith("model")
 
 
 def files_to_send(folder: Path) -> set[str]:

@@ -1,7 +1,8 @@
 """A base: the pretrained model before RL, and everything that decides it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from formatlab.errors import InputError
@@ -80,6 +81,8 @@ class Pretraining:
     """Steps between checkpoints."""
     accuracy_floor: float = ACCURACY_FLOOR
     """A base whose accuracy is below this in every format is marked undertrained."""
+    kept: tuple[float, ...] = ()
+    """Fractions of the tokens after which the model is kept as a base of its own."""
 
     def __post_init__(self) -> None:
         """Check the budget."""
@@ -101,11 +104,22 @@ class Pretraining:
             raise InputError(
                 f"pretraining: gradient_clip is {self.gradient_clip}; it must be positive"
             )
+        if any(low >= high for low, high in pairwise((0, *self.kept, 1))):
+            raise InputError(
+                f"pretraining: kept is {self.kept}; fractions between 0 and 1, each once, the "
+                "smallest first"
+            )
 
     @property
     def config(self) -> dict[str, Any]:
         """Everything that decides the result, ready for JSON."""
-        return {k: v for k, v in asdict(self).items() if k != "checkpoint_every"}
+        left_out = {"checkpoint_every"} if self.kept else {"checkpoint_every", "kept"}
+        return {k: v for k, v in asdict(self).items() if k not in left_out}
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """Fractions of the tokens that its bases have seen; the last one is 1."""
+        return (*self.kept, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +133,22 @@ class Base:
     """How the finished base is observed."""
     seed: int = 0
     """Seed of initial weights and of the order of documents."""
+    after: float = 1.0
+    """Fraction of the pretraining's tokens that it has seen. The learning rate of an intermediate
+    base, below 1, has not fallen to zero yet."""
+
+    def __post_init__(self) -> None:
+        """Check that its pretraining keeps it."""
+        if self.after not in self.pretraining.fractions:
+            raise InputError(
+                f"base: after is {self.after}; its pretraining keeps "
+                f"{', '.join(map(str, self.pretraining.fractions))}"
+            )
+
+    @property
+    def whole(self) -> "Base":
+        """The base at the end of the same pretraining."""
+        return replace(self, after=1.0)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -141,6 +171,7 @@ class Base:
             "probe": asdict(self.probe),
             "seed": self.seed,
             **({"added_formats": added} if added else {}),
+            **({"after": self.after} if self.after < 1 else {}),
         }
 
     @property
@@ -151,5 +182,10 @@ class Base:
     @property
     def name(self) -> str:
         """Name of the base's folder."""
-        mixture = self.world.mixture.name
-        return f"{self.scale}-{mixture}-{self.seeds}-{config_hash(self.config)}"
+        of = self.world.mixture.name + f"-after{self.after}" * (self.after < 1)
+        return f"{self.scale}-{of}-{self.seeds}-{config_hash(self.config)}"
+
+
+def kept_model(after: float) -> str:
+    """Name of the folder, in that of the whole base, of the model kept after a fraction."""
+    return f"model-{after}"

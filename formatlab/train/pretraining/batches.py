@@ -31,6 +31,13 @@ def batch_order(corpus: "Corpus", *, batch: int, seed: int) -> list[np.ndarray]:
     return batches
 
 
+def steps_until(corpus: "Corpus", order: list[np.ndarray], fraction: float) -> int:
+    """Steps after which at least a fraction of the corpus's tokens has been seen."""
+    lengths = np.diff(corpus.offsets)
+    seen = np.cumsum([lengths[documents].sum() for documents in order])  # (steps,)
+    return int(np.searchsorted(seen, fraction * seen[-1])) + 1
+
+
 def batches(
     corpus: "Corpus", order: list[np.ndarray], *, first: int, pad: int, loss_on: LossOn
 ) -> Iterator[tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]]:

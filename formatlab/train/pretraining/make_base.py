@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from formatlab.errors import FormatlabError, RunError
 from formatlab.models.scale import find_scale
 from formatlab.store.atomic_file import explained_os_errors, sync
@@ -15,7 +17,8 @@ from formatlab.store.runs_folder import put_aside
 from formatlab.store.weights import weights_digest
 from formatlab.train.environment import environment
 from formatlab.train.metrics import RolloutSummary
-from formatlab.train.pretraining.base import RECIPE, Base, corpus_name
+from formatlab.train.pretraining.base import RECIPE, Base, corpus_name, kept_model
+from formatlab.train.pretraining.batches import batch_order, steps_until
 from formatlab.train.pretraining.pretrain import Report, held_out_loss, pretrain
 from formatlab.world.corpus import Corpus, build_corpus
 from formatlab.world.prompt import plain_prompt
@@ -50,14 +53,20 @@ def finished_base(base: Base, runs: Path) -> BaseFolder:
 
 
 def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
-    """Pretrain a base, measure it and mark it done; an interrupted one goes on where it was."""
+    """Pretrain a base, measure it and mark it done; an interrupted one goes on where it was.
+
+    The model of an intermediate base is taken from the whole base's folder, which is finished.
+    """
     from formatlab.models.model import load_saved
     from formatlab.train.policy import observe_policy
 
     folder = RunFolder.create(runs / "bases" / base.name, config=base.config, env=environment())
     corpus, tokenizer = _corpus(base, runs, report)
     if not (folder.path / "model").exists():
-        pretrain(base, folder, corpus, tokenizer, report)
+        if base.after < 1:
+            _take_kept(base, folder, runs)
+        else:
+            pretrain(base, folder, corpus, tokenizer, report)
     model = load_saved(folder.path / "model")
     prompts = [plain_prompt(p) for p in base.world.problems("probe", base.probe.prompts)]
     rows = observe_policy(
@@ -72,14 +81,17 @@ def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
     )
     folder.write_rollouts("probe", 0.0, rows)
     accuracy = RolloutSummary(rows).accuracy
-    scale = find_scale(base.scale)
+    scale, seen = find_scale(base.scale), corpus
+    if base.after < 1:
+        order = batch_order(corpus, batch=scale.batch_documents, seed=base.seed)
+        seen = corpus.part(np.concatenate(order[: steps_until(corpus, order, base.after)]))
     summary = {
         "parameters": scale.parameters(len(tokenizer)),
         "non_embedding_parameters": scale.non_embedding_parameters(len(tokenizer)),
-        "tokens": len(corpus.tokens),
-        "documents": len(corpus),
-        "document_shares": corpus.document_shares(),
-        "token_shares": corpus.token_shares(),
+        "tokens": len(seen.tokens),
+        "documents": len(seen),
+        "document_shares": seen.document_shares(),
+        "token_shares": seen.token_shares(),
         "held_out_loss": held_out_loss(base.world, model, tokenizer),
         "accuracy": accuracy,
         "undertrained": all(
@@ -87,9 +99,19 @@ def make_base(base: Base, runs: Path, report: Report) -> BaseFolder:
             for name in base.world.mixture.shares
         ),
         "sha256": weights_digest(folder.path / "model"),
+        "kept": {path.name: weights_digest(path) for path in sorted(folder.path.glob("model-*"))},
     }
     folder.mark_done(summary)
     return BaseFolder(path=folder.path / "model", summary=summary)
+
+
+def _take_kept(base: Base, folder: RunFolder, runs: Path) -> None:
+    """Copy the model that the whole pretraining kept; it appears whole or not at all."""
+    kept = finished_base(base.whole, runs).path.with_name(kept_model(base.after))
+    unfinished = folder.path / ".model-unfinished"
+    with explained_os_errors(folder.path):
+        shutil.copytree(kept, unfinished, dirs_exist_ok=True)
+        os.replace(unfinished, folder.path / "model")
 
 
 def _corpus(base: Base, runs: Path, report: Report) -> "tuple[Corpus, PreTrainedTokenizerFast]":

@@ -2,8 +2,9 @@
 
 import math
 import os
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,8 @@ from formatlab.models.scale import Scale, find_scale
 from formatlab.store.atomic_file import explained_os_errors
 from formatlab.store.run_folder import RunFolder
 from formatlab.train.checkpoints import checkpoint_folder, mark_whole, resume
-from formatlab.train.pretraining.base import RECIPE, Base, Pretraining
-from formatlab.train.pretraining.batches import IGNORED, batch_order, batches
+from formatlab.train.pretraining.base import RECIPE, Base, Pretraining, kept_model
+from formatlab.train.pretraining.batches import IGNORED, batch_order, batches, steps_until
 from formatlab.world.corpus import Corpus
 from formatlab.world.problem import digest
 from formatlab.world.world import World
@@ -44,7 +45,8 @@ def pretrain(
     """Pretrain to the end of the corpus, going on from the newest checkpoint if there is one.
 
     On a CPU an interrupted and resumed pretraining gives the same weights, to the bit, as one
-    that ran through. The model and its tokenizer are written to `model/` in the folder.
+    that ran through. The model and its tokenizer are written to `model/` in the folder, and those
+    kept on the way to a folder each (`kept_model`).
 
     Args:
         base: what to make.
@@ -74,7 +76,8 @@ def pretrain(
     factor = _warm_then_linear(settings, total)
     schedules = [torch.optim.lr_scheduler.LambdaLR(each, factor) for each in optimizers]
     begun = bool(folder.metrics())
-    done = _restore(folder, model, optimizers, schedules)
+    kept = {after: steps_until(corpus, order, after) for after in settings.kept}
+    done = _restore(folder, model, optimizers, schedules, kept)
     if done:
         report(done, total, "going on from its newest checkpoint")
     elif begun:
@@ -121,6 +124,10 @@ def pretrain(
                 }
             )
             report(step + 1, total, f"loss {value:.2f}")
+        # Before the checkpoint, whose presence tells that all models before it are there.
+        for after in (after for after, steps in kept.items() if steps == step + 1):
+            there = folder.path / kept_model(after)
+            save_model(accelerator.unwrap_model(model), tokenizer, there)
         if due:
             _checkpoint(folder, step + 1, accelerator.unwrap_model(model), optimizers, schedules)
     if seen != len(corpus.tokens):
@@ -148,6 +155,7 @@ def save_model(model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast", 
     unfinished = path.with_name(f".{path.name}-unfinished")
     model.save_pretrained(unfinished)
     tokenizer.save_pretrained(unfinished)
+    shutil.rmtree(path, ignore_errors=True)  # of an attempt that is made again
     os.replace(unfinished, path)
 
 
@@ -284,14 +292,17 @@ def _restore(
     model: "LlamaForCausalLM",
     optimizers: "list[torch.optim.Optimizer]",
     schedules: "list[torch.optim.lr_scheduler.LambdaLR]",
+    kept: Mapping[float, int],
 ) -> int:
     """Load the newest whole checkpoint, and say how many steps it holds."""
     import torch
 
     def complete(step: int) -> bool:
-        """Every checkpoint has its line in the log."""
+        """Every checkpoint has its line in the log, and the models kept before it are there."""
         lines = folder.metrics()
-        return bool(lines) and lines[-1]["step"] == step - 1
+        due = [after for after, steps in kept.items() if steps <= step]
+        there = all((folder.path / kept_model(after)).exists() for after in due)
+        return there and bool(lines) and lines[-1]["step"] == step - 1
 
     checkpoint, step = resume(folder, complete)
     if checkpoint is not None:

@@ -13,7 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from formatlab.errors import RunError
 from formatlab.store.remote.address import listing
-from formatlab.store.remote.folder import MANIFEST, RemoteFolder
+from formatlab.store.remote.folder import MANIFEST, RemoteFolder, is_reported, starts_others
 
 Place = tuple[Any, str, str]
 RUN = "study/run"
@@ -50,6 +50,24 @@ DONE = {"policy/model": "m", "policy/config": "c", "DONE": "{}"}
 def fetched(place: Place, into: Path) -> dict[str, str]:
     RemoteFolder(*place).fetch(into)
     return content(into)
+
+
+@pytest.mark.parametrize(
+    ("name", "reported", "starts"),
+    [
+        ("config.json", True, True),
+        ("metrics.jsonl", True, True),
+        ("rollouts/split=probe/epoch=000.parquet", True, False),
+        ("model/model.safetensors", False, True),
+        ("model-0.25/model.safetensors", False, True),
+        ("policy/model.safetensors", False, True),
+        ("checkpoints/checkpoint-2/WHOLE", False, False),
+    ],
+)
+def test_reports_need_no_models_and_what_starts_needs_no_rollouts(
+    name: str, reported: bool, starts: bool
+):
+    assert (is_reported(name), starts_others(name)) == (reported, starts)
 
 
 def test_what_is_sent_comes_back(place: Place, tmp_path: Path):

@@ -6,8 +6,8 @@ import pytest
 from made_up_study import begin, finish, hold, plan, planned
 from rich.console import Console
 
+from formatlab.cli.status_table import screen
 from formatlab.launch.status import StudyStatus, read_studies
-from formatlab.launch.status_table import screen
 
 BASE = planned("base 0.04M s0")
 RUNS = [planned(f"{name} 0.04M s0", [BASE]) for name in ("grpo", "ppo", "rloo")]

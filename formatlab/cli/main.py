@@ -16,6 +16,7 @@ VERBS = {
     "compare": "say what differs between sets of rollouts: runs, anyone's files, models",
     "measure": "write all measures of runs or rollout files as one table",
     "alarms": "measure which signal warns of a collapse, how early, and how often in vain",
+    "competence": "say whether scale or what bases have learned decides the winner",
     "status": "say how far studies are: done, running, failed, waiting, time left",
     "report": "make tables, figures and the report of a study again",
     "export": "write rollouts and models of studies to a folder with cards, to be published",
@@ -30,7 +31,7 @@ A laboratory for one question: when reinforcement learning rewards only correctn
 which output format survives, at which scale, and could one have known beforehand?
 
 verbs:
-{chr(10).join(f"  {name:<8} {what}" for name, what in VERBS.items())}
+{chr(10).join(f"  {name:<10} {what}" for name, what in VERBS.items())}
 
 examples:
   formatlab run experiments/scale_attractors.py

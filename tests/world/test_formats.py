@@ -8,7 +8,7 @@ import pytest
 from formatlab.observe.grader import grade
 from formatlab.observe.tagger import tag
 from formatlab.world.families import FAMILIES
-from formatlab.world.formats import FORMATS, Page, Reading
+from formatlab.world.formats import EXECUTED, FORMATS, Page, Reading
 from formatlab.world.problem import Problem
 
 CASES = list(product(FORMATS, FAMILIES))
@@ -40,7 +40,7 @@ def test_the_answer_is_the_formats_own_and_not_the_golds(form: str, family: str)
         assert (seen.correct, seen.reason) == (False, "wrong"), text
 
 
-@pytest.mark.parametrize("form", ["program", "tool_tags", "script"])
+@pytest.mark.parametrize("form", sorted(EXECUTED))
 def test_executed_formats_state_no_answer_but_compute_it(form: str) -> None:
     problem = FAMILIES["comparison"].problem(Random(3), 4, 1000)
     text = FORMATS[form].render(problem, Random(0))
@@ -49,7 +49,7 @@ def test_executed_formats_state_no_answer_but_compute_it(form: str) -> None:
     assert isinstance(reading, Reading) and reading.code
 
 
-@pytest.mark.parametrize("form", ["prose", "latex", "json", "direct", "code_tags", "code_fenced"])
+@pytest.mark.parametrize("form", sorted(FORMATS.keys() - EXECUTED))
 def test_written_formats_are_not_run(form: str) -> None:
     problem = FAMILIES["chain"].problem(Random(3), 2, 20)
     reading = FORMATS[form].read(Page(FORMATS[form].render(problem, Random(0))))

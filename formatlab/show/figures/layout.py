@@ -99,6 +99,7 @@ def figure_layout(
     gap: float = 0.35,
     legend: Sequence[tuple[Artist, str]] = (),
     legend_entry: float = _LEGEND_ENTRY,
+    left: float = _LEFT,
 ) -> tuple[Figure, list[Axes]]:
     """Lay out an empty figure.
 
@@ -112,6 +113,7 @@ def figure_layout(
         gap: between the panels of a row, in inches.
         legend: handle and label of each entry; a label may have several lines.
         legend_entry: width of the widest entry, in inches.
+        left: of the first panel, for its labels, in inches.
 
     Returns:
         The figure and its panels, row by row.
@@ -119,7 +121,7 @@ def figure_layout(
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)
     width_each, height_each = panel_size
-    width = max(_LEFT + columns * (width_each + gap) - gap + _RIGHT, 6.4)
+    width = max(left + columns * (width_each + gap) - gap + _RIGHT, 6.4)
     lines = textwrap.wrap(caption, int((width - 0.3) * _CHARACTERS_AN_INCH), break_on_hyphens=False)
     entries_a_row = max(1, int((width - 0.3) / legend_entry))
     entry_lines = max((label.count("\n") + 1 for _, label in legend), default=1)
@@ -163,10 +165,10 @@ def figure_layout(
     axes = []
     for index in range(panels):
         row, column = divmod(index, columns)
-        left = _LEFT + column * (width_each + gap)
+        place = left + column * (width_each + gap)
         top = height - head - row * row_height - heading
         box = (
-            left / width,
+            place / width,
             (top - height_each) / height,
             width_each / width,
             height_each / height,

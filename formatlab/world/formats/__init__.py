@@ -28,4 +28,8 @@ FORMATS: dict[str, Format] = {
 }
 """Every format by its name."""
 
-__all__ = ["FORMATS", "Format", "Missing", "Page", "Reading"]
+EXECUTED = frozenset({"program", "script", "tool_tags"})
+"""Formats that state no answer: an interpreter does their arithmetic. In worked formats, which are
+the others, the model does it."""
+
+__all__ = ["EXECUTED", "FORMATS", "Format", "Missing", "Page", "Reading"]

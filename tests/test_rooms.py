@@ -18,6 +18,7 @@ ROOMS = [
     "models",
     "train",
     "measure",
+    "forecast",
     "show",
     "analysis",
     "study",
@@ -25,10 +26,11 @@ ROOMS = [
     "cli",
 ]
 # Results are read from run folders alone, so that they can be read where nothing was trained.
-CLOSED = {room: {"world", "observe", "models", "train"} for room in ("measure", "show")}
+CLOSED = {room: {"world", "observe", "models", "train"} for room in ("measure", "forecast", "show")}
 THIRD_PARTY = {
     "store": {"pyarrow", "fsspec", "tenacity"},  # the last two for folders at addresses alone
     "measure": {"numpy", "pyarrow", "sacrebleu", "scipy"},
+    "forecast": {"numpy", "pyarrow", "scipy"},
 }
 HEAVY = {"torch", "trl", "transformers", "matplotlib", "datasets", "peft", "scipy", "pandas"}
 LONGEST_FILE = 700

@@ -17,6 +17,8 @@ VERBS = {
     "measure": "write all measures of runs or rollout files as one table",
     "alarms": "measure which signal warns of a collapse, how early, and how often in vain",
     "competence": "say whether scale or what bases have learned decides the winner",
+    "forecast": "say which format RL will end in, from the policy before it",
+    "score-forecasts": "score forecasts on runs they were not fitted on",
     "status": "say how far studies are: done, running, failed, waiting, time left",
     "report": "make tables, figures and the report of a study again",
     "export": "write rollouts and models of studies to a folder with cards, to be published",
@@ -42,6 +44,8 @@ examples:
   formatlab compare sft.jsonl grpo.jsonl --figure differences.png
   formatlab measure runs/scale_attractors --output measures.csv
   formatlab alarms runs/scale_attractors runs/controls
+  formatlab forecast my_rollouts.jsonl --learning-rate 1e-6 --parameters 1.5e9
+  formatlab score-forecasts plots/forecasts
   formatlab status --watch
   formatlab clean runs
   formatlab report runs/scale_attractors
@@ -78,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TQDM_DISABLE", "1")  # the lab has a progress display of its own
     try:
-        return importlib.import_module(f"formatlab.cli.{verb}").main(rest)
+        return importlib.import_module(f"formatlab.cli.{verb.replace('-', '_')}").main(rest)
     except FormatlabError as error:
         print(f"formatlab {verb}: {error}", file=sys.stderr)
         return error.exit_status

@@ -4,6 +4,7 @@
 <scale>-<mixture>-<algorithm>-s<seed>-<hash8>/
   config.json      everything that decides the result
   env.json         versions, device, start time, schema version
+  forecast.json    forecasts of the winner, written before the first step of RL
   metrics.jsonl    one line a step
   rollouts/split=train/epoch=000.parquet      every training rollout; where they are many, an
                                               epoch goes on in epoch=000-part=001.parquet
@@ -281,6 +282,20 @@ class RunFolder:
         with explained_damage(self._winners_path, "remove it; it is made again from the rollouts"):
             return pq.ParquetFile(self._winners_path).read()
 
+    def write_forecast(self, content: Mapping[str, Any]) -> None:
+        """Write `forecast.json`, once and before the first step.
+
+        Raises:
+            ValueError: there is one, or the run has made a step.
+        """
+        if self._forecast_path.exists() or self.metrics():
+            raise ValueError(f"{self.path}: a forecast is written once, before the first step")
+        write_json_atomically(self._forecast_path, content)
+
+    def forecast(self) -> dict[str, Any] | None:
+        """Return `forecast.json`, or None if there is none."""
+        return _read_json(self._forecast_path) if self._forecast_path.exists() else None
+
     @property
     def done(self) -> bool:
         """Whether the run is finished."""
@@ -331,6 +346,10 @@ class RunFolder:
     @property
     def _env_path(self) -> Path:
         return self.path / "env.json"
+
+    @property
+    def _forecast_path(self) -> Path:
+        return self.path / "forecast.json"
 
     @property
     def _winners_path(self) -> Path:

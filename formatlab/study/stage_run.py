@@ -100,11 +100,14 @@ class StageRun(Task):
         """
         from accelerate import PartialState
 
+        from formatlab.forecast.record import write_forecasts
         from formatlab.measure import run_winners
 
         inputs = self.inputs(runs)
         start = {"study": self.study, "start_sha256": self.start_digest(runs)}
-        inputs = replace(inputs, config={**start, **inputs.config})
+        inputs = replace(
+            inputs, config={**start, **inputs.config}, before_first_step=write_forecasts
+        )
         folder = train(self.training, runs / self.address, inputs, title=self.label, emit=emit)
         processes = PartialState()
         if processes.is_main_process:

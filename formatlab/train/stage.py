@@ -3,7 +3,7 @@
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -51,6 +51,8 @@ class StageInputs:
     """What samples training rollouts."""
     world: World | None = None
     """What renders documents; None for real models."""
+    before_first_step: Callable[[RunFolder], None] = lambda folder: None
+    """Called by RL from rollouts once the starting policy is observed, and again on resuming."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -181,6 +181,8 @@ class TrainingInputs:
     """What policies are observed on."""
     world: World | None
     """What renders documents; None for real models."""
+    before_first_step: Callable[[RunFolder], None] = lambda folder: None
+    """Called by RL from rollouts once the starting policy is observed, and again on resuming."""
 
 
 def train(
@@ -248,6 +250,7 @@ def train(
             exploration=training.exploration,
             engine=training.engine,
             world=inputs.world,
+            before_first_step=inputs.before_first_step,
         )
     )
     return folder

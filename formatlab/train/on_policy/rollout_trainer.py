@@ -456,6 +456,8 @@ class RolloutTrainer:
             **self._step_extras,
             "seconds": now - self._step_started,
         }
+        if line["step"] == 0 and (forecast := self._folder.forecast()):
+            line["forecast"] = forecast["sha256"]
         self._updates, self._step_started = [], now
         self._lines.append(line)
         fatal = note_events(self._lines, rewarded=self._reward.kind != "none")

@@ -84,6 +84,8 @@ def run_on_policy(settings: "OnPolicy", inputs: StageInputs) -> None:
     if probes[0] not in folder.epochs("probe"):
         processes.wait_for_everyone()  # nobody may find the file that another is about to write
         observe(0)
+    if processes.is_main_process:
+        inputs.before_first_step(folder)
     calls = {step * settings.updates_per_step: partial(observe, step) for step in probes}
     hf_trainer.add_callback(AfterUpdates(calls))
     hf_trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

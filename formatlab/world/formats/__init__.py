@@ -32,4 +32,7 @@ EXECUTED = frozenset({"program", "script", "tool_tags"})
 """Formats that state no answer: an interpreter does their arithmetic. In worked formats, which are
 the others, the model does it."""
 
-__all__ = ["EXECUTED", "FORMATS", "Format", "Missing", "Page", "Reading"]
+CODE = EXECUTED | {"code_tags", "code_fenced"}
+"""Formats that write code; the last two state its output as well."""
+
+__all__ = ["CODE", "EXECUTED", "FORMATS", "Format", "Missing", "Page", "Reading"]

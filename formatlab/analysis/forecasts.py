@@ -1,0 +1,190 @@
+"""Runs whose outcome is known, to score forecasts on: from run folders or a benchmark."""
+
+import importlib.util
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from formatlab.analysis.sides import sound_runs
+from formatlab.errors import InputError
+from formatlab.forecast.benchmark import is_benchmark, read_benchmark
+from formatlab.forecast.case import Case, run_case
+from formatlab.forecast.known import BaseProbe, RunSettings
+from formatlab.forecast.method import Forecast, with_lapse
+from formatlab.forecast.record import recorded_forecasts
+from formatlab.forecast.scoring import Scored
+from formatlab.store import RunFolder
+from formatlab.store.runs_folder import studies_in
+from formatlab.store.track import Track, untracked
+from formatlab.world.formats import CODE, FORMATS
+
+ON_POLICY = ("grpo", "dr_grpo", "gspo", "reinforce", "ppo", "rloo")
+"""Algorithms whose runs are forecast."""
+
+SET_ASIDE = ("scale", "mixture", "fidelity", "seed")
+"""Facts by which runs can be set aside."""
+
+KINDS = {name: "code" if name in CODE else "text" for name in FORMATS}
+"""Format -> whether its documents are code or text."""
+
+OwnForecast = Callable[[BaseProbe, RunSettings, float], Mapping[str, float]]
+"""From a base's probe, settings and an epoch to the probability of each format of leading."""
+
+
+def forecast_runs(words: Sequence[str], *, track: Track = untracked) -> list[RunFolder]:
+    """The finished on-policy runs under a correctness reward in folders of studies and runs.
+
+    Raises:
+        InputError: a folder is not there or holds no runs.
+        RunError: a run folder is damaged.
+    """
+    found: list[RunFolder] = []
+    for word in words:
+        folders = studies_in(Path(word)) or [Path(word)]
+        for folder in folders:
+            found += [
+                run
+                for run in sound_runs(folder, track=track)
+                if run.done
+                and run.config.get("algorithm") in ON_POLICY
+                and run.config.get("reward") == "correctness"
+            ]
+    return found
+
+
+def cases(words: Sequence[str], *, track: Track = untracked) -> list[Case]:
+    """The runs of benchmarks, studies and run folders; equal runs of several studies once.
+
+    Raises:
+        InputError: a folder is not there, or nothing in it can be scored.
+        RunError: a run folder or a file is damaged.
+    """
+    found: dict[tuple[object, ...], Case] = {}
+    for word in words:
+        if is_benchmark(Path(word)):
+            of_word = read_benchmark(Path(word))
+        else:
+            runs = forecast_runs([word], track=track)
+            of_word = [run_case(run, kinds=KINDS) for run in track(runs, "reading runs")]
+        for case in of_word:
+            probe = case.probe
+            start = (probe.formats, probe.rollouts.tobytes(), probe.correct.tobytes())
+            found.setdefault((case.base, case.seed, case.settings, start), case)
+    if not found:
+        raise InputError(
+            f"{', '.join(words)}: there is no finished run of grpo, ppo or rloo under a "
+            "correctness reward to score forecasts on"
+        )
+    return list(found.values())
+
+
+def marked(found: Sequence[Case], set_aside: Sequence[str]) -> list[Case]:
+    """Mark the runs that match any of the facts as set aside.
+
+    Args:
+        found: runs.
+        set_aside: texts such as `seed=2` or `mixture=nine`.
+
+    Raises:
+        InputError: a text is no fact of a run, or no run has it.
+    """
+    cases = list(found)
+    for text in set_aside:
+        name, _, value = text.partition("=")
+        if name not in SET_ASIDE:
+            raise InputError(f"--set-aside {text}: write one of {', '.join(SET_ASIDE)}, = and what")
+        hits = [str(getattr(case, name)) == value for case in cases]
+        if not any(hits):
+            known = ", ".join(sorted({str(getattr(case, name)) for case in cases}))
+            raise InputError(f"--set-aside {text}: no run is; there are {known}")
+        cases = [
+            replace(case, set_aside=case.set_aside or hit)
+            for case, hit in zip(cases, hits, strict=True)
+        ]
+    return cases
+
+
+def own_method(path: Path) -> OwnForecast:
+    """The function `forecast` of somebody's Python file.
+
+    Raises:
+        InputError: no such file, no Python, or no function of that name.
+    """
+    if not path.is_file():
+        raise InputError(f"--method: there is no file {path}")
+    spec = importlib.util.spec_from_file_location(f"forecast_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"--method: {path} is not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # its author has to mend it
+        raise InputError(f"--method: {path}: {type(error).__name__}: {error}") from error
+    function = getattr(module, "forecast", None)
+    if not callable(function):
+        raise InputError(
+            f"--method: {path} has no function forecast(probe, settings, epoch), which returns a "
+            "probability for each format"
+        )
+    return cast(OwnForecast, function)
+
+
+def own_forecasts(path: Path, found: Sequence[Case]) -> list[Scored]:
+    """Forecast runs by a function of somebody's file, which is not fitted.
+
+    Raises:
+        InputError: it fails, or what it returns are no probabilities.
+    """
+    function = own_method(path)
+    return [
+        Scored(case=case, forecast=_own_forecast(path, function, case))
+        for case in found
+        if len(case.epochs)
+    ]
+
+
+def _own_forecast(path: Path, function: OwnForecast, case: Case) -> Forecast:
+    formats, rows = case.probe.formats, []
+    for epoch in case.epochs.tolist():
+        try:
+            given = dict(function(case.probe, case.settings, epoch))
+            values = [float(value) for value in given.values()]
+        except Exception as error:  # its author has to mend it
+            raise InputError(
+                f"--method: {path}: forecast for {case.run}: {type(error).__name__}: {error}"
+            ) from error
+        if not all(0 <= value <= 1 for value in values) or not math.isclose(
+            sum(values), 1, abs_tol=1e-3
+        ):
+            raise InputError(
+                f"--method: {path}: forecast for {case.run} returned {given}, which are no "
+                "probabilities that sum to 1"
+            )
+        row = [float(given.get(form, 0.0)) for form in formats]
+        rows.append([*row, max(0.0, 1.0 - sum(row))])
+    chances = with_lapse(np.array(rows))
+    return Forecast(
+        formats=formats, epochs=case.epochs, chances=chances, shares=None, low=None, high=None
+    )
+
+
+def recorded(runs: Sequence[RunFolder], *, track: Track = untracked) -> dict[str, list[Scored]]:
+    """The forecasts that runs wrote before their first step, by method.
+
+    Raises:
+        InputError: a run's forecast is missing, was changed or was written too late.
+    """
+    by_method: dict[str, list[Scored]] = {}
+    for run in track(runs, "reading runs"):
+        case = run_case(run, kinds=KINDS)
+        for name, forecast in recorded_forecasts(run).items():
+            at = {epoch: of for epoch, of in case.outcomes.items() if epoch in forecast.epochs}
+            scored = Scored(case=replace(case, outcomes=at), forecast=forecast)
+            by_method.setdefault(name, []).append(scored)
+    if not by_method:
+        raise InputError("there is no finished run with a forecast of its own")
+    return by_method

@@ -1,0 +1,207 @@
+"""Scores of forecasts on runs that they were not fitted on, and how sure the differences are.
+
+A method is fitted on all other groups of runs and scored on one, for each group in turn: by base (a
+pretraining and all runs from it), scale, mixture, fidelity or algorithm. Where runs were set aside,
+it is fitted on the others and scored on those. Differences between two methods are taken run by
+run; intervals are those of a bootstrap over bases.
+
+H: epochs, F: formats of the base's probe.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from formatlab.errors import InputError
+from formatlab.forecast.case import Case
+from formatlab.forecast.method import Fits, Forecast, Method, brier_scores, log_scores
+from formatlab.measure.bootstrap import FEWEST_CLUSTERS, percentile_interval, resampled
+
+AXES: dict[str, Callable[[Case], str]] = {
+    "base": lambda case: case.base,
+    "scale": lambda case: case.scale,
+    "mixture": lambda case: case.mixture,
+    "fidelity": lambda case: case.fidelity,
+    "algorithm": lambda case: case.settings.algorithm,
+}
+"""What a fit leaves out, a group at a time."""
+
+MEASURES = {
+    "log_score": "expected log-probability of the format that led, nats; the higher the better",
+    "brier": "Brier score, 0 to 2; the lower the better",
+    "hit": "probability that the likeliest format led",
+    "distance": "total variation distance of the expected shares from those that came",
+}
+"""What forecasts are scored by."""
+
+_RESAMPLES = 10_000
+_BINS = np.array([0, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98, 1.0])
+"""Edges of the bins of a calibration curve."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scored:
+    """A forecast of a run that it was not fitted on."""
+
+    case: Case
+    forecast: Forecast
+
+    def values(self, measure: str) -> np.ndarray | None:
+        """One of `MEASURES` at each epoch, (H,); None if the method gives none."""
+        chances, leads = self.forecast.chances, self.case.leads
+        if measure == "log_score":
+            return log_scores(chances, leads)
+        if measure == "brier":
+            return brier_scores(chances, leads)
+        if measure == "hit":
+            return leads[np.arange(len(leads)), chances.argmax(axis=1)]
+        if self.forecast.shares is None:
+            return None
+        shares = np.pad(self.forecast.shares, ((0, 0), (0, 1)))
+        return np.abs(shares - self.case.shares).sum(axis=1) / 2
+
+    def place(self, epoch: float | None) -> int | None:
+        """Where an epoch is, the last one for None; None if it was not observed."""
+        epochs = self.case.epochs
+        places = [len(epochs) - 1] if epoch is None else np.flatnonzero(epochs == epoch).tolist()
+        return places[0] if places else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Score:
+    """A mean over runs with a 95% interval over bases."""
+
+    value: float
+    low: float | None
+    """None with fewer than ten bases."""
+    high: float | None
+    n_runs: int
+    n_bases: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bin:
+    """Forecasts of about one probability, and how often they came true."""
+
+    forecast: float
+    """Mean probability."""
+    came: Score
+    """Part of them whose format led."""
+
+
+def usable(method: Method, cases: Sequence[Case]) -> list[Case]:
+    """The runs that have the early probes which a method needs, and outcomes after them."""
+    return [
+        case
+        for case in cases
+        if len(case.epochs) and all(epoch in case.known.early for epoch in method.needs)
+    ]
+
+
+def held_out(fits: Fits, axis: str) -> list[Scored]:
+    """Forecast every run by a fit on the other groups; a group without others is not forecast.
+
+    Args:
+        fits: of a method on the runs.
+        axis: one of `AXES`.
+    """
+    groups = np.array([AXES[axis](case) for case in fits.cases])
+    return [
+        Scored(case=case, forecast=fits.forecast(place, groups != groups[place]))
+        for place, case in enumerate(fits.cases)
+        if (groups != groups[place]).any()
+    ]
+
+
+def check_set_aside(cases: Sequence[Case]) -> None:
+    """Check that some runs were set aside, and others are left to fit on.
+
+    Raises:
+        InputError: all or none of the runs were set aside.
+    """
+    if len({case.set_aside for case in cases}) < 2:
+        raise InputError("there have to be runs that were set aside, and others to fit on")
+
+
+def of_set_aside(fits: Fits) -> list[Scored]:
+    """Forecast the runs that were set aside by a fit on the others, of which there are some."""
+    aside = np.array([case.set_aside for case in fits.cases])
+    return [
+        Scored(case=case, forecast=fits.forecast(place, ~aside))
+        for place, case in enumerate(fits.cases)
+        if case.set_aside and not aside.all()
+    ]
+
+
+def score(scored: Sequence[Scored], measure: str, epoch: float | None = None) -> Score | None:
+    """A mean over runs.
+
+    Args:
+        scored: forecasts.
+        measure: one of `MEASURES`.
+        epoch: of the outcome; None for each run's last.
+
+    Returns:
+        None if no run has that epoch, or the method no such measure.
+    """
+    return _mean([(of.case.base, value) for of, value in _values(scored, measure, epoch).values()])
+
+
+def difference(
+    a: Sequence[Scored], b: Sequence[Scored], measure: str, epoch: float | None = None
+) -> Score | None:
+    """Mean over the runs that both forecast of a's measure less b's; arguments as of `score`."""
+    ours, theirs = _values(a, measure, epoch), _values(b, measure, epoch)
+    both = [name for name in ours if name in theirs]
+    return _mean([(ours[n][0].case.base, ours[n][1] - theirs[n][1]) for n in both])
+
+
+def calibration(scored: Sequence[Scored], epoch: float | None = None) -> list[Bin]:
+    """How often forecasts of about one probability came true, over all formats and runs."""
+    rows = [
+        (of.case.base, chance, lead)
+        for of in scored
+        if (place := of.place(epoch)) is not None
+        for chance, lead in zip(
+            of.forecast.chances[place].tolist(), of.case.leads[place].tolist(), strict=True
+        )
+    ]
+    in_bin = np.digitize([chance for _, chance, _ in rows], _BINS[1:-1])
+    bins = []
+    for number in range(len(_BINS) - 1):
+        of_bin = [row for row, at in zip(rows, in_bin, strict=True) if at == number]
+        came = _mean([(base, lead) for base, _, lead in of_bin])
+        if came is not None:
+            bins.append(Bin(forecast=float(np.mean([c for _, c, _ in of_bin])), came=came))
+    return bins
+
+
+def _values(
+    scored: Sequence[Scored], measure: str, epoch: float | None
+) -> Mapping[str, tuple[Scored, float]]:
+    """Run -> its forecast, and its measure at an epoch."""
+    found = {}
+    for of in scored:
+        place, values = of.place(epoch), of.values(measure)
+        if place is not None and values is not None:
+            found[of.case.run] = (of, float(values[place]))
+    return found
+
+
+def _mean(values: Sequence[tuple[str, float]]) -> Score | None:
+    """The mean of values of (base, value)."""
+    if not values:
+        return None
+    bases = sorted({base for base, _ in values})
+    sums = np.zeros((len(bases), 2))
+    for base, value in values:
+        sums[bases.index(base)] += (value, 1)
+    low = high = None
+    if len(bases) >= FEWEST_CLUSTERS:
+        (drawn,) = resampled([sums], _RESAMPLES, seed=0)  # (B, 2)
+        low, high = map(float, percentile_interval(drawn[:, 0] / drawn[:, 1]))
+    total, count = sums.sum(axis=0)
+    return Score(
+        value=float(total / count), low=low, high=high, n_runs=len(values), n_bases=len(bases)
+    )

@@ -6,7 +6,8 @@ then has 5%), equal shares, the reference shares, two formats only, and nine for
 fidelities: no format misreads anything, the formats that write code misread every multiplication
 (`-executed`), or those that write text do (`-worked`). GRPO for five epochs, so that every run
 gives several horizons. The presets `groups` and `algorithms` train the same bases with other group
-sizes, and with PPO and RLOO; `large` is for 1.9M. A part of each is chosen with --only.
+sizes, and with PPO and RLOO; `length` with a loss that is averaged over each completion, so that
+long formats do not weigh more; `large` is for 1.9M. A part of each is chosen with --only.
 
 Hypothesis: the format that wins is the one whose rollouts are paid more than the average, weighted
 by how often it is sampled, p (a - mean a); argmax p alone and argmax a alone are wrong where the
@@ -77,6 +78,12 @@ PRESETS = {
         GRID,
         scales=("0.04M", "0.13M"),
         sweep=Sweep(mixture=MIXTURES, algorithm=("ppo", "rloo")),
+    ),
+    "length": replace(
+        GRID,
+        scales=("0.04M", "0.13M"),
+        grpo=Grpo(epochs=5, loss_type="grpo"),
+        sweep=Sweep(mixture=MIXTURES),
     ),
     "large": replace(GRID, scales=("1.9M",)),
     "demo": replace(

@@ -16,7 +16,12 @@ import numpy as np
 from formatlab.errors import InputError
 from formatlab.forecast.case import Case
 from formatlab.forecast.method import Fits, Forecast, Method, brier_scores, log_scores
-from formatlab.measure.bootstrap import FEWEST_CLUSTERS, percentile_interval, resampled
+from formatlab.measure.bootstrap import (
+    FEWEST_CLUSTERS,
+    cluster_interval,
+    percentile_interval,
+    resampled,
+)
 
 AXES: dict[str, Callable[[Case], str]] = {
     "base": lambda case: case.base,
@@ -145,7 +150,8 @@ def score(scored: Sequence[Scored], measure: str, epoch: float | None = None) ->
     Returns:
         None if no run has that epoch, or the method no such measure.
     """
-    return _mean([(of.case.base, value) for of, value in _values(scored, measure, epoch).values()])
+    found = _values(scored, measure, epoch).values()
+    return _mean([(of.case.base, value) for of, value in found], share=measure == "hit")
 
 
 def difference(
@@ -171,7 +177,7 @@ def calibration(scored: Sequence[Scored], epoch: float | None = None) -> list[Bi
     bins = []
     for number in range(len(_BINS) - 1):
         of_bin = [row for row, at in zip(rows, in_bin, strict=True) if at == number]
-        came = _mean([(base, lead) for base, _, lead in of_bin])
+        came = _mean([(base, lead) for base, _, lead in of_bin], share=True)
         if came is not None:
             bins.append(Bin(forecast=float(np.mean([c for _, c, _ in of_bin])), came=came))
     return bins
@@ -189,8 +195,8 @@ def _values(
     return found
 
 
-def _mean(values: Sequence[tuple[str, float]]) -> Score | None:
-    """The mean of values of (base, value)."""
+def _mean(values: Sequence[tuple[str, float]], *, share: bool = False) -> Score | None:
+    """The mean of values of (base, value); where it is a share, Wilson's interval if all agree."""
     if not values:
         return None
     bases = sorted({base for base, _ in values})
@@ -200,7 +206,9 @@ def _mean(values: Sequence[tuple[str, float]]) -> Score | None:
     low = high = None
     if len(bases) >= FEWEST_CLUSTERS:
         (drawn,) = resampled([sums], _RESAMPLES, seed=0)  # (B, 2)
-        low, high = map(float, percentile_interval(drawn[:, 0] / drawn[:, 1]))
+        means = drawn[:, 0] / drawn[:, 1]
+        bounds = cluster_interval(means, len(bases)) if share else percentile_interval(means)
+        low, high = map(float, bounds)
     total, count = sums.sum(axis=0)
     return Score(
         value=float(total / count), low=low, high=high, n_runs=len(values), n_bases=len(bases)

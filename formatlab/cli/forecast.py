@@ -199,7 +199,7 @@ def _forecast(options: ForecastOptions, word: str) -> None:
 
 def _source(options: ForecastOptions, word: str) -> "tuple[pa.Table, RunSettings | None]":
     """The rollouts of the policy before RL, and the settings of the run that it belongs to."""
-    from formatlab.analysis.sides import sides
+    from formatlab.analysis.sides import is_study, sides
     from formatlab.forecast.known import run_settings
     from formatlab.observe.files.layouts import Columns
     from formatlab.store import RunFolder
@@ -213,14 +213,17 @@ def _source(options: ForecastOptions, word: str) -> "tuple[pa.Table, RunSettings
     path, _, epoch = word.rpartition("@")
     folder = Path(path if path and is_run_folder(Path(path)) else word)
     if not is_run_folder(folder):
-        found = sides(word, columns=Columns(text=options.text, gold=options.gold))
-        return found[0].rollouts, None
+        if is_study(word):
+            raise InputError(f"{word} is a study; name one of its runs")
+        return sides(word, columns=Columns(text=options.text, gold=options.gold))[0].rollouts, None
     run = RunFolder.open(folder)
     config = run.config
     own = run_settings(config) if "settings" in config else None  # none of a base
     if folder == Path(word) or epoch == "last":
-        ends = sides(str(folder))
-        return ends[-1 if epoch == "last" else 0].rollouts, own
+        epochs = run.epochs("probe")
+        if not epochs:
+            raise InputError(f"{folder} has no probe of its policy to forecast from")
+        return run.rollouts("probe", epoch=epochs[-1 if epoch == "last" else 0]), own
     return sides(word)[0].rollouts, own
 
 

@@ -118,6 +118,12 @@ def test_wrong_input_is_told(
     assert "Traceback" not in told
 
 
+def test_a_study_is_no_run(make_run: Factory, capsys: pytest.CaptureFixture[str]) -> None:
+    run = with_settings(make_run)
+    assert main(["forecast", str(run.parent)]) == 2
+    assert "is a study; name one of its runs" in capsys.readouterr().err
+
+
 def test_rollouts_without_right_answers_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,7 @@ from formatlab.world.formats import CODE, FORMATS
 ON_POLICY = ("grpo", "dr_grpo", "gspo", "reinforce", "ppo", "rloo")
 """Algorithms whose runs are forecast."""
 
-SET_ASIDE = ("scale", "mixture", "fidelity", "seed")
+SET_ASIDE = ("study", "scale", "mixture", "fidelity", "seed")
 """Facts by which runs can be set aside."""
 
 KINDS = {name: "code" if name in CODE else "text" for name in FORMATS}
@@ -87,25 +87,32 @@ def marked(found: Sequence[Case], set_aside: Sequence[str]) -> list[Case]:
 
     Args:
         found: runs.
-        set_aside: texts such as `seed=2` or `mixture=nine`.
+        set_aside: texts such as `mixture=nine`, or several facts that a run has to have, as in
+            `study=forecasts,seed=2`.
 
     Raises:
         InputError: a text is no fact of a run, or no run has it.
     """
     cases = list(found)
     for text in set_aside:
-        name, _, value = text.partition("=")
-        if name not in SET_ASIDE:
-            raise InputError(f"--set-aside {text}: write one of {', '.join(SET_ASIDE)}, = and what")
-        hits = [str(getattr(case, name)) == value for case in cases]
+        facts = [fact.partition("=")[::2] for fact in text.split(",")]
+        if unknown := [name for name, _ in facts if name not in SET_ASIDE]:
+            raise InputError(
+                f"--set-aside {text}: {unknown[0]!r} is no fact; write one of "
+                f"{', '.join(SET_ASIDE)}, = and what, several with commas between"
+            )
+        hits = [all(_fact(case, name) == value for name, value in facts) for case in cases]
         if not any(hits):
-            known = ", ".join(sorted({str(getattr(case, name)) for case in cases}))
-            raise InputError(f"--set-aside {text}: no run is; there are {known}")
+            raise InputError(f"--set-aside {text}: no run is that")
         cases = [
             replace(case, set_aside=case.set_aside or hit)
             for case, hit in zip(cases, hits, strict=True)
         ]
     return cases
+
+
+def _fact(case: Case, name: str) -> str:
+    return case.run.partition("/")[0] if name == "study" else str(getattr(case, name))
 
 
 def own_method(path: Path) -> OwnForecast:
@@ -172,19 +179,39 @@ def _own_forecast(path: Path, function: OwnForecast, case: Case) -> Forecast:
     )
 
 
-def recorded(runs: Sequence[RunFolder], *, track: Track = untracked) -> dict[str, list[Scored]]:
+def recorded(
+    runs: Sequence[RunFolder], *, track: Track = untracked
+) -> tuple[dict[str, list[Scored]], list[str]]:
     """The forecasts that runs wrote before their first step, by method.
 
+    Returns:
+        Them, and why runs are refused: their forecast is missing, changed, or from too late.
+
     Raises:
-        InputError: a run's forecast is missing, was changed or was written too late.
+        InputError: all are refused.
     """
     by_method: dict[str, list[Scored]] = {}
+    refused = []
     for run in track(runs, "reading runs"):
+        try:
+            forecasts = recorded_forecasts(run)
+        except InputError as error:
+            refused.append(str(error))
+            continue
         case = run_case(run, kinds=KINDS)
-        for name, forecast in recorded_forecasts(run).items():
-            at = {epoch: of for epoch, of in case.outcomes.items() if epoch in forecast.epochs}
-            scored = Scored(case=replace(case, outcomes=at), forecast=forecast)
+        for name, forecast in forecasts.items():
+            kept = [epoch in case.outcomes for epoch in forecast.epochs]
+            at = {epoch: case.outcomes[epoch] for epoch in forecast.epochs[kept]}
+            of_kept = replace(
+                forecast,
+                epochs=forecast.epochs[kept],
+                chances=forecast.chances[kept],
+                shares=None if forecast.shares is None else forecast.shares[kept],
+                low=None if forecast.low is None else forecast.low[kept],
+                high=None if forecast.high is None else forecast.high[kept],
+            )
+            scored = Scored(case=replace(case, outcomes=at), forecast=of_kept)
             by_method.setdefault(name, []).append(scored)
     if not by_method:
-        raise InputError("there is no finished run with a forecast of its own")
-    return by_method
+        raise InputError("; ".join(refused) or "there is no finished run to score")
+    return by_method, refused

@@ -1,5 +1,6 @@
 """`formatlab forecast SOURCE`: which format RL will end in, from the policy before it."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +33,8 @@ _SAMPLING = ("split", "prompts", "samples", "temperature", "completion_length", 
 _LADDER: dict[str, Any] = {
     "algorithm": "grpo",
     "warmup": 0.1,
+    "schedule": "constant",
+    "loss_type": "dr_grpo",
     "kl_coefficient": 0.0,
     "prompts_per_step": 64,
     "group_size": 8,
@@ -42,7 +45,7 @@ _LADDER: dict[str, Any] = {
 }
 """Settings of the small ladder, whose learning rate follows from the size."""
 
-_REDRAWN = 40
+_REDRAWN = 200
 """Probes drawn from the probe for the interval of a probability."""
 
 
@@ -179,7 +182,8 @@ def _forecast(options: ForecastOptions, word: str) -> None:
             forecasts[drawn],
             known.probe.shares,
             title=f"Forecast from {word}",
-            words=f"{method_words(drawn).capitalize()}, fitted on {fitted()['on']}: {words[-1]}",
+            words=f"Shares by {method_words(drawn)}, fitted on {fitted()['on']}. "
+            f"By {method_words(best)}: {words[-1]}",
         )
         save_figure(figure, options.figure)
     print(f"probability of leading, by {method_words(best)} (fitted on {fitted()['on']}):")
@@ -218,7 +222,8 @@ def _source(options: ForecastOptions, word: str) -> "tuple[pa.Table, RunSettings
         return sides(word, columns=Columns(text=options.text, gold=options.gold))[0].rollouts, None
     run = RunFolder.open(folder)
     config = run.config
-    own = run_settings(config) if "settings" in config else None  # none of a base
+    on_policy = "group_size" in config.get("settings", {})  # else a base, or a run of SFT
+    own = run_settings(config) if on_policy else None
     if folder == Path(word) or epoch == "last":
         epochs = run.epochs("probe")
         if not epochs:
@@ -238,11 +243,16 @@ def _sampled(options: ForecastOptions, model: str) -> "pa.Table":
 
 def _settings(options: ForecastOptions, own: "RunSettings | None") -> "RunSettings":
     """The settings of the run, with what the command line says in place of its own."""
+    from formatlab.analysis.forecasts import ON_POLICY
     from formatlab.forecast.known import RunSettings, ladder_rate
 
     given = {name: value for name in _LADDER if (value := getattr(options, name, None)) is not None}
     if options.parameters is not None and options.learning_rate is None:
         raise InputError("--parameters says nothing without --learning-rate; give both")
+    if options.algorithm is not None and options.algorithm not in ON_POLICY:
+        raise InputError(f"--algorithm {options.algorithm}: it is one of {', '.join(ON_POLICY)}")
+    if options.parameters is not None and not 1 <= options.parameters < math.inf:
+        raise InputError(f"--parameters is {options.parameters}; it is a number of parameters")
     parameters = options.parameters or (own.non_embedding_parameters if own else None)
     if options.learning_rate is not None and parameters is None:
         raise InputError(
@@ -250,6 +260,8 @@ def _settings(options: ForecastOptions, own: "RunSettings | None") -> "RunSettin
             "embedding: how far an update moves goes with both"
         )
     size = int(parameters or 1_000_000)
-    rate = options.learning_rate or (own.learning_rate if own else ladder_rate(size))
+    rate = own.learning_rate if own else ladder_rate(size)
+    if options.learning_rate is not None:
+        rate = options.learning_rate
     base = asdict(own) if own else _LADDER
     return RunSettings(**{**base, **given, "non_embedding_parameters": size, "learning_rate": rate})

@@ -1,6 +1,7 @@
 """`formatlab score-forecasts RUNS`: how good forecasts of the winner are, out of sample."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,9 +22,11 @@ of the run. RUNS are studies, run folders, or a benchmark (plots/forecasts), whi
 
 Every method is fitted on some runs and scored on others: leaving out one base at a time (with all
 its runs), one scale, one mixture, one fidelity, or one algorithm. What is a rule, such as the
-largest share, becomes probabilities through a temperature fitted on the same runs as the models.
-Scores are of the last probe of each run, with 95% intervals of a bootstrap over bases. Where the
-winner was undecided, forecasts are scored by how often each format leads over resamples.
+largest share, becomes probabilities through a temperature fitted on the same runs as the models;
+`chosen` is the method that is best on the runs of the fit. Of every forecast, yours too, .01 is
+spread evenly. Scores are of the last probe of each run, with 95% intervals of a bootstrap over
+bases. Where the winner was undecided, forecasts are scored by how often each format leads over
+resamples.
 
 examples:
   formatlab score-forecasts plots/forecasts
@@ -57,7 +60,7 @@ class ScoreOptions:
     benchmark: Path | None = None
     """Folder to write the runs to as a benchmark."""
     set_aside: tuple[str, ...] = ()
-    """Facts of runs that are set aside, such as seed=2 or mixture=nine."""
+    """Facts of runs that are set aside, such as mixture=nine or study=forecasts,seed=2."""
     fitted: Path | None = None
     """File to write what was fitted on all runs to, as the package's own forecasts read it."""
 
@@ -95,11 +98,21 @@ def _check(options: ScoreOptions, words: Sequence[str]) -> None:
     ):
         if path is not None:
             check_output(flag, path, kinds=kinds, inputs=inputs, overwrite=options.overwrite)
-    if options.recorded and (options.held_out or options.method or options.fitted):
+    others = ("held_out", "method", "fitted", "benchmark", "set_aside")
+    if options.recorded and any(getattr(options, name) for name in others):
         raise InputError(
-            "--recorded scores forecasts as they were written; nothing is fitted, so leave "
-            "--held-out, --method and --fitted out"
+            "--recorded scores forecasts as they were written, and nothing else: leave "
+            f"{', '.join('--' + name.replace('_', '-') for name in others)} out"
         )
+    if options.held_out and options.fitted:
+        raise InputError("--fitted writes a fit on runs that were not set aside; --held-out is out")
+    from formatlab.forecast import EARLY_SLOPES, METHODS
+    from formatlab.forecast.scoring import CHOSEN
+
+    names = [path.stem for path in options.method]
+    for name in names:
+        if name in {*METHODS, *EARLY_SLOPES, CHOSEN} or names.count(name) > 1:
+            raise InputError(f"--method: {name}.py has the name of another method; rename it")
 
 
 def _score(options: ScoreOptions, words: Sequence[str]) -> None:
@@ -111,7 +124,10 @@ def _score(options: ScoreOptions, words: Sequence[str]) -> None:
 
     with shown_work("score-forecasts") as track:
         if options.recorded:
-            by_axis = {"recorded": recorded(forecast_runs(words, track=track), track=track)}
+            by_method, refused = recorded(forecast_runs(words, track=track), track=track)
+            by_axis = {"recorded": by_method}
+            for reason in refused:
+                print(f"formatlab score-forecasts: not scored: {reason}", file=sys.stderr)
         else:
             found = marked(cases(words, track=track), options.set_aside)
             if options.benchmark is not None:
@@ -138,7 +154,15 @@ def _out_of_sample(
     from formatlab.analysis.forecasts import own_forecasts
     from formatlab.forecast import EARLY_SLOPES, METHODS
     from formatlab.forecast.method import Fits
-    from formatlab.forecast.scoring import AXES, check_set_aside, held_out, of_set_aside, usable
+    from formatlab.forecast.scoring import (
+        AXES,
+        CHOSEN,
+        check_set_aside,
+        chosen,
+        held_out,
+        of_set_aside,
+        usable,
+    )
 
     if options.held_out:
         check_set_aside(found)
@@ -160,9 +184,18 @@ def _out_of_sample(
     }
     if options.fitted is not None:
         _write_fitted(options.fitted, fits)
+    before_rl = {name: of for name, of in fits.items() if name in METHODS}
     if options.held_out:
-        return {"held out": {name: of_set_aside(of) for name, of in fits.items()} | own}
-    return {axis: {name: held_out(of, axis) for name, of in fits.items()} | own for axis in axes}
+        aside = {name: of_set_aside(of) for name, of in fits.items()}
+        return {"held out": {**aside, CHOSEN: chosen(before_rl, None), **own}}
+    return {
+        axis: {
+            **{name: held_out(of, axis) for name, of in fits.items()},
+            CHOSEN: chosen(before_rl, axis),
+            **own,
+        }
+        for axis in axes
+    }
 
 
 def _write_fitted(path: Path, fits: "Mapping[str, Fits]") -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ from formatlab.forecast.known import (
 from formatlab.measure.bootstrap import resampled
 from formatlab.measure.counts import tally
 from formatlab.store import RunFolder
+from formatlab.store.config import config_hash
 
 EARLY = (0.125, 0.25)
 """Epochs after which the early slope is read; forecasts are scored at later ones."""
@@ -134,7 +136,7 @@ def run_case(run: RunFolder, *, kinds: Mapping[str, str]) -> Case:
     fidelity = sorted({kinds.get(form, form) for form in misreads})
     return Case(
         run=f"{config['study']}/{run.name}",
-        base=config["base"]["sha256"][:12],
+        base=_pretraining(config["base"]),
         scale=config["scale"]["name"],
         mixture=mixture,
         fidelity="both" if len(fidelity) > 1 else fidelity[0] if fidelity else "none",
@@ -150,12 +152,21 @@ def outcome(probe: pa.Table) -> Outcome:
     """Count the rollouts of a probe, and how often each format leads over resamples of prompts."""
     counted = tally(probe)
     (drawn,) = resampled([counted.rollouts], _RESAMPLES, seed=0)  # (B, F)
-    leads = np.bincount(drawn.argmax(axis=1), minlength=len(counted.tags)) / _RESAMPLES
+    leading = drawn == drawn.max(axis=1, keepdims=True)  # ties lead in equal parts
+    leads = (leading / leading.sum(axis=1, keepdims=True)).mean(axis=0)
     return Outcome(
         rollouts=_by_name(counted.tags, counted.rollouts.sum(axis=0)),
         correct=_by_name(counted.tags, counted.correct.sum(axis=0)),
         leads=_by_name(counted.tags, leads),
     )
+
+
+def _pretraining(base: Mapping[str, Any]) -> str:
+    """What names a base's pretraining, the same for all bases that were kept of it."""
+    config = base.get("config", {})
+    if not config.get("pretraining", {}).get("kept"):
+        return base["sha256"][:12]  # equal weights are one base, whatever its mixture is called
+    return config_hash({name: value for name, value in config.items() if name != "after"})
 
 
 def _by_name(names: Sequence[str], values: np.ndarray) -> dict[str, float]:

@@ -13,6 +13,8 @@ from formatlab.forecast.replicator import DRAWS
 _LEAST = 1e-6
 _LARGEST_STEP = 0.25
 """Largest rate x time of one step of the integration."""
+_MOST_STEPS = 2_000
+"""Of the integration between two epochs; by then one format has all."""
 
 
 class GradientFlow(Method):
@@ -35,7 +37,7 @@ class GradientFlow(Method):
         logits = np.log(np.maximum(shares, _LEAST))
         found, reached = [], 0.0
         for time in parameters["rate"] * known.settings.time(epochs):
-            steps = max(1, int(np.ceil((time - reached) / _LARGEST_STEP)))
+            steps = min(max(1, int(np.ceil((time - reached) / _LARGEST_STEP))), _MOST_STEPS)
             for _ in range(steps):
                 now = np.exp(log_softmax(logits, axis=1))
                 mean = (now * accuracies).sum(axis=1, keepdims=True)

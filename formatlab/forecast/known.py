@@ -1,5 +1,6 @@
 """What a forecast may know: the probe of the policy before RL, and the settings of the run."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -94,12 +95,15 @@ def base_probe(table: pa.Table) -> BaseProbe:
     """Count the rollouts of a policy before RL.
 
     Args:
-        table: rollouts with `PROBE_COLUMNS`; `tokens` and `logprob` may be missing.
+        table: rollouts with `PROBE_COLUMNS`; `tokens` and `logprob` may be missing. Those without a
+            known right answer do not count.
 
     Raises:
         InputError: no rollouts, or none with a known right answer.
     """
-    if table.num_rows and table["correct"].null_count == table.num_rows:
+    rows = table.num_rows
+    table = table.filter(table["correct"].is_valid())
+    if rows and not table.num_rows:
         raise InputError(
             "no rollout has a known right answer, so it cannot be said what RL would reward; give "
             "rollouts with right answers"
@@ -138,8 +142,12 @@ class RunSettings:
     learning_rate: float
     """Peak learning rate."""
     warmup: float
-    """Share of the updates over which the learning rate rises; after it, it is taken as constant.
-    """
+    """Share of the updates over which the learning rate rises; after it, it is taken as constant,
+    whatever the schedule."""
+    schedule: str
+    """Course of the learning rate after warm-up."""
+    loss_type: str
+    """How token losses are averaged, by TRL's name; empty where the algorithm has no choice."""
     kl_coefficient: float
     """Weight of the KL divergence to the base."""
     prompts_per_step: int
@@ -153,13 +161,15 @@ class RunSettings:
     epochs: int
 
     def __post_init__(self) -> None:
-        """Check that the run has a length."""
-        for name in ("non_embedding_parameters", "prompts_per_step", "group_size"):
+        """Check the ranges."""
+        for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise InputError(f"settings of the run: {name} must be at least 1")
-        for name in ("updates_per_step", "steps_per_epoch", "epochs"):
-            if getattr(self, name) < 1:
-                raise InputError(f"settings of the run: {name} must be at least 1")
+        for name in ("learning_rate", "kl_coefficient", "warmup"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"settings of the run: {name} must be a number from 0 on")
+        if self.warmup > 1:
+            raise InputError("settings of the run: warmup is a share of the updates, at most 1")
 
     @property
     def pace(self) -> float:
@@ -175,12 +185,22 @@ class RunSettings:
         Args:
             epochs: (H,).
         """
-        warm = max(1.0, self.warmup * self.steps_per_epoch * self.epochs)
+        warm = max(1e-9, self.warmup * self.steps_per_epoch * self.epochs)
         steps = np.asarray(epochs) * self.steps_per_epoch
         risen = np.minimum(steps, warm)
-        done = risen * (risen + 1) / (2 * warm) + steps - risen
+        # The first update has a rate of 0: transformers steps its schedules after the optimiser.
+        done = np.maximum(risen * (risen - 1), 0.0) / (2 * warm) + steps - risen
         return self.updates_per_step * self.pace * done
 
+
+_COUNTS = (
+    "non_embedding_parameters",
+    "prompts_per_step",
+    "group_size",
+    "updates_per_step",
+    "steps_per_epoch",
+    "epochs",
+)
 
 _LADDER_PACE = 0.158
 """Learning rate of RL times the root of the non-embedding parameters, on the lab's ladder."""
@@ -209,6 +229,8 @@ def run_settings(config: Mapping[str, Any]) -> RunSettings:
         non_embedding_parameters=config["scale"]["non_embedding_parameters"],
         learning_rate=settings["learning_rate"],
         warmup=settings["warmup"],
+        schedule=settings.get("schedule", "constant"),
+        loss_type=settings.get("loss_type", ""),
         kl_coefficient=settings["kl_coefficient"],
         prompts_per_step=settings["prompts_per_step"],
         group_size=settings["group_size"],

@@ -156,6 +156,10 @@ class Fits:
             parameters=self.method.tried[parameters],
         )
 
+    def best_score(self, among: np.ndarray) -> float:
+        """Log score on some of the cases of what `chosen` finds on them."""
+        return float(self._found[among].mean(axis=0).max())
+
     def forecast(self, place: int, among: np.ndarray) -> Forecast:
         """Forecast the case at a place by a fit on some of the cases."""
         parameters, temperature = self._best(among)

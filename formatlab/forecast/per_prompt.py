@@ -11,8 +11,8 @@ from formatlab.forecast.method import Method, constant
 class PerPrompt(Method):
     """Score: the mean over prompts of a format's share among the prompt's right rollouts.
 
-    Advantages compare rollouts of one prompt, so what counts is which format is right where others
-    are not. Prompts without a right rollout teach nothing and do not count.
+    Advantages compare rollouts of one prompt, so prompts that are always right or always wrong
+    teach nothing and do not count; if all are so, the score is the share.
     """
 
     name: ClassVar[str] = "per_prompt"
@@ -22,6 +22,7 @@ class PerPrompt(Method):
         """See `Method.scores`."""
         correct = known.probe.correct
         right = correct.sum(axis=1)  # (P,)
-        if not right.any():
+        teaches = (right > 0) & (right < known.probe.rollouts.sum(axis=1))
+        if not teaches.any():
             return constant(known.probe.shares, epochs)
-        return constant((correct[right > 0] / right[right > 0, None]).mean(axis=0), epochs)
+        return constant((correct[teaches] / right[teaches, None]).mean(axis=0), epochs)

@@ -2,8 +2,10 @@
 
 A method is fitted on all other groups of runs and scored on one, for each group in turn: by base (a
 pretraining and all runs from it), scale, mixture, fidelity or algorithm. Where runs were set aside,
-it is fitted on the others and scored on those. Differences between two methods are taken run by
-run; intervals are those of a bootstrap over bases.
+it is fitted on the others and scored on those. Which method is best is chosen in the same way, as a
+method of its own (`CHOSEN`): the best on a table would look better than it is. Differences between
+two methods are taken run by run; every base counts the same, and intervals are of a bootstrap over
+bases.
 
 H: epochs, F: formats of the base's probe.
 """
@@ -37,8 +39,12 @@ MEASURES = {
     "brier": "Brier score, 0 to 2; the lower the better",
     "hit": "probability that the likeliest format led",
     "distance": "total variation distance of the expected shares from those that came",
+    "covered": "part of the formats whose share lies in the 95% band of the expected one",
 }
 """What forecasts are scored by."""
+
+CHOSEN = "chosen"
+"""The method with the best log score on the runs of the fit, fitted on them."""
 
 _RESAMPLES = 10_000
 _BINS = np.array([0, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98, 1.0])
@@ -63,6 +69,11 @@ class Scored:
             return leads[np.arange(len(leads)), chances.argmax(axis=1)]
         if self.forecast.shares is None:
             return None
+        if measure == "covered":
+            came = self.case.shares[:, :-1]
+            low, high = self.forecast.low, self.forecast.high
+            assert low is not None and high is not None
+            return ((low <= came) & (came <= high)).mean(axis=1)
         shares = np.pad(self.forecast.shares, ((0, 0), (0, 1)))
         return np.abs(shares - self.case.shares).sum(axis=1) / 2
 
@@ -75,7 +86,7 @@ class Scored:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
-    """A mean over runs with a 95% interval over bases."""
+    """A mean over bases, each with its runs, and a 95% interval over bases."""
 
     value: float
     low: float | None
@@ -139,8 +150,34 @@ def of_set_aside(fits: Fits) -> list[Scored]:
     ]
 
 
+def chosen(fits: Mapping[str, Fits], axis: str | None) -> list[Scored]:
+    """Forecast every run by the method that is best on the other groups, fitted on them.
+
+    Args:
+        fits: of methods on the same runs.
+        axis: one of `AXES`; None for the runs that were set aside, by the best on the others.
+    """
+    cases = next(iter(fits.values())).cases
+    if axis is None:
+        groups = np.array([str(case.set_aside) for case in cases])
+    else:
+        groups = np.array([AXES[axis](case) for case in cases])
+    best = {
+        group: max(fits, key=lambda name: fits[name].best_score(groups != group))
+        for group in sorted(set(groups))
+        if (groups != group).any()
+    }
+    return [
+        Scored(
+            case=case, forecast=fits[best[groups[place]]].forecast(place, groups != groups[place])
+        )
+        for place, case in enumerate(cases)
+        if groups[place] in best and (axis is not None or case.set_aside)
+    ]
+
+
 def score(scored: Sequence[Scored], measure: str, epoch: float | None = None) -> Score | None:
-    """A mean over runs.
+    """A mean over bases.
 
     Args:
         scored: forecasts.
@@ -157,7 +194,7 @@ def score(scored: Sequence[Scored], measure: str, epoch: float | None = None) ->
 def difference(
     a: Sequence[Scored], b: Sequence[Scored], measure: str, epoch: float | None = None
 ) -> Score | None:
-    """Mean over the runs that both forecast of a's measure less b's; arguments as of `score`."""
+    """Mean over bases of a's measure less b's, in the runs of both; arguments as of `score`."""
     ours, theirs = _values(a, measure, epoch), _values(b, measure, epoch)
     both = [name for name in ours if name in theirs]
     return _mean([(ours[n][0].case.base, ours[n][1] - theirs[n][1]) for n in both])
@@ -196,20 +233,19 @@ def _values(
 
 
 def _mean(values: Sequence[tuple[str, float]], *, share: bool = False) -> Score | None:
-    """The mean of values of (base, value); where it is a share, Wilson's interval if all agree."""
+    """The mean over bases of (base, value); where it is a share, Wilson's interval if all agree."""
     if not values:
         return None
-    bases = sorted({base for base, _ in values})
-    sums = np.zeros((len(bases), 2))
+    of_base: dict[str, list[float]] = {}
     for base, value in values:
-        sums[bases.index(base)] += (value, 1)
+        of_base.setdefault(base, []).append(value)
+    means = np.array([np.mean(of) for of in of_base.values()])
     low = high = None
-    if len(bases) >= FEWEST_CLUSTERS:
-        (drawn,) = resampled([sums], _RESAMPLES, seed=0)  # (B, 2)
-        means = drawn[:, 0] / drawn[:, 1]
-        bounds = cluster_interval(means, len(bases)) if share else percentile_interval(means)
+    if len(means) >= FEWEST_CLUSTERS:
+        (drawn,) = resampled([means[:, None]], _RESAMPLES, seed=0)  # (B, 1)
+        found = drawn[:, 0] / len(means)
+        bounds = cluster_interval(found, len(means)) if share else percentile_interval(found)
         low, high = map(float, bounds)
-    total, count = sums.sum(axis=0)
     return Score(
-        value=float(total / count), low=low, high=high, n_runs=len(values), n_bases=len(bases)
+        value=float(means.mean()), low=low, high=high, n_runs=len(values), n_bases=len(means)
     )

@@ -32,7 +32,7 @@ class Simulation(Method):
     advantage of its rollouts (natural policy gradient), in units of the advantages' standard
     deviation, as AdamW divides by the size of gradients; by as much for each update of the step; by
     a pull back to the base where there is a KL coefficient; and by noise of standard deviation
-    `noise`. Accuracies stay as they are, and formats do not come to depend on prompts.
+    `noise`. One policy serves all prompts, accuracies stay as they are, and nothing is clipped.
     """
 
     name: ClassVar[str] = "simulation"
@@ -84,17 +84,19 @@ def simulate(
         chance = probe.correct[asked] + _OF_FORMAT * accuracies[:, None]
         chance = chance / (probe.rollouts[asked] + _OF_FORMAT)
         correct = generator.binomial(written, chance)  # (B, N, F)
-        advantages = _mean_advantages(settings, written, correct)
+        advantages, spread = _mean_advantages(settings, written, correct)
+        pull = settings.kl_coefficient * (logits - base)
         drawn = generator.standard_normal(logits.shape)
-        logits = logits + step * time * advantages + noise * np.sqrt(time) * drawn
-        logits = log_softmax(logits, axis=1)
-        logits = logits - step * time * settings.kl_coefficient * (logits - base)
-        found += [log_softmax(logits, axis=1)] * int((ends == index).sum())
+        moved = step * time * (advantages - pull) / spread + noise * np.sqrt(time) * drawn
+        logits = log_softmax(logits + moved, axis=1)
+        found += [logits] * int((ends == index).sum())
     return np.stack(found, axis=1)
 
 
-def _mean_advantages(settings: RunSettings, written: np.ndarray, correct: np.ndarray) -> np.ndarray:
-    """Mean advantage of the rollouts of each format in a step, in standard deviations.
+def _mean_advantages(
+    settings: RunSettings, written: np.ndarray, correct: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean advantage of the rollouts of each format in a step, and their standard deviation.
 
     Args:
         settings: of the run.
@@ -102,7 +104,7 @@ def _mean_advantages(settings: RunSettings, written: np.ndarray, correct: np.nda
         correct: right ones; (B, N, F).
 
     Returns:
-        (B, F)
+        (B, F), and (B, 1) over all rollouts.
     """
     right = correct.sum(axis=2, keepdims=True) / settings.group_size  # (B, N, 1)
     if settings.algorithm == "ppo":  # a critic and no groups: what is usual over the batch
@@ -112,4 +114,4 @@ def _mean_advantages(settings: RunSettings, written: np.ndarray, correct: np.nda
     summed = ((correct - written * right) / scale).sum(axis=1)  # (B, F)
     spread = np.sqrt(((deviation / scale) ** 2).mean(axis=(1, 2)))[:, None]  # (B, 1)
     mean = summed / np.maximum(written.sum(axis=1), 1)
-    return mean / np.maximum(spread, _LEAST_SPREAD)
+    return mean, np.maximum(spread, _LEAST_SPREAD)

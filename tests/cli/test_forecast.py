@@ -105,6 +105,10 @@ def test_a_run_is_forecast_from_its_base_or_its_end(
         (["--learning-rate", "1e-6"], "--learning-rate needs --parameters"),
         (["--samples", "4"], "--samples says how a model is sampled"),
         (["--epochs", "0"], "epochs must be at least 1"),
+        (["--parameters", "nan", "--learning-rate", "1"], "--parameters is nan"),
+        (["--parameters", "1e6", "--learning-rate", "nan"], "learning_rate must be a number"),
+        (["--kl-coefficient", "-3"], "kl_coefficient must be a number"),
+        (["--algorithm", "banana"], "--algorithm banana: it is one of"),
         (["--output", "out.txt"], "should be a .csv or .json or .parquet file"),
     ],
 )
@@ -147,7 +151,9 @@ def test_a_benchmark_is_scored(benchmark: Path, capsys: pytest.CaptureFixture[st
     assert {row["left_out"] for row in rows} == {"base", "scale"}  # one mixture and algorithm
     assert {row["epoch"] for row in rows} == {"last", "0.5", "1.0", "2.0"}
     mine = [row for row in rows if row["method"] == "mine" and row["measure"] == "log_score"]
-    assert all(float(row["value"]) < 0 and row["n_runs"] == "16" for row in mine)
+    assert {row["group"] for row in mine} == {"all", "0.04M", "0.13M"}
+    assert all(float(row["value"]) < 0 for row in mine)
+    assert {row["n_runs"] for row in mine if row["group"] == "all"} == {"16"}
     assert figure.stat().st_size > 10_000
 
 
@@ -207,8 +213,11 @@ def test_a_method_that_fails_is_told(
         (["nowhere"], "nowhere"),
         (["{}", "--recorded", "--held-out"], "--recorded scores forecasts as they were written"),
         (["{}", "--held-out"], "set aside"),
-        (["{}", "--set-aside", "colour=red"], "write one of scale, mixture"),
-        (["{}", "--set-aside", "seed=99"], "no run is; there are"),
+        (["{}", "--set-aside", "colour=red"], "'colour' is no fact; write one of study, scale"),
+        (["{}", "--set-aside", "seed=99"], "no run is that"),
+        (["{}", "--set-aside", "study=other,seed=0"], "no run is that"),
+        (["{}", "--held-out", "--fitted", "f.json"], "--fitted writes a fit on runs"),
+        (["{}", "--method", "share.py"], "has the name of another method"),
     ],
 )
 def test_what_cannot_be_scored_is_told(

@@ -1,5 +1,6 @@
 """What a forecast may know: counts of the base's probe, and the run's settings."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -73,8 +74,8 @@ def test_time_counts_updates_at_the_ladders_rate() -> None:
         np.array([1.0])
     ) == pytest.approx(8)
     warm = replace(steady, warmup=0.5)  # 16 of 32 steps
-    assert warm.time(np.array([1.0])) == pytest.approx(sum(n / 16 for n in range(1, 17)))
-    assert warm.time(np.array([2.0])) == pytest.approx(8.5 + 16)
+    assert warm.time(np.array([1.0])) == pytest.approx(sum(n / 16 for n in range(16)))
+    assert warm.time(np.array([2.0])) == pytest.approx(7.5 + 16)
 
 
 def test_settings_of_a_run() -> None:
@@ -100,7 +101,19 @@ def test_settings_of_a_run() -> None:
         run_settings({"algorithm": "sft", "settings": {"epochs": 1}})
 
 
-@pytest.mark.parametrize("name", ["group_size", "epochs", "prompts_per_step"])
-def test_settings_that_are_no_run(name: str) -> None:
+def test_rollouts_without_a_verdict_do_not_count() -> None:
+    rows = [("a", "prose", None if n % 2 else True, 1) for n in range(40)]
+    probe = base_probe(rollouts([*rows, ("a", "latex", False, 1)]))
+    assert probe.rollouts.tolist() == [[1, 20]]
+    assert probe.accuracies[1] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, 0) for name in ("group_size", "epochs", "prompts_per_step")]
+    + [(name, value) for name in ("learning_rate", "kl_coefficient") for value in (-1, math.nan)]
+    + [("warmup", 2.0), ("learning_rate", math.inf)],
+)
+def test_settings_that_are_no_run(name: str, value: float) -> None:
     with pytest.raises(InputError, match=name):
-        replace(SETTINGS, **{name: 0})
+        replace(SETTINGS, **{name: value})

@@ -22,23 +22,23 @@ def scored() -> dict[str, dict[str, list[Scored]]]:
 
 
 def test_the_scores_are_those_that_are_told(scored: dict[str, dict[str, list[Scored]]]) -> None:
+    """README and findings have them with two decimals."""
     found = {name: score(of, "log_score") for name, of in scored["scale"].items()}
-    told = {"share": -1.07, "product": -0.55, "first_step": -0.66, "tilted": -0.37}
-    assert {name: of and round(of.value, 2) for name, of in found.items()} == told
-    for of in found.values():
+    told = {"share": -1.295, "product": -0.645, "first_step": -0.490, "tilted": -0.386}
+    for name, of in found.items():
         assert of is not None
-        assert (of.n_runs, of.n_bases) == (104, 60)
+        assert of.value == pytest.approx(told[name], abs=0.002)
+        assert (of.n_runs, of.n_bases) == (110, 60)
 
 
-@pytest.mark.parametrize("axis", ["scale", "mixture"])
-@pytest.mark.parametrize("rule", ["product", "first_step"])
-def test_the_tilted_optimum_beats_the_simple_rules(
-    scored: dict[str, dict[str, list[Scored]]], axis: str, rule: str
-) -> None:
-    found = difference(scored[axis]["tilted"], scored[axis][rule], "log_score")
-    assert found is not None
-    assert found.low is not None
-    assert found.low > 0
+def test_no_rule_holds_at_all_horizons(scored: dict[str, dict[str, list[Scored]]]) -> None:
+    """Share x accuracy is better at half an epoch, p (a - mean a) at five."""
+    early, late = (
+        difference(scored["scale"]["product"], scored["scale"]["first_step"], "log_score", epoch)
+        for epoch in (0.5, 5.0)
+    )
+    assert early is not None and early.low is not None and early.low > 0
+    assert late is not None and late.high is not None and late.high < 0
 
 
 def test_what_was_set_aside_is_declared() -> None:

@@ -20,6 +20,7 @@ from formatlab.forecast.scoring import (
     Scored,
     calibration,
     check_set_aside,
+    chosen,
     difference,
     held_out,
     of_set_aside,
@@ -152,6 +153,41 @@ def test_a_fit_never_sees_what_it_is_scored_on() -> None:
     hits = {axis: score(held_out(fits, axis), "hit") for axis in ("base", "scale")}
     assert hits["scale"] is not None
     assert hits["scale"].value == 0
+
+
+def test_the_best_method_is_chosen_without_what_it_is_scored_on() -> None:
+    """At one scale the share leads, at the other accuracy: what is chosen on one fails on both."""
+    cases = []
+    for number in range(40):
+        small = number % 2
+        lead = [0.0, 0.0, 1.0] if small else [1.0, 0.0, 0.0]
+        probe = made_probe((0.2, 0.3, 0.5), (0.9, 0.5, 0.1), seed=number)
+        scale = "0.04M" if small else "0.13M"
+        cases.append(made_case(number, probe, leads=[lead] * 3, scale=scale))
+    fits = {name: Fits(METHODS[name], cases) for name in ("share", "accuracy")}
+    found = score(chosen(fits, "scale"), "hit")
+    assert found is not None
+    assert (found.value, found.n_runs) == (0, 40)
+
+
+def test_bases_count_the_same_however_many_runs_they_have() -> None:
+    probe = made_probe((0.2, 0.3, 0.5), (0.9, 0.5, 0.1))
+    scored = []
+    for number in range(10):
+        base, first = ("a", 1.0) if number < 9 else ("b", 0.0)
+        case = made_case(number, probe, leads=[[first, 0, 1 - first]] * 3, base=base)
+        forecast = Forecast(
+            formats=probe.formats,
+            epochs=case.epochs,
+            chances=np.array([[0.9, 0.0, 0.05, 0.05]] * 3),
+            shares=None,
+            low=None,
+            high=None,
+        )
+        scored.append(Scored(case=case, forecast=forecast))
+    found = score(scored, "hit")
+    assert found is not None
+    assert (found.value, found.n_runs, found.n_bases) == (0.5, 10, 2)
 
 
 def test_set_aside_runs_do_not_fit() -> None:

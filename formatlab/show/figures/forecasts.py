@@ -10,10 +10,10 @@ from matplotlib.lines import Line2D
 
 from formatlab.forecast import EARLY_SLOPES
 from formatlab.forecast.method import Forecast
-from formatlab.forecast.scoring import Score, Scored, calibration, score
+from formatlab.forecast.scoring import CHOSEN, Score, Scored, calibration, score
 from formatlab.show.figures.layout import QUIET, STYLE, figure_layout
 from formatlab.show.palette import format_style
-from formatlab.show.tables.forecasts import LOG_SCORE, ByAxis, best_method, method_words
+from formatlab.show.tables.forecasts import LOG_SCORE, ByAxis, method_words
 
 
 def forecast_figure(by_axis: ByAxis) -> Figure:
@@ -24,10 +24,10 @@ def forecast_figure(by_axis: ByAxis) -> Figure:
     """
     axes_names = list(by_axis)
     first = by_axis[axes_names[0]]
-    best = best_method(first)
+    best = CHOSEN if CHOSEN in first else next(iter(first))
     some = next(iter(first.values()))
     runs, bases = len(some), len({of.case.base for of in some})
-    with matplotlib.rc_context(STYLE | {"axes.grid.axis": "both"}):
+    with matplotlib.rc_context(STYLE):
         figure, axes = figure_layout(
             title="Forecasts of the format that leads after RL, made before it",
             caption=(
@@ -64,6 +64,7 @@ def _draw_scores(panel: Axes, axis: str, of_axis: Mapping[str, Sequence[Scored]]
                 va="center",
             )
     panel.set_yticks([])
+    panel.grid(visible=True, axis="x")
     panel.set_ylim(len(names) - 0.5, -0.9)
     panel.set_xlim(right=0)
     panel.set_title(f"left out: {axis}")
@@ -79,6 +80,7 @@ def _draw_calibration(panel: Axes, words: str, scored: Sequence[Scored]) -> None
     panel.set_title(f"calibration: {words}")
     panel.set_xlabel("forecast probability of leading")
     panel.set_ylabel("came true")
+    panel.grid(visible=True, axis="both")
 
 
 def _bar(panel: Axes, found: Score, x: float, y: float, colour: str, *, horizontal: bool) -> None:
@@ -111,7 +113,7 @@ def course_figure(forecast: Forecast, base: np.ndarray, *, title: str, words: st
     with matplotlib.rc_context(STYLE):
         figure, (panel,) = figure_layout(
             title=title,
-            caption=f"{words}. Bands hold 95% of the draws.",
+            caption=f"{words}. Bands: 95% over which prompts are asked; shares vary by more.",
             panels=1,
             columns=1,
             panel_size=(4.6, 2.8),

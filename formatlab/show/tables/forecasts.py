@@ -8,6 +8,8 @@ import numpy as np
 from formatlab.forecast import EARLY_SLOPES, METHODS
 from formatlab.forecast.method import Forecast
 from formatlab.forecast.scoring import (
+    AXES,
+    CHOSEN,
     MEASURES,
     Score,
     Scored,
@@ -30,53 +32,70 @@ _SHARES = {"share": "shares", "share_low": "low", "share_high": "high"}
 def method_words(name: str) -> str:
     """A method as readers know it."""
     known = METHODS | EARLY_SLOPES
+    if name == CHOSEN:
+        return "chosen on the rest"
     return known[name].words if name in known else name
 
 
-def best_method(of_axis: Mapping[str, Sequence[Scored]]) -> str:
-    """The method with the best log score at the last probes, of those that forecast before RL."""
-    found = {
-        name: of.value
-        for name, scored in of_axis.items()
-        if name not in EARLY_SLOPES and (of := score(scored, LOG_SCORE)) is not None
-    }
-    return max(found, key=lambda name: found[name])
-
-
 def score_rows(by_axis: ByAxis) -> list[dict[str, Any]]:
-    """Return a row for each axis, epoch, method and measure, and for differences from the best."""
+    """Return a row for each axis, group, epoch, method and measure, and for differences.
+
+    Differences are from the method that is chosen on the runs of the fit. `group` is what was left
+    out: all groups together, or one.
+    """
     rows = []
     for axis, of_axis in by_axis.items():
-        best = best_method(of_axis)
         epochs = sorted({at for of in of_axis.values() for one in of for at in one.case.epochs})
-        for epoch in (None, *epochs):
-            for name, scored in of_axis.items():
-                for measure in MEASURES:
-                    found = {"": score(scored, measure, epoch)}
-                    if name != best:
-                        found[best] = difference(of_axis[best], scored, measure, epoch)
-                    rows += [
-                        {
-                            "left_out": axis,
-                            "epoch": "last" if epoch is None else float(epoch),
-                            "method": f"{minuend} - {name}" if minuend else name,
-                            "measure": measure,
-                            **_columns(value),
-                        }
-                        for minuend, value in found.items()
-                        if value is not None
-                    ]
-        for of_bin in calibration(of_axis[best]):
-            rows.append(
-                {
+        for group in ("all", *_groups(axis, of_axis)):
+            of_group = _of_group(axis, of_axis, group)
+            for epoch in (None, *epochs) if group == "all" else (None,):
+                where = {
                     "left_out": axis,
-                    "epoch": "last",
-                    "method": best,
-                    "measure": f"came true of forecasts of {of_bin.forecast:.3f}",
-                    **_columns(of_bin.came),
+                    "group": group,
+                    "epoch": "last" if epoch is None else float(epoch),
                 }
-            )
+                for name, scored in of_group.items():
+                    for measure in MEASURES:
+                        found = {name: score(scored, measure, epoch)}
+                        if name != CHOSEN and CHOSEN in of_group:
+                            compared = difference(of_group[CHOSEN], scored, measure, epoch)
+                            found[f"{CHOSEN} - {name}"] = compared
+                        rows += [
+                            {**where, "method": words, "measure": measure, **_columns(value)}
+                            for words, value in found.items()
+                            if value is not None
+                        ]
+        calibrated = CHOSEN if CHOSEN in of_axis else next(iter(of_axis))
+        rows += [
+            {
+                "left_out": axis,
+                "group": "all",
+                "epoch": "last",
+                "method": calibrated,
+                "measure": f"came true of forecasts of {of_bin.forecast:.3f}",
+                **_columns(of_bin.came),
+            }
+            for of_bin in calibration(of_axis[calibrated])
+        ]
     return rows
+
+
+def _groups(axis: str, of_axis: Mapping[str, Sequence[Scored]]) -> list[str]:
+    """The groups that were left out one at a time; none by base, of which there are too many."""
+    if axis not in AXES or axis == "base":
+        return []
+    return sorted({AXES[axis](of.case) for scored in of_axis.values() for of in scored})
+
+
+def _of_group(
+    axis: str, of_axis: Mapping[str, Sequence[Scored]], group: str
+) -> Mapping[str, Sequence[Scored]]:
+    if group == "all":
+        return of_axis
+    return {
+        name: [of for of in scored if AXES[axis](of.case) == group]
+        for name, scored in of_axis.items()
+    }
 
 
 def _columns(found: Score) -> dict[str, float | int | None]:
@@ -97,7 +116,7 @@ def print_scores(by_axis: ByAxis) -> None:
     table = Table("method", box=None, pad_edge=False)
     for axis in by_axis:
         table.add_column(f"log score, {axis}", justify="right")
-    for heading in ("hit", "Brier", "distance of shares"):
+    for heading in ("hit", "Brier", "distance of shares", "covered"):
         table.add_column(heading, justify="right")
     for name, scored in first.items():
         table.add_row(
@@ -105,33 +124,45 @@ def print_scores(by_axis: ByAxis) -> None:
             *(_cell(score(of_axis[name], LOG_SCORE)) for of_axis in by_axis.values()),
             *(
                 _cell(score(scored, measure), short=True)
-                for measure in ("hit", "brier", "distance")
+                for measure in ("hit", "brier", "distance", "covered")
             ),
         )
     console = wide_console()
     console.print(table)
     for axis, of_axis in by_axis.items():
-        best = best_method(of_axis)
-        against = Table(f"log score of {method_words(best)} less that of", box=None, pad_edge=False)
-        against.add_column(axis, justify="right")
-        against.add_column("runs", justify="right")
-        against.add_column("bases", justify="right")
-        for name, scored in of_axis.items():
-            if name != best and (found := difference(of_axis[best], scored, LOG_SCORE)):
-                against.add_row(
-                    method_words(name), _cell(found), str(found.n_runs), str(found.n_bases)
-                )
+        if CHOSEN not in of_axis:
+            continue
+        columns = ("all", *_groups(axis, of_axis))
+        against = Table(f"left out: {axis}; log score", box=None, pad_edge=False)
+        for group in columns:
+            against.add_column(group, justify="right")
+        for name in of_axis:
+            cells = []
+            for group in columns:
+                of_group = _of_group(axis, of_axis, group)
+                found = difference(of_group[CHOSEN], of_group[name], LOG_SCORE)
+                cells.append(_cell(found, short=group != "all"))
+            if name != CHOSEN:
+                against.add_row(f"chosen less {method_words(name)}", *cells)
         console.print()
         console.print(against)
-    best = best_method(first)
-    bins = Table(f"calibration of {method_words(best)}", "came true", "n", box=None, pad_edge=False)
-    for of in calibration(first[best]):
-        bins.add_row(f"{of.forecast:.2f}", _cell(of.came), str(of.came.n_runs))
-    console.print()
-    console.print(bins)
+    for axis, of_axis in by_axis.items():
+        calibrated = CHOSEN if CHOSEN in of_axis else next(iter(of_axis))
+        bins = Table(
+            f"calibration of {method_words(calibrated)}, {axis}",
+            "came true",
+            "n",
+            box=None,
+            pad_edge=False,
+        )
+        for of in calibration(of_axis[calibrated]):
+            bins.add_row(f"{of.forecast:.2f}", _cell(of.came), str(of.came.n_runs))
+        console.print()
+        console.print(bins)
     print(
-        "\nAt the last probe of each run. Columns name what the fit left out; hit, Brier and "
-        "distance are of the first. 95% intervals: bootstrap over bases.\n"
+        "\nAt the last probe of each run. Columns name what the fit left out; hit, Brier, distance "
+        "and covered are of the first. chosen: the method that is best on the runs of the fit. "
+        "Every base counts the same; 95% intervals: bootstrap over bases.\n"
         f"Log score: {MEASURES[LOG_SCORE]}."
     )
 
@@ -169,7 +200,7 @@ def forecast_words(forecast: Forecast, low: np.ndarray, high: np.ndarray, *, pla
     if forecast.shares is not None:
         epochs = forecast.epochs[place]
         words.append(
-            f"expected share of {forecast.formats[first]} after {epochs:g} epoch"
+            f"expected share of {name_text(forecast.formats[first], 30)} after {epochs:g} epoch"
             f"{'s' * bool(epochs != 1)} {forecast.shares[place, first]:.2f}"
         )
     return "; ".join(words)

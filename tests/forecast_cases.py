@@ -9,6 +9,20 @@ from formatlab.forecast.known import BaseProbe, RunSettings
 
 FORMATS = ("latex", "program", "prose")
 
+RUN_SETTINGS = {
+    "learning_rate": 1e-3,
+    "warmup": 0.1,
+    "kl_coefficient": 0.0,
+    "prompts": 256,
+    "prompts_per_step": 64,
+    "group_size": 8,
+    "iterations": 1,
+    "sequences_per_update": None,
+    "scale_rewards": "none",
+    "epochs": 2,
+}
+"""Settings of a run as its config.json has them."""
+
 SETTINGS = RunSettings(
     algorithm="grpo",
     non_embedding_parameters=25_000,

@@ -76,10 +76,6 @@ class CompareOptions:
     """With --problems: decides all draws; 0."""
 
 
-_SAMPLING = ("split", "prompts", "samples", "temperature", "completion_length", "chat", "seed")
-"""Options that say how models are sampled."""
-
-
 def main(arguments: list[str]) -> int:
     """Parse the rest of the command line, compare, and print."""
     import tyro
@@ -110,15 +106,11 @@ def _description() -> str:
 
 def _check(options: CompareOptions, words: Sequence[str]) -> None:
     from formatlab.analysis.sides import inputs
+    from formatlab.cli.probe import check_sampling
     from formatlab.show.tables.table import TABLE_FILES
     from formatlab.store.output_file import FIGURE_FILES, check_output
 
-    if options.problems is None:
-        for name in _SAMPLING:
-            value = getattr(options, name)
-            if value is not None and value is not False:  # 0 is a value
-                flag = f"--{name.replace('_', '-')}"
-                raise InputError(f"{flag} says how models are sampled, on --problems PROBLEMS")
+    check_sampling(options, "models are")
     read = inputs([*words, *([options.problems] if options.problems else [])])
     for flag, path, kinds in (
         ("--output", options.output, TABLE_FILES),
@@ -232,14 +224,13 @@ def _pairs(options: CompareOptions, words: Sequence[str], track: "Track") -> lis
 def _sampled(options: CompareOptions, models: Sequence[str]) -> list[_Pair]:
     """Probe models, and pair their rollouts as those of other sides."""
     from formatlab.analysis.sides import Side
-    from formatlab.cli.probe import ProbeOptions, observe_models
+    from formatlab.cli.probe import observe_models, sampling_options
     from formatlab.measure.frames import rollouts_of
     from formatlab.store.rollout import rollouts_to_table
 
     if len(models) == 1:
         raise InputError("--problems: name two models or more to sample and compare")
-    named = {name: value for name in _SAMPLING if (value := getattr(options, name)) is not None}
-    probed = ProbeOptions(problems=options.problems or "", **named)
+    probed = sampling_options(options)
     first, *others = (
         Side(label=of.name, rollouts=rollouts_of(rollouts_to_table(of.rows), of.name))
         for of in observe_models(probed, models)

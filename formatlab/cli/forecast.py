@@ -29,7 +29,6 @@ examples:
   formatlab forecast owner/model --problems gsm8k --prompts 64 --samples 8 --chat
 """
 
-_SAMPLING = ("split", "prompts", "samples", "temperature", "completion_length", "chat", "seed")
 _LADDER: dict[str, Any] = {
     "algorithm": "grpo",
     "warmup": 0.1,
@@ -122,15 +121,11 @@ def main(arguments: list[str]) -> int:
 
 def _check(options: ForecastOptions, word: str) -> None:
     from formatlab.analysis.sides import inputs
+    from formatlab.cli.probe import check_sampling
     from formatlab.show.tables.table import TABLE_FILES
     from formatlab.store.output_file import FIGURE_FILES, check_output
 
-    if options.problems is None:
-        for name in _SAMPLING:
-            value = getattr(options, name)
-            if value is not None and value is not False:  # 0 is a value
-                flag = f"--{name.replace('_', '-')}"
-                raise InputError(f"{flag} says how a model is sampled, on --problems PROBLEMS")
+    check_sampling(options, "a model is")
     for flag, path, kinds in (
         ("--output", options.output, TABLE_FILES),
         ("--figure", options.figure, FIGURE_FILES),
@@ -233,11 +228,10 @@ def _source(options: ForecastOptions, word: str) -> "tuple[pa.Table, RunSettings
 
 
 def _sampled(options: ForecastOptions, model: str) -> "pa.Table":
-    from formatlab.cli.probe import ProbeOptions, observe_models
+    from formatlab.cli.probe import observe_models, sampling_options
     from formatlab.store.rollout import rollouts_to_table
 
-    named = {name: value for name in _SAMPLING if (value := getattr(options, name)) is not None}
-    (probed,) = observe_models(ProbeOptions(problems=options.problems or "", **named), [model])
+    (probed,) = observe_models(sampling_options(options), [model])
     return rollouts_to_table(probed.rows)
 
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from formatlab.errors import InputError, RunError
 from formatlab.train.failure import out_of_memory
@@ -66,6 +66,33 @@ class ProbeOptions:
     """File that the rollouts are written to: .parquet or .jsonl."""
     overwrite: bool = False
     """Replace outputs that exist."""
+
+
+SAMPLING = ("split", "prompts", "samples", "temperature", "completion_length", "chat", "seed")
+"""Options of other verbs that say how models are sampled, with --problems alone."""
+
+
+def check_sampling(options: Any, what: str) -> None:
+    """Refuse options that say how models are sampled where none is.
+
+    Args:
+        options: of a verb, with `problems` and `SAMPLING`.
+        what: is sampled, as in `models are`.
+
+    Raises:
+        InputError: one is given without --problems.
+    """
+    for name in SAMPLING if options.problems is None else ():
+        value = getattr(options, name)
+        if value is not None and value is not False:  # 0 is a value
+            flag = f"--{name.replace('_', '-')}"
+            raise InputError(f"{flag} says how {what} sampled, on --problems PROBLEMS")
+
+
+def sampling_options(options: Any) -> ProbeOptions:
+    """What a verb with `problems` and `SAMPLING` asks of a probe."""
+    named = {name: value for name in SAMPLING if (value := getattr(options, name)) is not None}
+    return ProbeOptions(problems=options.problems or "", **named)
 
 
 def main(arguments: list[str]) -> int:

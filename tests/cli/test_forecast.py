@@ -6,25 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forecast_cases import lawful_cases
+from forecast_cases import RUN_SETTINGS, lawful_cases
 from small_runs import Factory, study_factory
 
 from formatlab.cli.main import main
 from formatlab.forecast import METHODS
 from formatlab.forecast.benchmark import write_benchmark
-
-SETTINGS = {
-    "learning_rate": 1e-3,
-    "warmup": 0.1,
-    "kl_coefficient": 0.0,
-    "prompts": 256,
-    "prompts_per_step": 64,
-    "group_size": 8,
-    "iterations": 1,
-    "sequences_per_update": None,
-    "scale_rewards": "none",
-    "epochs": 2,
-}
 
 
 @pytest.fixture
@@ -55,7 +42,7 @@ def benchmark(tmp_path: Path) -> Path:
 def with_settings(make_run: Factory, **options: Any) -> Path:
     base = {"sha256": str(options.get("seed", 0)) * 64, "undertrained": False, "floor": 0.1}
     config = {
-        "settings": SETTINGS,
+        "settings": RUN_SETTINGS,
         "reward": "correctness",
         "mixture_name": "four-executed",
         "base": base,

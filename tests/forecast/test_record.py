@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forecast_cases import RUN_SETTINGS
 from small_runs import Factory, run_factory
 from tiny_study import TINY
 
@@ -16,19 +17,7 @@ from formatlab.forecast import METHODS
 from formatlab.forecast.record import fitted, recorded_forecasts, write_forecasts
 from formatlab.store import RunFolder
 
-SETTINGS = {
-    "learning_rate": 1e-3,
-    "warmup": 0.1,
-    "kl_coefficient": 0.0,
-    "prompts": 256,
-    "prompts_per_step": 64,
-    "group_size": 8,
-    "iterations": 1,
-    "sequences_per_update": None,
-    "scale_rewards": "none",
-    "epochs": 2,
-}
-CONFIG = {"settings": SETTINGS, "reward": "correctness"}
+CONFIG = {"settings": RUN_SETTINGS, "reward": "correctness"}
 
 
 @pytest.fixture
@@ -81,7 +70,7 @@ def test_a_run_that_has_begun_gets_none(make_run: Factory) -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [{"settings": SETTINGS, "reward": "random"}, {"settings": SETTINGS}]
+    "config", [{"settings": RUN_SETTINGS, "reward": "random"}, {"settings": RUN_SETTINGS}]
 )
 def test_other_rewards_are_not_forecast(make_run: Factory, config: dict[str, Any]) -> None:
     run = begun(make_run, config=config)

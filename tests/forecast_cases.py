@@ -35,7 +35,7 @@ SETTINGS = RunSettings(
     group_size=8,
     scale_rewards="none",
     updates_per_step=1,
-    steps_per_epoch=16,
+    steps_per_epoch=4,
     epochs=2,
 )
 

@@ -158,9 +158,7 @@ def _out_of_sample(
         AXES,
         CHOSEN,
         check_set_aside,
-        chosen,
         held_out,
-        of_set_aside,
         usable,
     )
 
@@ -184,17 +182,15 @@ def _out_of_sample(
     }
     if options.fitted is not None:
         _write_fitted(options.fitted, fits)
-    before_rl = {name: of for name, of in fits.items() if name in METHODS}
-    if options.held_out:
-        aside = {name: of_set_aside(of) for name, of in fits.items()}
-        return {"held out": {**aside, CHOSEN: chosen(before_rl, None), **own}}
+    before_rl = [of for name, of in fits.items() if name in METHODS]
+    left_out = {"held out": None} if options.held_out else {axis: axis for axis in axes}
     return {
-        axis: {
-            **{name: held_out(of, axis) for name, of in fits.items()},
-            CHOSEN: chosen(before_rl, axis),
+        words: {
+            **{name: held_out([of], axis) for name, of in fits.items()},
+            CHOSEN: held_out(before_rl, axis),
             **own,
         }
-        for axis in axes
+        for words, axis in left_out.items()
     }
 
 
@@ -207,7 +203,7 @@ def _write_fitted(path: Path, fits: "Mapping[str, Fits]") -> None:
     from formatlab.store.atomic_file import write_text_atomically
 
     of_methods = {name: of for name, of in fits.items() if name in METHODS}
-    scores = {name: score(held_out(of, "base"), "log_score") for name, of in of_methods.items()}
+    scores = {name: score(held_out([of], "base"), "log_score") for name, of in of_methods.items()}
     some = next(iter(of_methods.values())).cases
     bases = len({case.base for case in some})
     content = {

@@ -12,6 +12,7 @@ H: epochs, F: formats of the base's probe.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -115,19 +116,27 @@ def usable(method: Method, cases: Sequence[Case]) -> list[Case]:
     ]
 
 
-def held_out(fits: Fits, axis: str) -> list[Scored]:
+def held_out(methods: Sequence[Fits], axis: str | None) -> list[Scored]:
     """Forecast every run by a fit on the other groups; a group without others is not forecast.
 
     Args:
-        fits: of a method on the runs.
-        axis: one of `AXES`.
+        methods: fitted on the same runs. Of several, the one with the best log score on the other
+            groups forecasts a group.
+        axis: one of `AXES`; None to forecast the runs that were set aside, by a fit on the others.
     """
-    groups = np.array([AXES[axis](case) for case in fits.cases])
-    return [
-        Scored(case=case, forecast=fits.forecast(place, groups != groups[place]))
-        for place, case in enumerate(fits.cases)
-        if (groups != groups[place]).any()
-    ]
+    cases = methods[0].cases
+    of_case = (lambda case: case.set_aside) if axis is None else AXES[axis]
+    groups = np.array([of_case(case) for case in cases])
+    scored = []
+    for group in sorted(set(groups.tolist())):
+        others = groups != group
+        if others.any() and (axis is not None or group):
+            best = max(methods, key=lambda fits: fits.best_score(others))
+            scored += [
+                Scored(case=cases[place], forecast=best.forecast(place, others))
+                for place in np.flatnonzero(~others).tolist()
+            ]
+    return scored
 
 
 def check_set_aside(cases: Sequence[Case]) -> None:
@@ -138,42 +147,6 @@ def check_set_aside(cases: Sequence[Case]) -> None:
     """
     if len({case.set_aside for case in cases}) < 2:
         raise InputError("there have to be runs that were set aside, and others to fit on")
-
-
-def of_set_aside(fits: Fits) -> list[Scored]:
-    """Forecast the runs that were set aside by a fit on the others, of which there are some."""
-    aside = np.array([case.set_aside for case in fits.cases])
-    return [
-        Scored(case=case, forecast=fits.forecast(place, ~aside))
-        for place, case in enumerate(fits.cases)
-        if case.set_aside and not aside.all()
-    ]
-
-
-def chosen(fits: Mapping[str, Fits], axis: str | None) -> list[Scored]:
-    """Forecast every run by the method that is best on the other groups, fitted on them.
-
-    Args:
-        fits: of methods on the same runs.
-        axis: one of `AXES`; None for the runs that were set aside, by the best on the others.
-    """
-    cases = next(iter(fits.values())).cases
-    if axis is None:
-        groups = np.array([str(case.set_aside) for case in cases])
-    else:
-        groups = np.array([AXES[axis](case) for case in cases])
-    best = {
-        group: max(fits, key=lambda name: fits[name].best_score(groups != group))
-        for group in sorted(set(groups))
-        if (groups != group).any()
-    }
-    return [
-        Scored(
-            case=case, forecast=fits[best[groups[place]]].forecast(place, groups != groups[place])
-        )
-        for place, case in enumerate(cases)
-        if groups[place] in best and (axis is not None or case.set_aside)
-    ]
 
 
 def score(scored: Sequence[Scored], measure: str, epoch: float | None = None) -> Score | None:
@@ -242,10 +215,15 @@ def _mean(values: Sequence[tuple[str, float]], *, share: bool = False) -> Score 
     means = np.array([np.mean(of) for of in of_base.values()])
     low = high = None
     if len(means) >= FEWEST_CLUSTERS:
-        (drawn,) = resampled([means[:, None]], _RESAMPLES, seed=0)  # (B, 1)
-        found = drawn[:, 0] / len(means)
+        found = _weights(len(means)) @ means / len(means)  # (B,)
         bounds = cluster_interval(found, len(means)) if share else percentile_interval(found)
         low, high = map(float, bounds)
     return Score(
         value=float(means.mean()), low=low, high=high, n_runs=len(values), n_bases=len(means)
     )
+
+
+@lru_cache(maxsize=8)
+def _weights(bases: int) -> np.ndarray:
+    """How often each base is drawn in each resample; (B, bases)."""
+    return resampled([np.eye(bases)], _RESAMPLES, seed=0)[0]

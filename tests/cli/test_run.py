@@ -174,6 +174,17 @@ def test_report_makes_the_same_files_again(whole: tuple[Path, str], tmp_path: Pa
     assert "winner" in output
 
 
+def test_a_run_is_forecast_before_its_first_step(whole: tuple[Path, str]):
+    run = only_run(whole[0])
+    forecast = run.forecast()
+    assert forecast is not None
+    assert run.metrics()[0]["forecast"] == forecast["sha256"]
+    assert all("forecast" not in line for line in run.metrics()[1:])
+    status, output, _ = call("score-forecasts", run.path, "--recorded")
+    assert status == 0
+    assert "share x accuracy" in output
+
+
 def assert_equal_runs(one: RunFolder, other: RunFolder) -> None:
     for split in ("train", "probe"):
         assert one.rollouts(split).equals(other.rollouts(split))

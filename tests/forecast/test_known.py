@@ -67,7 +67,7 @@ def test_drawn_probes_vary_by_about_the_standard_error() -> None:
 
 
 def test_time_counts_updates_at_the_ladders_rate() -> None:
-    steady = replace(SETTINGS, warmup=0.0, learning_rate=ladder_rate(25_000))
+    steady = replace(SETTINGS, steps_per_epoch=16, warmup=0.0, learning_rate=ladder_rate(25_000))
     assert steady.time(np.array([0.5, 2.0])).tolist() == pytest.approx([8, 32])
     assert replace(steady, updates_per_step=4).time(np.array([1.0])) == pytest.approx(64)
     assert replace(steady, learning_rate=steady.learning_rate / 2).time(

@@ -18,7 +18,7 @@ def scored() -> dict[str, dict[str, list[Scored]]]:
     fits = {
         name: Fits(METHODS[name], cases) for name in ("share", "product", "first_step", "tilted")
     }
-    return {axis: {name: held_out(of, axis) for name, of in fits.items()} for axis in AXES}
+    return {axis: {name: held_out([of], axis) for name, of in fits.items()} for axis in AXES}
 
 
 def test_the_scores_are_those_that_are_told(scored: dict[str, dict[str, list[Scored]]]) -> None:

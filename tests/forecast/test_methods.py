@@ -51,7 +51,8 @@ def test_tilting_goes_from_share_to_accuracy() -> None:
 
 @pytest.mark.parametrize("name", ["replicator", "gradient_flow", "simulation"])
 def test_courses_begin_at_the_base_and_end_in_the_better_format(name: str) -> None:
-    method, of = METHODS[name], known((0.2, 0.3, 0.5), (0.3, 0.9, 0.5))
+    method = METHODS[name]
+    of = known((0.2, 0.3, 0.5), (0.3, 0.9, 0.5), steps_per_epoch=16)
     fastest = method.tried[len(method.tried) - 1]
     scores = method.scores(of, np.array([0.07, 2.0]), **fastest)
     start, end = np.exp(scores).mean(axis=0)

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from forecast_cases import RUN_SETTINGS
 from small_runs import Factory, run_factory
-from tiny_study import TINY
 
-from formatlab.cli.main import main
 from formatlab.errors import InputError
 from formatlab.forecast import METHODS
 from formatlab.forecast.record import fitted, recorded_forecasts, write_forecasts
@@ -101,19 +99,3 @@ def test_a_late_forecast_is_refused(make_run: Factory) -> None:
     (late.path / "forecast.json").write_bytes((other.path / "forecast.json").read_bytes())
     with pytest.raises(InputError, match="another probe"):
         recorded_forecasts(late)
-
-
-def test_a_study_forecasts_its_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    experiment = tmp_path / "tiny.py"
-    experiment.write_text(TINY + '\nPRESETS = {"tiny": TINY}\n')
-    assert main(["run", str(experiment), "--runs-dir", str(tmp_path / "runs")]) == 0
-    (config,) = (tmp_path / "runs" / "tiny").glob("*/config.json")
-    run = RunFolder.open(config.parent)
-    lines = run.metrics()
-    forecast = run.forecast()
-    assert forecast is not None
-    assert [line.get("forecast") for line in lines] == [forecast["sha256"], None]
-    assert recorded_forecasts(run).keys() == METHODS.keys()
-    capsys.readouterr()
-    assert main(["score-forecasts", str(config.parent), "--recorded"]) == 0
-    assert "share x accuracy" in capsys.readouterr().out

@@ -20,10 +20,8 @@ from formatlab.forecast.scoring import (
     Scored,
     calibration,
     check_set_aside,
-    chosen,
     difference,
     held_out,
-    of_set_aside,
     score,
     usable,
 )
@@ -55,7 +53,7 @@ def test_the_law_behind_the_runs_is_found_and_calibrated() -> None:
     fits = {name: Fits(METHODS[name], cases) for name in ("share", "accuracy", "product")}
     fitted = fits["product"].chosen(np.ones(400, dtype=bool))
     assert fitted.temperature == pytest.approx(0.05, rel=0.35)
-    scored = {name: held_out(of, "base") for name, of in fits.items()}
+    scored = {name: held_out([of], "base") for name, of in fits.items()}
     for other in ("share", "accuracy"):
         found = difference(scored["product"], scored[other], "log_score")
         assert found is not None
@@ -75,7 +73,7 @@ def test_a_rule_that_knows_nothing_says_so() -> None:
         probe = made_probe(generator.dirichlet([3, 3, 3]), (0.5, 0.5, 0.5), seed=number)
         lead = np.eye(3)[generator.integers(3)].tolist()
         cases.append(made_case(number, probe, leads=[lead] * 3))
-    found = score(held_out(Fits(METHODS["share"], cases), "base"), "log_score")
+    found = score(held_out([Fits(METHODS["share"], cases)], "base"), "log_score")
     assert found is not None
     assert found.low is not None
     assert found.high is not None
@@ -150,7 +148,7 @@ def test_a_fit_never_sees_what_it_is_scored_on() -> None:
             made_case(int(generator.integers(10**9)), probe, leads=[lead] * 3, scale=scale)
         )
     fits = Fits(METHODS["tilted"], cases)
-    hits = {axis: score(held_out(fits, axis), "hit") for axis in ("base", "scale")}
+    hits = {axis: score(held_out([fits], axis), "hit") for axis in ("base", "scale")}
     assert hits["scale"] is not None
     assert hits["scale"].value == 0
 
@@ -164,8 +162,8 @@ def test_the_best_method_is_chosen_without_what_it_is_scored_on() -> None:
         probe = made_probe((0.2, 0.3, 0.5), (0.9, 0.5, 0.1), seed=number)
         scale = "0.04M" if small else "0.13M"
         cases.append(made_case(number, probe, leads=[lead] * 3, scale=scale))
-    fits = {name: Fits(METHODS[name], cases) for name in ("share", "accuracy")}
-    found = score(chosen(fits, "scale"), "hit")
+    fits = [Fits(METHODS[name], cases) for name in ("share", "accuracy")]
+    found = score(held_out(fits, "scale"), "hit")
     assert found is not None
     assert (found.value, found.n_runs) == (0, 40)
 
@@ -200,7 +198,7 @@ def test_set_aside_runs_do_not_fit() -> None:
         )
         for number in range(40)
     ]
-    found = score(of_set_aside(Fits(METHODS["tilted"], cases)), "hit")
+    found = score(held_out([Fits(METHODS["tilted"], cases)], None), "hit")
     assert found is not None
     assert (found.value, found.n_runs) == (0, 20)
     with pytest.raises(InputError, match="set aside"):
@@ -225,6 +223,6 @@ def test_shares_are_scored_by_their_distance() -> None:
 
 def test_what_cannot_be_scored_is_left_out() -> None:
     cases = lawful_cases(12, temperature=0.1)
-    assert held_out(Fits(METHODS["share"], cases), "algorithm") == []
+    assert held_out([Fits(METHODS["share"], cases)], "algorithm") == []
     assert usable(EARLY_SLOPES["slope_eighth"], cases) == []
     assert score([], "log_score") is None

@@ -7,7 +7,8 @@ fidelities: no format misreads anything, the formats that write code misread eve
 (`-executed`), or those that write text do (`-worked`). GRPO for five epochs, so that every run
 gives several horizons. The presets `groups` and `algorithms` train the same bases with other group
 sizes, and with PPO and RLOO; `length` with a loss that is averaged over each completion, so that
-long formats do not weigh more; `large` is for 1.9M. A part of each is chosen with --only.
+long formats do not weigh more; `sgd` and `sgd_length` do without AdamW, under either loss; `large`
+is for 1.9M. A part of each is chosen with --only.
 
 Hypothesis: the format that wins is the one whose rollouts are paid more than the average, weighted
 by how often it is sampled, p (a - mean a); argmax p alone and argmax a alone are wrong where the
@@ -16,6 +17,13 @@ most frequent format is not the most accurate.
 Endpoint, fixed before the runs: the log score of a forecast at the last probe, of runs whose scale
 or mixture it was not fitted on. A forecast is better than a rule if the difference, paired by run,
 has a 95% interval over bases that excludes 0.
+
+Where formats are equally right (`equal-*`), hypothesis before the runs of `sgd`: AdamW decides.
+`formatlab response` finds the change of each format's share in the first update from the gradient
+at the base; scaled as AdamW scales it, `program` gains more than `tool_tags` in every world,
+unscaled it does not, and gains less under the loss of `sgd_length`. So under SGD `tool_tags`, which
+begins a little ahead, should lead at the end, in `sgd_length` above all. Refuted if `program` leads
+under SGD as often as under AdamW.
 
 Held out, declared before any of these runs was made: seed 2, and the mixture `mostly_latex` of all
 seeds. No outcome of those is looked at while forecasts are made or fitted.
@@ -84,6 +92,16 @@ PRESETS = {
         scales=("0.04M", "0.13M"),
         grpo=Grpo(epochs=5, loss_type="grpo"),
         sweep=Sweep(mixture=MIXTURES),
+    ),
+    "sgd": replace(
+        GRID,
+        scales=("0.04M", "0.13M"),
+        grpo=Grpo(epochs=5, optimiser="sgd", learning_rate=1.0),
+    ),
+    "sgd_length": replace(
+        GRID,
+        scales=("0.04M", "0.13M"),
+        grpo=Grpo(epochs=5, optimiser="sgd", learning_rate=0.3, loss_type="grpo"),
     ),
     "large": replace(GRID, scales=("1.9M",)),
     "demo": replace(

@@ -13,7 +13,7 @@ from formatlab.analysis.sides import sound_runs
 from formatlab.errors import InputError
 from formatlab.forecast.benchmark import is_benchmark, read_benchmark
 from formatlab.forecast.case import Case, run_case
-from formatlab.forecast.known import BaseProbe, RunSettings
+from formatlab.forecast.known import BaseProbe, RunSettings, of_adamw
 from formatlab.forecast.method import Forecast, with_lapse
 from formatlab.forecast.record import recorded_forecasts
 from formatlab.forecast.scoring import Scored
@@ -36,7 +36,7 @@ OwnForecast = Callable[[BaseProbe, RunSettings, float], Mapping[str, float]]
 
 
 def forecast_runs(words: Sequence[str], *, track: Track = untracked) -> list[RunFolder]:
-    """The finished on-policy runs under a correctness reward in folders of studies and runs.
+    """The finished on-policy runs under a correctness reward, by AdamW, in studies and run folders.
 
     Raises:
         InputError: a folder is not there or holds no runs.
@@ -52,6 +52,7 @@ def forecast_runs(words: Sequence[str], *, track: Track = untracked) -> list[Run
                 if run.done
                 and run.config.get("algorithm") in ON_POLICY
                 and run.config.get("reward") == "correctness"
+                and of_adamw(run.config)
             ]
     return found
 

@@ -211,12 +211,20 @@ def ladder_rate(non_embedding_parameters: int) -> float:
     return _LADDER_PACE / non_embedding_parameters**0.5
 
 
+def of_adamw(config: Mapping[str, Any]) -> bool:
+    """Whether AdamW makes a run's updates: forecasts know no other optimiser's pace."""
+    return config.get("settings", {}).get("optimiser", "adamw") == "adamw"
+
+
 def run_settings(config: Mapping[str, Any]) -> RunSettings:
     """The settings of an on-policy run, from its `config.json`.
 
     Raises:
-        InputError: its algorithm does not learn from groups of its own rollouts.
+        InputError: its algorithm does not learn from groups of its own rollouts, or its optimiser
+            is not AdamW.
     """
+    if not of_adamw(config):
+        raise InputError("a run of another optimiser than AdamW, the only one whose pace is known")
     settings = config.get("settings", {})
     if "group_size" not in settings or "epochs" not in settings:
         raise InputError(

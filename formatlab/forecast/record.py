@@ -18,7 +18,7 @@ import numpy as np
 from formatlab.errors import InputError
 from formatlab.forecast import METHODS
 from formatlab.forecast.case import Known
-from formatlab.forecast.known import PROBE_COLUMNS, base_probe, run_settings
+from formatlab.forecast.known import PROBE_COLUMNS, base_probe, of_adamw, run_settings
 from formatlab.forecast.method import Fitted, Forecast
 from formatlab.store import RunFolder
 
@@ -46,13 +46,15 @@ def all_forecasts(known: Known, epochs: np.ndarray) -> dict[str, Forecast]:
 
 
 def write_forecasts(run: RunFolder) -> None:
-    """Forecast an on-policy run of a correctness reward, if it has made no step yet.
+    """Forecast an on-policy run of a correctness reward and AdamW, if it has made no step yet.
 
     Args:
         run: with the probe of its base, and no line of metrics.
     """
     config = run.config
-    if run.metrics() or run.forecast() is not None or config.get("reward") != "correctness":
+    if config.get("reward") != "correctness" or not of_adamw(config):
+        return
+    if run.metrics() or run.forecast() is not None:
         return
     rollouts = run.rollouts("probe", epoch=0.0, columns=list(PROBE_COLUMNS))
     if rollouts["correct"].null_count == rollouts.num_rows:

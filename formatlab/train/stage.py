@@ -73,7 +73,7 @@ class StageSettings(ABC):
     """Fields of its own that are at least 1."""
 
     learning_rate: float | None = None
-    """Peak learning rate of AdamW; None: the one that follows from the scale of the ladder."""
+    """Peak learning rate; None: the one that follows from the scale of the ladder."""
     schedule: Schedule = "linear"
     """Course of the learning rate after warm-up, by transformers' name."""
     warmup: float = 0.1

@@ -49,6 +49,8 @@ def on_policy_arguments(
         "save_steps": settings.checkpoint_every * settings.updates_per_step,
         "ddp_find_unused_parameters": False,
     }
+    if settings.optimiser == "sgd":
+        arguments["optim"] = "sgd"
     if engine.vllm != "off":
         arguments |= {
             "use_vllm": True,

@@ -17,11 +17,17 @@ from formatlab.train.probe import Probe
         ({"temperature": float("nan")}, "temperature"),
         ({"adam_beta2": -1.0}, "adam_beta2"),
         ({"clip_epsilon_high": 0.1}, "clip_epsilon_high"),
+        ({"optimiser": "sgd"}, "optimiser is sgd; the ladder's learning rates are AdamW's"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_by_name(changes: dict, named: str):
     with pytest.raises(InputError, match=named):
         Grpo(**changes)
+
+
+def test_only_another_optimiser_than_adamw_is_in_the_config():
+    assert "optimiser" not in Grpo().config
+    assert Grpo(optimiser="sgd", learning_rate=1.0).config["optimiser"] == "sgd"
 
 
 def test_the_papers_preset_makes_eight_updates_of_64_sequences_a_step():

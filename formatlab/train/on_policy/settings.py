@@ -42,10 +42,14 @@ class OnPolicy(RolloutSettings):
     """Rollouts in one optimiser update; None: all rollouts of the step."""
     clip_epsilon: float = 0.2
     """Range of the probability ratio, on both sides of 1."""
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    """What makes updates of gradients; sgd has no momentum and needs a learning rate."""
 
     def __post_init__(self) -> None:
         """Check that counts fit one another."""
         super().__post_init__()
+        if self.optimiser == "sgd" and self.learning_rate is None:
+            self._refuse("optimiser", "the ladder's learning rates are AdamW's, so give one")
         if self.group_size < 2:
             self._refuse(
                 "group_size",
@@ -60,6 +64,11 @@ class OnPolicy(RolloutSettings):
         for name in ("kl_coefficient", "entropy_coefficient", "clip_epsilon"):
             if not 0 <= getattr(self, name) < math.inf:
                 self._refuse(name, "it must be 0 or more")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """See `StageSettings.config`; AdamW is left out, as in runs older than the choice."""
+        return {k: v for k, v in super().config.items() if (k, v) != ("optimiser", "adamw")}
 
     @property
     def steps(self) -> int:

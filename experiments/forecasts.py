@@ -19,8 +19,8 @@ or mixture it was not fitted on. A forecast is better than a rule if the differe
 has a 95% interval over bases that excludes 0.
 
 Where formats are equally right (`equal-*`), hypothesis before the runs of `sgd`: AdamW decides.
-`formatlab response` finds the change of each format's share in the first update from the gradient
-at the base; scaled as AdamW scales it, `program` gains more than `tool_tags` in every world,
+`formatlab response` finds how far the first update moves each format's share, from the gradient at
+the base; scaled as AdamW scales it, `program` gains more than `tool_tags` in every world,
 unscaled it does not, and gains less under the loss of `sgd_length`. So under SGD `tool_tags`, which
 begins a little ahead, should lead at the end, in `sgd_length` above all. Refuted if `program` leads
 under SGD as often as under AdamW.

@@ -62,6 +62,12 @@ def made_probe(
     )
 
 
+def made_response(probe: BaseProbe) -> np.ndarray:
+    """A response that goes by accuracy alone, in units of an update; (2, F)."""
+    gained = probe.accuracies - probe.shares @ probe.accuracies
+    return np.stack([0.3 * gained, np.full(len(gained), 0.002)])
+
+
 def made_case(
     number: int,
     probe: BaseProbe,
@@ -82,6 +88,7 @@ def made_case(
         set_aside=set_aside,
         probe=probe,
         settings=SETTINGS,
+        response=made_response(probe),
         outcomes={
             epoch: Outcome(
                 rollouts={form: round(1000 * of) for form, of in zip(FORMATS, row, strict=True)},

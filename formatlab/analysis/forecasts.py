@@ -36,7 +36,12 @@ OwnForecast = Callable[[BaseProbe, RunSettings, float], Mapping[str, float]]
 
 
 def forecast_runs(words: Sequence[str], *, track: Track = untracked) -> list[RunFolder]:
-    """The finished on-policy runs under a correctness reward, by AdamW, in studies and run folders.
+    """The runs of `on_policy_runs` that AdamW trained; raises as it does."""
+    return [run for run in on_policy_runs(words, track=track) if of_adamw(run.config)]
+
+
+def on_policy_runs(words: Sequence[str], *, track: Track = untracked) -> list[RunFolder]:
+    """The finished on-policy runs under a correctness reward in folders of studies and runs.
 
     Raises:
         InputError: a folder is not there or holds no runs.
@@ -52,7 +57,6 @@ def forecast_runs(words: Sequence[str], *, track: Track = untracked) -> list[Run
                 if run.done
                 and run.config.get("algorithm") in ON_POLICY
                 and run.config.get("reward") == "correctness"
-                and of_adamw(run.config)
             ]
     return found
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from formatlab.forecast.known import RunSettings
+    from formatlab.store import RunFolder
 
 DESCRIPTION = """\
 Say which format will lead after RL that rewards correctness, and with what share: from the probe of
@@ -139,9 +140,9 @@ def _forecast(options: ForecastOptions, word: str) -> None:
     import numpy as np
 
     from formatlab.forecast import METHODS
-    from formatlab.forecast.case import Known
+    from formatlab.forecast.case import Known, response_of
     from formatlab.forecast.known import base_probe
-    from formatlab.forecast.record import all_forecasts, fitted, fitted_of
+    from formatlab.forecast.record import all_forecasts, best_method, fitted, fitted_of
     from formatlab.show.tables.forecasts import (
         forecast_rows,
         forecast_words,
@@ -150,12 +151,16 @@ def _forecast(options: ForecastOptions, word: str) -> None:
     )
     from formatlab.show.tables.table import write_rows
 
-    rollouts, own = _source(options, word)
+    rollouts, own, begun = _source(options, word)
     settings = _settings(options, own)
-    known = Known(probe=base_probe(rollouts), settings=settings, early={})
+    probe = base_probe(rollouts)
+    if settings != own:
+        begun = None  # other settings make another first update
+    response = response_of(begun, probe.formats) if begun else None
+    known = Known(probe=probe, settings=settings, response=response)
     epochs = np.arange(1.0, settings.epochs + 1)
     forecasts = all_forecasts(known, epochs)
-    best = fitted()["best"]
+    best = best_method(known)
     method, fit = METHODS[best], fitted_of(best)
     redrawn = [
         method.forecast(replace(known, probe=probe), epochs.tolist(), fit).chances
@@ -196,8 +201,10 @@ def _forecast(options: ForecastOptions, word: str) -> None:
             print(f"{name} {path}")
 
 
-def _source(options: ForecastOptions, word: str) -> "tuple[pa.Table, RunSettings | None]":
-    """The rollouts of the policy before RL, and the settings of the run that it belongs to."""
+def _source(
+    options: ForecastOptions, word: str
+) -> "tuple[pa.Table, RunSettings | None, RunFolder | None]":
+    """The rollouts of the policy before RL, the settings of its run, and the run that begins so."""
     from formatlab.analysis.sides import is_study, sides
     from formatlab.forecast.known import run_settings
     from formatlab.observe.files.layouts import Columns
@@ -205,7 +212,7 @@ def _source(options: ForecastOptions, word: str) -> "tuple[pa.Table, RunSettings
     from formatlab.store.runs_folder import is_run_folder
 
     if options.problems is not None:
-        return _sampled(options, word), None
+        return _sampled(options, word), None, None
     policy = Path(word)
     if policy.name == "policy" and is_run_folder(policy.parent):
         word = f"{policy.parent}@last"
@@ -214,7 +221,8 @@ def _source(options: ForecastOptions, word: str) -> "tuple[pa.Table, RunSettings
     if not is_run_folder(folder):
         if is_study(word):
             raise InputError(f"{word} is a study; name one of its runs")
-        return sides(word, columns=Columns(text=options.text, gold=options.gold))[0].rollouts, None
+        of_files = sides(word, columns=Columns(text=options.text, gold=options.gold))[0]
+        return of_files.rollouts, None, None
     run = RunFolder.open(folder)
     config = run.config
     on_policy = "group_size" in config.get("settings", {})  # else a base, or a run of SFT
@@ -223,8 +231,9 @@ def _source(options: ForecastOptions, word: str) -> "tuple[pa.Table, RunSettings
         epochs = run.epochs("probe")
         if not epochs:
             raise InputError(f"{folder} has no probe of its policy to forecast from")
-        return run.rollouts("probe", epoch=epochs[-1 if epoch == "last" else 0]), own
-    return sides(word)[0].rollouts, own
+        at = epochs[-1 if epoch == "last" else 0]
+        return run.rollouts("probe", epoch=at), own, run if at == 0 else None
+    return sides(word)[0].rollouts, own, None
 
 
 def _sampled(options: ForecastOptions, model: str) -> "pa.Table":

@@ -182,7 +182,9 @@ def _out_of_sample(
     }
     if options.fitted is not None:
         _write_fitted(options.fitted, fits)
-    before_rl = [of for name, of in fits.items() if name in METHODS]
+    # One is chosen among those that forecast the same runs.
+    alike = len(fits["share"].cases)
+    before_rl = [of for name, of in fits.items() if name in METHODS and len(of.cases) == alike]
     left_out = {"held out": None} if options.held_out else {axis: axis for axis in axes}
     return {
         words: {
@@ -207,8 +209,8 @@ def _write_fitted(path: Path, fits: "Mapping[str, Fits]") -> None:
     some = next(iter(of_methods.values())).cases
     bases = len({case.base for case in some})
     content = {
-        "best": max(scores, key=lambda name: value.value if (value := scores[name]) else -np.inf),
         "on": f"{len(some)} runs from {bases} bases, {datetime.now(UTC):%Y-%m-%d}",
+        "log_scores": {name: of and of.value for name, of in scores.items()},
         "methods": {
             name: asdict(of.chosen(np.ones(len(of.cases), dtype=bool)))
             for name, of in of_methods.items()

@@ -8,6 +8,7 @@ from formatlab.forecast.method import Method
 from formatlab.forecast.per_prompt import PerPrompt
 from formatlab.forecast.product import Product
 from formatlab.forecast.replicator import Replicator
+from formatlab.forecast.response import Response
 from formatlab.forecast.share import Share
 from formatlab.forecast.simulation import Simulation
 from formatlab.forecast.tilted import Tilted
@@ -24,6 +25,7 @@ METHODS: dict[str, Method] = {
         Replicator(),
         GradientFlow(),
         Simulation(),
+        Response(),
     )
 }
 """Every way to forecast before RL, by its name."""

@@ -1,7 +1,8 @@
 """The benchmark: what forecasts need of many runs, so that nobody has to run RL to score theirs.
 
 ```
-runs.parquet      a row a run: what it is, its settings, and the probe that it began with
+runs.parquet      a row a run: what it is, its settings, the probe that it began with, and the
+                  response of the shares to its first update (with errors; formats sorted)
 probes.parquet    a row a probe, prompt and format: rollouts, right ones, tokens, log-probabilities
 outcomes.parquet  a row a run, epoch and format: rollouts, right ones, probability of leading
 README.md         the card
@@ -26,6 +27,7 @@ from formatlab.store.atomic_file import write_atomically
 
 _SETTINGS = tuple(of.name for of in fields(RunSettings))
 _CASE = ("run", "base", "scale", "mixture", "fidelity", "seed", "set_aside")
+_RESPONSE = ("response", "response_error")
 _TABLES = ("runs", "probes", "outcomes")
 
 
@@ -53,7 +55,11 @@ def write_benchmark(folder: Path, cases: Sequence[Case]) -> None:
         probe = sha256(repr(rows).encode()).hexdigest()[:12]
         probes[probe] = [{"probe": probe, **row} for row in rows]
         facts = {name: getattr(case, name) for name in _CASE}
-        runs.append({**facts, "probe": probe, **asdict(case.settings)})
+        response = {
+            name: None if case.response is None else case.response[place].tolist()
+            for place, name in enumerate(_RESPONSE)
+        }
+        runs.append({**facts, "probe": probe, **asdict(case.settings), **response})
         outcomes += [
             {
                 "run": case.run,
@@ -117,6 +123,7 @@ def read_benchmark(folder: Path) -> list[Case]:
                 probe=probes[row["probe"]],
                 settings=RunSettings(**{name: row[name] for name in _SETTINGS}),
                 outcomes=outcomes[row["run"]],
+                response=_response(row),
             )
             for row in runs
         ]
@@ -158,6 +165,11 @@ def _probe(rows: Sequence[Mapping[str, Any]]) -> BaseProbe:
         tokens=arranged("tokens", float),
         logprob=arranged("logprob", float),
     )
+
+
+def _response(row: Mapping[str, Any]) -> np.ndarray | None:
+    found = [row.get(name) for name in _RESPONSE]
+    return None if None in found else np.array(found)
 
 
 def _outcome(rows: Sequence[Mapping[str, Any]]) -> Outcome:

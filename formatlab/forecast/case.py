@@ -1,7 +1,7 @@
 """A case: a run whose outcome is known, to fit forecasts on and to score them by."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -55,8 +55,11 @@ class Known:
 
     probe: BaseProbe
     settings: RunSettings
-    early: Mapping[float, Mapping[str, float]]
+    early: Mapping[float, Mapping[str, float]] = field(default_factory=dict)
     """Epoch -> share of each format, of the first probes in training; empty before RL."""
+    response: np.ndarray | None = None
+    """Change of the logarithm of each format's share in the first update at the run's learning
+    rate, and its standard error; (2, F). None where it was not measured."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,12 +83,14 @@ class Case:
     settings: RunSettings
     outcomes: Mapping[float, Outcome]
     """Epoch -> outcome, ascending."""
+    response: np.ndarray | None = None
+    """See `Known`."""
 
     @cached_property
     def known(self) -> Known:
         """What a forecast is made from, the early probes beside it."""
         early = {epoch: of.shares for epoch, of in self.outcomes.items() if epoch in EARLY}
-        return Known(probe=self.probe, settings=self.settings, early=early)
+        return Known(probe=self.probe, settings=self.settings, early=early, response=self.response)
 
     @cached_property
     def epochs(self) -> np.ndarray:
@@ -131,6 +136,7 @@ def run_case(run: RunFolder, *, kinds: Mapping[str, str]) -> Case:
     epochs = sorted(set(probe["epoch"].to_pylist()))
     if len(epochs) < 2 or epochs[0] != 0:
         raise InputError(f"{run.path} has no probe of its base and of a later policy")
+    base = base_probe(probe.filter(pc.field("epoch") == 0))
     mixture, _, _ = config["mixture_name"].partition("-")
     misreads = config.get("world", {}).get("mixture", {}).get("mistranslates", {})
     fidelity = sorted({kinds.get(form, form) for form in misreads})
@@ -142,10 +148,23 @@ def run_case(run: RunFolder, *, kinds: Mapping[str, str]) -> Case:
         fidelity="both" if len(fidelity) > 1 else fidelity[0] if fidelity else "none",
         seed=config["seed"],
         set_aside=False,
-        probe=base_probe(probe.filter(pc.field("epoch") == 0)),
+        probe=base,
         settings=settings,
+        response=response_of(run, base.formats),
         outcomes={epoch: outcome(probe.filter(pc.field("epoch") == epoch)) for epoch in epochs[1:]},
     )
+
+
+def response_of(run: RunFolder, formats: Sequence[str]) -> np.ndarray | None:
+    """The response that a run wrote, as `Known` has it; None if it wrote none.
+
+    A format whose rollouts were all left out of the measurement is taken not to move.
+    """
+    measured = run.response()
+    if not measured:
+        return None
+    rows = [measured.get(form, {}) for form in formats]
+    return np.array([[row.get(name, 0.0) for row in rows] for name in ("adamw", "adamw_error")])
 
 
 def outcome(probe: pa.Table) -> Outcome:

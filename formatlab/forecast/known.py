@@ -185,12 +185,20 @@ class RunSettings:
         Args:
             epochs: (H,).
         """
+        return self.pace * self.updates(epochs)
+
+    def updates(self, epochs: np.ndarray) -> np.ndarray:
+        """Updates at the run's full learning rate that are done after so many epochs.
+
+        Args:
+            epochs: (H,).
+        """
         warm = max(1e-9, self.warmup * self.steps_per_epoch * self.epochs)
         steps = np.asarray(epochs) * self.steps_per_epoch
         risen = np.minimum(steps, warm)
         # The first update has a rate of 0: transformers steps its schedules after the optimiser.
         done = np.maximum(risen * (risen - 1), 0.0) / (2 * warm) + steps - risen
-        return self.updates_per_step * self.pace * done
+        return self.updates_per_step * done
 
 
 _COUNTS = (

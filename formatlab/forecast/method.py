@@ -66,6 +66,13 @@ class Method(ABC):
     """Whether its scores are logarithms of shares."""
     needs: ClassVar[tuple[float, ...]] = ()
     """Epochs of training whose probes it needs; none of a forecast before RL."""
+    of_model: ClassVar[bool] = False
+    """Whether it needs the response of the model to an update, and not the probe alone."""
+
+    def can_forecast(self, known: Known) -> bool:
+        """Whether everything that it needs is known."""
+        measured = known.response is not None or not self.of_model
+        return measured and all(epoch in known.early for epoch in self.needs)
 
     @abstractmethod
     def scores(self, known: Known, epochs: np.ndarray, **parameters: float) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 
 from formatlab.errors import InputError
 from formatlab.forecast import METHODS
-from formatlab.forecast.case import Known
+from formatlab.forecast.case import Known, response_of
 from formatlab.forecast.known import PROBE_COLUMNS, base_probe, of_adamw, run_settings
 from formatlab.forecast.method import Fitted, Forecast
 from formatlab.store import RunFolder
@@ -28,7 +28,7 @@ FITTED_FILE = "fitted.json"
 
 @cache
 def fitted() -> Mapping[str, Any]:
-    """What the package's forecasts were fitted on: `best`, the best method, and `on`, in words."""
+    """What was fitted for each method, on what (`on`), and log scores on bases left out."""
     return json.loads(files("formatlab.forecast").joinpath(FITTED_FILE).read_text(encoding="utf-8"))
 
 
@@ -37,11 +37,19 @@ def fitted_of(method: str) -> Fitted:
     return Fitted(**fitted()["methods"][method])
 
 
+def best_method(known: Known) -> str:
+    """The method with the best log score of those for which enough is known."""
+    scores = fitted()["log_scores"]
+    able = [name for name, method in METHODS.items() if method.can_forecast(known)]
+    return max(able, key=lambda name: scores[name])
+
+
 def all_forecasts(known: Known, epochs: np.ndarray) -> dict[str, Forecast]:
-    """The forecast of every method, as it comes with the package."""
+    """The forecast of every method for which enough is known, as it comes with the package."""
     return {
         name: method.forecast(known, epochs.tolist(), fitted_of(name))
         for name, method in METHODS.items()
+        if method.can_forecast(known)
     }
 
 
@@ -59,7 +67,10 @@ def write_forecasts(run: RunFolder) -> None:
     rollouts = run.rollouts("probe", epoch=0.0, columns=list(PROBE_COLUMNS))
     if rollouts["correct"].null_count == rollouts.num_rows:
         return
-    known = Known(probe=base_probe(rollouts), settings=run_settings(config), early={})
+    probe = base_probe(rollouts)
+    known = Known(
+        probe=probe, settings=run_settings(config), response=response_of(run, probe.formats)
+    )
     epochs = np.arange(1.0, known.settings.epochs + 1)
     content = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

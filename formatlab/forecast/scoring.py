@@ -108,12 +108,8 @@ class Bin:
 
 
 def usable(method: Method, cases: Sequence[Case]) -> list[Case]:
-    """The runs that have the early probes which a method needs, and outcomes after them."""
-    return [
-        case
-        for case in cases
-        if len(case.epochs) and all(epoch in case.known.early for epoch in method.needs)
-    ]
+    """The runs of which is known what a method needs, with outcomes after that."""
+    return [case for case in cases if len(case.epochs) and method.can_forecast(case.known)]
 
 
 def held_out(methods: Sequence[Fits], axis: str | None) -> list[Scored]:

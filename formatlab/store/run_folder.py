@@ -4,6 +4,7 @@
 <scale>-<mixture>-<algorithm>-s<seed>-<hash8>/
   config.json      everything that decides the result
   env.json         versions, device, start time, schema version
+  response.json    how far the first update moves the share of each format
   forecast.json    forecasts of the winner, written before the first step of RL
   metrics.jsonl    one line a step
   rollouts/split=train/epoch=000.parquet      every training rollout; where they are many, an
@@ -296,6 +297,14 @@ class RunFolder:
         """Return `forecast.json`, or None if there is none."""
         return _read_json(self._forecast_path) if self._forecast_path.exists() else None
 
+    def write_response(self, content: Mapping[str, Mapping[str, float]]) -> None:
+        """Write `response.json`: format -> how far the first update moves its share."""
+        write_json_atomically(self._response_path, content)
+
+    def response(self) -> dict[str, dict[str, float]] | None:
+        """Return `response.json`, or None if there is none."""
+        return _read_json(self._response_path) if self._response_path.exists() else None
+
     @property
     def done(self) -> bool:
         """Whether the run is finished."""
@@ -350,6 +359,10 @@ class RunFolder:
     @property
     def _forecast_path(self) -> Path:
         return self.path / "forecast.json"
+
+    @property
+    def _response_path(self) -> Path:
+        return self.path / "response.json"
 
     @property
     def _winners_path(self) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from formatlab.store.config import config_hash
+from formatlab.store.run_folder import RunFolder
 from formatlab.store.weights import weights_digest
 from formatlab.study.task import Task
 from formatlab.train.progress import Emit
@@ -102,12 +103,15 @@ class StageRun(Task):
 
         from formatlab.forecast.record import write_forecasts
         from formatlab.measure import run_winners
+        from formatlab.train.response import write_response
+
+        def forecast(run: RunFolder) -> None:
+            write_response(run, inputs.model)
+            write_forecasts(run)
 
         inputs = self.inputs(runs)
         start = {"study": self.study, "start_sha256": self.start_digest(runs)}
-        inputs = replace(
-            inputs, config={**start, **inputs.config}, before_first_step=write_forecasts
-        )
+        inputs = replace(inputs, config={**start, **inputs.config}, before_first_step=forecast)
         folder = train(self.training, runs / self.address, inputs, title=self.label, emit=emit)
         processes = PartialState()
         if processes.is_main_process:

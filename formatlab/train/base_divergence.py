@@ -33,7 +33,7 @@ def kl_to_base(
     """
     total, tokens = 0.0, 0
     for start in range(0, len(prompts), batch):
-        ids, mask = _padded(
+        ids, mask = padded(
             prompts[start : start + batch],
             completions[start : start + batch],
             pad=pad,
@@ -64,7 +64,6 @@ def k3(policy: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
     return difference.exp() - difference - 1
 
 
-@torch.no_grad()
 def completion_logprobs(
     model: Any,
     ids: torch.Tensor,
@@ -100,7 +99,7 @@ def completion_logprobs(
     return torch.cat(rows)
 
 
-def _padded(
+def padded(
     prompts: Sequence[Sequence[int]],
     completions: Sequence[Sequence[int]],
     *,

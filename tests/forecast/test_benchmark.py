@@ -30,6 +30,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         for name in ("rollouts", "correct", "tokens", "logprob"):
             assert np.array_equal(getattr(again.probe, name), getattr(case.probe, name))
         assert np.array_equal(again.leads, case.leads)
+        assert again.response is not None and case.response is not None
+        assert np.array_equal(again.response, case.response)
         for method in METHODS.values():
             tried = method.tried[0]
             assert np.array_equal(
@@ -48,3 +50,11 @@ def test_damage_is_told(tmp_path: Path) -> None:
     (tmp_path / "probes.parquet").write_bytes(b"cut")
     with pytest.raises(RunError, match=r"probes\.parquet is damaged"):
         read_benchmark(tmp_path)
+
+
+def test_a_run_without_a_response_has_none(tmp_path: Path) -> None:
+    (case,) = lawful_cases(1, temperature=0.1)
+    write_benchmark(tmp_path, [replace(case, response=None)])
+    (again,) = read_benchmark(tmp_path)
+    assert again.response is None
+    assert not METHODS["response"].can_forecast(again.known)

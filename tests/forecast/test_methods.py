@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from forecast_cases import SETTINGS, made_probe
+from forecast_cases import SETTINGS, made_probe, made_response
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +20,8 @@ EPOCHS = np.array([0.5, 1.0, 2.0])
 
 def known(shares: tuple[float, ...], accuracies: tuple[float, ...], **settings: object) -> Known:
     probe = made_probe(shares, accuracies, prompts=500)
-    return Known(probe=probe, settings=replace(SETTINGS, **settings), early={})  # pyright: ignore[reportArgumentType]
+    of_run = replace(SETTINGS, **settings)  # pyright: ignore[reportArgumentType]
+    return Known(probe=probe, settings=of_run, response=made_response(probe))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_tilting_goes_from_share_to_accuracy() -> None:
     assert leaders == ["prose", "program", "latex"]
 
 
-@pytest.mark.parametrize("name", ["replicator", "gradient_flow", "simulation"])
+@pytest.mark.parametrize("name", ["replicator", "gradient_flow", "simulation", "response"])
 def test_courses_begin_at_the_base_and_end_in_the_better_format(name: str) -> None:
     method = METHODS[name]
     of = known((0.2, 0.3, 0.5), (0.3, 0.9, 0.5), steps_per_epoch=16)
@@ -138,7 +139,7 @@ def test_every_forecast_is_a_distribution(
     probe = made_probe(np.array(weights) / sum(weights), accuracies, prompts=20)
     method = METHODS[name]
     forecast = method.forecast(
-        Known(probe=probe, settings=SETTINGS, early={}),
+        Known(probe=probe, settings=SETTINGS, response=made_response(probe)),
         EPOCHS.tolist(),
         Fitted(temperature=0.1, parameters=method.tried[0]),
     )

@@ -39,6 +39,7 @@ def with_first_step(run: RunFolder) -> RunFolder:
 
 def test_every_method_forecasts_before_the_first_step(make_run: Factory) -> None:
     run = begun(make_run)
+    run.write_response({tag: {"adamw": 0.1, "adamw_error": 0.01} for tag in ("program", "prose")})
     write_forecasts(run)
     found = recorded_forecasts(with_first_step(run))
     assert found.keys() == METHODS.keys() == fitted()["methods"].keys()
@@ -46,6 +47,19 @@ def test_every_method_forecasts_before_the_first_step(make_run: Factory) -> None
         assert forecast.formats == ("program", "prose")
         assert forecast.epochs.tolist() == [1, 2]
         assert forecast.chances.sum(axis=1) == pytest.approx(np.ones(2), abs=1e-4)
+
+
+def test_methods_that_need_a_response_are_left_out_without_one(make_run: Factory) -> None:
+    run = begun(make_run)
+    write_forecasts(run)
+    found = recorded_forecasts(with_first_step(run))
+    assert found.keys() == {name for name, method in METHODS.items() if not method.of_model}
+
+
+def test_runs_of_another_optimiser_are_not_forecast(make_run: Factory) -> None:
+    run = begun(make_run, config={**CONFIG, "settings": {**RUN_SETTINGS, "optimiser": "sgd"}})
+    write_forecasts(run)
+    assert run.forecast() is None
 
 
 def test_it_is_never_changed(make_run: Factory) -> None:

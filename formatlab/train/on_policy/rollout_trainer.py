@@ -351,7 +351,7 @@ class RolloutTrainer:
 
     def _completion_logprobs(self, model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Log-probabilities (B, C) of the completion's tokens at the sampling temperature."""
-        with self.accelerator.autocast():
+        with torch.no_grad(), self.accelerator.autocast():
             return completion_logprobs(
                 model,
                 torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1),

@@ -178,6 +178,7 @@ def test_a_run_is_forecast_before_its_first_step(whole: tuple[Path, str]):
     run = only_run(whole[0])
     forecast = run.forecast()
     assert forecast is not None
+    assert run.response() is not None
     assert run.metrics()[0]["forecast"] == forecast["sha256"]
     assert all("forecast" not in line for line in run.metrics()[1:])
     status, output, _ = call("score-forecasts", run.path, "--recorded")

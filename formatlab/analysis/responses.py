@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from formatlab.errors import InputError, RunError
-from formatlab.forecast.case import EARLY
+from formatlab.forecast.case import EARLY, pretraining_of
 from formatlab.measure.bootstrap import (
     DEFAULT_RESAMPLES,
     FEWEST_CLUSTERS,
@@ -123,7 +123,7 @@ def _rows(run: RunFolder) -> list[dict[str, Any]]:
     return [
         {
             "run": f"{config['study']}/{run.name}",
-            "base": config["base"]["sha256"][:12],
+            "base": pretraining_of(config["base"]),
             "scale": config["scale"]["name"],
             "mixture": config["mixture_name"],
             "algorithm": config["algorithm"],

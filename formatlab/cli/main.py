@@ -18,7 +18,7 @@ VERBS = {
     "alarms": "measure which signal warns of a collapse, how early, and how often in vain",
     "competence": "say whether scale or what bases have learned decides the winner",
     "forecast": "say which format RL will end in, from the policy before it",
-    "response": "say how far the first update of RL moves each format, and how AdamW bends it",
+    "response": "say how far the first update of RL moves each format, by optimiser",
     "score-forecasts": "score forecasts on runs they were not fitted on",
     "status": "say how far studies are: done, running, failed, waiting, time left",
     "report": "make tables, figures and the report of a study again",

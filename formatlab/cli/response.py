@@ -27,8 +27,10 @@ class ResponseOptions:
 
     output: Path | None = None
     """File of all numbers: .csv, .json or .parquet."""
+    figure: Path | None = None
+    """Figure of responses and what came: a .png, .svg or .pdf file."""
     overwrite: bool = False
-    """Replace output if it exists."""
+    """Replace output and figure if they exist."""
 
 
 def main(arguments: list[str]) -> int:
@@ -50,22 +52,29 @@ def main(arguments: list[str]) -> int:
     from formatlab.cli.shown_work import shown_work
     from formatlab.show.tables.responses import print_responses
     from formatlab.show.tables.table import TABLE_FILES, write_rows
-    from formatlab.store.output_file import check_output
+    from formatlab.store.output_file import FIGURE_FILES, check_output
 
-    if options.output is not None:
-        check_output(
-            "--output",
-            options.output,
-            kinds=TABLE_FILES,
-            inputs=[Path(word) for word in options.runs],
-            overwrite=options.overwrite,
-        )
+    inputs = [Path(word) for word in options.runs]
+    for flag, path, kinds in (
+        ("--output", options.output, TABLE_FILES),
+        ("--figure", options.figure, FIGURE_FILES),
+    ):
+        if path is not None:
+            check_output(flag, path, kinds=kinds, inputs=inputs, overwrite=options.overwrite)
     with shown_work("response") as track:
         runs = on_policy_runs(options.runs, track=track)
         found = responses(measured_responses(runs, track=track))
+    # Files first: whoever reads the output, such as `head`, may stop.
     if options.output is not None:
         write_rows(options.output, found.rows)
+    if options.figure is not None:
+        from formatlab.show.figures.layout import save_figure
+        from formatlab.show.figures.responses import response_figure
+
+        figure = response_figure(found.rows, found.agreement, fewest=FEWEST_ROLLOUTS)
+        save_figure(figure, options.figure)
     print_responses(found.rows, found.agreement, fewest=FEWEST_ROLLOUTS)
-    if options.output is not None:
-        print(f"output {options.output}")
+    for name in ("output", "figure"):
+        if (path := getattr(options, name)) is not None:
+            print(f"{name} {path}")
     return 0

@@ -142,7 +142,7 @@ def run_case(run: RunFolder, *, kinds: Mapping[str, str]) -> Case:
     fidelity = sorted({kinds.get(form, form) for form in misreads})
     return Case(
         run=f"{config['study']}/{run.name}",
-        base=_pretraining(config["base"]),
+        base=pretraining_of(config["base"]),
         scale=config["scale"]["name"],
         mixture=mixture,
         fidelity="both" if len(fidelity) > 1 else fidelity[0] if fidelity else "none",
@@ -180,7 +180,7 @@ def outcome(probe: pa.Table) -> Outcome:
     )
 
 
-def _pretraining(base: Mapping[str, Any]) -> str:
+def pretraining_of(base: Mapping[str, Any]) -> str:
     """What names a base's pretraining, the same for all bases that were kept of it."""
     config = base.get("config", {})
     if not config.get("pretraining", {}).get("kept"):

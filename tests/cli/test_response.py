@@ -44,8 +44,11 @@ def test_responses_stand_beside_what_came(
     make_run: Factory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = [with_response(make_run, seed=seed, probe_samples=40) for seed in range(2)]
-    output = runs[0].path.with_name("out.csv")
-    assert main(["response", str(runs[0].path.parent), "--output", str(output)]) == 0
+    study = runs[0].path.parent
+    output, figure = study.with_name("out.csv"), study.with_name("out.png")
+    words = ["response", str(study), "--output", str(output), "--figure", str(figure)]
+    assert main(words) == 0
+    assert figure.stat().st_size > 10_000
     told = capsys.readouterr().out
     assert "2 runs by AdamW: correlation of what came with the response by AdamW 1.00" in told
     assert "with the response by gradient descent -1.00" in told

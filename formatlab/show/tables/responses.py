@@ -8,7 +8,8 @@ from rich.table import Table
 from formatlab.measure.statistic import Estimate
 from formatlab.show.tables.table import wide_console
 
-_WORDS = {"adamw": "AdamW", "sgd": "gradient descent"}
+OPTIMISERS = {"adamw": "AdamW", "sgd": "gradient descent"}
+"""Name -> words."""
 _MOST_RUNS = 30
 """Runs that are printed; of more, the file has all."""
 
@@ -56,11 +57,12 @@ def print_responses(
     console.print()
     for (trained_by, name), (found, count) in agreement.items():
         console.print(
-            f"{count} runs by {_WORDS[trained_by]}: correlation of what came with the response by "
-            f"{_WORDS[name]} {_text(found)}"
+            f"{count} runs by {OPTIMISERS[trained_by]}: correlation of what came with the "
+            f"response by {OPTIMISERS[name]} {estimate_text(found)}"
         )
 
 
-def _text(estimate: Estimate) -> str:
+def estimate_text(estimate: Estimate) -> str:
+    """The value with its interval, if it has one."""
     interval = "" if estimate.low is None else f" [{estimate.low:.2f}, {estimate.high:.2f}]"
     return f"{estimate.value:.2f}{interval}"

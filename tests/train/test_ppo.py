@@ -34,7 +34,7 @@ def test_a_batch_is_learned_from_several_times_unless_told_otherwise():
 
 
 def test_every_setting_that_decides_the_result_is_recorded():
-    recorded = Ppo(critic="model").config
+    recorded = Ppo(critic="model", optimiser="sgd", learning_rate=1.0).config
     assert set(recorded) == {f.name for f in fields(Ppo)} - {"checkpoint_every"}
     assert recorded["critic"] == "model"
 

@@ -26,6 +26,14 @@ def test_deepspeed_and_fsdp_are_the_launchers_to_configure(algorithm: type, tmp_
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_optimiser_is_the_one_that_is_asked_for(algorithm: type, tmp_path: Path):
+    plain = config(algorithm(learning_rate=1e-3), Engine(), tmp_path)
+    descent = config(algorithm(learning_rate=1.0, optimiser="sgd"), Engine(), tmp_path)
+    assert "adamw" in plain.optim
+    assert descent.optim == "sgd"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_vllm_is_trls_own_switch(algorithm: type, tmp_path: Path):
     colocated = Engine(vllm="colocate", vllm_memory=0.5)
     made = config(algorithm(learning_rate=1e-3), colocated, tmp_path)

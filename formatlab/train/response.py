@@ -207,7 +207,8 @@ def _encoded(rows: Sequence[dict[str, Any]], tokenizer: Any) -> list[Sampled]:
 def _advantages(rollouts: Sequence[Sampled], config: dict[str, Any]) -> list[float]:
     """Advantages under a reward of 1 for a right answer, as the algorithm begins; R.
 
-    PPO's critic knows nothing at first: what is usual over the batch is its baseline.
+    PPO's critic knows nothing at first: what is usual over the batch is its baseline. That PPO's
+    advantages fade towards the first tokens (its lambda) is left out.
     """
     rewards: dict[str, list[float]] = defaultdict(list)
     for rollout in rollouts:

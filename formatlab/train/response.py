@@ -117,20 +117,25 @@ def responses(
     part_of = {prompt: place % PARTS for place, prompt in enumerate(prompts)}
     if len(prompts) < PARTS:
         return {}
-    parts = [[r for r in rollouts if part_of[r.prompt_id] == part] for part in range(PARTS)]
+    parts = [
+        [place for place, of in enumerate(rollouts) if part_of[of.prompt_id] == part]
+        for part in range(PARTS)
+    ]
     advantages = _advantages(rollouts, config)
     per_token = settings.get("loss_type") in PER_TOKEN_MEAN
     weights = [
         advantage / (len(rollout.completion) if per_token else 1)
         for rollout, advantage in zip(rollouts, advantages, strict=True)
     ]
-    weight_of = {id(rollout): weight for rollout, weight in zip(rollouts, weights, strict=True)}
-    deciding = deciding_tokens(rollouts)
-    deciding_of = {id(rollout): count for rollout, count in zip(rollouts, deciding, strict=True)}
+    begun = [
+        replace(rollout, completion=rollout.completion[:count])
+        for rollout, count in zip(rollouts, deciding_tokens(rollouts), strict=True)
+    ]
     training = model.training
     model.eval()
     gradients = [
-        _gradient(model, part, [weight_of[id(of)] for of in part], temperature) for part in parts
+        _gradient(model, [rollouts[at] for at in part], [weights[at] for at in part], temperature)
+        for part in parts
     ]
     scale = torch.stack([gradient.square() for gradient in gradients]).mean(0).sqrt()  # (D,)
     scale = torch.where(scale > 0, scale, torch.inf)  # what no rollout moves stays
@@ -139,15 +144,15 @@ def responses(
     tags = sorted({rollout.tag for rollout in rollouts})
     gains = torch.full((len(OPTIMISERS), len(tags), PARTS, PARTS), torch.nan)  # by part, direction
     for place, part in enumerate(parts):
-        begun = [replace(of, completion=of.completion[: deciding_of[id(of)]]) for of in part]
-        before = _logprobs(model, begun, temperature)  # (r,)
-        of_tag = [torch.tensor([of.tag == tag for of in part]) for tag in tags]
+        of_part = [begun[at] for at in part]
+        before = _logprobs(model, of_part, temperature)  # (r,)
+        of_tag = [torch.tensor([of.tag == tag for of in of_part]) for tag in tags]
         for other, gradient in enumerate(gradients):
             if other == place:
                 continue
             for row, direction in enumerate((gradient / scale, gradient * length)):
                 with _moved(model, rate * direction):
-                    gained = _logprobs(model, begun, temperature) - before
+                    gained = _logprobs(model, of_part, temperature) - before
                 for column, chosen in enumerate(of_tag):
                     if chosen.any():
                         gains[row, column, place, other] = gained[chosen].mean() - gained.mean()
@@ -210,21 +215,21 @@ def _advantages(rollouts: Sequence[Sampled], config: dict[str, Any]) -> list[flo
     PPO's critic knows nothing at first: what is usual over the batch is its baseline. That PPO's
     advantages fade towards the first tokens (its lambda) is left out.
     """
-    rewards: dict[str, list[float]] = defaultdict(list)
-    for rollout in rollouts:
-        rewards["" if config["algorithm"] == "ppo" else rollout.prompt_id].append(rollout.correct)
-    baselines, spreads = {}, {}
-    for group, of in rewards.items():
-        mean = sum(of) / len(of)
-        baselines[group] = mean
-        spreads[group] = (mean * (1 - mean)) ** 0.5 + _EPSILON
+    one_group = config["algorithm"] == "ppo"
+    groups = ["" if one_group else rollout.prompt_id for rollout in rollouts]
+    rewards: dict[str, list[bool]] = defaultdict(list)
+    for group, rollout in zip(groups, rollouts, strict=True):
+        rewards[group].append(rollout.correct)
+    means = {group: sum(of) / len(of) for group, of in rewards.items()}
     scaled = config["settings"].get("scale_rewards") == "group"
-    found = []
-    for rollout in rollouts:
-        group = "" if config["algorithm"] == "ppo" else rollout.prompt_id
-        advantage = rollout.correct - baselines[group]
-        found.append(advantage / spreads[group] if scaled else advantage)
-    return found
+    spreads = {
+        group: (mean * (1 - mean)) ** 0.5 + _EPSILON if scaled else 1.0
+        for group, mean in means.items()
+    }
+    return [
+        (rollout.correct - means[group]) / spreads[group]
+        for group, rollout in zip(groups, rollouts, strict=True)
+    ]
 
 
 def _batches(rollouts: Sequence[Sampled]) -> Iterator[list[int]]:

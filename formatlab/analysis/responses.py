@@ -4,7 +4,6 @@ The response is measured on the model that a run started from, `formatlab.train.
 write it before their first step; of older ones it is measured here and written beside the rest.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
@@ -24,7 +23,9 @@ from formatlab.measure.bootstrap import (
 from formatlab.measure.counts import tally
 from formatlab.measure.statistic import NOT_DEFINED, Estimate
 from formatlab.store import RunFolder
+from formatlab.store.runs_folder import is_run_folder
 from formatlab.store.track import Track, untracked
+from formatlab.store.weights import weights_digest
 
 AFTER = EARLY[-1]
 """Epochs of RL after which shares are compared with the response."""
@@ -51,19 +52,27 @@ def measured_responses(runs: Sequence[RunFolder], *, track: Track = untracked) -
         track: shows how far it is.
 
     Raises:
-        RunError: a model is not what the run started from.
+        RunError: a model is not what its folder says that it is.
     """
     from formatlab.train.response import write_response
 
     starts: dict[Path, dict[str, Path]] = {}
     for run in track(runs, "measuring responses"):
-        root = run.path.parent.parent
-        if run.response() is None:
-            if root not in starts:
-                starts[root] = _starts(root)
-            start = starts[root].get(run.config.get("start_sha256", ""))
-            if start is not None:
-                write_response(run, start)
+        if run.response() is not None:
+            continue
+        root = run.path.resolve().parent.parent
+        if root not in starts:
+            starts[root] = _starts(root)
+        digest = run.config.get("start_sha256", "")
+        start = starts[root].get(digest)
+        if start is None:
+            continue
+        if weights_digest(start) != digest:
+            raise RunError(
+                f"{start} holds other weights than those that {run.path} started from; run the "
+                "study again, and both are made anew"
+            )
+        write_response(run, start)
     return [run for run in runs if run.response()]
 
 
@@ -97,16 +106,13 @@ def responses(runs: Sequence[RunFolder]) -> Responses:
 
 
 def _starts(root: Path) -> dict[str, Path]:
-    """Digest of weights -> folder of the model, of all bases and policies of a runs folder."""
+    """Digest of weights -> folder of the model, of bases and policies that a runs folder has."""
     found = {}
-    for summary in root.glob("*/*/DONE"):
-        try:
-            content = json.loads(summary.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{summary} is damaged: {error}") from error
-        for name, folder in (("sha256", "model"), ("policy_sha256", "policy")):
-            if content.get(name):
-                found[content[name]] = summary.parent / folder
+    for folder in filter(is_run_folder, root.glob("*/*")):
+        summary = RunFolder.open(folder).summary or {}
+        for name, model in (("sha256", "model"), ("policy_sha256", "policy")):
+            if summary.get(name) and (folder / model).is_dir():
+                found[summary[name]] = folder / model
     return found
 
 

@@ -1,6 +1,7 @@
 """`formatlab forecast SOURCE`: which format RL will end in, from the policy before it."""
 
 import math
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -154,9 +155,18 @@ def _forecast(options: ForecastOptions, word: str) -> None:
     rollouts, own, begun = _source(options, word)
     settings = _settings(options, own)
     probe = base_probe(rollouts)
-    if settings != own:
-        begun = None  # other settings make another first update
     response = response_of(begun, probe.formats) if begun else None
+    if (
+        response is not None
+        and own is not None
+        and settings != replace(own, epochs=settings.epochs)
+    ):
+        response = None
+        print(
+            "formatlab forecast: the run's response to an update holds for its own settings alone, "
+            "and is left out",
+            file=sys.stderr,
+        )
     known = Known(probe=probe, settings=settings, response=response)
     epochs = np.arange(1.0, settings.epochs + 1)
     forecasts = all_forecasts(known, epochs)

@@ -210,7 +210,7 @@ def _write_fitted(path: Path, fits: "Mapping[str, Fits]") -> None:
     bases = len({case.base for case in some})
     content = {
         "on": f"{len(some)} runs from {bases} bases, {datetime.now(UTC):%Y-%m-%d}",
-        "log_scores": {name: of and of.value for name, of in scores.items()},
+        "log_scores": {name: of.value for name, of in scores.items() if of is not None},
         "methods": {
             name: asdict(of.chosen(np.ones(len(of.cases), dtype=bool)))
             for name, of in of_methods.items()

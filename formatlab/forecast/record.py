@@ -40,7 +40,7 @@ def fitted_of(method: str) -> Fitted:
 def best_method(known: Known) -> str:
     """The method with the best log score of those for which enough is known."""
     scores = fitted()["log_scores"]
-    able = [name for name, method in METHODS.items() if method.can_forecast(known)]
+    able = [name for name in scores if METHODS[name].can_forecast(known)]
     return max(able, key=lambda name: scores[name])
 
 

@@ -12,6 +12,7 @@ from small_runs import Factory, study_factory
 from formatlab.cli.main import main
 from formatlab.forecast import METHODS
 from formatlab.forecast.benchmark import write_benchmark
+from formatlab.store import RunFolder
 
 
 @pytest.fixture
@@ -83,6 +84,23 @@ def test_a_run_is_forecast_from_its_base_or_its_end(
     assert main(["forecast", f"{run}@2", "--epochs", "1"]) == 0
     assert capsys.readouterr().out == end
     assert end.splitlines()[1].startswith("  after 1 epoch: program")  # 95% of its end
+
+
+def test_the_response_counts_for_the_settings_of_its_run_alone(
+    make_run: Factory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = with_settings(make_run)
+    response = {tag: {"adamw": 0.1, "adamw_error": 0.01} for tag in ("program", "prose")}
+    RunFolder.open(run).write_response(response)
+    for words in ([], ["--epochs", "3"]):
+        assert main(["forecast", str(run), *words]) == 0
+        found = capsys.readouterr()
+        assert "response to an update" in found.out
+        assert found.err == ""
+    assert main(["forecast", str(run), "--group-size", "16"]) == 0
+    found = capsys.readouterr()
+    assert "response to an update" not in found.out
+    assert "holds for its own settings alone" in found.err
 
 
 @pytest.mark.parametrize(

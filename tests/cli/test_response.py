@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from small_runs import Factory, study_factory
 from formatlab.analysis.responses import responses
 from formatlab.cli.main import main
 from formatlab.store import RunFolder
+from formatlab.store.weights import weights_digest
 
 EPOCHS = (0.0, 0.25, 1.0)
 
@@ -94,3 +96,44 @@ def test_wrong_input_is_told(
     assert main(["response", *(word.format(study) for word in words)]) == 2
     told = capsys.readouterr().err
     assert said in told and "Traceback" not in told
+
+
+def with_start(run: RunFolder, weights: bytes, digest: str | None = None) -> Path:
+    """Say that a run without a response started from a base, which is made beside its study."""
+    base = RunFolder.create(run.path.parent.parent / "bases" / "b", config={}, env={})
+    model = base.path / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_bytes(weights)
+    sha256 = digest or weights_digest(model)
+    base.mark_done({"sha256": sha256})
+    stored = run.path / "config.json"
+    stored.write_text(json.dumps(json.loads(stored.read_text()) | {"start_sha256": sha256}))
+    (run.path / "response.json").unlink()
+    return model
+
+
+def test_a_missing_response_is_measured_on_what_the_run_started_from(
+    make_run: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[Path] = []
+    monkeypatch.setattr(
+        "formatlab.train.response.write_response", lambda run, model: measured.append(model)
+    )
+    run = with_response(make_run)
+    model = with_start(run, b"weights")
+    monkeypatch.chdir(run.path.parent)
+    assert main(["response", run.name]) == 2  # what stands in for the measurement writes nothing
+    assert measured == [model]
+
+
+def test_other_weights_are_refused_and_missing_ones_passed_over(
+    make_run: Factory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = with_response(make_run)
+    model = with_start(run, b"weights", digest="0" * 64)
+    assert main(["response", str(run.path)]) == 1
+    assert "holds other weights than those that" in capsys.readouterr().err
+    shutil.rmtree(model)
+    assert main(["response", str(run.path)]) == 2
+    told = capsys.readouterr().err
+    assert "no run has a response" in told and "Traceback" not in told
